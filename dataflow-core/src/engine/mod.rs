@@ -1,0 +1,3 @@
+//! The run of a compiled pipeline.
+
+pub(crate) mod apply;

@@ -1,0 +1,326 @@
+//! Names of columns, typed: the only way in which an operator can name what it reads and writes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use polars::prelude::{DataType, Field};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+
+/// What the cells of a column hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// Text; a plain number, date or truth value is read as its text.
+    Text,
+    /// 64-bit integers.
+    Integer,
+    /// 64-bit floating point numbers; integers are read as such.
+    Float,
+    /// Truth values.
+    Boolean,
+    /// Anything.
+    Any,
+    /// Lists of one type.
+    List(Box<ColumnType>),
+    /// Conversations: lists of `{role, content}`.
+    Messages,
+}
+
+impl ColumnType {
+    /// The data type of a column that is written with this type.
+    pub fn data_type(&self) -> DataType {
+        match self {
+            Self::Text | Self::Any => DataType::String,
+            Self::Integer => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::Boolean => DataType::Boolean,
+            Self::List(inner) => DataType::List(Box::new(inner.data_type())),
+            Self::Messages => DataType::List(Box::new(DataType::Struct(vec![
+                Field::new("role".into(), DataType::String),
+                Field::new("content".into(), DataType::String),
+            ]))),
+        }
+    }
+
+    /// Whether a column of `found` can be read as this type. A column of nulls can be read as any.
+    pub fn accepts(&self, found: &DataType) -> bool {
+        if matches!(found, DataType::Null) {
+            return true;
+        }
+        match self {
+            Self::Any => true,
+            Self::Text => !found.is_nested() && !matches!(found, DataType::Binary),
+            Self::Integer => found.is_integer(),
+            Self::Float => found.is_primitive_numeric() || matches!(found, DataType::Decimal(..)),
+            Self::Boolean => found.is_bool(),
+            Self::List(inner) => match found {
+                DataType::List(found) | DataType::Array(found, _) => inner.accepts(found),
+                _ => false,
+            },
+            Self::Messages => match found {
+                DataType::List(found) => match &**found {
+                    DataType::Struct(fields) => ["role", "content"].iter().all(|name| fields.iter().any(|field| field.name() == name)),
+                    found => matches!(found, DataType::Null),
+                },
+                _ => false,
+            },
+        }
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => formatter.write_str("text"),
+            Self::Integer => formatter.write_str("integer"),
+            Self::Float => formatter.write_str("float"),
+            Self::Boolean => formatter.write_str("boolean"),
+            Self::Any => formatter.write_str("any"),
+            Self::List(inner) => write!(formatter, "list of {inner}"),
+            Self::Messages => formatter.write_str("messages"),
+        }
+    }
+}
+
+/// A marker for the type of a key's cells: [`Text`], [`Integer`], [`Float`], [`Boolean`], [`Any`], [`List`], [`Messages`].
+pub trait CellType: 'static {
+    /// What is written to a cell of this type.
+    type Value: Into<Cell>;
+    /// The type, as a value.
+    fn column_type() -> ColumnType;
+}
+
+macro_rules! cell_types {
+    ($($(#[$doc:meta])* $name:ident => $value:ty;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+        impl CellType for $name {
+            type Value = $value;
+            fn column_type() -> ColumnType { ColumnType::$name }
+        }
+    )*};
+}
+
+cell_types! {
+    /// Text.
+    Text => String;
+    /// 64-bit integers.
+    Integer => i64;
+    /// 64-bit floating point numbers.
+    Float => f64;
+    /// Truth values.
+    Boolean => bool;
+    /// Cells of any type, read as they are.
+    Any => String;
+    /// Conversations: lists of `{role, content}`.
+    Messages => Vec<crate::serving::Message>;
+}
+
+/// Lists of cells of one type.
+#[derive(Clone, Copy, Debug)]
+pub struct List<T>(PhantomData<T>);
+
+impl<T: CellType> CellType for List<T>
+where
+    Vec<T::Value>: Into<Cell>,
+{
+    type Value = Vec<T::Value>;
+    fn column_type() -> ColumnType {
+        ColumnType::List(Box::new(T::column_type()))
+    }
+}
+
+/// What an operator does with a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// It reads the column.
+    Read,
+    /// It reads the column and replaces its cells.
+    Change,
+    /// It writes the column.
+    Write,
+}
+
+/// One use of one column by one operator.
+#[derive(Clone, Debug)]
+pub struct KeyUse {
+    /// The operator's field that names the column, such as `input_key`.
+    pub field: Cow<'static, str>,
+    /// The column's name; empty when the user has to give one.
+    pub key: String,
+    /// What happens to the column.
+    pub direction: Direction,
+    /// What its cells hold.
+    pub column_type: ColumnType,
+    /// Whether a row whose cell is null or blank is still worked on.
+    pub nullable: bool,
+}
+
+/// A field of an operator that names columns. The derive macro asks each such field for its uses.
+pub trait KeyField {
+    /// Appends the columns that this field names.
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>);
+}
+
+macro_rules! single_keys {
+    ($($(#[$doc:meta])* $name:ident => $direction:ident;)*) => {$(
+        $(#[$doc])*
+        pub struct $name<T> {
+            key: String,
+            cells: PhantomData<fn() -> T>,
+        }
+
+        impl<T> $name<T> {
+            /// The column's name.
+            pub fn as_str(&self) -> &str {
+                &self.key
+            }
+        }
+
+        impl<T> Clone for $name<T> {
+            fn clone(&self) -> Self {
+                self.key.as_str().into()
+            }
+        }
+
+        impl<T> Default for $name<T> {
+            fn default() -> Self {
+                "".into()
+            }
+        }
+
+        impl<T> fmt::Debug for $name<T> {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.key, formatter)
+            }
+        }
+
+        impl<T> From<&str> for $name<T> {
+            fn from(key: &str) -> Self {
+                key.to_owned().into()
+            }
+        }
+
+        impl<T> From<String> for $name<T> {
+            fn from(key: String) -> Self {
+                Self { key, cells: PhantomData }
+            }
+        }
+
+        impl<T> Serialize for $name<T> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.key.serialize(serializer)
+            }
+        }
+
+        impl<'de, T> Deserialize<'de> for $name<T> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(Into::into)
+            }
+        }
+
+        impl<T> JsonSchema for $name<T> {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                String::json_schema(generator)
+            }
+        }
+
+        impl<T: CellType> KeyField for $name<T> {
+            fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+                uses.push(KeyUse {
+                    field: field.into(),
+                    key: self.key.clone(),
+                    direction: Direction::$direction,
+                    column_type: T::column_type(),
+                    nullable: false,
+                });
+            }
+        }
+    )*};
+}
+
+single_keys! {
+    /// The name of a column that is read.
+    Input => Read;
+    /// The name of a column that is written.
+    Output => Write;
+    /// The name of a column whose cells are read and replaced.
+    InOut => Change;
+}
+
+/// A key that the user may leave out. A row whose cell is null is still worked on.
+impl<K: KeyField> KeyField for Option<K> {
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+        if let Some(key) = self {
+            let before = uses.len();
+            key.collect(field, uses);
+            uses[before..].iter_mut().for_each(|key| key.nullable = true);
+        }
+    }
+}
+
+/// A list of keys. Each is checked as a single key is; one null cell among them does not skip the row.
+impl<K: KeyField> KeyField for Vec<K> {
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+        for key in self {
+            let before = uses.len();
+            key.collect(field, uses);
+            uses[before..].iter_mut().for_each(|key| key.nullable = true);
+        }
+    }
+}
+
+/// Keys by the name under which a prompt knows them, such as `{question: instruction}`.
+impl<K: KeyField> KeyField for BTreeMap<String, K> {
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+        for (variable, key) in self {
+            let before = uses.len();
+            key.collect(field, uses);
+            for key in &mut uses[before..] {
+                key.field = format!("{field}.{variable}").into();
+                key.nullable = true;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_its_name_in_a_file() {
+        let key: Input<Text> = serde_json::from_str("\"题目\"").unwrap();
+        assert_eq!(key.as_str(), "题目");
+        assert_eq!(serde_json::to_string(&key).unwrap(), "\"题目\"");
+    }
+
+    #[test]
+    fn text_reads_plain_values_and_no_nested_ones() {
+        assert!(ColumnType::Text.accepts(&DataType::Int64));
+        assert!(!ColumnType::Text.accepts(&ColumnType::Messages.data_type()));
+        assert!(ColumnType::Messages.accepts(&ColumnType::Messages.data_type()));
+        assert!(ColumnType::List(Box::new(ColumnType::Text)).accepts(&DataType::List(Box::new(DataType::Null))));
+    }
+
+    #[test]
+    fn each_key_of_a_list_and_of_a_map_is_told() {
+        let mut uses = Vec::new();
+        vec![Input::<Text>::from("a"), "b".into()].collect("input_keys", &mut uses);
+        BTreeMap::from([("question".to_owned(), Input::<Any>::from("c"))]).collect("input_keys", &mut uses);
+        let told: Vec<_> = uses.iter().map(|key| (&*key.field, &*key.key)).collect();
+        assert_eq!(told, [("input_keys", "a"), ("input_keys", "b"), ("input_keys.question", "c")]);
+    }
+}

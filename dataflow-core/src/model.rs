@@ -1,0 +1,156 @@
+//! The model as an operator sees it: questions in, answers out, each paid for once.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::reply::{find_json, split_thinking};
+use crate::serving::{Chat, Embeddings, Finish, Reply};
+
+/// Whoever gives a step its answers: the engine, with its journal and limits, or a script in a test.
+#[async_trait]
+pub trait Answers: Send + Sync {
+    /// The answer to a question, from the journal or from the serving.
+    async fn answer(&self, chat: &Chat) -> Result<Reply>;
+
+    /// Forgets the answer to a question, because it was of no use.
+    async fn forget(&self, chat: &Chat) -> Result<()>;
+
+    /// Vectors for texts.
+    async fn embed(&self, texts: &[String]) -> Result<Embeddings>;
+
+    /// Counts a question that is asked again because its reply did not fit.
+    fn count_reask(&self) {}
+}
+
+/// The model of a step.
+///
+/// Each `await` of an answer is one call of one row; other rows go on meanwhile, and the answer is in the journal before
+/// the operator's next line runs.
+#[derive(Clone)]
+pub struct Model(Arc<dyn Answers>);
+
+impl Model {
+    /// A model that answers with `answers`.
+    pub fn new(answers: Arc<dyn Answers>) -> Self {
+        Self(answers)
+    }
+
+    /// Asks; `await` gives the [`Answer`], [`json`](Ask::json) and [`parsed`](Ask::parsed) what is in it.
+    pub fn ask(&self, chat: impl Into<Chat>) -> Ask<'_> {
+        Ask { model: self, chat: chat.into() }
+    }
+
+    /// Vectors for texts, in their order.
+    pub async fn embed(&self, texts: &[String]) -> Result<Embeddings> {
+        self.0.embed(texts).await
+    }
+}
+
+/// A question that has not been asked yet.
+pub struct Ask<'a> {
+    model: &'a Model,
+    chat: Chat,
+}
+
+/// A model's answer, its thinking apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    content: String,
+    /// What the model thought, where it told.
+    pub thinking: Option<String>,
+}
+
+impl Answer {
+    /// The text of the answer; an error where there is none.
+    pub fn text(self) -> Result<String> {
+        if self.content.trim().is_empty() { Err(Error::unparsed("a text was expected, and the reply is empty", &self.content)) } else { Ok(self.content) }
+    }
+}
+
+impl Ask<'_> {
+    /// The answer as a value of a type, whose JSON schema the model is shown.
+    ///
+    /// A reply that does not fit is asked for once more, with what was wrong; then it is [`Error::Unparsed`].
+    pub async fn json<T: DeserializeOwned + JsonSchema>(mut self) -> Result<T> {
+        self.chat.json_schema = Some(schemars::schema_for!(T).to_value());
+        self.parsed(|text| {
+            let mut last = None;
+            find_json(text, |value| match serde_json::from_value::<T>(value.clone()) {
+                Ok(found) => {
+                    last = Some(Ok(found));
+                    true
+                }
+                Err(error) => {
+                    last.get_or_insert(Err(error.to_string()));
+                    false
+                }
+            });
+            last.unwrap_or_else(|| Err("a JSON value was expected, and there is none".into()))
+        }).await
+    }
+
+    /// The answer as JSON that a schema allows.
+    pub async fn json_value(mut self, schema: &Value) -> Result<Value> {
+        let validator = jsonschema::validator_for(schema).map_err(|error| Error::Configuration(format!("the JSON schema cannot be used: {error}")))?;
+        self.chat.json_schema = Some(schema.clone());
+        self.parsed(|text| {
+            let mut wrong = None;
+            find_json(text, |value| match validator.validate(value) {
+                Ok(()) => true,
+                Err(error) => {
+                    wrong.get_or_insert(format!("{error} at `{}`", error.instance_path()));
+                    false
+                }
+            })
+            .ok_or_else(|| wrong.unwrap_or_else(|| "a JSON value was expected, and there is none".into()))
+        }).await
+    }
+
+    /// The answer as `parse` reads it; its error says what was expected and what was found.
+    ///
+    /// A reply that does not fit is asked for once more, with what was wrong; then it is [`Error::Unparsed`].
+    pub async fn parsed<T>(self, mut parse: impl FnMut(&str) -> Result<T, String>) -> Result<T> {
+        let model = self.model;
+        let first = self.chat.clone();
+        let answer = self.await?;
+        let wrong = match parse(&answer.content) {
+            Ok(found) => return Ok(found),
+            Err(wrong) => wrong,
+        };
+        model.0.count_reask();
+        let again = first.clone().assistant(answer.content).user(format!("That reply cannot be used: {wrong}. Answer the request again, in the form that it asked for and with nothing else."));
+        let answer = model.ask(again.clone()).await?;
+        match parse(&answer.content) {
+            Ok(found) => Ok(found),
+            Err(wrong) => {
+                // A run that tries this row again is to ask anew and not to be given the same useless replies.
+                model.0.forget(&first).await?;
+                model.0.forget(&again).await?;
+                Err(Error::unparsed(wrong, &answer.content))
+            }
+        }
+    }
+}
+
+impl<'a> IntoFuture for Ask<'a> {
+    type Output = Result<Answer>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let reply = self.model.0.answer(&self.chat).await?;
+            if reply.finish == Finish::Length {
+                return Err(Error::Truncated { output_tokens: reply.usage.output_tokens });
+            }
+            let (inline, content) = split_thinking(&reply.content);
+            Ok(Answer { content, thinking: reply.thinking.or(inline) })
+        })
+    }
+}

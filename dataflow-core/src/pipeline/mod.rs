@@ -1,0 +1,3 @@
+//! Pipelines.
+mod problems;
+pub use problems::{Problem, Problems, Severity};

@@ -1,0 +1,74 @@
+//! What compile finds wrong, told all at once.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Whether a problem keeps the pipeline from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It does.
+    Error,
+    /// It does not, and the user should know.
+    Warning,
+}
+
+/// One thing that is wrong, with the step, operator and parameter that it concerns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Whether it keeps the pipeline from running.
+    pub severity: Severity,
+    /// The step's number, from 1; `None` for the storage or a serving.
+    pub step: Option<usize>,
+    /// The step's name.
+    pub name: String,
+    /// The operator's registered name.
+    pub operator: String,
+    /// What is wrong, beginning with the parameter.
+    pub message: String,
+    /// What to do, such as the nearest name.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            Some(step) => write!(formatter, "step {step} `{}` ({}): {}", self.name, self.operator, self.message)?,
+            None => formatter.write_str(&self.message)?,
+        }
+        if let Some(hint) = &self.hint {
+            write!(formatter, "\n    hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All problems of one pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Problems {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// In the order of the steps.
+    pub problems: Vec<Problem>,
+}
+
+impl Problems {
+    /// Those that keep the pipeline from running.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Those that do not.
+    pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Warning)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.errors().count();
+        write!(formatter, "pipeline `{}` does not compile: {count} {}", self.pipeline, if count == 1 { "problem" } else { "problems" })?;
+        self.errors().try_for_each(|problem| write!(formatter, "\n  {problem}"))
+    }
+}

@@ -1,0 +1,117 @@
+//! Where rows come from and where they go: the traits that every file format and database stands behind.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polars::prelude::{DataFrame, SchemaRef};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::Result;
+
+/// A record that its format does not allow, set aside instead of failing the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Its line or row in the source, from 1.
+    pub line: u64,
+    /// What was expected and what was found.
+    pub message: String,
+    /// The record as it stands.
+    pub text: String,
+}
+
+/// Reads a source from its first row to its last, a frame at a time. Every frame has the source's schema.
+pub trait FrameReader: Send {
+    /// The next rows; `None` after the last.
+    fn next_frame(&mut self) -> Result<Option<DataFrame>>;
+
+    /// Records that were set aside since the last call.
+    fn take_rejected(&mut self) -> Vec<Rejected> {
+        Vec::new()
+    }
+}
+
+/// Rows that can be read, more than once.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// The columns and their types. May read the whole source once where the format does not say them.
+    fn schema(&self) -> Result<SchemaRef>;
+
+    /// How many rows there are, where that is known without reading all again.
+    fn rows(&self) -> Option<u64>;
+
+    /// A text that changes when the content changes; a stale step cache is told by it.
+    fn fingerprint(&self) -> Result<String>;
+
+    /// Begins to read, with at most `batch_rows` rows a frame.
+    fn open(&self, batch_rows: usize) -> Result<Box<dyn FrameReader>>;
+
+    /// Things that the user should know about the content, such as a column of mixed types.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Takes rows and makes them visible all at once: until [`commit`](Self::commit) there is nothing, and dropping it leaves nothing.
+pub trait Sink: Send {
+    /// Appends rows. Every frame has the schema that the sink was made with.
+    fn write(&mut self, frame: &DataFrame) -> Result<()>;
+
+    /// Makes all rows visible, durably.
+    fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// Where a run keeps its rows: an input, an output, one cache a step, and a folder for what it must remember.
+///
+/// Every sink appears whole or not at all.
+pub trait Storage: fmt::Debug + Send + Sync + 'static {
+    /// The storage as a pipeline file has it.
+    fn spec(&self) -> Value;
+
+    /// The rows to begin with. A storage without an input gives a source without rows and columns.
+    fn source(&self) -> Result<Arc<dyn Source>>;
+
+    /// Where the last step's rows go, where that is not the last step's cache alone.
+    fn output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>>;
+
+    /// Where the rows go that a stopped run had finished; never the output itself.
+    fn partial_output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>>;
+
+    /// The rows that an earlier run left in the output.
+    fn written_output(&self) -> Result<Option<Arc<dyn Source>>>;
+
+    /// The path of the output, to tell the user.
+    fn output_path(&self) -> Option<PathBuf>;
+
+    /// The path of a step's cache, steps counted from 1; `None` where no caches are kept.
+    fn step_path(&self, step: usize) -> Option<PathBuf>;
+
+    /// Writes a step's cache.
+    fn step_sink(&self, step: usize, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>>;
+
+    /// Reads a step's cache, whose columns and types are known from when it was written.
+    fn step_source(&self, step: usize, schema: &SchemaRef) -> Result<Option<Arc<dyn Source>>>;
+
+    /// The folder for dead letters, manifests and the report.
+    fn work_path(&self) -> &Path;
+
+    /// The journal's path; `None` where it is turned off.
+    fn journal_path(&self) -> Option<PathBuf>;
+}
+
+/// What a pipeline file's reader overrides from the command line.
+#[derive(Clone, Debug, Default)]
+pub struct StorageContext {
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
+}
+
+/// A kind of storage that pipeline files can name by `type`; `file` where they name none.
+pub struct StorageKind {
+    /// The `type` in the file.
+    pub name: &'static str,
+    /// Makes a storage of what the file says, `type` left out.
+    pub build: fn(Value, &StorageContext) -> Result<Arc<dyn Storage>>,
+}
+
+inventory::collect!(StorageKind);

@@ -1,0 +1,3 @@
+//! Free prompts over any column.
+
+pub mod generate;

@@ -1,0 +1,4 @@
+//! Rules over running text.
+
+pub mod filter;
+pub mod refine;

@@ -1,0 +1,64 @@
+//! Filters rows by their number of words.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::operator;
+use dataflow_core::shape::Measure;
+
+use crate::python::split_words;
+
+/// Keeps rows whose text has at least `min_words` and fewer than `max_words` words.
+///
+/// Words are what white space separates, as in DataFlow; a null has no words and is dropped.
+///
+/// # 中文
+///
+/// 保留词数不少于 `min_words` 且少于 `max_words` 的行；词以空白分隔。空值视为没有词，会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct WordNumberFilter {
+    /// The text to count. 中文：要计数的文本。
+    pub input_key: Input<Text>,
+    /// Where the count goes. 中文：写入词数的列。
+    pub output_key: Output<Integer>,
+    /// The fewest words to keep. 中文：保留的最少词数。
+    pub min_words: u32,
+    /// The first number of words that is too many. 中文：词数达到此值即丢弃。
+    pub max_words: u32,
+}
+
+impl Default for WordNumberFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "word_number_filter_label".into(), min_words: 20, max_words: 100_000 }
+    }
+}
+
+impl Measure for WordNumberFilter {
+    type Value = i64;
+
+    fn measure(&self, text: &str) -> Option<i64> {
+        Some(split_words(text).count() as i64)
+    }
+
+    fn keep(&self, words: i64) -> bool {
+        (i64::from(self.min_words)..i64::from(self.max_words)).contains(&words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(WordNumberFilter);
+
+    #[test]
+    fn the_upper_bound_is_exclusive() {
+        let operator = WordNumberFilter { min_words: 1, max_words: 3, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["", "one", "one two", "one two three"]), @r"
+        dropped
+        text=one word_number_filter_label=1
+        text=one two word_number_filter_label=2
+        dropped
+        ");
+    }
+}

@@ -1,0 +1,61 @@
+//! Leaves single spaces.
+
+use std::borrow::Cow;
+
+use dataflow_core::key::{InOut, Text};
+use dataflow_core::operator;
+use dataflow_core::shape::Refine;
+
+use crate::python::split_words;
+
+/// Puts one space in the place of every run of white space, and none at the ends.
+///
+/// Line breaks are white space too, as in DataFlow: a filter that looks at lines belongs before this step.
+///
+/// # 中文
+///
+/// 把每段连续空白替换为一个空格，并去掉首尾空白。换行也算空白：按行判断的过滤器应放在此步之前。
+#[operator(general_text, refine, Refine)]
+pub struct RemoveExtraSpacesRefiner {
+    /// The text to tidy. 中文：要整理的文本。
+    pub input_key: InOut<Text>,
+}
+
+impl Default for RemoveExtraSpacesRefiner {
+    fn default() -> Self {
+        Self { input_key: "text".into() }
+    }
+}
+
+impl Refine for RemoveExtraSpacesRefiner {
+    fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut words = split_words(text);
+        let Some(first) = words.next() else { return "".into() };
+        let mut tidy = String::with_capacity(text.len());
+        tidy.push_str(first);
+        for word in words {
+            tidy.push(' ');
+            tidy.push_str(word);
+        }
+        if tidy.len() == text.len() && tidy == text { text.into() } else { tidy.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(RemoveExtraSpacesRefiner);
+
+    #[test]
+    fn every_white_space_becomes_one_space() {
+        let operator = RemoveExtraSpacesRefiner::default();
+        assert_snapshot!(check_rule(&operator, "text", ["  a \n\n b\u{3000}c ", "a b", "   "]), @r"
+        text=a b c
+        text=a b
+        text=
+        ");
+    }
+}
