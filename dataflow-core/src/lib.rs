@@ -9,6 +9,7 @@ pub mod cell;
 pub mod docs;
 mod engine;
 mod error;
+pub mod graph;
 pub mod journal;
 pub mod key;
 pub mod model;
