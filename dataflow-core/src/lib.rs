@@ -7,7 +7,7 @@ extern crate self as dataflow_core; // the attributes name this crate so, here a
 
 pub mod cell;
 pub mod docs;
-mod engine;
+pub mod engine;
 mod error;
 pub mod graph;
 pub mod journal;
@@ -27,7 +27,9 @@ pub mod testing;
 
 pub use cell::{Cell, Cells};
 pub use dataflow_macros::{operator, prompt};
+pub use engine::{Report, Run, RunFrom, RunOutcome, Stop};
 pub use error::{Error, Result};
+pub use pipeline::{CompiledPipeline, OnError, Pipeline};
 pub use minijinja::context;
 
 /// What the attributes' output names; not for use by hand.

@@ -176,6 +176,14 @@ impl PromptTemplate {
         }
     }
 
+    /// The template's source.
+    pub fn source(&self) -> Cow<'_, str> {
+        match self {
+            Self::Registered { prompt, .. } => prompt.template(),
+            Self::Text(source) | Self::Unknown(source) => source.into(),
+        }
+    }
+
     /// The variables that it needs.
     pub fn variables(&self) -> Result<Vec<String>> {
         match self {

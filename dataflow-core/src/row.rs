@@ -45,7 +45,7 @@ impl<'a> Row<'a> {
         Self { frame, index, id, seed }
     }
 
-    /// The row's identity: its number in the source from 1, then the number among its parent's rows for each expansion, such as `17.2`.
+    /// The row's identity: its number in the source from 1; `17.3-2` is the second row that step 3 made of row 17.
     pub fn id(&self) -> &'a str {
         self.id
     }
@@ -168,13 +168,29 @@ pub fn json_of(value: &AnyValue<'_>) -> serde_json::Value {
     }
 }
 
-/// Orders identities as rows leave a run: `2` before `10`, a parent before its rows, rows from nothing last.
+/// Orders identities as rows leave a run: `2` before `10`, a parent before the rows that came of it, rows from nothing last.
+///
+/// Rows that a later step made of a row stand before those that an earlier step made of it, since the later step saw the
+/// earlier one's rows follow their parent.
 pub fn compare_ids(left: &str, right: &str) -> Ordering {
-    let part = |part: &str| match part.strip_prefix('g') {
-        Some(number) => (true, number.parse::<u64>().unwrap_or(u64::MAX)),
-        None => (false, part.parse::<u64>().unwrap_or(u64::MAX)),
+    let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
+    let part = |(place, part): (usize, &str)| match (place, part.strip_prefix('g').unwrap_or(part).split_once('-')) {
+        (0, Some((step, seed))) => (1, number(step), number(seed)),
+        (0, None) => (0, 0, number(part)),
+        (_, Some((step, row))) => (0, u64::MAX - number(step), number(row)),
+        (_, None) => (0, 0, number(part)),
     };
-    left.split('.').map(part).cmp(right.split('.').map(part))
+    left.split('.').enumerate().map(part).cmp(right.split('.').enumerate().map(part))
+}
+
+/// The identity of the `number`-th row, from 1, that a step made of a row.
+pub(crate) fn child_id(parent: &str, step: usize, number: usize) -> String {
+    format!("{parent}.{step}-{number}")
+}
+
+/// The identity of a seed of a step that makes rows out of nothing.
+pub(crate) fn seed_id(step: usize, seed: u64) -> String {
+    format!("g{step}-{seed}")
 }
 
 /// The identity of the source row that a row came from.
@@ -190,9 +206,9 @@ mod tests {
 
     #[test]
     fn identities_are_ordered_as_rows_leave() {
-        let mut ids = ["g1.1", "10", "2.10", "2", "2.9", "g0"];
+        let mut ids = ["g1-1", "10", "2.1-10", "2", "2.1-9", "2.3-1", "2.1-9.3-1", "g1-0.1-1", "g2-0"];
         ids.sort_by(|left, right| compare_ids(left, right));
-        assert_eq!(ids, ["2", "2.9", "2.10", "10", "g0", "g1.1"]);
+        assert_eq!(ids, ["2", "2.3-1", "2.1-9", "2.1-9.3-1", "2.1-10", "10", "g1-0.1-1", "g1-1", "g2-0"]);
     }
 
     #[test]

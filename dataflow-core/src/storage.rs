@@ -59,6 +59,12 @@ pub trait Sink: Send {
 
     /// Makes all rows visible, durably.
     fn commit(self: Box<Self>) -> Result<()>;
+
+    /// Makes the rows of a stopped run visible beside the target, under a name that says that they are not all; gives that name.
+    /// The default leaves nothing.
+    fn commit_partial(self: Box<Self>) -> Result<Option<PathBuf>> {
+        Ok(None)
+    }
 }
 
 /// Where a run keeps its rows: an input, an output, one cache a step, and a folder for what it must remember.
@@ -74,11 +80,8 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// Where the last step's rows go, where that is not the last step's cache alone.
     fn output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>>;
 
-    /// Where the rows go that a stopped run had finished; never the output itself.
-    fn partial_output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>>;
-
-    /// The rows that an earlier run left in the output.
-    fn written_output(&self) -> Result<Option<Arc<dyn Source>>>;
+    /// The rows that an earlier run left in the output, read with the types that they were written with.
+    fn written_output(&self, schema: &SchemaRef) -> Result<Option<Arc<dyn Source>>>;
 
     /// The path of the output, to tell the user.
     fn output_path(&self) -> Option<PathBuf>;

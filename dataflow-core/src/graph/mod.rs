@@ -1,5 +1,7 @@
 //! The shape of a compiled pipeline, as a graph that can be drawn.
 
+mod build;
+
 use petgraph::graph::DiGraph;
 use serde::Serialize;
 use serde_json::Value;

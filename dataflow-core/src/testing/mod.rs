@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends when its set-up is wrong")]
 
+mod storage;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +19,8 @@ use crate::model::{Answers, Model};
 use crate::operator::{Kind, Operator, Outcome, Seed, Shape, Work};
 use crate::row::Row;
 use crate::serving::{Chat, Embeddings, ErrorClass, Reply, ServingError};
+
+pub use storage::{MemoryJournal, MemoryStorage};
 
 /// A model that answers with a function of the chat, and remembers what it was asked.
 #[derive(Clone)]

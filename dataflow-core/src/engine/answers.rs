@@ -1,0 +1,185 @@
+//! Pay once: between an operator's question and the serving stand the journal, the equal questions in flight, and the limit of calls.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, watch};
+
+use super::report::{LiveRun, StepCounts, add};
+use super::stop::Stop;
+use crate::error::{Error, Result};
+use crate::journal::{Journal, QuestionKey};
+use crate::model::Answers;
+use crate::serving::{Chat, Embeddings, ErrorClass, Finish, LLMServing, Reply, ServingError};
+
+/// A serving within one run: all steps that name it share its limit.
+pub(crate) struct Served {
+    name: String,
+    serving: Arc<dyn LLMServing>,
+    identity: String,
+    calls: Semaphore,
+    in_flight: Mutex<HashMap<QuestionKey, watch::Receiver<Shared>>>,
+    journal: Option<Arc<dyn Journal>>,
+    reads_journal: bool,
+    answered: AtomicU64,
+    unreachable_in_a_row: AtomicU64,
+    stop: Stop,
+}
+
+/// The answer to a question in flight, for the rows that ask the same.
+type Shared = Option<Result<Reply, ServingError>>;
+
+/// So many calls in a row without a connection end the run, though some were answered before.
+const UNREACHABLE_IN_A_ROW: u64 = 20;
+
+impl Served {
+    pub fn new(name: &str, serving: Arc<dyn LLMServing>, journal: Option<Arc<dyn Journal>>, reads_journal: bool, stop: Stop) -> Self {
+        Self {
+            name: name.to_owned(),
+            identity: serving.identity().to_string(),
+            calls: Semaphore::new(serving.max_concurrency().max(1)),
+            serving,
+            in_flight: Mutex::default(),
+            journal,
+            reads_journal,
+            answered: AtomicU64::new(0),
+            unreachable_in_a_row: AtomicU64::new(0),
+            stop,
+        }
+    }
+
+    /// Rows that a step should have in work, so that some are ready whenever a call ends.
+    pub fn rows_in_work(&self) -> usize {
+        self.serving.max_concurrency().max(1) * 2 + 16
+    }
+
+    async fn call(&self, chat: &Chat, counts: &StepCounts) -> Result<Result<Reply, ServingError>> {
+        let permit = self.calls.acquire().await.map_err(|_| Error::Stopped)?;
+        if self.stop.is_at_once() {
+            return Err(Error::Stopped);
+        }
+        let answer = self.serving.chat(chat).await;
+        drop(permit);
+        match &answer {
+            Ok(reply) => {
+                self.answered.fetch_add(1, Ordering::Relaxed);
+                self.unreachable_in_a_row.store(0, Ordering::Relaxed);
+                add(&counts.calls, 1);
+                add(&counts.input_tokens, reply.usage.input_tokens);
+                add(&counts.output_tokens, reply.usage.output_tokens);
+            }
+            Err(error) => self.ends_the_run(error)?,
+        }
+        Ok(answer)
+    }
+
+    /// Buying on is of no use when the service was never reached, refuses the key or has nothing left.
+    fn ends_the_run(&self, error: &ServingError) -> Result<()> {
+        let ends = match error.class {
+            ErrorClass::Quota | ErrorClass::Auth => true,
+            ErrorClass::Unreachable => {
+                let in_a_row = self.unreachable_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+                self.answered.load(Ordering::Relaxed) == 0 || in_a_row >= UNREACHABLE_IN_A_ROW
+            }
+            _ => false,
+        };
+        if ends { Err(Error::Unreachable { serving: self.name.clone(), message: error.message.clone() }) } else { Ok(()) }
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<QuestionKey, watch::Receiver<Shared>>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a question out of those in flight, also when the row that asked it is given up.
+struct InFlight<'a>(&'a Served, QuestionKey);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight().remove(&self.1);
+    }
+}
+
+/// The answers of one step.
+pub(crate) struct StepAnswers {
+    pub served: Arc<Served>,
+    pub live: Arc<LiveRun>,
+    /// The step's place in the live run.
+    pub place: usize,
+}
+
+impl StepAnswers {
+    fn counts(&self) -> &StepCounts {
+        &self.live.steps[self.place].3
+    }
+
+    async fn ask(&self, key: QuestionKey, chat: &Chat) -> Result<Reply> {
+        let served = &*self.served;
+        loop {
+            if served.reads_journal
+                && let Some(journal) = &served.journal
+                && let Some(reply) = journal.get(key)?
+            {
+                add(&self.counts().from_journal, 1);
+                return Ok(reply);
+            }
+            // Either this row asks, or it waits for a row that asks the same.
+            let (sender, mut receiver) = match served.in_flight().entry(key) {
+                std::collections::hash_map::Entry::Occupied(entry) => (None, entry.get().clone()),
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    let (sender, receiver) = watch::channel(None);
+                    entry.insert(receiver.clone());
+                    (Some(sender), receiver)
+                }
+            };
+            let Some(sender) = sender else {
+                match receiver.wait_for(Option::is_some).await.ok().and_then(|shared| shared.clone()) {
+                    Some(shared) => {
+                        add(&self.counts().shared, 1);
+                        return Ok(shared?);
+                    }
+                    None => continue, // the row that asked was given up
+                }
+            };
+            let asking = InFlight(served, key);
+            let answer = served.call(chat, self.counts()).await?;
+            if let (Ok(reply), Some(journal)) = (&answer, &served.journal)
+                && reply.finish != Finish::Length
+            {
+                journal.put(key, reply).await?;
+            }
+            sender.send_replace(Some(answer.clone()));
+            drop(asking);
+            return Ok(answer?);
+        }
+    }
+}
+
+#[async_trait]
+impl Answers for StepAnswers {
+    async fn answer(&self, chat: &Chat) -> Result<Reply> {
+        self.ask(QuestionKey::of_identity(&self.served.identity, chat), chat).await
+    }
+
+    async fn forget(&self, chat: &Chat) -> Result<()> {
+        match &self.served.journal {
+            Some(journal) => journal.forget(QuestionKey::of_identity(&self.served.identity, chat)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn embed(&self, texts: &[String]) -> Result<Embeddings> {
+        let _permit = self.served.calls.acquire().await.map_err(|_| Error::Stopped)?;
+        let embeddings = self.served.serving.embed(texts).await.inspect_err(|error| tracing::debug!(%error, "embedding failed"))?;
+        let counts = self.counts();
+        add(&counts.calls, 1);
+        add(&counts.input_tokens, embeddings.usage.input_tokens);
+        Ok(embeddings)
+    }
+
+    fn count_reask(&self) {
+        add(&self.counts().reasks, 1);
+    }
+}

@@ -1,0 +1,290 @@
+//! Step caches: a file a step, whole or not there, with the fingerprint of everything that shaped it and the identity of each row.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::batch::Batch;
+use crate::error::{Error, Result};
+use crate::pipeline::CompiledPipeline;
+use crate::storage::{FrameReader, Sink};
+
+/// What is written beside a cache once it is whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    /// Of the source, and of every step up to this one.
+    pub fingerprint: String,
+    /// Rows in the cache.
+    pub rows: u64,
+    /// Rows that failed on the way here; a cache with any is not resumed from.
+    pub failed: u64,
+}
+
+/// The fingerprint after each step; the first is the source's.
+pub(crate) fn fingerprints(pipeline: &CompiledPipeline, limit: Option<u64>) -> Result<Vec<String>> {
+    let mut fingerprint = hash(&[
+        "dataflow step cache 1",
+        &pipeline.source.fingerprint()?,
+        &format!("{limit:?} {}", pipeline.seed),
+        &format!("{:?}", pipeline.source_schema),
+    ]);
+    let mut all = vec![fingerprint.clone()];
+    for step in &pipeline.steps {
+        let prompts: Vec<String> = step.operator.prompts().iter().map(|usage| usage.template.source().into_owned()).collect();
+        let serving = step.serving.map(|serving| pipeline.servings[serving].1.identity().to_string()).unwrap_or_default();
+        fingerprint = hash(&[
+            &fingerprint,
+            env!("CARGO_PKG_VERSION"),
+            step.info().module,
+            step.info().name,
+            &step.operator.parameters().to_string(),
+            &prompts.join("\n"),
+            &serving,
+            &format!("{:?}", step.on_error),
+        ]);
+        all.push(fingerprint.clone());
+    }
+    Ok(all)
+}
+
+fn hash(parts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The files beside a step's rows: manifest and identities. They lie in the work folder, also where no caches are kept, so
+/// that the output's rows can be told apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Beside {
+    manifest: PathBuf,
+    ids: PathBuf,
+}
+
+impl Beside {
+    pub fn of(pipeline: &CompiledPipeline, step: usize) -> Self {
+        let name = |ending: &str| match pipeline.storage.step_path(step) {
+            Some(path) => path.with_file_name(format!("{}.{ending}", path.file_name().unwrap_or_default().to_string_lossy())),
+            None => pipeline.storage.work_path().join(format!("{}_step{step}.{ending}", pipeline.name)),
+        };
+        Self { manifest: name("manifest.json"), ids: name("rows") }
+    }
+
+    pub fn manifest(&self) -> Option<Manifest> {
+        serde_json::from_slice(&std::fs::read(&self.manifest).ok()?).ok()
+    }
+
+    /// Removes the manifest, after which the cache counts as not there.
+    pub fn forget(&self) -> Result<()> {
+        match std::fs::remove_file(&self.manifest) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::storage(format!("cannot remove {}", self.manifest.display()), error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn ids(&self) -> Result<IdReader> {
+        let file = File::open(&self.ids).map_err(|error| Error::storage(format!("cannot read {}", self.ids.display()), error))?;
+        Ok(IdReader(BufReader::new(file), self.ids.clone()))
+    }
+}
+
+/// Reads the identities of a cache's rows, in order.
+pub(crate) struct IdReader(BufReader<File>, PathBuf);
+
+impl IdReader {
+    pub fn next(&mut self, count: usize) -> Result<StringChunked> {
+        let mut ids = StringChunkedBuilder::new(PlSmallStr::EMPTY, count);
+        let mut line = String::new();
+        for _ in 0..count {
+            line.clear();
+            let read = self.0.read_line(&mut line).map_err(|error| Error::storage(format!("cannot read {}", self.1.display()), error))?;
+            if read == 0 {
+                return Err(Error::Malformed { place: self.1.display().to_string(), message: "it holds fewer rows than the file that it belongs to\nhint: run with `--fresh`, or without `--retry-failed`".into() });
+            }
+            ids.append_value(line.trim_end());
+        }
+        Ok(ids.finish())
+    }
+}
+
+/// Reads a cache with the identities of its rows.
+pub(crate) struct CacheReader {
+    pub frames: Box<dyn FrameReader>,
+    pub ids: IdReader,
+}
+
+impl CacheReader {
+    pub fn next(&mut self) -> Result<Option<Batch>> {
+        let Some(frame) = self.frames.next_frame()? else { return Ok(None) };
+        let ids = self.ids.next(frame.height())?;
+        Ok(Some(Batch::new(frame, ids)))
+    }
+}
+
+/// Writes one step's rows, their identities, and at the end the manifest; or gathers the rows.
+pub(crate) enum CacheWriter {
+    Files { sinks: Vec<Box<dyn Sink>>, beside: Beside, ids: BufWriter<whole_file::Whole>, rows: u64 },
+    Gather(Vec<Batch>),
+}
+
+impl CacheWriter {
+    /// `sinks` are the cache and, for the last step, the output.
+    pub fn begin(sinks: Vec<Box<dyn Sink>>, beside: Beside) -> Result<Self> {
+        beside.forget()?;
+        let ids = BufWriter::new(whole_file::Whole::create(&beside.ids)?);
+        Ok(Self::Files { sinks, beside, ids, rows: 0 })
+    }
+
+    /// Keeps the rows in memory.
+    pub fn gather() -> Self {
+        Self::Gather(Vec::new())
+    }
+
+    pub fn write(&mut self, batch: &Batch) -> Result<()> {
+        if batch.height() == 0 {
+            return Ok(());
+        }
+        match self {
+            Self::Gather(batches) => batches.push(batch.clone()),
+            Self::Files { sinks, beside, ids, rows } => {
+                for sink in sinks {
+                    sink.write(&batch.frame)?;
+                }
+                for id in batch.ids.iter() {
+                    let id = id.unwrap_or_default();
+                    ids.write_all(id.as_bytes()).and_then(|()| ids.write_all(b"\n")).map_err(|error| Error::storage(format!("cannot write {}", beside.ids.display()), error))?;
+                }
+                *rows += batch.height() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes all visible, the manifest last; gives the number of rows.
+    pub fn commit(self, fingerprint: String, failed: u64) -> Result<u64> {
+        let Self::Files { sinks, beside, ids, rows } = self else { return Ok(0) };
+        for sink in sinks {
+            sink.commit()?;
+        }
+        let ids = ids.into_inner().map_err(|error| Error::storage(format!("cannot write {}", beside.ids.display()), error.into_error()))?;
+        ids.commit()?;
+        write_whole(&beside.manifest, &serde_json::to_vec(&Manifest { fingerprint, rows, failed }).unwrap_or_default())?;
+        Ok(rows)
+    }
+
+    /// Makes the rows of a stopped run visible under a name that says so: of the output, or where there is none of the cache.
+    pub fn commit_partial(self) -> Result<(Option<PathBuf>, u64)> {
+        match self {
+            Self::Files { sinks, rows, .. } => match sinks.into_iter().next() {
+                Some(sink) if rows > 0 => Ok((sink.commit_partial()?, rows)),
+                _ => Ok((None, 0)),
+            },
+            Self::Gather(_) => Ok((None, 0)),
+        }
+    }
+
+    /// The rows that were gathered; `None` where they were written.
+    pub fn gathered(self) -> Result<Vec<Batch>, Self> {
+        match self {
+            Self::Gather(batches) => Ok(batches),
+            files @ Self::Files { .. } => Err(files),
+        }
+    }
+}
+
+/// Writes a small file whole or not at all.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let mut file = whole_file::Whole::create(path)?;
+    file.write_all(content).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error))?;
+    file.commit()
+}
+
+mod whole_file {
+    //! A file that appears whole, by a rename, or not at all.
+
+    use std::fs::File;
+    use std::io::{self, Write};
+    use std::path::{Path, PathBuf};
+
+    use crate::error::{Error, Result};
+
+    pub struct Whole {
+        file: File,
+        temporary: PathBuf,
+        path: PathBuf,
+        committed: bool,
+    }
+
+    impl Whole {
+        pub fn create(path: &Path) -> Result<Self> {
+            let failed = |error| Error::storage(format!("cannot write {}", path.display()), error);
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(failed)?;
+            }
+            let temporary = path.with_file_name(format!(".{}.{}.tmp", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+            let file = File::create(&temporary).map_err(failed)?;
+            Ok(Self { file, temporary, path: path.to_owned(), committed: false })
+        }
+
+        pub fn commit(mut self) -> Result<()> {
+            let done = self.file.sync_all().and_then(|()| std::fs::rename(&self.temporary, &self.path));
+            done.map_err(|error| Error::storage(format!("cannot write {}", self.path.display()), error))?;
+            self.committed = true;
+            Ok(())
+        }
+    }
+
+    impl Write for Whole {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            self.file.write(buffer)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.file.flush()
+        }
+    }
+
+    impl Drop for Whole {
+        fn drop(&mut self) {
+            if !self.committed {
+                let _ = std::fs::remove_file(&self.temporary); // it may be gone already
+            }
+        }
+    }
+}
+
+/// The last step whose cache holds: the same source and steps, no failed row, and all its files there.
+pub(crate) fn last_that_holds(pipeline: &CompiledPipeline, fingerprints: &[String]) -> Option<usize> {
+    (1..=pipeline.steps.len()).rev().find(|step| holds(pipeline, *step, &fingerprints[*step]))
+}
+
+pub(crate) fn holds(pipeline: &CompiledPipeline, step: usize, fingerprint: &str) -> bool {
+    let beside = Beside::of(pipeline, step);
+    pipeline.storage.step_path(step).is_some_and(|path| path.exists())
+        && beside.ids.exists()
+        && beside.manifest().is_some_and(|manifest| manifest.fingerprint == fingerprint && manifest.failed == 0)
+}
+
+/// Opens a step's cache; the caller knows that it holds.
+pub(crate) fn open(pipeline: &CompiledPipeline, step: usize, batch_rows: usize) -> Result<CacheReader> {
+    let schema = &pipeline.steps[step - 1].schema;
+    let source = pipeline.storage.step_source(step, schema)?.ok_or_else(|| Error::Configuration(format!("the cache of step {step} is gone")))?;
+    Ok(CacheReader { frames: source.open(batch_rows)?, ids: Beside::of(pipeline, step).ids()? })
+}
+
+/// Where the rows of the last step are read from after a run: the output, or the last cache.
+pub(crate) fn open_written(pipeline: &CompiledPipeline, batch_rows: usize) -> Result<Option<CacheReader>> {
+    let last = pipeline.steps.len();
+    let source: Option<Arc<dyn crate::storage::Source>> = match pipeline.storage.written_output(pipeline.schema())? {
+        Some(source) => Some(source),
+        None => pipeline.storage.step_source(last, pipeline.schema())?,
+    };
+    let Some(source) = source else { return Ok(None) };
+    Ok(Some(CacheReader { frames: source.open(batch_rows)?, ids: Beside::of(pipeline, last).ids()? }))
+}

@@ -1,0 +1,237 @@
+//! What a run did: counted while it goes on, told at its end.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// The counters of one step. Read at any time, from any thread.
+#[derive(Debug, Default)]
+pub(crate) struct StepCounts {
+    pub rows_in: AtomicU64,
+    pub rows_out: AtomicU64,
+    pub dropped: AtomicU64,
+    pub failed: AtomicU64,
+    pub skipped: AtomicU64,
+    pub calls: AtomicU64,
+    pub from_journal: AtomicU64,
+    pub shared: AtomicU64,
+    pub reasks: AtomicU64,
+    pub input_tokens: AtomicU64,
+    pub output_tokens: AtomicU64,
+    /// Microseconds of the run at which its first batch came and its last one went.
+    pub first: AtomicU64,
+    pub last: AtomicU64,
+}
+
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// A run that goes on, for whoever shows its progress.
+#[derive(Debug)]
+pub struct LiveRun {
+    pub(crate) pipeline: String,
+    pub(crate) started: Instant,
+    pub(crate) source_rows: Option<u64>,
+    pub(crate) read: AtomicU64,
+    pub(crate) read_all: std::sync::atomic::AtomicBool,
+    pub(crate) steps: Vec<(usize, String, String, StepCounts)>,
+}
+
+impl LiveRun {
+    pub(crate) fn mark(&self, counts: &StepCounts) {
+        let now = self.started.elapsed().as_micros() as u64;
+        let _ = counts.first.compare_exchange(0, now.max(1), Ordering::Relaxed, Ordering::Relaxed); // only the first batch sets it
+        counts.last.fetch_max(now.max(1), Ordering::Relaxed);
+    }
+
+    /// The pipeline's name.
+    pub fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
+    /// The time since the run began.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Rows of the source, where they are known, and rows read so far.
+    pub fn source(&self) -> (Option<u64>, u64) {
+        let read = get(&self.read);
+        (if self.read_all.load(Ordering::Relaxed) { Some(read) } else { self.source_rows }, read)
+    }
+
+    /// The counts of each step so far.
+    pub fn steps(&self) -> Vec<StepReport> {
+        self.steps.iter().map(|(number, name, operator, counts)| {
+            let (first, last) = (get(&counts.first), get(&counts.last));
+            StepReport {
+                step: *number,
+                name: name.clone(),
+                operator: operator.clone(),
+                rows_in: get(&counts.rows_in),
+                rows_out: get(&counts.rows_out),
+                dropped: get(&counts.dropped),
+                failed: get(&counts.failed),
+                skipped: get(&counts.skipped),
+                calls: get(&counts.calls),
+                from_journal: get(&counts.from_journal),
+                shared: get(&counts.shared),
+                reasks: get(&counts.reasks),
+                input_tokens: get(&counts.input_tokens),
+                output_tokens: get(&counts.output_tokens),
+                seconds: last.saturating_sub(first) as f64 / 1e6,
+                result: None,
+            }
+        }).collect()
+    }
+}
+
+/// Told when a run begins and ends; whoever shows progress looks at the live run in between.
+pub trait Observer: Send + Sync {
+    /// The run begins.
+    fn begins(&self, run: Arc<LiveRun>);
+
+    /// The run has ended, well or not.
+    fn ends(&self);
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOutcome {
+    /// All rows went through, those aside that are counted as failed.
+    Complete,
+    /// It was asked to stop; the next run goes on.
+    Stopped,
+    /// An error ended it; the next run goes on.
+    Failed,
+}
+
+/// What one step did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepReport {
+    /// Its number, from 1.
+    pub step: usize,
+    /// Its name.
+    pub name: String,
+    /// Its operator.
+    pub operator: String,
+    /// Rows that came.
+    pub rows_in: u64,
+    /// Rows that went on.
+    pub rows_out: u64,
+    /// Rows that the operator dropped, failed rows aside.
+    pub dropped: u64,
+    /// Rows that failed, dropped or kept.
+    pub failed: u64,
+    /// Rows that were passed over, because what they are asked about is null or blank.
+    pub skipped: u64,
+    /// Model calls that were paid for, re-asks among them.
+    pub calls: u64,
+    /// Answers that the journal gave.
+    pub from_journal: u64,
+    /// Answers that were shared with an equal question in flight.
+    pub shared: u64,
+    /// Questions that were asked again because the reply did not fit.
+    pub reasks: u64,
+    /// Tokens of the paid questions.
+    pub input_tokens: u64,
+    /// Tokens of the paid replies.
+    pub output_tokens: u64,
+    /// From its first batch to its last.
+    pub seconds: f64,
+    /// The result for the whole set, where the operator gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// When it began, in RFC 3339.
+    pub started: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Rows that were read from the source, or from the step cache that the run resumed from.
+    pub rows_read: u64,
+    /// Records of the source that are malformed and were set aside.
+    pub malformed: u64,
+    /// Rows of the output.
+    pub rows_written: u64,
+    /// Rows that failed in any step.
+    pub failed: u64,
+    /// The step after which the run began, because its cache still held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumed_after_step: Option<usize>,
+    /// Where the rows are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// Where the failed rows are told, if any failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<PathBuf>,
+    /// The error that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The steps that ran.
+    pub steps: Vec<StepReport>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = ["step", "rows in", "out", "dropped", "failed", "calls", "journal", "tokens in", "out", "seconds"];
+        let mut table: Vec<Vec<String>> = vec![header.map(str::to_owned).to_vec()];
+        table.extend(self.steps.iter().map(|step| {
+            let numbers = [step.rows_in, step.rows_out, step.dropped, step.failed, step.calls, step.from_journal, step.input_tokens, step.output_tokens];
+            std::iter::once(format!("{} {}", step.step, step.name)).chain(numbers.map(|number| number.to_string())).chain([format!("{:.2}", step.seconds)]).collect()
+        }));
+        let width = |column: usize| table.iter().map(|row| display_width(&row[column])).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        if !self.steps.is_empty() {
+            for row in &table {
+                for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                    let pad = " ".repeat(width - display_width(cell));
+                    if column == 0 { write!(formatter, "{cell}{pad}")? } else { write!(formatter, "  {pad}{cell}")? }
+                }
+                writeln!(formatter)?;
+            }
+        }
+        let ended = match self.outcome {
+            RunOutcome::Complete => "complete",
+            RunOutcome::Stopped => "stopped, and can be resumed",
+            RunOutcome::Failed => "ended by an error, and can be resumed",
+        };
+        write!(formatter, "{}: {ended}: {} rows read, {} written, {} failed, {:.2} s", self.pipeline, self.rows_read, self.rows_written, self.failed, self.seconds)?;
+        if self.malformed > 0 {
+            write!(formatter, "\n{} malformed records were set aside", self.malformed)?;
+        }
+        if let Some(step) = self.resumed_after_step {
+            write!(formatter, "\nresumed after step {step}, whose cache still holds")?;
+        }
+        if let Some(output) = &self.output {
+            write!(formatter, "\noutput: {}", output.display())?;
+        }
+        if let Some(errors) = &self.errors {
+            write!(formatter, "\nfailed rows: {}", errors.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// Columns that a text takes on a terminal, near enough: East Asian letters take two.
+fn display_width(text: &str) -> usize {
+    text.chars().map(|character| if ('\u{1100}'..'\u{1160}').contains(&character) || ('\u{2e80}'..'\u{a4d0}').contains(&character) || ('\u{ac00}'..'\u{d7a4}').contains(&character) || ('\u{f900}'..'\u{fb00}').contains(&character) || ('\u{ff00}'..'\u{ff61}').contains(&character) || character >= '\u{1f300}' { 2 } else { 1 }).sum()
+}

@@ -1,0 +1,216 @@
+//! What every stage of a run shares, and the stages that work on whole batches.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use polars::prelude::*;
+use tokio::sync::mpsc;
+
+use super::apply::apply_columns;
+use super::batch::Batch;
+use super::dead_letter::{DeadLetter, DeadLetters};
+use super::report::{LiveRun, StepCounts, add};
+use super::stop::Stop;
+use crate::error::{Error, Result};
+use crate::operator::{Changes, ColumnWork, DatasetResult, DatasetWork};
+use crate::pipeline::{CompiledStep, OnError};
+
+/// Batches that wait between two stages.
+pub(super) const WAITING_BATCHES: usize = 2;
+
+/// What every stage of a run shares.
+pub(super) struct Shared {
+    pub live: Arc<LiveRun>,
+    pub letters: DeadLetters,
+    pub stop: Stop,
+    /// How long rows in flight may take after a gentle stop.
+    pub grace: Duration,
+    /// Set when rows were left out because the run was asked to stop.
+    pub cut: AtomicBool,
+}
+
+/// A step in a stage: its place in the live run, and where its rows are written, if they are.
+#[derive(Clone)]
+pub(super) struct Placed {
+    pub step: Arc<CompiledStep>,
+    pub place: usize,
+    pub written: Option<mpsc::Sender<Batch>>,
+}
+
+impl Placed {
+    pub fn counts<'a>(&self, shared: &'a Shared) -> &'a StepCounts {
+        &shared.live.steps[self.place].3
+    }
+
+    /// Passes a batch on, to the next stage and to where the step's rows are written. `false` when nobody takes it any more.
+    pub async fn pass(&self, batch: Batch, next: Option<&mpsc::Sender<Batch>>) -> bool {
+        if batch.height() == 0 {
+            return true;
+        }
+        if let Some(written) = &self.written
+            && written.send(batch.clone()).await.is_err()
+        {
+            return false;
+        }
+        match next {
+            Some(next) => next.send(batch).await.is_ok(),
+            None => true,
+        }
+    }
+}
+
+/// What becomes of a failed row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Drop,
+    Keep,
+}
+
+impl Shared {
+    /// Tells of a failed row; an error when it ends the run.
+    pub fn row_failed(&self, placed: &Placed, row: &str, error: Error) -> Result<Fate> {
+        if error.stops_the_run() {
+            return Err(error);
+        }
+        let step = &placed.step;
+        let message = error.to_string();
+        add(&placed.counts(self).failed, 1);
+        self.letters.push(&DeadLetter {
+            row: row.to_owned(),
+            step: step.number,
+            name: step.name.clone(),
+            operator: step.info().name.to_owned(),
+            class: error.class().to_owned(),
+            message: message.clone(),
+        })?;
+        match step.on_error {
+            OnError::Drop => Ok(Fate::Drop),
+            OnError::Keep => Ok(Fate::Keep),
+            OnError::Fail => Err(Error::RowFailed { step: step.number, name: step.name.clone(), row: row.to_owned(), message }),
+        }
+    }
+}
+
+/// Runs a function of an operator's author, and makes a panic in it an error that names the operator.
+pub(super) fn guarded<T>(step: &CompiledStep, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Error::Operator { operator: step.info().name.to_owned(), message: format!("panicked: {}", panic_message(&*panic)) }))
+}
+
+pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+/// The batch after an operator's changes: its columns put in, failed and dropped rows taken out.
+fn changed(shared: &Shared, placed: &Placed, batch: Batch, changes: Changes) -> Result<Batch> {
+    let step = &placed.step;
+    let counts = placed.counts(shared);
+    let Batch { frame, ids } = batch;
+    let frame = apply_columns(step.info(), &step.keys, frame, &changes)?;
+    let batch = Batch::new(frame, ids);
+    let mut failed: Vec<usize> = Vec::new();
+    for (index, error) in changes.failed {
+        if shared.row_failed(placed, batch.id(index), error)? == Fate::Drop {
+            failed.push(index);
+        }
+    }
+    let came = batch.height();
+    if changes.keep.is_none() && failed.is_empty() {
+        add(&counts.rows_out, came as u64);
+        return Ok(batch);
+    }
+    let mut keep: Vec<bool> = changes.keep.map_or_else(|| vec![true; came], |keep| keep.iter().map(|keep| keep == Some(true)).collect());
+    failed.iter().for_each(|index| keep[*index] = false);
+    let kept = batch.filter(&keep.into_iter().map(Some).collect())?;
+    add(&counts.rows_out, kept.height() as u64);
+    add(&counts.dropped, (came - kept.height() - failed.len()) as u64);
+    Ok(kept)
+}
+
+/// Rules one after another over the same batch while it is in the processor's cache; several batches at once, in order.
+pub(super) async fn columns(steps: Vec<(Placed, Arc<dyn ColumnWork>)>, mut input: mpsc::Receiver<Batch>, output: Option<mpsc::Sender<Batch>>, shared: Arc<Shared>) -> Result<()> {
+    let steps = Arc::new(steps);
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let mut in_work = FuturesOrdered::new();
+    let mut more = true;
+    while more || !in_work.is_empty() {
+        tokio::select! {
+            biased;
+            Some(done) = in_work.next() => {
+                let batches: Vec<Batch> = joined(done)?;
+                let last = batches.len() - 1;
+                for (index, ((placed, _), batch)) in steps.iter().zip(batches).enumerate() {
+                    let next = if index == last { output.as_ref() } else { None };
+                    if !placed.pass(batch, next).await {
+                        return Ok(());
+                    }
+                }
+            }
+            batch = input.recv(), if more && in_work.len() < workers => match batch {
+                Some(batch) => {
+                    let (steps, shared) = (steps.clone(), shared.clone());
+                    in_work.push_back(tokio::task::spawn_blocking(move || columns_of(&steps, batch, &shared)));
+                }
+                None => more = false,
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The batch after each of the steps.
+fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared: &Shared) -> Result<Vec<Batch>> {
+    let mut after = Vec::with_capacity(steps.len());
+    for (placed, work) in steps {
+        let counts = placed.counts(shared);
+        shared.live.mark(counts);
+        add(&counts.rows_in, batch.height() as u64);
+        if batch.height() > 0 {
+            let changes = guarded(&placed.step, || work.batch(&batch.frame))?;
+            batch = changed(shared, placed, batch, changes)?;
+        }
+        shared.live.mark(counts);
+        after.push(batch.clone());
+    }
+    Ok(after)
+}
+
+/// One operator over all batches in order.
+pub(super) async fn dataset(placed: Placed, mut work: Box<dyn DatasetWork>, mut input: mpsc::Receiver<Batch>, output: Option<mpsc::Sender<Batch>>, shared: Arc<Shared>) -> Result<Option<DatasetResult>> {
+    while let Some(batch) = input.recv().await {
+        let (placed_there, shared_there) = (placed.clone(), shared.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let counts = placed_there.counts(&shared_there);
+            shared_there.live.mark(counts);
+            add(&counts.rows_in, batch.height() as u64);
+            let changes = guarded(&placed_there.step, || work.batch(&batch.frame))?;
+            let batch = changed(&shared_there, &placed_there, batch, changes)?;
+            shared_there.live.mark(counts);
+            Ok((work, batch))
+        });
+        let (back, batch) = joined(done.await)?;
+        work = back;
+        if !placed.pass(batch, output.as_ref()).await {
+            return Ok(None);
+        }
+    }
+    // A result over some of the rows would pass for one over all.
+    if shared.cut.load(Ordering::SeqCst) { Ok(None) } else { joined(tokio::task::spawn_blocking(move || guarded(&placed.step, || work.end())).await) }
+}
+
+/// The result of a task, a panic in it made an error.
+pub(super) fn joined<T>(done: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    match done {
+        Ok(result) => result,
+        Err(error) if error.is_cancelled() => Err(Error::Stopped),
+        Err(error) => Err(Error::Operator { operator: "engine".into(), message: format!("panicked: {}", panic_message(&*error.into_panic())) }),
+    }
+}
+
+/// The rows for which a mask holds.
+pub(super) fn mask(keep: &[bool]) -> BooleanChunked {
+    keep.iter().map(|keep| Some(*keep)).collect()
+}

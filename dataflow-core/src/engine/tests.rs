@@ -1,0 +1,417 @@
+//! Runs of small pipelines in memory.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use polars::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::key::{InOut, Input, Integer, Output, Text};
+use crate::model::Model;
+use crate::operator::{Others, Outcome, Seed};
+use crate::pipeline::{CompiledPipeline, OnError, Pipeline};
+use crate::row::Row;
+use crate::serving::{Chat, ErrorClass, LLMServing, Reply, ServingError};
+use crate::shape::{AskModel, MakeRows, Measure, Refine};
+use crate::testing::{MemoryJournal, MemoryStorage};
+use crate::{Cells, Error, Result, operator};
+
+/// Asks about a text. # 中文 询问。
+#[operator(test, generate, AskModel)]
+#[derive(Default)]
+struct AskOnce {
+    /// Text. 中文：文本。
+    input_key: Input<Text>,
+    /// Reply. 中文：回复。
+    output_key: Output<Text>,
+    /// Stands before the text. 中文：前缀。
+    before: String,
+}
+
+impl AskModel for AskOnce {
+    async fn row(&self, row: &Row<'_>, model: &Model) -> Result<Outcome> {
+        let reply = model.ask(format!("{}{}", self.before, row.text(&self.input_key)?)).await?.text()?;
+        Ok(Cells::new().set(&self.output_key, reply).into())
+    }
+}
+
+/// Makes a row more of each. # 中文 扩展。
+#[operator(test, generate, AskModel)]
+#[derive(Default)]
+struct OneMore {
+    /// Text. 中文：文本。
+    input_key: InOut<Text>,
+}
+
+impl AskModel for OneMore {
+    async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
+        let more = Cells::new().replace(&self.input_key, format!("{}+", row.text(&self.input_key)?));
+        Ok(Outcome::from(Cells::new()).and_rows(Others::Null, [more]))
+    }
+    fn calls_per_row(&self) -> u64 {
+        0
+    }
+    fn rows_per_row(&self) -> u64 {
+        2
+    }
+}
+
+/// Rows out of nothing. # 中文 造行。
+#[operator(test, generate, MakeRows)]
+#[derive(Default)]
+struct FromNothing {
+    /// How many. 中文：行数。
+    rows: u64,
+    /// Where. 中文：列。
+    output_key: Output<Text>,
+}
+
+impl MakeRows for FromNothing {
+    fn seeds(&self) -> u64 {
+        self.rows
+    }
+    async fn rows(&self, seed: &Seed, model: &Model) -> Result<Vec<Cells>> {
+        let reply = model.ask(Chat::from("make one").sample(seed.number)).await?.text()?;
+        Ok(vec![Cells::new().set(&self.output_key, reply)])
+    }
+}
+
+/// Longer texts stay. # 中文 保留长文本。
+#[operator(test, filter, Measure)]
+#[derive(Default)]
+struct Longer {
+    /// Text. 中文：文本。
+    input_key: Input<Text>,
+    /// Length. 中文：长度。
+    output_key: Output<Integer>,
+    /// Least. 中文：下限。
+    min: i64,
+}
+
+impl Measure for Longer {
+    type Value = i64;
+    fn measure(&self, text: &str) -> Option<i64> {
+        assert_ne!(text, "panic", "the text says so");
+        Some(text.chars().count() as i64)
+    }
+    fn keep(&self, length: i64) -> bool {
+        length >= self.min
+    }
+}
+
+/// Loud. # 中文 大写。
+#[operator(test, refine, Refine)]
+#[derive(Default)]
+struct Loud {
+    /// Text. 中文：文本。
+    input_key: InOut<Text>,
+}
+
+impl Refine for Loud {
+    fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        text.to_uppercase().into()
+    }
+}
+
+/// Answers `re: <question>` after a while; questions that are told to fail do.
+#[derive(Debug, Default)]
+struct Echo {
+    limit: usize,
+    delay: Duration,
+    fails: Mutex<Vec<String>>,
+    unreachable: bool,
+    asked: Mutex<HashMap<String, usize>>,
+    in_flight: AtomicUsize,
+    most: AtomicUsize,
+    /// Stops the run gently at so many answers.
+    stops: Mutex<Option<(usize, Stop)>>,
+}
+
+impl Echo {
+    fn of(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, delay: Duration::from_millis(2), ..Self::default() })
+    }
+    fn failing(limit: usize, fails: &[&str]) -> Arc<Self> {
+        Arc::new(Self { limit, fails: Mutex::new(fails.iter().map(ToString::to_string).collect()), ..Self::default() })
+    }
+    fn calls(&self) -> usize {
+        self.asked.lock().unwrap().values().sum()
+    }
+}
+
+#[async_trait]
+impl LLMServing for Echo {
+    fn identity(&self) -> Value {
+        json!({ "model": "echo" })
+    }
+    fn spec(&self) -> Value {
+        json!({ "type": "echo" })
+    }
+    fn max_concurrency(&self) -> usize {
+        self.limit
+    }
+    async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {
+        let question = chat.messages.last().unwrap().content.clone();
+        let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        tokio::time::sleep(self.delay).await;
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if self.unreachable {
+            return Err(ServingError::new(ErrorClass::Unreachable, "connection refused"));
+        }
+        if self.fails.lock().unwrap().contains(&question) {
+            return Err(ServingError::new(ErrorClass::Transient, "the service said 500"));
+        }
+        *self.asked.lock().unwrap().entry(question.clone()).or_default() += 1;
+        if let Some((_, stop)) = self.stops.lock().unwrap().as_ref().filter(|(answers, _)| self.calls() >= *answers) {
+            stop.gently();
+        }
+        Ok(Reply { content: format!("re: {question}"), ..Reply::default() })
+    }
+}
+
+fn rows(count: usize) -> DataFrame {
+    DataFrame::new_infer_height(vec![
+        Column::new("text".into(), (1..=count).map(|n| format!("t{n}")).collect::<Vec<_>>()),
+        Column::new("gold".into(), (1..=count as i64).collect::<Vec<_>>()),
+    ]).unwrap()
+}
+
+fn ask(input: &str, output: &str) -> AskOnce {
+    AskOnce { input_key: input.into(), output_key: output.into(), before: String::new() }
+}
+
+fn texts(frame: &DataFrame, column: &str) -> Vec<String> {
+    crate::shape::texts_of(frame, column).unwrap().iter().map(|text| text.unwrap_or("null").to_owned()).collect()
+}
+
+fn one_step(storage: &MemoryStorage, serving: &Arc<Echo>, journal: &Arc<MemoryJournal>, on_error: OnError) -> CompiledPipeline {
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.serving("default", serving.clone() as Arc<dyn LLMServing>).journal(journal.clone());
+    pipeline.step(ask("text", "reply")).on_error(on_error);
+    pipeline.compile().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_leave_in_the_order_they_came_through_every_shape() {
+    let storage = MemoryStorage::new(rows(500));
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.serving("default", Echo::of(32) as Arc<dyn LLMServing>);
+    pipeline.step(Loud { input_key: "text".into() });
+    pipeline.step(ask("text", "a"));
+    pipeline.step(OneMore { input_key: "text".into() });
+    pipeline.step(Longer { input_key: "text".into(), output_key: "length".into(), min: 3 });
+    pipeline.step(ask("text", "b")).named("b");
+    let report = pipeline.compile().unwrap().forward(Run { batch_rows: 64, ..Run::default() }).await.unwrap();
+    let frame = storage.output_frame().unwrap();
+    let expected: Vec<String> = (1..=500).flat_map(|n| [format!("T{n}"), format!("T{n}+")]).filter(|text| text.len() >= 3).collect();
+    assert_eq!(texts(&frame, "text"), expected);
+    assert_eq!(texts(&frame, "b"), expected.iter().map(|text| format!("re: {text}")).collect::<Vec<_>>());
+    // What was true of a row need not be true of one that came of it.
+    assert_eq!(frame.column("gold").unwrap().null_count(), 500);
+    assert_eq!((report.outcome, report.rows_read, report.rows_written, report.failed), (RunOutcome::Complete, 500, expected.len() as u64, 0));
+    assert_eq!((report.steps[2].rows_in, report.steps[2].rows_out, report.steps[3].dropped), (500, 1000, 9));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_serving_is_busy_to_its_limit_and_never_beyond_it() {
+    let storage = MemoryStorage::new(rows(4000));
+    let echo = Echo::of(100);
+    let mut pipeline = Pipeline::new("p", storage);
+    pipeline.serving("default", echo.clone() as Arc<dyn LLMServing>);
+    pipeline.step(ask("text", "a")).named("a");
+    pipeline.step(ask("a", "b")).named("b");
+    let compiled = pipeline.compile().unwrap();
+    assert_eq!(compiled.llm_serving_list(), [("default", 2)]);
+    compiled.forward(Run::default()).await.unwrap();
+    assert_eq!(echo.most.load(Ordering::SeqCst), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_is_not_asked_again_and_equal_questions_share() {
+    let storage = MemoryStorage::new(df!("text" => ["same", "other", "same", "same"]).unwrap());
+    let (echo, journal) = (Echo::of(8), Arc::new(MemoryJournal::default()));
+    let compiled = one_step(&storage, &echo, &journal, OnError::Drop);
+    let first = compiled.forward(Run::default()).await.unwrap();
+    assert_eq!((first.steps[0].calls, first.steps[0].shared, echo.calls()), (2, 2, 2));
+    let second = compiled.forward(Run::default()).await.unwrap();
+    assert_eq!((second.steps[0].calls, second.steps[0].from_journal, echo.calls()), (0, 4, 2));
+    let fresh = compiled.forward(Run { from: RunFrom::Fresh, ..Run::default() }).await.unwrap();
+    assert_eq!((fresh.steps[0].calls, echo.calls()), (2, 4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_out_of_nothing_follow_those_that_came_and_are_not_shared() {
+    let storage = MemoryStorage::new(rows(2));
+    let echo = Echo::of(8);
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.serving("default", echo.clone() as Arc<dyn LLMServing>);
+    pipeline.step(FromNothing { rows: 3, output_key: "made".into() });
+    let compiled = pipeline.compile().unwrap();
+    assert_eq!(compiled.most_calls(None).calls, Some(3));
+    compiled.forward(Run::default()).await.unwrap();
+    assert_eq!(texts(&storage.output_frame().unwrap(), "made"), ["null", "null", "re: make one", "re: make one", "re: make one"]);
+    assert_eq!(echo.calls(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_row_is_dropped_kept_or_ends_the_run() {
+    let journal = || Arc::new(MemoryJournal::default());
+    let storage = MemoryStorage::new(rows(3));
+    let echo = Echo::failing(8, &["t2"]);
+    let report = one_step(&storage, &echo, &journal(), OnError::Drop).forward(Run::default()).await.unwrap();
+    assert_eq!(texts(&storage.output_frame().unwrap(), "text"), ["t1", "t3"]);
+    assert_eq!(report.failed, 1);
+    let letters = std::fs::read_to_string(report.errors.unwrap()).unwrap();
+    let letter: DeadLetter = serde_json::from_str(&letters).unwrap();
+    assert_eq!((&*letter.row, letter.step, &*letter.class, &*letter.message), ("2", 1, "transient", "the service said 500"));
+
+    one_step(&storage, &echo, &journal(), OnError::Keep).forward(Run::default()).await.unwrap();
+    assert_eq!(texts(&storage.output_frame().unwrap(), "reply"), ["re: t1", "null", "re: t3"]);
+
+    let error = one_step(&storage, &echo, &journal(), OnError::Fail).forward(Run::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "step 1 `AskOnce`: row 2: the service said 500");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_rows_are_run_alone_and_put_in_their_places() {
+    for on_error in [OnError::Drop, OnError::Keep] {
+        let storage = MemoryStorage::new(rows(300));
+        let (echo, journal) = (Echo::failing(8, &["t1", "t150", "t300"]), Arc::new(MemoryJournal::default()));
+        let mut pipeline = Pipeline::new("p", storage.clone());
+        pipeline.serving("default", echo.clone() as Arc<dyn LLMServing>).journal(journal);
+        pipeline.step(ask("text", "reply")).on_error(on_error);
+        pipeline.step(OneMore { input_key: "reply".into() });
+        let compiled = pipeline.compile().unwrap();
+        let run = Run { batch_rows: 64, ..Run::default() };
+        assert_eq!(compiled.forward(run.clone()).await.unwrap().failed, 3);
+        let before = echo.calls();
+        echo.fails.lock().unwrap().retain(|text| text == "t150");
+        let report = compiled.forward(Run { retry_failed: true, ..run.clone() }).await.unwrap();
+        assert_eq!((report.rows_read, report.failed, echo.calls() - before), (3, 1, 2), "{on_error:?}");
+        echo.fails.lock().unwrap().clear();
+        assert_eq!(compiled.forward(Run { retry_failed: true, ..run.clone() }).await.unwrap().rows_read, 1);
+        let expected: Vec<String> = (1..=300).flat_map(|n| [format!("re: t{n}"), format!("re: t{n}+")]).collect();
+        assert_eq!(texts(&storage.output_frame().unwrap(), "reply"), expected, "{on_error:?}");
+        assert_eq!(compiled.forward(Run { retry_failed: true, ..run }).await.unwrap().rows_read, 0, "nothing is left to retry");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_resumes_from_the_last_cache_that_holds() {
+    let storage = MemoryStorage::new(rows(5)).with_caches();
+    let (echo, journal) = (Echo::of(8), Arc::new(MemoryJournal::default()));
+    let pipeline = |storage: &MemoryStorage, before: &str| {
+        let mut pipeline = Pipeline::new("p", storage.clone());
+        pipeline.serving("default", echo.clone() as Arc<dyn LLMServing>).journal(journal.clone());
+        pipeline.step(Loud { input_key: "text".into() }).named("loud");
+        pipeline.step(AskOnce { before: before.into(), ..ask("text", "reply") }).named("ask");
+        pipeline.compile().unwrap()
+    };
+    let first = pipeline(&storage, "").forward(Run::default()).await.unwrap();
+    assert_eq!((first.resumed_after_step, first.steps.len()), (None, 2));
+    let again = pipeline(&storage, "").forward(Run::default()).await.unwrap();
+    assert_eq!((again.resumed_after_step, again.steps.len(), again.rows_written), (Some(2), 0, 5));
+    let changed = pipeline(&storage, "please ").forward(Run::default()).await.unwrap();
+    assert_eq!((changed.resumed_after_step, changed.steps[0].calls), (Some(1), 5));
+    assert_eq!(texts(&storage.output_frame().unwrap(), "reply")[0], "re: please T1");
+    let from = pipeline(&storage, "please ").forward(Run { from: RunFrom::Step("ask".into()), ..Run::default() }).await.unwrap();
+    assert_eq!((from.resumed_after_step, from.steps[0].from_journal), (Some(1), 5));
+
+    let other = storage.clone().with_input(rows(6));
+    let error = pipeline(&other, "").forward(Run { from: RunFrom::Step("2".into()), ..Run::default() }).await.unwrap_err();
+    assert!(error.to_string().starts_with("the cache of step 1 `loud` does not hold"), "{error}");
+    assert_eq!(pipeline(&other, "").forward(Run::default()).await.unwrap().resumed_after_step, None, "a stale cache is never used");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gentle_stop_keeps_what_is_in_flight_and_the_next_run_goes_on() {
+    let storage = MemoryStorage::new(rows(1000));
+    let (echo, journal) = (Echo::of(10), Arc::new(MemoryJournal::default()));
+    let compiled = one_step(&storage, &echo, &journal, OnError::Drop);
+    let stop = Stop::default();
+    *echo.stops.lock().unwrap() = Some((100, stop.clone()));
+    let report = compiled.forward(Run { stop, batch_rows: 100, ..Run::default() }).await.unwrap();
+    assert_eq!(report.outcome, RunOutcome::Stopped);
+    assert!(storage.output_frame().is_none(), "an output that is not whole is not there");
+    let answered = echo.calls();
+    assert!((100..=150).contains(&answered), "{answered}");
+    assert_eq!(journal.len(), answered);
+    assert_eq!(compiled.forward(Run::default()).await.unwrap().steps[0].from_journal as usize, answered);
+    assert_eq!(echo.calls(), 1000);
+    assert_eq!(storage.output_frame().unwrap().height(), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_never_reached_ends_the_run() {
+    let echo = Arc::new(Echo { limit: 4, unreachable: true, ..Echo::default() });
+    let error = one_step(&MemoryStorage::new(rows(1000)), &echo, &Arc::default(), OnError::Drop).forward(Run::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "serving `default` could not be reached: connection refused");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_rule_names_the_operator() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(df!("text" => ["fine", "panic"]).unwrap()));
+    pipeline.step(Longer { input_key: "text".into(), output_key: "n".into(), min: 0 });
+    let error = pipeline.compile().unwrap().forward(Run::default()).await.unwrap_err().to_string();
+    assert!(error.starts_with("operator `Longer`: panicked: "), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_data_set_and_blank_cells_cost_nothing() {
+    let echo = Echo::of(4);
+    let storage = MemoryStorage::new(df!("text" => [None, Some(""), Some(" ")]).unwrap());
+    let report = one_step(&storage, &echo, &Arc::default(), OnError::Drop).forward(Run::default()).await.unwrap();
+    assert_eq!((report.steps[0].skipped, report.rows_written, echo.calls()), (3, 3, 0));
+    assert_eq!(texts(&storage.output_frame().unwrap(), "reply"), ["null", "null", "null"]);
+    let storage = MemoryStorage::new(rows(0));
+    assert_eq!(one_step(&storage, &echo, &Arc::default(), OnError::Drop).forward(Run::default()).await.unwrap().rows_written, 0);
+    assert_eq!(storage.output_frame().unwrap().get_column_names(), ["text", "gold", "reply"]);
+}
+
+#[test]
+fn compile_tells_all_problems_at_once() {
+    let storage = MemoryStorage::of(&[json!({ "raw_content": "x", "id": 1, "tags": ["a"] })]);
+    let mut pipeline = Pipeline::new("translate", storage);
+    pipeline.step(ask("raw_content", "content_zh")).named("op1");
+    pipeline.step(ask("content_ZH", "content_en")).named("op2").on("judge");
+    pipeline.step(ask("raw_inputs", "x")).named("op3");
+    pipeline.step(ask("later", "content_zh")).named("op4");
+    pipeline.step(ask("tags", "later")).named("op5");
+    pipeline.step(ask("", ""));
+    let Err(Error::DoesNotCompile(problems)) = pipeline.compile() else { panic!("it compiles") };
+    insta::assert_snapshot!(problems, @r"
+    pipeline `translate` does not compile: 8 problems
+      there is no serving `default`, which step 1 `op1` asks
+        hint: the pipeline has no serving: add one named `default`
+      there is no serving `judge`, which step 2 `op2` asks
+        hint: the pipeline has no serving: add one named `default`
+      step 2 `op2` (AskOnce): `input_key` reads `content_ZH`, which no earlier step and not the data set gives
+        hint: did you mean `content_zh`, written by step 1 `op1`?
+      step 3 `op3` (AskOnce): `input_key` reads `raw_inputs`, which no earlier step and not the data set gives
+        hint: did you mean `raw_content` of the data set?
+      step 4 `op4` (AskOnce): `input_key` reads `later`, which comes only later
+        hint: step 5 `op5` writes it
+      step 5 `op5` (AskOnce): `input_key` reads `tags` as text, and the column holds list[str]
+      step 6 `AskOnce` (AskOnce): `input_key` is not set
+        hint: name a column of type text
+      step 6 `AskOnce` (AskOnce): `output_key` is not set
+        hint: name the column to write
+    ");
+}
+
+#[test]
+fn a_pipeline_and_its_file_are_one_value() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::of(&[json!({ "text": "x" })]));
+    pipeline.seed(7).serving("judge", Echo::of(1) as Arc<dyn LLMServing>);
+    pipeline.step(ask("text", "reply")).named("a").on("judge").on_error(OnError::Keep);
+    let spec = pipeline.to_spec();
+    let text = serde_json::to_string(&spec).unwrap();
+    assert_eq!(text, r#"{"name":"p","seed":7,"storage":{"type":"memory"},"serving":{"judge":{"type":"echo"}},"steps":[{"operator":"AskOnce","name":"a","serving":"judge","on_error":"keep","input_key":"text","output_key":"reply","before":""}]}"#);
+    assert_eq!(serde_json::from_str::<crate::pipeline::PipelineSpec>(&text).unwrap(), spec);
+}

@@ -1,0 +1,148 @@
+//! The pipeline as a file has it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{OnError, Pipeline, Problem, Severity, Step};
+use crate::error::Result;
+use crate::registry;
+use crate::storage::StorageContext;
+
+/// A pipeline as plain data: what its file holds, and what a pipeline written in Rust can be written out as.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineSpec {
+    /// The pipeline's name; it begins the names of the report and the dead-letter file.
+    pub name: String,
+    /// The seed of all random choices.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seed: u64,
+    /// Where the rows come from and go to.
+    #[serde(default)]
+    pub storage: Map<String, Value>,
+    /// Who answers, by name.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub serving: Map<String, Value>,
+    /// The steps, in order.
+    pub steps: Vec<StepSpec>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(seed: &u64) -> bool {
+    *seed == 0
+}
+
+/// One step as a file has it: the operator's name, what belongs to the step, and the operator's parameters beside them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepSpec {
+    /// The operator's registered name.
+    pub operator: String,
+    /// The step's name; without it, the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The serving that answers; without it, `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<String>,
+    /// What becomes of a row that fails.
+    #[serde(default, skip_serializing_if = "is_drop")]
+    pub on_error: OnError,
+    /// The operator's parameters.
+    #[serde(flatten)]
+    pub parameters: Map<String, Value>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_drop(on_error: &OnError) -> bool {
+    *on_error == OnError::Drop
+}
+
+impl Pipeline {
+    /// The pipeline that a file describes. Operators, servings and parameters that are wrong are told by
+    /// [`compile`](Pipeline::compile), all together; a storage that is wrong is an error here.
+    pub fn from_spec(spec: PipelineSpec, context: &StorageContext) -> Result<Self> {
+        let storage = registry::build_storage(&Value::Object(spec.storage), context)?;
+        let mut pipeline = Self::new(spec.name, storage);
+        pipeline.seed = spec.seed;
+        for (name, serving) in &spec.serving {
+            match registry::build_serving(name, serving) {
+                Ok(serving) => pipeline.servings.push((name.clone(), serving)),
+                Err(error) => {
+                    let (message, hint) = apart(&error.to_string());
+                    pipeline.problems.push(Problem { severity: Severity::Error, step: None, name: name.clone(), operator: String::new(), message, hint });
+                }
+            }
+        }
+        for (index, step) in spec.steps.into_iter().enumerate() {
+            pipeline.push_spec(index + 1, step);
+        }
+        Ok(pipeline)
+    }
+
+    fn push_spec(&mut self, number: usize, spec: StepSpec) {
+        let StepSpec { operator: operator_name, name, serving, on_error, parameters } = spec;
+        let shown = name.clone().unwrap_or_else(|| operator_name.clone());
+        let mut problem = |message: String, hint: Option<String>| {
+            self.problems.push(Problem { severity: Severity::Error, step: Some(number), name: shown.clone(), operator: operator_name.clone(), message, hint });
+        };
+        let operator = match registry::operator(&operator_name) {
+            None => {
+                let near = registry::nearest(&operator_name, registry::operators().iter().map(|info| info.name));
+                let hint = near.map_or_else(|| "`dataflow operators` lists them".to_owned(), |near| format!("did you mean `{near}`?"));
+                problem(format!("there is no operator `{operator_name}`"), Some(hint));
+                None
+            }
+            Some(info) => {
+                let unknown: Vec<&String> = parameters.keys().filter(|key| info.fields.iter().all(|field| field.name != key.as_str())).collect();
+                for key in &unknown {
+                    let known = info.fields.iter().map(|field| field.name).chain(["name", "serving", "on_error"]);
+                    let near = registry::nearest(key, known.clone());
+                    let hint = near.map_or_else(|| format!("it has {}", known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")), |near| format!("did you mean `{near}`?"));
+                    problem(format!("there is no parameter `{key}`"), Some(hint));
+                }
+                let known = parameters.iter().filter(|(key, _)| !unknown.contains(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+                match (info.build)(Value::Object(known)) {
+                    Ok(operator) => Some(operator),
+                    Err(_) => {
+                        // One parameter at a time tells which one it is.
+                        for (key, value) in parameters.iter().filter(|(key, _)| !unknown.contains(key)) {
+                            if let Err(error) = (info.build)(Value::Object(Map::from_iter([(key.clone(), value.clone())]))) {
+                                problem(format!("`{key}`: {error}"), None);
+                            }
+                        }
+                        None
+                    }
+                }
+            }
+        };
+        self.push(Step { name, operator_name, operator, serving, on_error });
+    }
+
+    /// The pipeline as its file would have it. Reading it gives the same pipeline.
+    pub fn to_spec(&self) -> PipelineSpec {
+        let object = |value: Value| match value {
+            Value::Object(object) => object,
+            _ => Map::new(),
+        };
+        PipelineSpec {
+            name: self.name.clone(),
+            seed: self.seed,
+            storage: object(self.storage.spec()),
+            serving: self.servings.iter().map(|(name, serving)| (name.clone(), serving.spec())).collect(),
+            steps: self.steps.iter().map(|step| StepSpec {
+                operator: step.operator_name.clone(),
+                name: step.name.clone(),
+                serving: step.serving.clone(),
+                on_error: step.on_error,
+                parameters: step.operator.as_ref().map(|operator| object(operator.parameters())).unwrap_or_default(),
+            }).collect(),
+        }
+    }
+}
+
+/// A message and the hint that may follow it in a line of its own.
+fn apart(text: &str) -> (String, Option<String>) {
+    match text.split_once("\nhint: ") {
+        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+        None => (text.to_owned(), None),
+    }
+}
