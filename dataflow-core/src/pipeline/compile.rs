@@ -89,6 +89,13 @@ impl CompiledPipeline {
         }).collect()
     }
 
+    /// What the servings that are asked say before their first call, by their names.
+    pub fn notices(&self) -> Vec<(&str, String)> {
+        let used = self.llm_serving_list();
+        let asked = self.servings.iter().zip(used).filter(|(_, (_, steps))| *steps > 0);
+        asked.filter_map(|((name, serving), _)| serving.notice().map(|notice| (name.as_str(), notice))).collect()
+    }
+
     /// The columns of the data set after the last step.
     pub fn schema(&self) -> &SchemaRef {
         self.steps.last().map_or(&self.source_schema, |step| &step.schema)

@@ -1,0 +1,224 @@
+//! Pipelines as YAML files: reading with the environment and overrides put in, and writing.
+
+use std::path::{Path, PathBuf};
+
+use dataflow_core::pipeline::{Pipeline, PipelineSpec};
+use dataflow_core::registry::nearest;
+use dataflow_core::storage::StorageContext;
+use dataflow_core::{CompiledPipeline, Error, Result};
+use serde_json::{Map, Value};
+
+/// A pipeline file that was read, and the folder that its paths start from.
+#[derive(Clone, Debug)]
+pub struct PipelineFile {
+    path: PathBuf,
+    value: Value,
+}
+
+impl PipelineFile {
+    /// Reads a file. `${NAME}` and `${NAME:-fallback}` in its values are taken from the environment; `$${` stands for `${`.
+    ///
+    /// Errors: [`Error::NotFound`] where there is no file, [`Error::Configuration`] where it is no YAML or a variable is not set.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no pipeline file {shown}\nhint: give the path of a `.yaml` file, such as pipelines/translate.yaml")),
+            _ => Error::storage(format!("cannot read {shown}"), error),
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a file's text; its relative paths start from the folder of `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| Error::Configuration(format!("{shown}: {error}")))?;
+        let mut value = serde_json::to_value(yaml).map_err(|error| Error::Configuration(format!("{shown}: {error}")))?;
+        let mut missing = Vec::new();
+        put_environment_in(&mut value, "", &|name| std::env::var(name).ok(), &mut missing);
+        if !missing.is_empty() {
+            return Err(Error::Configuration(format!("{shown}: {}\nhint: set them, or write `${{NAME:-fallback}}`", missing.join("; "))));
+        }
+        Ok(Self { path: path.to_owned(), value })
+    }
+
+    /// Replaces or adds the value at a dotted path: `storage.output=x.jsonl`, `serving.default.model=gpt-4o`, `steps.2.min_words=5`
+    /// or `steps.NAME.min_words=5`. Steps are counted from 1, and the value is read as YAML.
+    pub fn set(&mut self, assignment: &str) -> Result<()> {
+        let bad = |message: String| Error::Configuration(format!("`--set {assignment}`: {message}"));
+        let (path, text) = assignment.split_once('=').ok_or_else(|| bad("expected `dotted.key=value`".into()))?;
+        let value: Value = serde_yaml::from_str::<serde_yaml::Value>(text).ok().and_then(|yaml| serde_json::to_value(yaml).ok()).unwrap_or_else(|| Value::String(text.to_owned()));
+        let parts: Vec<&str> = path.split('.').collect();
+        let (last, parents) = parts.split_last().ok_or_else(|| bad("expected `dotted.key=value`".into()))?;
+        let mut at = &mut self.value;
+        for part in parents {
+            at = match at {
+                Value::Object(object) => object.entry(*part).or_insert_with(|| Value::Object(Map::new())),
+                Value::Array(steps) => {
+                    let names: Vec<String> = steps.iter().map(step_name).collect();
+                    let index = names.iter().position(|name| name == part).or_else(|| part.parse::<usize>().ok().filter(|number| (1..=names.len()).contains(number)).map(|number| number - 1));
+                    match index {
+                        Some(index) => &mut steps[index],
+                        None => {
+                            let hint = nearest(part, names.iter().map(String::as_str)).map_or_else(|| format!("the steps are 1 to {}", names.len()), |near| format!("did you mean `{near}`?"));
+                            return Err(bad(format!("there is no step `{part}`\nhint: {hint}")));
+                        }
+                    }
+                }
+                _ => return Err(bad(format!("`{part}` is below a value that has no parts"))),
+            };
+        }
+        match at {
+            Value::Object(object) => object.insert((*last).to_owned(), value),
+            _ => return Err(bad(format!("`{last}` is below a value that has no parts"))),
+        };
+        Ok(())
+    }
+
+    /// Replaces a path of the storage by one that starts from the current folder.
+    pub fn set_storage_path(&mut self, key: &str, path: &Path) -> Result<()> {
+        let path = std::path::absolute(path).map_err(|error| Error::storage(format!("cannot tell where {} is", path.display()), error))?;
+        if let Value::Object(object) = &mut self.value
+            && let Value::Object(storage) = object.entry("storage").or_insert_with(|| Value::Object(Map::new()))
+        {
+            storage.insert(key.to_owned(), Value::String(path.to_string_lossy().into_owned()));
+        }
+        Ok(())
+    }
+
+    /// The pipeline, not yet compiled.
+    pub fn pipeline(&self) -> Result<Pipeline> {
+        let shown = self.path.display();
+        self.check_keys()?;
+        let spec: PipelineSpec = serde_json::from_value(self.value.clone()).map_err(|error| Error::Configuration(format!("{shown}: {error}")))?;
+        let base = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        Pipeline::from_spec(spec, &StorageContext { base })
+    }
+
+    /// Tells an unknown key at the top of the file with the nearest known one.
+    fn check_keys(&self) -> Result<()> {
+        let Value::Object(object) = &self.value else {
+            return Err(Error::Configuration(format!("{}: a pipeline file is a map with `name`, `storage`, `serving` and `steps`", self.path.display())));
+        };
+        let known = ["name", "seed", "storage", "serving", "steps"];
+        let unknown: Vec<String> = object.keys().filter(|key| !known.contains(&key.as_str())).map(|key| match nearest(key, known) {
+            Some(near) => format!("unknown key `{key}`: did you mean `{near}`?"),
+            None => format!("unknown key `{key}`: the keys are `name`, `seed`, `storage`, `serving`, `steps`"),
+        }).collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Error::Configuration(format!("{}: {}", self.path.display(), unknown.join("; ")))) }
+    }
+}
+
+fn step_name(step: &Value) -> String {
+    let text = |key: &str| step.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
+    text("name").or_else(|| text("operator")).unwrap_or_default()
+}
+
+/// A pipeline as the YAML that describes it.
+pub fn to_yaml(spec: &PipelineSpec) -> Result<String> {
+    serde_yaml::to_string(spec).map_err(|error| Error::Configuration(error.to_string()))
+}
+
+/// Compiles the pipeline of a file.
+pub fn compile(path: impl AsRef<Path>) -> Result<CompiledPipeline> {
+    PipelineFile::read(path)?.pipeline()?.compile()
+}
+
+fn put_environment_in(value: &mut Value, path: &str, variable: &dyn Fn(&str) -> Option<String>, missing: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            let (filled, whole) = filled(text, path, variable, missing);
+            *value = if whole { scalar(filled) } else { Value::String(filled) };
+        }
+        Value::Array(items) => items.iter_mut().enumerate().for_each(|(index, item)| put_environment_in(item, &format!("{path}.{}", index + 1), variable, missing)),
+        Value::Object(object) => object.iter_mut().for_each(|(key, item)| put_environment_in(item, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, variable, missing)),
+        _ => {}
+    }
+}
+
+/// The text with its variables put in, and whether it was one variable and nothing else.
+fn filled(text: &str, path: &str, variable: &dyn Fn(&str) -> Option<String>, missing: &mut Vec<String>) -> (String, bool) {
+    let mut filled = String::new();
+    let mut rest = text;
+    let mut whole = false;
+    while let Some(start) = rest.find("${") {
+        let escaped = rest[..start].ends_with('$');
+        let Some(length) = rest[start..].find('}').filter(|_| !escaped) else {
+            filled.push_str(if escaped { &rest[..start - 1] } else { &rest[..start] });
+            filled.push_str("${");
+            rest = &rest[start + 2..];
+            continue;
+        };
+        filled.push_str(&rest[..start]);
+        let inner = &rest[start + 2..start + length];
+        let (name, fallback) = inner.split_once(":-").map_or((inner, None), |(name, fallback)| (name, Some(fallback)));
+        whole = start == 0 && rest.len() == text.len() && start + length + 1 == text.len();
+        match (variable(name).filter(|value| !value.is_empty() || fallback.is_none()), fallback) {
+            (Some(value), _) => filled.push_str(&value),
+            (None, Some(fallback)) => filled.push_str(fallback),
+            (None, None) => missing.push(format!("`{path}` reads the environment variable `{name}`, which is not set")),
+        }
+        rest = &rest[start + length + 1..];
+    }
+    filled.push_str(rest);
+    (filled, whole)
+}
+
+/// A number or truth value that is written the way it would be written back, and text otherwise: `30` is a number and `007` is not.
+fn scalar(text: String) -> Value {
+    match serde_json::from_str::<Value>(&text) {
+        Ok(value @ (Value::Number(_) | Value::Bool(_))) if value.to_string() == text => value,
+        _ => Value::String(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(mut value: Value) -> Result<Value, Vec<String>> {
+        let mut missing = Vec::new();
+        let variable = |name: &str| match name {
+            "MODEL" => Some("gpt-4o".to_owned()),
+            "N" => Some("30".to_owned()),
+            "ID" => Some("007".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        put_environment_in(&mut value, "", &variable, &mut missing);
+        if missing.is_empty() { Ok(value) } else { Err(missing) }
+    }
+
+    #[test]
+    fn variables_are_put_into_values() {
+        let filled = check(json!({ "a": "${MODEL}", "b": "${N}", "c": "${ID}", "d": "x-${N}-y", "e": "${NONE:-z}", "f": "$${MODEL}", "g": "${EMPTY:-z}", "h": ["${N}"] }));
+        assert_eq!(filled, Ok(json!({ "a": "gpt-4o", "b": 30, "c": "007", "d": "x-30-y", "e": "z", "f": "${MODEL}", "g": "z", "h": [30] })));
+    }
+
+    #[test]
+    fn every_missing_variable_is_told_with_its_place() {
+        let missing = check(json!({ "serving": { "default": { "model": "${NONE}" } }, "steps": [{ "x": "a ${NEITHER}" }] })).unwrap_err();
+        assert_eq!(missing, [
+            "`serving.default.model` reads the environment variable `NONE`, which is not set",
+            "`steps.1.x` reads the environment variable `NEITHER`, which is not set",
+        ]);
+    }
+
+    #[test]
+    fn overrides_reach_steps_by_number_and_name() {
+        let mut file = PipelineFile::parse("name: p\nsteps:\n- {operator: A, name: first}\n- {operator: B}\n", Path::new("p.yaml")).unwrap();
+        file.set("steps.first.min=3").unwrap();
+        file.set("steps.2.text=a: b").unwrap();
+        file.set("serving.default.type=demo").unwrap();
+        assert_eq!(file.value["steps"][0]["min"], json!(3));
+        assert_eq!(file.value["serving"]["default"]["type"], json!("demo"));
+        assert!(file.set("steps.frist.min=3").unwrap_err().to_string().contains("did you mean `first`?"));
+    }
+
+    #[test]
+    fn a_misspelt_key_gets_the_nearest_one() {
+        let file = PipelineFile::parse("name: p\nstep: []\n", Path::new("p.yaml")).unwrap();
+        assert_eq!(file.pipeline().unwrap_err().to_string(), "p.yaml: unknown key `step`: did you mean `steps`?");
+    }
+}

@@ -1,0 +1,69 @@
+//! The exit codes, after sysexits.h where it has one.
+
+use std::process::ExitCode;
+
+use dataflow_core::{Error, Report, RunOutcome};
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All well: 0.
+    Well,
+    /// Finished, but rows failed: 3.
+    RowsFailed,
+    /// The pipeline does not compile, or data is malformed: 65.
+    BadData,
+    /// There is no such input: 66.
+    NoInput,
+    /// The model service could not be reached: 69.
+    Unreachable,
+    /// Stopped early, and can be resumed: 75.
+    Stopped,
+    /// Bad configuration: 78.
+    BadConfiguration,
+    /// Ended by a signal: 128 and its number.
+    Signal(i32),
+}
+
+impl Exit {
+    /// How a run that gave a report ends; `signal` is the number of the signal that stopped it, or 0.
+    pub fn of_report(report: &Report, signal: i32) -> Self {
+        match report.outcome {
+            RunOutcome::Stopped | RunOutcome::Failed if signal > 0 => Self::Signal(signal),
+            RunOutcome::Stopped | RunOutcome::Failed => Self::Stopped,
+            RunOutcome::Complete if super::has_failures(report) => Self::RowsFailed,
+            RunOutcome::Complete => Self::Well,
+        }
+    }
+
+    /// How a command that met an error ends.
+    pub fn of_error(error: &Error) -> Self {
+        match error {
+            Error::DoesNotCompile(_) | Error::Malformed { .. } | Error::Data(_) => Self::BadData,
+            Error::NotFound(_) => Self::NoInput,
+            Error::Unreachable { .. } | Error::Serving(_) => Self::Unreachable,
+            Error::Configuration(_) | Error::Prompt { .. } => Self::BadConfiguration,
+            _ => Self::Stopped,
+        }
+    }
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::RowsFailed => 3,
+            Self::BadData => 65,
+            Self::NoInput => 66,
+            Self::Unreachable => 69,
+            Self::Stopped => 75,
+            Self::BadConfiguration => 78,
+            Self::Signal(number) => u8::try_from(128 + number).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}

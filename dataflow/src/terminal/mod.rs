@@ -1,0 +1,144 @@
+//! Runs a pipeline as a command-line program does: progress, signals, the summary, the exit code.
+
+mod exit_code;
+mod progress;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use dataflow_core::engine::Observer;
+use dataflow_core::{CompiledPipeline, Error, Report, Run, RunOutcome, Stop};
+
+pub use exit_code::Exit;
+pub use progress::ProgressMode;
+
+/// Runs a compiled pipeline in a terminal and tells how it went.
+///
+/// One Ctrl-C or SIGTERM stops it gently, a second one at once. Everything that is shown goes to stderr.
+pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) -> Exit {
+    for notice in notices(compiled) {
+        say(&notice);
+    }
+    for warning in compiled.warnings() {
+        say(&format!("warning: {warning}"));
+    }
+    let signal = stop_on_signals(&run.stop);
+    run.observer = progress::observer(mode).map(|observer| observer as Arc<dyn Observer>);
+    let done = compiled.forward(run).await;
+    let signal = signal.load(Ordering::SeqCst);
+    match done {
+        Ok(report) => {
+            say(&report.to_string());
+            if report.outcome == RunOutcome::Stopped {
+                say("hint: run the same command again to go on; what was answered is in the journal and is not asked again");
+            } else if report.failed > 0 {
+                say("hint: `--retry-failed` runs the failed rows again and puts them in their places");
+            }
+            Exit::of_report(&report, signal)
+        }
+        Err(error) => {
+            tell(&error);
+            Exit::of_error(&error)
+        }
+    }
+}
+
+/// The `main` of a program that is one pipeline: compiles it, runs it in the terminal and exits as `dataflow run` does.
+///
+/// ```no_run
+/// use dataflow::prelude::*;
+///
+/// fn pipeline() -> Result<Pipeline> {
+///     Ok(Pipeline::new("empty", FileStorage::empty()))
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     dataflow::terminal::main(pipeline)
+/// }
+/// ```
+pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipeline>) -> ExitCode {
+    let exit = match start_up().and_then(|runtime| Ok((runtime, pipeline()?.compile()?))) {
+        Ok((runtime, compiled)) => runtime.block_on(run(&compiled, Run::default(), ProgressMode::Auto)),
+        Err(error) => {
+            tell(&error);
+            Exit::of_error(&error)
+        }
+    };
+    exit.into()
+}
+
+/// The runtime, with logs to stderr as `RUST_LOG` says (warnings without it).
+pub fn start_up() -> dataflow_core::Result<tokio::runtime::Runtime> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init(); // a program may have set its own
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Error::storage("cannot start the runtime", error))
+}
+
+/// What the servings say before the first call.
+fn notices(compiled: &CompiledPipeline) -> Vec<String> {
+    compiled.notices().into_iter().map(|(name, notice)| format!("serving `{name}`: {notice}")).collect()
+}
+
+/// Says something to the user, on stderr.
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Tells an error with its hint, on stderr.
+pub fn tell(error: &Error) {
+    let text = error.to_string();
+    let label = if std::io::stderr().is_terminal() { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+    let mut causes = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            causes = format!("{causes}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    say(&format!("{label}: {text}{causes}"));
+}
+
+/// Stops the run gently at the first SIGINT or SIGTERM and at once at the second; gives the number of the first.
+fn stop_on_signals(stop: &Stop) -> Arc<AtomicI32> {
+    let first = Arc::new(AtomicI32::new(0));
+    let (stop, seen) = (stop.clone(), first.clone());
+    tokio::spawn(async move {
+        loop {
+            let Some(number) = next_signal().await else { return };
+            if seen.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                say("\nstopping: rows in flight are finished first; once more to stop at once");
+                stop.gently();
+            } else {
+                say("\nstopping at once");
+                stop.at_once();
+            }
+        }
+    });
+    first
+}
+
+#[cfg(unix)]
+async fn next_signal() -> Option<i32> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).ok()?;
+    let mut interrupt = signal(SignalKind::interrupt()).ok()?;
+    tokio::select! {
+        _ = terminate.recv() => Some(15),
+        _ = interrupt.recv() => Some(2),
+    }
+}
+
+#[cfg(not(unix))]
+async fn next_signal() -> Option<i32> {
+    tokio::signal::ctrl_c().await.ok().map(|()| 2)
+}
+
+/// Whether a report has failed rows.
+pub(crate) fn has_failures(report: &Report) -> bool {
+    report.failed > 0 || report.malformed > 0
+}
