@@ -1,1 +1,3 @@
 //! Library half.
+
+pub mod graph_page;

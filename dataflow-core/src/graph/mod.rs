@@ -1,5 +1,17 @@
 //! The shape of a compiled pipeline, as a graph that can be drawn.
 
+mod dot;
+mod drawing;
+#[doc(hidden)]
+pub mod fixtures;
+mod html;
+mod json;
+mod layout;
+mod mermaid;
+mod svg;
+
+pub use drawing::{Drawing, Untouched};
+
 use petgraph::graph::DiGraph;
 use serde::Serialize;
 use serde_json::Value;
