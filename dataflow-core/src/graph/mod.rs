@@ -1,6 +1,20 @@
 //! The shape of a compiled pipeline, as a graph that can be drawn.
 
+<<<<<<< HEAD
 mod build;
+=======
+mod dot;
+mod drawing;
+#[doc(hidden)]
+pub mod fixtures;
+mod html;
+mod json;
+mod layout;
+mod mermaid;
+mod svg;
+
+pub use drawing::{Drawing, Untouched};
+>>>>>>> graph
 
 use petgraph::graph::DiGraph;
 use serde::Serialize;
