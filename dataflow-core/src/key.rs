@@ -271,6 +271,26 @@ impl<K: KeyField> KeyField for Option<K> {
     }
 }
 
+/// A key that has to be named, and whose cell may be null or blank: the row is worked on all the same.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Nullable<K>(pub K);
+
+impl<K: KeyField> KeyField for Nullable<K> {
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+        let before = uses.len();
+        self.0.collect(field, uses);
+        uses[before..].iter_mut().for_each(|key| key.nullable = true);
+    }
+}
+
+impl<K: From<String>> From<&str> for Nullable<K> {
+    fn from(key: &str) -> Self {
+        Self(key.to_owned().into())
+    }
+}
+
 /// A list of keys. Each is checked as a single key is; one null cell among them does not skip the row.
 impl<K: KeyField> KeyField for Vec<K> {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
@@ -313,6 +333,15 @@ mod tests {
         assert!(!ColumnType::Text.accepts(&ColumnType::Messages.data_type()));
         assert!(ColumnType::Messages.accepts(&ColumnType::Messages.data_type()));
         assert!(ColumnType::List(Box::new(ColumnType::Text)).accepts(&DataType::List(Box::new(DataType::Null))));
+    }
+
+    #[test]
+    fn a_key_whose_cell_may_be_null_is_still_only_a_name() {
+        let key: Nullable<Input<Text>> = serde_json::from_str("\"gold\"").unwrap();
+        let mut uses = Vec::new();
+        key.collect("input_gt_answer_key", &mut uses);
+        assert_eq!((uses[0].key.as_str(), uses[0].nullable), ("gold", true));
+        assert_eq!(serde_json::to_string(&key).unwrap(), "\"gold\"");
     }
 
     #[test]

@@ -78,18 +78,26 @@ impl Ask<'_> {
     /// The answer as a value of a type, whose JSON schema the model is shown.
     ///
     /// A reply that does not fit is asked for once more, with what was wrong; then it is [`Error::Unparsed`].
-    pub async fn json<T: DeserializeOwned + JsonSchema>(mut self) -> Result<T> {
+    pub async fn json<T: DeserializeOwned + JsonSchema>(self) -> Result<T> {
+        self.json_checked(|_| Ok(())).await
+    }
+
+    /// As [`json`](Self::json), where the type allows more than the operator can use: `check` says what else is wrong with a value.
+    pub async fn json_checked<T: DeserializeOwned + JsonSchema>(mut self, check: impl Fn(&T) -> Result<(), String>) -> Result<T> {
         self.chat.json_schema = Some(schemars::schema_for!(T).to_value());
         self.parsed(|text| {
             let mut last = None;
-            find_json(text, |value| match serde_json::from_value::<T>(value.clone()) {
-                Ok(found) => {
-                    last = Some(Ok(found));
-                    true
-                }
-                Err(error) => {
-                    last.get_or_insert(Err(error.to_string()));
-                    false
+            find_json(text, |value| {
+                let found = serde_json::from_value::<T>(value.clone()).map_err(|error| error.to_string());
+                match found.and_then(|found| check(&found).map(|()| found)) {
+                    Ok(found) => {
+                        last = Some(Ok(found));
+                        true
+                    }
+                    Err(wrong) => {
+                        last.get_or_insert(Err(wrong));
+                        false
+                    }
                 }
             });
             last.unwrap_or_else(|| Err("a JSON value was expected, and there is none".into()))

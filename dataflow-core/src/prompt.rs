@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, RwLock};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+pub use minijinja::Value;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,8 @@ impl Template {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
+        // A null cell is no text; minijinja would write `none`.
+        environment.set_formatter(|out, state, value| if value.is_none() { Ok(()) } else { minijinja::escape_formatter(out, state, value) });
         environment.add_template_owned("prompt", source.to_owned()).map_err(|error| prompt_error(source, &error))?;
         let known: Vec<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
         let template = environment.get_template("prompt").map_err(|error| prompt_error(source, &error))?;
@@ -310,6 +313,12 @@ mod tests {
         let prompt = PromptTemplate::text("Q: {{ question }}");
         assert_eq!(prompt.build_prompt(context! { question => "what is {{ x }}?" }).unwrap(), "Q: what is {{ x }}?");
         assert!(prompt.build_prompt(context! { other => 1 }).is_err());
+    }
+
+    #[test]
+    fn a_null_is_no_text() {
+        let prompt = PromptTemplate::text("[{{ note }}]{% if note %} noted{% endif %}");
+        assert_eq!(prompt.build_prompt(context! { note => None::<String> }).unwrap(), "[]");
     }
 
     #[test]

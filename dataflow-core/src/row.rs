@@ -39,6 +39,12 @@ impl<T> ReadKey for crate::key::InOut<T> {
     }
 }
 
+impl<K: ReadKey> ReadKey for crate::key::Nullable<K> {
+    fn column(&self) -> &str {
+        self.0.column()
+    }
+}
+
 impl<'a> Row<'a> {
     /// The row at `index` of a frame. `seed` is the step's; with the identity it feeds [`random`](Self::random).
     pub fn new(frame: &'a DataFrame, index: usize, id: &'a str, seed: u64) -> Self {

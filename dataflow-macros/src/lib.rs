@@ -20,6 +20,7 @@ use syn::{Ident, parse_macro_input};
 /// The struct's doc comment has an English part and, after a line `# 中文`, a Chinese one. A field's doc comment has its Chinese
 /// part after `中文：`. A field that holds a prompt says which it allows and which variables it gives:
 /// `#[prompts(allowed(A, B), variables(question))]`, or `variables_of = field` for the names in a map of keys.
+/// A field whose value names columns without being a key, such as an SQL expression, is marked `#[keys]`, and its type implements `KeyField`.
 #[proc_macro_attribute]
 pub fn operator(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as operator::Arguments);

@@ -94,6 +94,9 @@ pub fn expand(arguments: &Arguments, mut item: ItemStruct) -> Result<TokenStream
                 return Err(Error::new(ident.span(), "a field that names columns begins with `input_` or `output_`"));
             }
             keys.push(quote!(#core::key::KeyField::collect(&self.#ident, #text, &mut uses);));
+        } else if let Some(at) = field.attrs.iter().position(|attribute| attribute.path().is_ident("keys")) {
+            field.attrs.remove(at);
+            keys.push(quote!(#core::key::KeyField::collect(&self.#ident, #text, &mut uses);));
         }
         let Some(at) = field.attrs.iter().position(|attribute| attribute.path().is_ident("prompts")) else { continue };
         let Prompts { allowed, variables, variables_of } = Prompts::parse(&field.attrs.remove(at))?;

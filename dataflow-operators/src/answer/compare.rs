@@ -1,0 +1,442 @@
+//! Tells whether two final answers are the same.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::expression::{self, Expression};
+use super::normal_form::normal_form;
+
+/// Whether an answer is the same as the reference answer, however it is written.
+///
+/// Numbers are compared by value (fractions, percent, separators, roots, constants), expressions by their values at sample points,
+/// tuples, intervals and matrices item by item, sets and enumerations in any order, words letter case aside. A unit that only one of the two
+/// has is left out; `50%` is both 50 and 0.5.
+///
+/// ```
+/// use dataflow_operators::answer::answers_match;
+/// assert!(answers_match(r"\frac{1}{2}", "0.5"));
+/// assert!(answers_match("1,000 km", "1000"));
+/// assert!(answers_match(r"\{2, 1\}", "1, 2"));
+/// assert!(!answers_match("(2, 1)", "(1, 2)"));
+/// ```
+pub fn answers_match(answer: &str, reference: &str) -> bool {
+    let (answer, reference) = (normal_form(answer), normal_form(reference));
+    !answer.is_empty() && !reference.is_empty() && same(&answer, &reference, 0)
+}
+
+fn same(answer: &str, reference: &str, depth: usize) -> bool {
+    let (answer, reference) = (answer.trim(), reference.trim());
+    if squeezed(answer) == squeezed(reference) {
+        return true;
+    }
+    if depth > 8 {
+        return false;
+    }
+    match (Shape::of(answer), Shape::of(reference)) {
+        (Shape::Items(left), Shape::Items(right)) => left.same(&right, depth),
+        // One solution is one solution, with the braces of a set or without.
+        (Shape::Items(items), Shape::Single) if items.is_set() && items.items.len() == 1 => same(&items.items[0], reference, depth + 1),
+        (Shape::Single, Shape::Items(items)) if items.is_set() && items.items.len() == 1 => same(answer, &items.items[0], depth + 1),
+        (Shape::Single, Shape::Single) => same_single(answer, reference, depth),
+        _ => false,
+    }
+}
+
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|character| !character.is_whitespace()).flat_map(char::to_lowercase).collect()
+}
+
+/// What an answer is made of.
+enum Shape {
+    Single,
+    Items(Items),
+}
+
+/// Items between brackets, or side by side, which counts as a set.
+struct Items {
+    open: char,
+    close: char,
+    items: Vec<String>,
+}
+
+impl Items {
+    fn is_set(&self) -> bool {
+        self.open == '⦃'
+    }
+
+    fn same(&self, other: &Self, depth: usize) -> bool {
+        if (self.open, self.close, self.items.len()) != (other.open, other.close, other.items.len()) || self.items.len() > 64 {
+            return false;
+        }
+        if !self.is_set() && self.open != '∪' {
+            return self.items.iter().zip(&other.items).all(|(left, right)| same(left, right, depth + 1));
+        }
+        let mut left_over: Vec<&String> = other.items.iter().collect();
+        self.items.iter().all(|item| match left_over.iter().position(|other| same(item, other, depth + 1)) {
+            Some(at) => {
+                left_over.remove(at);
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+impl Shape {
+    fn of(text: &str) -> Self {
+        let set = |items: Vec<String>| Self::Items(Items { open: '⦃', close: '⦄', items });
+        if without_thousands(text).is_some() {
+            return Self::Single;
+        }
+        let unions = split_outside(text, |rest| rest.starts_with('∪').then_some('∪'.len_utf8()));
+        if unions.len() > 1 {
+            return Self::Items(Items { open: '∪', close: '∪', items: unions });
+        }
+        let side_by_side = split_outside(text, separator);
+        if side_by_side.len() > 1 {
+            return set(side_by_side);
+        }
+        if text.matches('±').count() == 1 {
+            return set(vec![text.replace('±', "+"), text.replace('±', "-")]);
+        }
+        let Some((open, inner, close)) = bracketed(text) else { return Self::Single };
+        let items = split_outside(inner, separator);
+        // Round brackets round one thing are no tuple.
+        if items.len() == 1 && open == '(' && close == ')' { Self::Single } else { Self::Items(Items { open, close, items }) }
+    }
+}
+
+/// A comma, a semicolon, or a word that enumerates.
+fn separator(rest: &str) -> Option<usize> {
+    if let Some(length) = [" or ", " and ", ",and ", ", and "].iter().find_map(|word| rest.starts_with(word).then_some(word.len())) {
+        return Some(length);
+    }
+    let first = rest.chars().next()?;
+    matches!(first, ',' | ';' | '或' | '和').then_some(first.len_utf8())
+}
+
+/// Cuts a text where no bracket is open; `cut` gives the length of a separator at the start of what is left.
+fn split_outside(text: &str, cut: impl Fn(&str) -> Option<usize>) -> Vec<String> {
+    let (mut pieces, mut start, mut depth, mut at) = (Vec::new(), 0, 0_i32, 0);
+    while let Some(character) = text[at..].chars().next() {
+        match character {
+            '(' | '[' | '⦃' | '⟦' => depth += 1,
+            ')' | ']' | '⦄' | '⟧' => depth -= 1,
+            _ => {}
+        }
+        match cut(&text[at..]).filter(|_| depth == 0) {
+            Some(length) => {
+                pieces.push(text[start..at].trim().to_owned());
+                at += length;
+                start = at;
+            }
+            None => at += character.len_utf8(),
+        }
+    }
+    pieces.push(text[start..].trim().to_owned());
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
+/// The brackets round the whole of a text, which need not be of one kind: `[1, 2)`.
+fn bracketed(text: &str) -> Option<(char, &str, char)> {
+    let (open, close) = (text.chars().next()?, text.chars().next_back()?);
+    if !matches!(open, '(' | '[' | '⦃' | '⟦') || !matches!(close, ')' | ']' | '⦄' | '⟧') || text.chars().count() < 2 {
+        return None;
+    }
+    let mut depth = 0;
+    for (at, character) in text.char_indices() {
+        match character {
+            '(' | '[' | '⦃' | '⟦' => depth += 1,
+            ')' | ']' | '⦄' | '⟧' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && at + character.len_utf8() < text.len() {
+            return None;
+        }
+    }
+    Some((open, &text[open.len_utf8()..text.len() - close.len_utf8()], close))
+}
+
+fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
+    if let (Some(answer), Some(reference)) = (choice(answer), choice(reference)) {
+        return answer == reference;
+    }
+    let (left, right) = (sides(answer), sides(reference));
+    match (&left[..], &right[..]) {
+        ([_], [_]) => {}
+        // `x = 5` and `5`; `2 + 3 = 5` and `5`.
+        ([.., last], [_]) if !is_relation(answer) => return same(last, reference, depth + 1),
+        ([_], [.., last]) if !is_relation(reference) => return same(answer, last, depth + 1),
+        _ => return same_relation(answer, reference, depth),
+    }
+    let (answer, reference) = (without_membership(answer), without_membership(reference));
+    same_number(answer, reference) || same_expression(answer, reference)
+}
+
+/// The letter of a choice: `B`, `(B)`, `B.`, `(B) 42`.
+fn choice(text: &str) -> Option<char> {
+    static CHOICE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\(([A-Ja-j])\)(?:\s.*)?|([A-Ja-j])[.):]?)$").ok());
+    let found = CHOICE.as_ref()?.captures(text)?;
+    found.get(1).or_else(|| found.get(2))?.as_str().chars().next().map(|letter| letter.to_ascii_uppercase())
+}
+
+/// The sides of an equation or of a chain of relations; one where there is none.
+fn sides(text: &str) -> Vec<&str> {
+    text.split(['=', '<', '>', '!']).map(str::trim).filter(|side| !side.is_empty()).collect()
+}
+
+fn is_relation(text: &str) -> bool {
+    text.contains(['<', '>']) || text.contains("!=")
+}
+
+fn relations(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut before = false;
+    for character in text.chars() {
+        let part = matches!(character, '=' | '<' | '>' | '!');
+        match found.last_mut().filter(|_| before && part) {
+            Some(last) => last.push(character),
+            None if part => found.push(character.to_string()),
+            None => {}
+        }
+        before = part;
+    }
+    found
+}
+
+/// Two equations or chains of inequalities: side by side, turned round, or as multiples of each other.
+fn same_relation(answer: &str, reference: &str, depth: usize) -> bool {
+    let (left, mut right) = (sides(answer), sides(reference));
+    let (left_relations, mut right_relations) = (relations(answer), relations(reference));
+    let all_same = |left: &[&str], right: &[&str]| left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right, depth + 1));
+    if left_relations == right_relations && all_same(&left, &right) {
+        return true;
+    }
+    if let ([a, b], [c, d], ["="], ["="]) = (&left[..], &right[..], &as_texts(&left_relations)[..], &as_texts(&right_relations)[..]) {
+        let difference = |left: &str, right: &str| Expression::parse(&format!("({left})-({right})"));
+        if let (Some(left), Some(right)) = (difference(a, b), difference(c, d)) && expression::proportional(&left, &right) {
+            return true;
+        }
+    }
+    right.reverse();
+    right_relations.reverse();
+    for relation in &mut right_relations {
+        *relation = relation.chars().map(|character| match character { '<' => '>', '>' => '<', other => other }).collect();
+    }
+    left_relations == right_relations && all_same(&left, &right)
+}
+
+fn as_texts(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// `x∈(1,2)` says what `(1,2)` says.
+fn without_membership(text: &str) -> &str {
+    text.split_once('∈').map_or(text, |(_, set)| set.trim())
+}
+
+/// A number with what stands round it.
+struct Quantity {
+    value: f64,
+    /// The digits of a whole number, which may be more than a floating point number holds.
+    digits: Option<String>,
+    percent: bool,
+    unit: String,
+}
+
+impl Quantity {
+    fn of(text: &str) -> Option<Self> {
+        let text = without_thousands(text).unwrap_or_else(|| text.to_owned());
+        let (head, unit) = split_unit(&text);
+        let (head, percent) = match head.strip_suffix('%') {
+            Some(head) => (head.trim(), true),
+            None if unit == "percent" => (head, true),
+            None => (head, false),
+        };
+        let unit = if unit == "percent" { String::new() } else { unit };
+        let plain = head.strip_prefix('-').unwrap_or(head);
+        let digits = (!plain.is_empty() && plain.chars().all(|character| character.is_ascii_digit())).then(|| {
+            let digits = plain.trim_start_matches('0');
+            if digits.is_empty() { "0".to_owned() } else { format!("{}{digits}", &head[..head.len() - plain.len()]) }
+        });
+        let value = mixed_number(head).or_else(|| number_word(head)).or_else(|| Expression::parse(head)?.constant()).filter(|value| !value.is_nan())?;
+        Some(Self { value, digits, percent, unit })
+    }
+}
+
+fn same_number(answer: &str, reference: &str) -> bool {
+    let (Some(left), Some(right)) = (Quantity::of(answer), Quantity::of(reference)) else { return false };
+    if !left.unit.is_empty() && !right.unit.is_empty() && left.unit != right.unit {
+        return false;
+    }
+    if left.percent == right.percent && let (Some(left), Some(right)) = (&left.digits, &right.digits) {
+        return left == right;
+    }
+    let as_shares = match (left.percent, right.percent) {
+        (true, false) => expression::close(left.value / 100.0, right.value),
+        (false, true) => expression::close(left.value, right.value / 100.0),
+        _ => false,
+    };
+    as_shares || expression::close(left.value, right.value)
+}
+
+fn same_expression(answer: &str, reference: &str) -> bool {
+    // A word is no product of its letters.
+    let is_word = |text: &str| text.chars().filter(|character| !character.is_whitespace()).all(|character| character.is_alphabetic() || character == '-');
+    if is_word(answer) || is_word(reference) {
+        let one_letter = |text: &str| text.chars().count() == 1;
+        if !(one_letter(answer) || one_letter(reference)) {
+            return false;
+        }
+    }
+    match (Expression::parse(answer), Expression::parse(reference)) {
+        (Some(left), Some(right)) => expression::equal(&left, &right),
+        _ => false,
+    }
+}
+
+/// The number of a text whose commas only group its digits, without them.
+fn without_thousands(text: &str) -> Option<String> {
+    static GROUPED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?\s*\d{1,3}(?:, ?\d{3})+(?:\.\d+)?(?:\D[^,;]*)?$").ok());
+    // `1, 234` may be a list; with three digits in each group and no space it is a number.
+    GROUPED.as_ref()?.is_match(text).then(|| text.replace(", ", ",")).filter(|joined| joined.len() == text.len()).map(|joined| joined.replace(',', ""))
+}
+
+fn mixed_number(text: &str) -> Option<f64> {
+    static MIXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(-?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)$").ok());
+    let found = MIXED.as_ref()?.captures(text)?;
+    let part = |index: usize| found.get(index)?.as_str().parse::<f64>().ok();
+    let value = part(2)? + part(3)? / part(4)?;
+    Some(if &found[1] == "-" { -value } else { value })
+}
+
+fn number_word(text: &str) -> Option<f64> {
+    const WORDS: [&str; 21] = [
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
+        "seventeen", "eighteen", "nineteen", "twenty",
+    ];
+    let lower = text.to_lowercase();
+    WORDS.iter().position(|word| *word == lower).map(|number| number as f64)
+}
+
+/// A number and the unit or words after it.
+fn split_unit(text: &str) -> (&str, String) {
+    static WITH_UNIT: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^(.*?[\d)%])(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
+    /// Units that may stand right after a number, or be one letter long.
+    const UNITS: [&str; 32] = [
+        "m", "g", "s", "h", "l", "n", "j", "w", "v", "k", "c", "f", "cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw", "hz", "pa", "mol",
+        "mph", "in",
+    ];
+    let none = || (text, String::new());
+    let Some(found) = WITH_UNIT.as_ref().and_then(|pattern| pattern.captures(text)) else { return none() };
+    let (Some(head), Some(space), Some(words)) = (found.get(1), found.get(2), found.get(3)) else { return none() };
+    let words = words.as_str().trim().to_lowercase();
+    let first: String = words.chars().take_while(|character| character.is_alphabetic()).collect();
+    let mathematics = ["pi", "sqrt", "inf", "root", "log", "ln", "sin", "cos", "tan"].contains(&first.as_str());
+    let known = UNITS.contains(&first.as_str()) || !first.is_ascii();
+    if mathematics || !(known || (first.chars().count() > 1 && !space.as_str().is_empty())) {
+        return none();
+    }
+    let unit: String = words.chars().filter(|character| !character.is_whitespace() && *character != '.').collect();
+    // `dollar` and `dollars` are one unit.
+    let unit = if unit.chars().count() > 2 { unit.strip_suffix('s').unwrap_or(&unit).to_owned() } else { unit };
+    (head.as_str().trim(), unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_same_answer_in_another_form_matches() {
+        for (answer, reference) in [
+            ("42", "42.0"),
+            ("1,234,567", "1234567"),
+            (r"\frac{1}{2}", "0.5"),
+            (r"3\frac{1}{2}", "7/2"),
+            ("3 1/2", "3.5"),
+            ("50%", "0.5"),
+            (r"50\%", "50"),
+            (r"\$18", "18"),
+            ("18 dollars", "18"),
+            (r"5\text{ cm}", "5"),
+            ("30 m/s", "30"),
+            (r"90^\circ", "90"),
+            (r"2\sqrt{3}", r"\sqrt{12}"),
+            (r"\frac{\sqrt{2}}{2}", r"\frac{1}{\sqrt{2}}"),
+            (r"\frac{\pi}{4}", "pi/4"),
+            ("x = 5", "5"),
+            ("2 + 3 = 5", "5"),
+            (r"\left(1, \frac{1}{2}\right)", "(1, 0.5)"),
+            (r"\{3, 1, 2\}", "1, 2, 3"),
+            ("x = 1 or x = -2", "-2, 1"),
+            (r"\pm 2", "2, -2"),
+            (r"(-\infty, 3] \cup [5, \infty)", r"[5,\infty)\cup(-\infty,3]"),
+            (r"x \in [1, 2)", "[1,2)"),
+            ("(x+1)(x-1)", "x^2 - 1"),
+            ("2x + 4y = 6", "x + 2y = 3"),
+            ("x > 3", "3 < x"),
+            (r"1 \leq x < 2", "1<=x<2"),
+            ("(B)", "B"),
+            (r"\text{(C)}", "C"),
+            ("(D) 17", "D"),
+            ("Yes", "yes"),
+            (r"\text{even}", "even"),
+            ("two", "2"),
+            ("一半", "一半"),
+            ("１２", "12"),
+            (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", r"\begin{bmatrix}1&\frac{4}{2}\\3&4\end{bmatrix}"),
+            ("123456789012345678901234567890", "123,456,789,012,345,678,901,234,567,890"),
+            (r"{5}", "5"),
+            ("10^{3}", "1000"),
+            ("3人", "3"),
+        ] {
+            assert!(answers_match(answer, reference), "`{answer}` is `{reference}`");
+            assert!(answers_match(reference, answer), "`{reference}` is `{answer}`");
+        }
+    }
+
+    #[test]
+    fn another_answer_does_not_match() {
+        for (answer, reference) in [
+            ("41", "42"),
+            ("14", "4"),
+            ("0.33", "1/3"),
+            ("-5", "5"),
+            ("(2, 1)", "(1, 2)"),
+            ("[1, 2]", "[1, 2)"),
+            ("1, 2", "1, 2, 3"),
+            ("1, 1", "1, 2"),
+            ("5x", "5"),
+            ("5 cm", "5 kg"),
+            ("A", "B"),
+            ("no", "on"),
+            ("x > 3", "x < 3"),
+            ("x + y = 3", "x - y = 3"),
+            ("123456789012345678901234567891", "123456789012345678901234567890"),
+            ("", "5"),
+            ("5", ""),
+            (r"\sqrt{2}", "1.41"),
+            ("yes", "no"),
+        ] {
+            assert!(!answers_match(answer, reference), "`{answer}` is not `{reference}`");
+            assert!(!answers_match(reference, answer), "`{reference}` is not `{answer}`");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_texts_panic(left in r"[\\{}()\[\]⦃⟦frac,;=<>±∪%a-e0-9. 人]{0,60}", right in r"[-\\{}(),=<>±a-e0-9. ]{0,60}") {
+            prop_assert_eq!(answers_match(&left, &right), answers_match(&left, &right));
+        }
+
+        #[test]
+        fn an_answer_is_itself(text in r"[a-z0-9]{1,20}") {
+            prop_assert!(answers_match(&text, &text));
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Compares answers with reference answers and tells the accuracy.
+
+use std::path::PathBuf;
+
+use dataflow_core::key::{Boolean, Input, Nullable, Output, Text};
+use dataflow_core::model::Model;
+use dataflow_core::operator::{DatasetResult, Outcome, Summary};
+use dataflow_core::prompt::PromptTemplate;
+use dataflow_core::row::Row;
+use dataflow_core::shape::{AskModel, texts_of};
+use dataflow_core::{Cells, Result, context, operator};
+use polars::prelude::DataFrame;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::answer::{AnswerJudgePrompt, answers_match, ask_judge, extract_answer, reference_answer};
+
+/// Compares each answer with its reference answer and tells the accuracy of the whole set.
+///
+/// `match` finds the final answer and compares it by its mathematical value, without a model; `semantic` asks the model. A row without a
+/// reference answer counts as wrong in its cell and not at all in the accuracy; a row without an answer is wrong in both.
+///
+/// # 中文
+///
+/// 将每个答案与参考答案比较，并给出整个数据集的准确率。`match` 提取最终答案并按数学含义比较，不调用模型；`semantic` 由模型判断。
+/// 没有参考答案的行在单元格中记为假，但不计入准确率；没有答案的行两处都算错。
+#[operator(core_text, eval, AskModel)]
+pub struct BenchDatasetEvaluator {
+    /// The file that the result is written to as well. 中文：另将统计结果写入的文件。
+    pub eval_result_path: Option<PathBuf>,
+    /// The name of the benchmark in the result; the name of the result's file where it is left out. 中文：结果中的评测名称；缺省时取结果文件名。
+    pub bench_name: Option<String>,
+    /// How answers are compared. 中文：比较方式，`match` 或 `semantic`。
+    pub compare_method: CompareMethod,
+    /// What the judge is told to be. 中文：系统提示词，说明裁判模型的角色。
+    pub system_prompt: String,
+    /// How the judge is asked. 中文：询问裁判模型所用的提示词。
+    #[prompts(allowed(AnswerJudgePrompt), variables(answer, reference_answer))]
+    pub prompt_template: PromptTemplate,
+    /// The answer to test, which may be a whole solution. 中文：待评测的答案列，可以是完整解答。
+    pub input_test_answer_key: Nullable<Input<Text>>,
+    /// The reference answer. 中文：参考答案列。
+    pub input_gt_answer_key: Nullable<Input<Text>>,
+    /// Where it goes whether the two agree. 中文：写入是否一致的列。
+    pub output_key: Output<Boolean>,
+}
+
+/// How answers are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum CompareMethod {
+    /// By the mathematical value of the final answer.
+    #[default]
+    Match,
+    /// By a model's judgement.
+    Semantic,
+}
+
+impl Default for BenchDatasetEvaluator {
+    fn default() -> Self {
+        Self {
+            eval_result_path: None,
+            bench_name: None,
+            compare_method: CompareMethod::Match,
+            system_prompt: "You are a helpful assistant specialized in evaluating answer correctness.".into(),
+            prompt_template: AnswerJudgePrompt.into(),
+            input_test_answer_key: "generated_cot".into(),
+            input_gt_answer_key: "golden_answer".into(),
+            output_key: "answer_match_result".into(),
+        }
+    }
+}
+
+impl AskModel for BenchDatasetEvaluator {
+    async fn row(&self, row: &Row<'_>, model: &Model) -> Result<Outcome> {
+        let matched = if row.is_blank(&self.input_gt_answer_key) || row.is_blank(&self.input_test_answer_key) {
+            false
+        } else {
+            let (answer, reference) = (row.text(&self.input_test_answer_key)?, row.text(&self.input_gt_answer_key)?);
+            match self.compare_method {
+                CompareMethod::Match => extract_answer(&answer).is_some_and(|answer| answers_match(&answer, &reference_answer(&reference))),
+                CompareMethod::Semantic => {
+                    let request = self.prompt_template.build_prompt(context! { answer, reference_answer => reference })?;
+                    ask_judge(model, &self.system_prompt, request).await?
+                }
+            }
+        };
+        Ok(Cells::new().set(&self.output_key, matched).into())
+    }
+
+    fn calls_per_row(&self) -> u64 {
+        u64::from(self.compare_method == CompareMethod::Semantic)
+    }
+
+    fn summary(&self) -> Option<Box<dyn Summary>> {
+        Some(Box::new(Tally { operator: self.clone(), total: 0, valid: 0, matched: 0, empty: 0 }))
+    }
+}
+
+/// The counts behind the result.
+struct Tally {
+    operator: BenchDatasetEvaluator,
+    total: usize,
+    /// Rows with a reference answer and a verdict.
+    valid: usize,
+    matched: usize,
+    /// Rows with a reference answer whose own answer is blank.
+    empty: usize,
+}
+
+impl Summary for Tally {
+    fn observe(&mut self, frame: &DataFrame) -> Result<()> {
+        use dataflow_core::row::ReadKey;
+        let answers = texts_of(frame, self.operator.input_test_answer_key.column())?;
+        let references = texts_of(frame, self.operator.input_gt_answer_key.column())?;
+        let verdicts = frame.column(self.operator.output_key.as_str())?.bool()?;
+        let blank = |text: Option<&str>| text.is_none_or(|text| text.trim().is_empty());
+        self.total += frame.height();
+        for ((answer, reference), verdict) in answers.iter().zip(references.iter()).zip(verdicts.iter()) {
+            // A null verdict is a row that failed and was kept: nobody judged it.
+            let Some(matched) = verdict.filter(|_| !blank(reference)) else { continue };
+            self.valid += 1;
+            self.matched += usize::from(matched);
+            self.empty += usize::from(blank(answer));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<DatasetResult> {
+        let path = self.operator.eval_result_path.clone();
+        let name = self.operator.bench_name.clone().or_else(|| Some(path.as_ref()?.file_stem()?.to_string_lossy().into_owned()));
+        let value = json!({
+            "bench_name_or_prefix": name,
+            "total_samples": self.total,
+            "valid_samples": self.valid,
+            "matched_samples": self.matched,
+            "accuracy": (self.valid > 0).then(|| self.matched as f64 / self.valid as f64),
+            "empty_responses_count": self.empty,
+            "compare_method": self.operator.compare_method,
+        });
+        Ok(DatasetResult { value, path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{ScriptedModel, check_row, conformance, frame_of};
+    use insta::assert_snapshot;
+    use serde_json::Value;
+
+    conformance!(BenchDatasetEvaluator);
+
+    fn check(operator: &BenchDatasetEvaluator, replies: &[&str], answer: Value, reference: Value) -> String {
+        check_row(operator, &ScriptedModel::replies(replies.iter().copied()), json!({ "generated_cot": answer, "golden_answer": reference }))
+    }
+
+    fn semantic() -> BenchDatasetEvaluator {
+        BenchDatasetEvaluator { compare_method: CompareMethod::Semantic, ..Default::default() }
+    }
+
+    #[test]
+    fn match_compares_final_answers_without_a_model() {
+        let operator = BenchDatasetEvaluator::default();
+        let verdict = |answer: &str, reference: &str| check(&operator, &[], json!(answer), json!(reference));
+        assert_eq!(verdict(r"Halving gives $\boxed{\frac{1}{2}}$.", "0.5"), "-> answer_match_result=true");
+        assert_eq!(verdict("3 + 4 = 7. The answer is 7.", "#### 7"), "-> answer_match_result=true");
+        assert_eq!(verdict("The answer is 14.", "4"), "-> answer_match_result=false");
+        assert_eq!(verdict("I cannot tell.", "4"), "-> answer_match_result=false");
+    }
+
+    #[test]
+    fn a_row_without_a_reference_or_an_answer_is_false_and_not_asked_about() {
+        assert_eq!(check(&semantic(), &[], json!("7"), Value::Null), "-> answer_match_result=false");
+        assert_eq!(check(&semantic(), &[], json!(" "), json!("7")), "-> answer_match_result=false");
+        assert_eq!(AskModel::calls_per_row(&BenchDatasetEvaluator::default()), 0);
+    }
+
+    #[test]
+    fn semantic_asks_the_judge() {
+        assert_snapshot!(check(&semantic(), &["It is not true that they differ.\n```json\n{\"judgement_result\": true}\n```"], json!("七"), json!(7)), @"");
+    }
+
+    #[test]
+    fn a_verdict_in_prose_is_asked_for_again_and_fails_then() {
+        assert!(check(&semantic(), &["That is true.", "{\"judgement_result\": false}"], json!("8"), json!("7")).ends_with("-> answer_match_result=false"));
+        assert!(check(&semantic(), &["That is true.", "Yes, true."], json!("8"), json!("7")).contains("failed (unparsed)"));
+    }
+
+    #[test]
+    fn a_template_of_ones_own_is_filled_in() {
+        let operator = BenchDatasetEvaluator { prompt_template: PromptTemplate::text("{{ answer }} = {{ reference_answer }}?"), ..semantic() };
+        assert!(check(&operator, &["{\"judgement_result\": true}"], json!("7"), json!("seven")).contains("[user] 7 = seven?\n"));
+    }
+
+    #[test]
+    fn the_result_counts_only_rows_with_a_reference_and_a_verdict() {
+        let operator = BenchDatasetEvaluator { eval_result_path: Some("results/grade_school.json".into()), ..Default::default() };
+        let mut summary = AskModel::summary(&operator).unwrap();
+        summary.observe(&frame_of(&[
+            json!({ "generated_cot": "7", "golden_answer": "7", "answer_match_result": true }),
+            json!({ "generated_cot": null, "golden_answer": "7", "answer_match_result": false }),
+            json!({ "generated_cot": "7", "golden_answer": null, "answer_match_result": false }),
+        ])).unwrap();
+        summary.observe(&frame_of(&[
+            json!({ "generated_cot": "8", "golden_answer": "7", "answer_match_result": null }),
+            json!({ "generated_cot": "8", "golden_answer": "7", "answer_match_result": false }),
+        ])).unwrap();
+        let result = summary.end().unwrap();
+        assert_eq!(result.path, Some("results/grade_school.json".into()));
+        assert_snapshot!(result.value, @r#"{"bench_name_or_prefix":"grade_school","total_samples":5,"valid_samples":3,"matched_samples":1,"accuracy":0.3333333333333333,"empty_responses_count":1,"compare_method":"match"}"#);
+    }
+}

@@ -1,0 +1,7 @@
+//! Filters with a free prompt or a free rule.
+
+mod general_filter;
+mod prompted_filter;
+
+pub use general_filter::{GeneralFilter, SqlRule};
+pub use prompted_filter::PromptedFilter;

@@ -1,0 +1,176 @@
+//! Keeps rows by conditions that the user writes.
+
+use std::borrow::Cow;
+
+use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::Columns;
+use dataflow_core::{Error, Result, operator};
+use polars::prelude::{BooleanChunked, DataFrame, DataType, Expr, IntoLazy, NewChunkedArray};
+use polars::sql::sql_expr;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+/// Keeps the rows for which every rule is true.
+///
+/// A rule is an SQL condition over the columns, such as `LENGTH(answer) > 20 AND score >= 4`, with the functions of Polars' SQL. A
+/// condition that is null for a row is not true. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused.
+///
+/// # 中文
+///
+/// 保留所有规则都为真的行。规则是针对各列的 SQL 条件，例如 `LENGTH(answer) > 20 AND score >= 4`，可用 Polars SQL 的函数。
+/// 结果为空的条件视为不成立。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。
+#[operator(core_text, filter, Columns)]
+#[derive(Default)]
+pub struct GeneralFilter {
+    /// Conditions that all have to be true. 中文：须同时成立的条件。
+    #[keys]
+    pub filter_rules: Vec<SqlRule>,
+}
+
+/// An SQL condition over columns; the columns in it are keys of the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SqlRule(String);
+
+impl From<&str> for SqlRule {
+    fn from(rule: &str) -> Self {
+        Self(rule.to_owned())
+    }
+}
+
+impl JsonSchema for SqlRule {
+    fn schema_name() -> Cow<'static, str> {
+        "SqlRule".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+impl KeyField for SqlRule {
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+        // A rule that does not parse names no column; `problems` tells of it.
+        for column in self.parse().map(|expression| columns_of(&expression)).unwrap_or_default() {
+            if !uses.iter().any(|known| known.key == column) {
+                uses.push(KeyUse { field: field.into(), key: column, direction: Direction::Read, column_type: ColumnType::Any, nullable: true });
+            }
+        }
+    }
+}
+
+impl SqlRule {
+    fn parse(&self) -> Result<Expr, String> {
+        let expression = sql_expr(&self.0).map_err(|error| error.to_string())?;
+        let refused = (&expression).into_iter().find_map(needs_more_than_a_row);
+        match refused {
+            Some(what) => Err(format!("{what} needs more than one row\nhint: a rule sees one row at a time")),
+            None => Ok(expression),
+        }
+    }
+}
+
+fn columns_of(expression: &Expr) -> Vec<String> {
+    let mut columns = Vec::new();
+    for part in expression {
+        if let Expr::Column(name) = part && !columns.iter().any(|known| known == name.as_str()) {
+            columns.push(name.to_string());
+        }
+    }
+    columns
+}
+
+fn needs_more_than_a_row(part: &Expr) -> Option<&'static str> {
+    match part {
+        Expr::Agg(_) | Expr::Len => Some("an aggregate"),
+        Expr::Over { .. } => Some("a window"),
+        Expr::Selector(_) => Some("`*`"),
+        Expr::SubPlan(..) => Some("a query within"),
+        Expr::Sort { .. } | Expr::SortBy { .. } | Expr::Slice { .. } | Expr::Gather { .. } | Expr::Explode { .. } => Some("this expression"),
+        _ => None,
+    }
+}
+
+impl Columns for GeneralFilter {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let mut keep = vec![true; frame.height()];
+        let unusable = |rule: &SqlRule, wrong: &dyn std::fmt::Display| Error::Data(format!("`filter_rules`: `{}`: {wrong}", rule.0));
+        for rule in self.filter_rules.iter().filter(|_| frame.height() > 0) {
+            let expression = rule.parse().map_err(|wrong| unusable(rule, &wrong))?;
+            let verdicts = frame.clone().lazy().select([expression.alias("verdict")]).collect().map_err(|error| unusable(rule, &error))?;
+            let verdicts = verdicts.column("verdict")?;
+            if verdicts.dtype() == &DataType::Null {
+                keep.fill(false);
+                continue;
+            }
+            let verdicts = verdicts.bool().map_err(|_| unusable(rule, &format!("a truth value was expected, and it gives {}", verdicts.dtype())))?;
+            // A rule without a column, such as `1 = 1`, has one verdict for all.
+            let only = (verdicts.len() == 1).then(|| verdicts.get(0));
+            for (index, keep) in keep.iter_mut().enumerate() {
+                *keep &= only.unwrap_or_else(|| verdicts.get(index)) == Some(true);
+            }
+        }
+        Ok(Changes { keep: Some(BooleanChunked::from_slice("keep".into(), &keep)), ..Changes::default() })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        self.filter_rules.iter().filter_map(|rule| rule.parse().err().map(|wrong| format!("`filter_rules`: `{}`: {wrong}", rule.0))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::operator::Operator;
+    use dataflow_core::testing::{check_frame, conformance, frame_of};
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    conformance!(GeneralFilter);
+
+    fn filter(rules: &[&str]) -> GeneralFilter {
+        GeneralFilter { filter_rules: rules.iter().map(|rule| (*rule).into()).collect() }
+    }
+
+    #[test]
+    fn every_rule_has_to_be_true_and_a_null_is_not() {
+        let frame = frame_of(&[
+            json!({ "回答": "short", "score": 5 }),
+            json!({ "回答": "a longer answer", "score": 5 }),
+            json!({ "回答": "a longer answer", "score": 2 }),
+            json!({ "回答": null, "score": 5 }),
+        ]);
+        assert_snapshot!(check_frame(&filter(&["LENGTH(\"回答\") > 8", "score >= 4 OR score IS NULL"]), frame), @r"
+        dropped
+        回答=a longer answer score=5
+        dropped
+        dropped
+        ");
+    }
+
+    #[test]
+    fn the_columns_in_a_rule_are_keys() {
+        let keys = filter(&["length(answer) > 3 AND score BETWEEN 1 AND 5", "score <> 2"]).keys();
+        assert_eq!(keys.iter().map(|key| (&*key.field, key.key.as_str())).collect::<Vec<_>>(), [("filter_rules", "answer"), ("filter_rules", "score")]);
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_used_is_a_problem_that_names_it() {
+        assert_snapshot!(Operator::problems(&filter(&["score >", "AVG(score) > 2", "no_such(score)", "score > 1"])).join("\n"), @"");
+    }
+
+    #[test]
+    fn a_rule_that_is_no_condition_says_what_it_gives() {
+        let frame = frame_of(&[json!({ "score": 5 })]);
+        assert_eq!(filter(&["score + 1"]).columns(&frame).unwrap_err().to_string(), "`filter_rules`: `score + 1`: a truth value was expected, and it gives i64");
+    }
+
+    #[test]
+    fn a_rule_without_columns_holds_for_all_rows() {
+        let frame = frame_of(&[json!({ "score": 5 }), json!({ "score": 6 })]);
+        assert_eq!(check_frame(&filter(&["1 = 2"]), frame), "dropped\ndropped");
+    }
+}

@@ -1,0 +1,5 @@
+//! Refiners with a free prompt.
+
+mod prompted_refiner;
+
+pub use prompted_refiner::PromptedRefiner;

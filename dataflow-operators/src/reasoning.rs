@@ -1,0 +1,4 @@
+//! Questions that take reasoning, and their answers.
+
+pub mod filter;
+pub mod generate;

@@ -1,0 +1,7 @@
+//! Filters of reasoning questions and answers.
+
+mod reasoning_answer_model_judge_filter;
+mod reasoning_question_filter;
+
+pub use reasoning_answer_model_judge_filter::ReasoningAnswerModelJudgeFilter;
+pub use reasoning_question_filter::{GeneralQuestionFilterPrompt, MathQuestionFilterPrompt, ReasoningQuestionFilter};
