@@ -1,0 +1,3 @@
+//! Questions that take thinking, and their answers.
+
+pub mod filter;
