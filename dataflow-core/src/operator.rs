@@ -319,5 +319,10 @@ impl Seed {
     pub fn random(&self, purpose: &str) -> rand_chacha::ChaCha8Rng {
         crate::row::seeded(self.seed, &[&self.number.to_string(), purpose])
     }
+
+    /// As [`random`](Self::random), and the same for every seed of the step: for what they share, such as the order of a list that they go through.
+    pub fn random_of_step(&self, purpose: &str) -> rand_chacha::ChaCha8Rng {
+        crate::row::seeded(self.seed, &[purpose])
+    }
 }
 

@@ -137,6 +137,8 @@ pub fn text_of(value: AnyValue<'_>) -> Option<Cow<'_, str>> {
         AnyValue::String(text) => Some(Cow::Borrowed(text)),
         AnyValue::StringOwned(text) => Some(Cow::Owned(text.to_string())),
         value @ (AnyValue::List(_) | AnyValue::Struct(..) | AnyValue::StructOwned(_) | AnyValue::Array(..)) => Some(Cow::Owned(json_of(&value).to_string())),
+        AnyValue::Float64(value) => Some(Cow::Owned(format!("{value:?}"))), // polars prints six digits and no more
+        AnyValue::Float32(value) => Some(Cow::Owned(format!("{value:?}"))),
         value => Some(Cow::Owned(value.to_string())),
     }
 }
@@ -224,6 +226,8 @@ mod tests {
         assert_eq!(row.text(&Input::<Text>::from("n")).unwrap(), "7");
         assert_eq!(row.text(&Input::<Text>::from("t")).unwrap(), "007");
         assert!(row.is_blank(&Input::<Text>::from("x")));
+        assert_eq!(text_of(AnyValue::Float64(1.0 / 3.0)).as_deref(), Some("0.3333333333333333"));
+        assert_eq!(text_of(AnyValue::Float64(2.0)).as_deref(), Some("2.0"));
         assert!(row.text(&Input::<Text>::from("x")).unwrap_err().to_string().contains("null"));
     }
 

@@ -1,4 +1,5 @@
 //! Rules over running text.
 
+pub mod eval;
 pub mod filter;
 pub mod refine;

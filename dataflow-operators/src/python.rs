@@ -1,5 +1,9 @@
 //! What Python means by a word and by white space, where DataFlow's rules depend on it.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// Whether Python's `str.split`, `str.strip` and `\s` take a character for white space: Rust's set and U+001C to U+001F.
 pub(crate) fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
@@ -8,4 +12,52 @@ pub(crate) fn is_space(character: char) -> bool {
 /// The words of a text, as Python's `str.split()` gives them.
 pub(crate) fn split_words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
+}
+
+/// The text without white space at its ends, as Python's `str.strip()` gives it.
+pub(crate) fn strip(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
+/// Whether Python's `\w` takes a character: letters, numbers of any kind and `_`, but no combining marks.
+pub(crate) fn is_word(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_alphanumeric() || character == '_';
+    }
+    let place = character as usize;
+    WORD_BITS.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1)
+}
+
+/// A bit for each character. Rust's own classes count marks as letters, and the regex crate has the right ones but no question for one character.
+static WORD_BITS: LazyLock<Vec<u64>> = LazyLock::new(|| {
+    const END: u32 = 0x4_0000; // letters and numbers lie in the first four planes
+    let mut bits = vec![0; END as usize / 64];
+    let Ok(word) = Regex::new(r"[\p{L}\p{N}_]+") else { return bits };
+    let all: String = (0..END).filter_map(char::from_u32).collect();
+    for character in word.find_iter(&all).flat_map(|found| found.as_str().chars()) {
+        bits[character as usize / 64] |= 1 << (character as usize % 64);
+    }
+    bits
+});
+
+/// Whether Python's `re` would find a Han character in the ranges that DataFlow takes for Chinese.
+pub(crate) fn is_han(character: char) -> bool {
+    matches!(character, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{2fa1f}' | '\u{30000}'..='\u{323af}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_have_letters_and_numbers_of_any_script_and_no_marks() {
+        assert!("aZ0_é文²½Ⅳ٣\u{10400}".chars().all(is_word));
+        assert!(!"-. \u{301}\u{93f}Ⓐ\u{203f}😀\u{e0100}".chars().any(is_word));
+    }
+
+    #[test]
+    fn the_separators_of_ascii_are_white_space() {
+        assert_eq!(split_words("a\u{1c}b\u{3000}c\u{200b}").collect::<Vec<_>>(), ["a", "b", "c\u{200b}"]);
+        assert_eq!(strip("\u{1f} a \u{a0}"), "a");
+    }
 }

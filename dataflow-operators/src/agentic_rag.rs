@@ -1,0 +1,3 @@
+//! Questions that take several steps of search.
+
+pub mod generate;

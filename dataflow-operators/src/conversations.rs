@@ -1,0 +1,3 @@
+//! Dialogues.
+
+pub mod generate;

@@ -1,0 +1,3 @@
+//! Instructions and answers for fine-tuning.
+
+pub mod generate;
