@@ -1,8 +1,6 @@
 //! The shape of a compiled pipeline, as a graph that can be drawn.
 
-<<<<<<< HEAD
 mod build;
-=======
 mod dot;
 mod drawing;
 #[doc(hidden)]
@@ -14,7 +12,6 @@ mod mermaid;
 mod svg;
 
 pub use drawing::{Drawing, Untouched};
->>>>>>> graph
 
 use petgraph::graph::DiGraph;
 use serde::Serialize;
