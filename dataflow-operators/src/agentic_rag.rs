@@ -1,3 +1,5 @@
 //! Questions that take several steps of search.
 
 pub mod generate;
+
+pub use generate::*;

@@ -1,3 +1,5 @@
 //! Dialogues.
 
 pub mod generate;
+
+pub use generate::*;

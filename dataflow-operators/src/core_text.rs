@@ -5,3 +5,8 @@ pub mod filter;
 pub mod generate;
 pub mod refine;
 mod score;
+
+pub use eval::*;
+pub use filter::*;
+pub use generate::*;
+pub use refine::*;

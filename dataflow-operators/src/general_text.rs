@@ -3,3 +3,7 @@
 pub mod eval;
 pub mod filter;
 pub mod refine;
+
+pub use eval::*;
+pub use filter::*;
+pub use refine::*;

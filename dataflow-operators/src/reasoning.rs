@@ -2,3 +2,6 @@
 
 pub mod filter;
 pub mod generate;
+
+pub use filter::*;
+pub use generate::*;

@@ -1,3 +1,5 @@
 //! Instructions and answers for fine-tuning.
 
 pub mod generate;
+
+pub use generate::*;
