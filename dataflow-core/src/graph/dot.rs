@@ -77,12 +77,29 @@ mod tests {
 
     #[test]
     fn three_steps_are_a_digraph() {
-        insta::assert_snapshot!(translate().to_dot(), @r#""#);
+        insta::assert_snapshot!(translate().to_dot(), @r##"
+        digraph "translate <b>\"it\"</b>" {
+            graph [rankdir=TB, label="translate <b>\"it\"</b>", labelloc=t, fontname="sans-serif"];
+            node [shape=box, style="rounded,filled", fontname="sans-serif", fontcolor="#ffffff"];
+            edge [fontname="monospace", fontsize=10];
+            input [label="Input\n3 columns", shape=cylinder, style=filled, fillcolor="#0f766e", color="#14a394"];
+            step_1 [label="chinese\nPromptedGenerator\n(step=1) · default · generate", fillcolor="#7c3aed", color="#8b5cf6"];
+            step_2 [label="french\nPromptedGenerator\n(step=2) · default · generate", fillcolor="#514fec", color="#636ff6"];
+            step_3 [label="check\nPromptedGenerator\n(step=3) · judge · generate", fillcolor="#2563eb", color="#3b82f6"];
+            output [label="Output\n6 columns", shape=cylinder, style=filled, fillcolor="#b45309", color="#d97706"];
+            input -> step_1 [label="raw_content", style=solid, color="#14a394"];
+            step_1 -> step_2 [label="content_zh", style=solid, color="#8b5cf6"];
+            step_1 -> output [label="content_zh", style=solid, color="#8b5cf6"];
+            step_2 -> step_3 [label="content_fr", style=solid, color="#636ff6"];
+            step_2 -> output [label="content_fr", style=solid, color="#636ff6"];
+            step_3 -> output [label="raw_content_again", style=solid, color="#3b82f6"];
+        }
+        "##);
     }
 
     #[test]
     fn untouched_keys_are_dashed() {
-        assert!(Drawing { untouched: Untouched::Show }.dot(&translate()).contains(r#"input -> output [label="id, 来源 \"x\"|<b>", style=dashed"#));
+        assert!(Drawing { untouched: Untouched::Show }.dot(&translate()).contains(r#"[label="id, raw_content, 来源 \"x\"|<b>", style=dashed"#));
     }
 
     #[test]

@@ -107,6 +107,3 @@ mod tests {
         assert_eq!(page.matches("{{").count(), 1);
     }
 }
-#[cfg(test)]
-mod dump { #[test] fn dump_pages() { if let Ok(d) = std::env::var("GRAPH_OUT") { for (n, g) in [("3", crate::graph::fixtures::translate()), ("25", crate::graph::fixtures::long())] {
- std::fs::write(format!("{d}/{n}.html"), g.to_html()).unwrap(); std::fs::write(format!("{d}/{n}.svg"), g.to_svg()).unwrap(); std::fs::write(format!("{d}/{n}.mmd"), g.to_mermaid()).unwrap(); std::fs::write(format!("{d}/{n}.dot"), g.to_dot()).unwrap(); } } } }

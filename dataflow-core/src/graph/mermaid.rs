@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::drawing::{Carries, Drawing, Label, Sketch, colours, shorten};
 use super::{Node, PipelineGraph};
 use crate::operator::Kind;
@@ -10,7 +12,8 @@ impl Drawing {
     /// The graph as a Mermaid flowchart.
     pub fn mermaid(self, graph: &PipelineGraph) -> String {
         let sketch = Sketch::new(graph, self.untouched);
-        let mut text = format!("---\ntitle: \"{}\"\n---\nflowchart TD\n", escape(&graph.name));
+        // The title stands in YAML, which reads JSON's texts.
+        let mut text = format!("---\ntitle: {}\n---\nflowchart TD\n", Value::String(shorten(&graph.name, 200)));
         for node in &sketch.nodes {
             let lines: Vec<String> = node.lines().iter().map(|line| escape(line)).collect();
             let line = match node {
@@ -68,11 +71,32 @@ mod tests {
 
     #[test]
     fn three_steps_are_a_flowchart() {
-        insta::assert_snapshot!(translate().to_mermaid(), @r#""#);
+        insta::assert_snapshot!(translate().to_mermaid(), @r#"
+        ---
+        title: "translate <b>\"it\"</b>"
+        ---
+        flowchart TD
+            input(["Input<br/>3 columns"])
+            step_1["<b>chinese</b><br/>PromptedGenerator<br/>(step=1) · default · generate"]
+            step_2["<b>french</b><br/>PromptedGenerator<br/>(step=2) · default · generate"]
+            step_3["<b>check</b><br/>PromptedGenerator<br/>(step=3) · judge · generate"]
+            output(["Output<br/>6 columns"])
+            input -->|"raw_content"| step_1
+            step_1 -->|"content_zh"| step_2
+            step_1 -->|"content_zh"| output
+            step_2 -->|"content_fr"| step_3
+            step_2 -->|"content_fr"| output
+            step_3 -->|"raw_content_again"| output
+            style input fill:#0f766e,stroke:#14a394,color:#ffffff
+            style step_1 fill:#7c3aed,stroke:#8b5cf6,color:#ffffff
+            style step_2 fill:#514fec,stroke:#636ff6,color:#ffffff
+            style step_3 fill:#2563eb,stroke:#3b82f6,color:#ffffff
+            style output fill:#b45309,stroke:#d97706,color:#ffffff
+        "#);
     }
 
     #[test]
     fn untouched_keys_are_dotted() {
-        assert!(Drawing { untouched: Untouched::Show }.mermaid(&translate()).contains("input -.->|\"id, 来源 #34;x#34;#124;#60;b#62;\"| output"));
+        assert!(Drawing { untouched: Untouched::Show }.mermaid(&translate()).contains("input -.->|\"id, raw_content, 来源 #34;x#34;#124;#60;b#62;\"| output"));
     }
 }

@@ -38,8 +38,8 @@ function drawNode(node, index) {
       svg("text", { class: "name", x: 16, y: middle - 15 }, node.lines[0]),
       svg("text", { class: "mono", x: 16, y: middle + 5 }, node.lines[1]),
       svg("text", { class: "mono faint", x: 16, y: middle + 26 }, node.lines[2]),
-      svg("rect", { x: width - 78, y: middle + 12, width: 66, height: 20, rx: 10, fill: "#fff" }),
-      svg("text", { class: "badge", x: width - 45, y: middle + 26, style: `fill: ${node.badge}` }, node.kind),
+      svg("rect", { x: width - 84, y: middle + 12, width: 72, height: 20, rx: 10, fill: "#fff" }),
+      svg("text", { class: "badge", x: width - 48, y: middle + 26, style: `fill: ${node.badge}` }, node.kind),
     );
     group.setAttribute("aria-label", `${node.name}, ${node.operator} (step=${node.step}), ${node.kind}`);
   } else {
@@ -133,7 +133,7 @@ nodes.forEach((_, index) => placeNode(index));
 
 // Details.
 const showing = { node: null, edge: null, pinned: false };
-let pointer = null, leaving = 0;
+let pointer = null, leaving = 0, closing = false;
 
 const columnsOf = node => node.node === "step" ? [...node.reads, ...node.writes] : node.columns;
 function keyTable(keys) {
@@ -292,8 +292,8 @@ function over(target) {
   }
 }
 
-addEventListener("pointermove", event => { pointer = { x: event.clientX, y: event.clientY }; }, true);
-addEventListener("pointerdown", event => { pointer = { x: event.clientX, y: event.clientY }; }, true);
+// What is entered is told before the move that enters it.
+for (const name of ["pointerover", "pointermove", "pointerdown"]) addEventListener(name, event => { pointer = { x: event.clientX, y: event.clientY }; }, true);
 canvas.addEventListener("pointerover", event => { if (!view.busy && event.pointerType !== "touch") over(event.target); });
 canvas.addEventListener("pointerleave", () => { rest(); hide(); });
 panel.addEventListener("pointerenter", () => clearTimeout(leaving));
@@ -304,14 +304,20 @@ for (const [begin, end] of [["pointerover", "pointerout"], ["focusin", "focusout
 }
 panel.addEventListener("click", event => {
   const key = event.target.closest("[data-key]");
-  if (event.target.closest(".close")) { const { node } = showing; hide({ now: true, pinned: true }); if (node !== null) nodeElements[node].focus(); }
+  if (event.target.closest(".close")) {
+    const { node } = showing;
+    hide({ now: true, pinned: true });
+    closing = true; // the node gets the focus back, and says nothing of itself this once
+    if (node !== null) nodeElements[node].focus();
+    closing = false;
+  }
   else if (key) { search.value = key.dataset.key; rest(); }
 });
 
 // Keys of the keyboard: Tab goes from node to node, Enter keeps the details open.
 nodeElements.forEach((element, index) => {
   element.addEventListener("focus", () => {
-    if (!element.matches(":focus-visible")) return;
+    if (closing || !element.matches(":focus-visible")) return;
     view.reveal(boxes[index]);
     trace([], index);
     show({ node: index });

@@ -133,7 +133,7 @@ fn box_of(node: &Node, rect: &Rect, colours: &Colours) -> String {
             escape(&shorten(&lines[1], 36)),
             middle + 26.0,
             escape(&shorten(&lines[2], 27)),
-            badge(step.kind, x + width - 78.0, middle + 12.0),
+            badge(step.kind, x + width - 84.0, middle + 12.0),
             left = x + 16.0,
         );
     } else {
@@ -157,9 +157,9 @@ fn box_of(node: &Node, rect: &Rect, colours: &Colours) -> String {
 fn badge(kind: Kind, x: f64, y: f64) -> String {
     let colour = kind_colour(kind);
     format!(
-        "<rect x=\"{x}\" y=\"{y}\" width=\"66\" height=\"20\" rx=\"10\" fill=\"#ffffff\" stroke=\"{colour}\"/>\
+        "<rect x=\"{x}\" y=\"{y}\" width=\"72\" height=\"20\" rx=\"10\" fill=\"#ffffff\" stroke=\"{colour}\"/>\
          <text class=\"badge\" x=\"{}\" y=\"{}\" fill=\"{colour}\">{}</text>",
-        x + 33.0,
+        x + 36.0,
         y + 14.0,
         kind.name()
     )
@@ -178,7 +178,7 @@ pub(super) fn kind_colour(kind: Kind) -> &'static str {
 fn legend(y: f64) -> String {
     let mut text = String::from("<g>");
     for (at, kind) in [Kind::Generate, Kind::Eval, Kind::Filter, Kind::Refine].into_iter().enumerate() {
-        text.push_str(&badge(kind, 28.0 + at as f64 * 74.0, y));
+        text.push_str(&badge(kind, 28.0 + at as f64 * 80.0, y));
     }
     let below = y + 42.0;
     let _ = write!(

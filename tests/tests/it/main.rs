@@ -1,0 +1,5 @@
+//! End-to-end tests, in one binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests say what went wrong by failing")]
+
+mod graph_in_browser;
