@@ -15,6 +15,8 @@ pub enum Fault {
     Quota,
     /// 401.
     Unauthorized,
+    /// 401 whose message shows the key that came.
+    Leak,
     /// Any other status, with an error body.
     Status(u16),
     /// The connection is reset before a reply.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -37,7 +37,7 @@ async fn counts(State(service): State<Arc<Service>>) -> Json<Counts> {
     Json(service.ledger.counts())
 }
 
-async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, body: Bytes) -> Response {
+async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, headers: HeaderMap, body: Bytes) -> Response {
     let Ok(request) = serde_json::from_slice::<Value>(&body) else { return error(400, "invalid_request_error", None, "the request is no JSON") };
     let prompt = prompt_of(&request);
     let marks = Marks::of(&prompt);
@@ -51,12 +51,12 @@ async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInf
     }
     let reply = service.chat_reply(&request, body.len(), number, &marks);
     match service.behaviour.fault_of(number) {
-        Some(fault) => service.fail(fault, &wire, &reply).await,
+        Some(fault) => service.fail(fault, &wire, &headers, &reply).await,
         None => answer(in_flight, &reply),
     }
 }
 
-async fn embeddings(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, body: Bytes) -> Response {
+async fn embeddings(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, headers: HeaderMap, body: Bytes) -> Response {
     let Ok(request) = serde_json::from_slice::<Value>(&body) else { return error(400, "invalid_request_error", None, "the request is no JSON") };
     let (number, in_flight) = service.ledger.ask(None);
     if let Some(refusal) = service.over_the_limit() {
@@ -68,7 +68,7 @@ async fn embeddings(State(service): State<Arc<Service>>, ConnectInfo(wire): Conn
     let data: Vec<Value> = texts.iter().enumerate().rev().map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector_of(text) })).collect();
     let reply = json!({ "object": "list", "model": request["model"], "data": data, "usage": { "prompt_tokens": texts.len(), "total_tokens": texts.len() } });
     match service.behaviour.fault_of(number) {
-        Some(fault) => service.fail(fault, &wire, &reply).await,
+        Some(fault) => service.fail(fault, &wire, &headers, &reply).await,
         None => answer(in_flight, &reply),
     }
 }
@@ -133,12 +133,14 @@ impl Service {
         })
     }
 
-    async fn fail(&self, fault: Fault, wire: &Wire, reply: &Value) -> Response {
+    async fn fail(&self, fault: Fault, wire: &Wire, headers: &HeaderMap, reply: &Value) -> Response {
+        let key = headers.get(header::AUTHORIZATION).and_then(|key| key.to_str().ok()).unwrap_or_default();
         match fault {
             Fault::RateLimited => rate_limited(self.behaviour.retry_after),
             Fault::Quota => error(429, "insufficient_quota", Some("insufficient_quota"), "You exceeded your current quota."),
             Fault::Unauthorized => error(401, "invalid_request_error", Some("invalid_api_key"), "Incorrect API key provided."),
-            Fault::Status(status) => error(status, "server_error", None, "the service was told to fail"),
+            Fault::Status(status) => error(status, if status < 500 { "invalid_request_error" } else { "server_error" }, None, "the service was told to fail"),
+            Fault::Leak => error(401, "invalid_request_error", Some("invalid_api_key"), &format!("{key} is not a key")),
             Fault::Reset => {
                 wire.reset();
                 StatusCode::OK.into_response()
