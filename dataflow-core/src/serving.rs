@@ -290,6 +290,12 @@ pub trait LLMServing: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Says what keeps it from answering, where that can be told without a call: a key that is missing, an address that is none.
+    /// `compile()` asks it.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Called once before the first call of a run; a local server is started here.
     async fn start(&self) -> Result<(), ServingError> {
         Ok(())

@@ -1,0 +1,151 @@
+//! The model that the environment names, or the demo model where it names none.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dataflow_core::Result;
+use dataflow_core::serving::{Chat, Embeddings, LLMServing, Reply, ServingError, ServingKind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::api::ApiOptions;
+use crate::{ApiServing, DemoServing, demo};
+
+inventory::submit! {
+    ServingKind { name: "env", build: |value| {
+        let serving = EnvServing::choose(crate::options::read(value)?, &|name| std::env::var(name).ok());
+        serving.check()?;
+        Ok(Arc::new(serving))
+    } }
+}
+
+/// What a pipeline file can say of it; the demo model heeds `max_concurrency` alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EnvOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_concurrency: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_retries: Option<u32>,
+}
+
+/// The API where `DF_API_KEY` or `DF_API_URL` is set (its model is `DF_MODEL`, else `gpt-4o`), and the demo model otherwise.
+///
+/// Its [`notice`](LLMServing::notice) says which.
+#[derive(Clone, Debug)]
+pub struct EnvServing {
+    serving: Arc<dyn LLMServing>,
+    options: EnvOptions,
+    notice: String,
+}
+
+impl Default for EnvServing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl EnvServing {
+    /// Reads the environment.
+    pub fn new() -> Self {
+        Self::choose(EnvOptions::default(), &|name| std::env::var(name).ok())
+    }
+
+    fn choose(options: EnvOptions, variable: &dyn Fn(&str) -> Option<String>) -> Self {
+        let is_set = |name: &str| variable(name).is_some_and(|value| !value.trim().is_empty());
+        let reason = ["DF_API_KEY", "DF_API_URL"].into_iter().find(|name| is_set(name));
+        let Some(reason) = reason else {
+            let defaults = DemoServing::default();
+            let serving = DemoServing { max_concurrency: options.max_concurrency.unwrap_or(defaults.max_concurrency), ..defaults };
+            let notice = format!("neither `DF_API_KEY` nor `DF_API_URL` is set: {}", demo::NOTICE);
+            return Self { serving: Arc::new(serving), options, notice };
+        };
+        let mut api = ApiOptions::of_environment(variable);
+        api.max_concurrency = options.max_concurrency.unwrap_or(api.max_concurrency);
+        api.temperature = options.temperature.or(api.temperature);
+        api.max_tokens = options.max_tokens;
+        api.timeout = options.timeout.unwrap_or(api.timeout);
+        api.max_retries = options.max_retries.unwrap_or(api.max_retries);
+        let address = api.api_url.split('?').next().unwrap_or_default();
+        let notice = format!("`{}` at {address} answers, because `{reason}` is set", api.model);
+        Self { serving: Arc::new(ApiServing::from(api)), options, notice }
+    }
+}
+
+#[async_trait]
+impl LLMServing for EnvServing {
+    fn identity(&self) -> Value {
+        self.serving.identity()
+    }
+
+    fn spec(&self) -> Value {
+        let mut spec = Map::from_iter([("type".to_owned(), Value::from("env"))]);
+        if let Ok(Value::Object(options)) = serde_json::to_value(&self.options) {
+            spec.extend(options);
+        }
+        Value::Object(spec)
+    }
+
+    fn max_concurrency(&self) -> usize {
+        self.serving.max_concurrency()
+    }
+
+    fn notice(&self) -> Option<String> {
+        Some(self.notice.clone())
+    }
+
+    fn check(&self) -> Result<()> {
+        self.serving.check()
+    }
+
+    async fn start(&self) -> Result<(), ServingError> {
+        self.serving.start().await
+    }
+
+    async fn stop(&self) {
+        self.serving.stop().await;
+    }
+
+    async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {
+        self.serving.chat(chat).await
+    }
+
+    async fn embed(&self, texts: &[String]) -> Result<Embeddings, ServingError> {
+        self.serving.embed(texts).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(variables: &[(&str, &str)]) -> (Value, String) {
+        let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let serving = EnvServing::choose(EnvOptions { max_concurrency: Some(7), ..EnvOptions::default() }, &variable);
+        assert_eq!((serving.max_concurrency(), serving.spec()), (7, json!({ "type": "env", "max_concurrency": 7 })));
+        (serving.identity(), serving.notice().unwrap())
+    }
+
+    #[test]
+    fn without_a_key_the_demo_model_answers_and_says_so() {
+        let (identity, notice) = check(&[("DF_API_KEY", " ")]);
+        assert_eq!(identity, json!({ "model": "demo" }));
+        assert!(notice.contains("DF_API_KEY") && notice.contains("made up") && notice.contains("虚构"), "{notice}");
+    }
+
+    #[test]
+    fn with_a_key_or_an_address_the_api_answers() {
+        let (identity, notice) = check(&[("DF_API_KEY", "sk-secret"), ("DF_MODEL", "qwen")]);
+        assert_eq!(identity, json!({ "model": "qwen", "temperature": 0.0 }));
+        assert_eq!(notice, "`qwen` at https://api.openai.com/v1 answers, because `DF_API_KEY` is set");
+        let (_, notice) = check(&[("DF_API_URL", "http://127.0.0.1:8000/v1")]);
+        assert_eq!(notice, "`gpt-4o` at http://127.0.0.1:8000/v1 answers, because `DF_API_URL` is set");
+    }
+}

@@ -1,0 +1,149 @@
+//! How the service behaves: its latency, its faults and their shares, its answers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What can go wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 429 with the behaviour's `Retry-After`.
+    RateLimited,
+    /// 429 whose code is `insufficient_quota`.
+    Quota,
+    /// 401.
+    Unauthorized,
+    /// 401 whose message shows the key that came.
+    Leak,
+    /// Any other status, with an error body.
+    Status(u16),
+    /// The connection is reset before a reply.
+    Reset,
+    /// No reply ever comes.
+    Stall,
+    /// A 200 that promises more bytes than it sends.
+    CutBody,
+    /// A 200 whose body is no JSON.
+    BadJson,
+    /// A 200 whose body is an error.
+    ErrorInBody,
+    /// A 200 without any choice.
+    NoChoices,
+}
+
+/// Makes an answer of a request's JSON.
+pub type Answer = Arc<dyn Fn(&Value) -> String + Send + Sync>;
+
+/// How the service behaves. Which request meets which fault depends on the seed and the request's number alone.
+///
+/// A prompt can ask for its own treatment: `[[length]]` is cut at the limit of tokens, `[[thinking]]` gets reasoning beside its answer,
+/// `[[filter]]` is withheld, and `[[status 400]]` fails with that status each time.
+#[derive(Clone)]
+pub struct Behaviour {
+    pub(crate) latency: Duration,
+    pub(crate) seed: u64,
+    pub(crate) shares: Vec<(Fault, f64)>,
+    pub(crate) first: Vec<Fault>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) requests_per_second: Option<u64>,
+    pub(crate) answer: Option<Answer>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self { latency: Duration::ZERO, seed: 1, shares: Vec::new(), first: Vec::new(), retry_after: Some(Duration::from_secs(1)), requests_per_second: None, answer: None }
+    }
+}
+
+impl fmt::Debug for Behaviour {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Behaviour").field("latency", &self.latency).field("shares", &self.shares).field("first", &self.first).finish_non_exhaustive()
+    }
+}
+
+impl Behaviour {
+    /// Answers after a fixed time.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Draws the faults by another seed.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Lets a share of the requests, between 0 and 1, meet a fault.
+    #[must_use]
+    pub fn share(mut self, fault: Fault, share: f64) -> Self {
+        self.shares.push((fault, share));
+        self
+    }
+
+    /// Lets the first requests meet these faults, one each; the shares begin after them.
+    #[must_use]
+    pub fn first(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
+        self.first.extend(faults);
+        self
+    }
+
+    /// What a 429 says about the time to wait; `None` says nothing. Part seconds go into `retry-after-ms`.
+    #[must_use]
+    pub fn retry_after(mut self, after: Option<Duration>) -> Self {
+        self.retry_after = after;
+        self
+    }
+
+    /// Refuses with 429 what goes beyond this many requests a second.
+    #[must_use]
+    pub fn requests_per_second(mut self, limit: u64) -> Self {
+        self.requests_per_second = Some(limit);
+        self
+    }
+
+    /// Answers with a function of the request's JSON; otherwise a reply is `echo: ` and the last user message.
+    #[must_use]
+    pub fn answer(mut self, answer: impl Fn(&Value) -> String + Send + Sync + 'static) -> Self {
+        self.answer = Some(Arc::new(answer));
+        self
+    }
+
+    /// The fault that the request of a number meets.
+    pub(crate) fn fault_of(&self, number: u64) -> Option<Fault> {
+        if let Some(fault) = self.first.get(number as usize) {
+            return Some(*fault);
+        }
+        let mut drawn = uniform(self.seed, number);
+        self.shares.iter().find_map(|(fault, share)| {
+            drawn -= share;
+            (drawn < 0.0).then_some(*fault)
+        })
+    }
+}
+
+/// A number in 0..1 that depends on the seed and the counter alone (SplitMix64's mixing).
+fn uniform(seed: u64, counter: u64) -> f64 {
+    let mut mixed = seed.wrapping_add(counter.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_come_in_their_shares_and_the_same_each_time() {
+        let behaviour = Behaviour::default().first([Fault::Stall]).share(Fault::Reset, 0.05).share(Fault::CutBody, 0.1);
+        let draw = |fault| (0..10_000).filter(|number| behaviour.fault_of(*number) == Some(fault)).count();
+        assert_eq!(draw(Fault::Stall), 1);
+        assert!((400..600).contains(&draw(Fault::Reset)) && (850..1150).contains(&draw(Fault::CutBody)));
+        assert_eq!(draw(Fault::Reset), draw(Fault::Reset));
+    }
+}
