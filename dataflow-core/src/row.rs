@@ -70,6 +70,7 @@ impl<'a> Row<'a> {
         match self.frame.column(column).and_then(|column| column.get(self.index)) {
             Ok(AnyValue::Null) | Err(_) => true,
             Ok(AnyValue::String(text)) => text.trim().is_empty(),
+            Ok(AnyValue::StringOwned(text)) => text.trim().is_empty(), // a column of one row
             Ok(_) => false,
         }
     }
@@ -229,6 +230,12 @@ mod tests {
         assert_eq!(text_of(AnyValue::Float64(1.0 / 3.0)).as_deref(), Some("0.3333333333333333"));
         assert_eq!(text_of(AnyValue::Float64(2.0)).as_deref(), Some("2.0"));
         assert!(row.text(&Input::<Text>::from("x")).unwrap_err().to_string().contains("null"));
+    }
+
+    #[test]
+    fn white_space_is_blank_in_a_frame_of_one_row_too() {
+        let frame = DataFrame::new(1, vec![Column::new_scalar("t".into(), Scalar::from(PlSmallStr::from(" \n")), 1)]).unwrap();
+        assert!(Row::new(&frame, 0, "1", 0).is_blank(&Input::<Text>::from("t")));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn answers_match(answer: &str, reference: &str) -> bool {
 }
 
 fn same(answer: &str, reference: &str, depth: usize) -> bool {
-    let (answer, reference) = (answer.trim(), reference.trim());
+    let (answer, reference) = (without_membership(answer.trim()), without_membership(reference.trim()));
     if squeezed(answer) == squeezed(reference) {
         return true;
     }
@@ -34,10 +34,10 @@ fn same(answer: &str, reference: &str, depth: usize) -> bool {
         return false;
     }
     match (Shape::of(answer), Shape::of(reference)) {
-        (Shape::Items(left), Shape::Items(right)) => left.same(&right, depth),
+        (Shape::Group(left), Shape::Group(right)) => left.same(&right, depth),
         // One solution is one solution, with the braces of a set or without.
-        (Shape::Items(items), Shape::Single) if items.is_set() && items.items.len() == 1 => same(&items.items[0], reference, depth + 1),
-        (Shape::Single, Shape::Items(items)) if items.is_set() && items.items.len() == 1 => same(answer, &items.items[0], depth + 1),
+        (Shape::Group(items), Shape::Single) if items.is_set() && items.items.len() == 1 => same(&items.items[0], reference, depth + 1),
+        (Shape::Single, Shape::Group(items)) if items.is_set() && items.items.len() == 1 => same(answer, &items.items[0], depth + 1),
         (Shape::Single, Shape::Single) => same_single(answer, reference, depth),
         _ => false,
     }
@@ -50,17 +50,17 @@ fn squeezed(text: &str) -> String {
 /// What an answer is made of.
 enum Shape {
     Single,
-    Items(Items),
+    Group(Group),
 }
 
 /// Items between brackets, or side by side, which counts as a set.
-struct Items {
+struct Group {
     open: char,
     close: char,
     items: Vec<String>,
 }
 
-impl Items {
+impl Group {
     fn is_set(&self) -> bool {
         self.open == '⦃'
     }
@@ -85,13 +85,13 @@ impl Items {
 
 impl Shape {
     fn of(text: &str) -> Self {
-        let set = |items: Vec<String>| Self::Items(Items { open: '⦃', close: '⦄', items });
+        let set = |items: Vec<String>| Self::Group(Group { open: '⦃', close: '⦄', items });
         if without_thousands(text).is_some() {
             return Self::Single;
         }
         let unions = split_outside(text, |rest| rest.starts_with('∪').then_some('∪'.len_utf8()));
         if unions.len() > 1 {
-            return Self::Items(Items { open: '∪', close: '∪', items: unions });
+            return Self::Group(Group { open: '∪', close: '∪', items: unions });
         }
         let side_by_side = split_outside(text, separator);
         if side_by_side.len() > 1 {
@@ -103,7 +103,7 @@ impl Shape {
         let Some((open, inner, close)) = bracketed(text) else { return Self::Single };
         let items = split_outside(inner, separator);
         // Round brackets round one thing are no tuple.
-        if items.len() == 1 && open == '(' && close == ')' { Self::Single } else { Self::Items(Items { open, close, items }) }
+        if items.len() == 1 && open == '(' && close == ')' { Self::Single } else { Self::Group(Group { open, close, items }) }
     }
 }
 
@@ -171,15 +171,14 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
         ([_], [.., last]) if !is_relation(reference) => return same(answer, last, depth + 1),
         _ => return same_relation(answer, reference, depth),
     }
-    let (answer, reference) = (without_membership(answer), without_membership(reference));
-    same_number(answer, reference) || same_expression(answer, reference)
+    same_number(answer, reference).unwrap_or_else(|| same_expression(answer, reference))
 }
 
-/// The letter of a choice: `B`, `(B)`, `B.`, `(B) 42`.
+/// The letter of a choice: `B`, `(B)`, `B.`, `(B) 42`, `B. 42`.
 fn choice(text: &str) -> Option<char> {
-    static CHOICE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\(([A-Ja-j])\)(?:\s.*)?|([A-Ja-j])[.):]?)$").ok());
+    static CHOICE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\(([A-Ja-j])\)(?:\s.*)?|([A-Ja-j])[.):]?|([A-J])[.):]\s.*)$").ok());
     let found = CHOICE.as_ref()?.captures(text)?;
-    found.get(1).or_else(|| found.get(2))?.as_str().chars().next().map(|letter| letter.to_ascii_uppercase())
+    (1..=3).find_map(|group| found.get(group))?.as_str().chars().next().map(|letter| letter.to_ascii_uppercase())
 }
 
 /// The sides of an equation or of a chain of relations; one where there is none.
@@ -266,20 +265,21 @@ impl Quantity {
     }
 }
 
-fn same_number(answer: &str, reference: &str) -> bool {
-    let (Some(left), Some(right)) = (Quantity::of(answer), Quantity::of(reference)) else { return false };
+/// Whether two numbers are the same; `None` where one of the two is no number.
+fn same_number(answer: &str, reference: &str) -> Option<bool> {
+    let (left, right) = (Quantity::of(answer)?, Quantity::of(reference)?);
     if !left.unit.is_empty() && !right.unit.is_empty() && left.unit != right.unit {
-        return false;
+        return Some(false);
     }
     if left.percent == right.percent && let (Some(left), Some(right)) = (&left.digits, &right.digits) {
-        return left == right;
+        return Some(left == right);
     }
     let as_shares = match (left.percent, right.percent) {
         (true, false) => expression::close(left.value / 100.0, right.value),
         (false, true) => expression::close(left.value, right.value / 100.0),
         _ => false,
     };
-    as_shares || expression::close(left.value, right.value)
+    Some(as_shares || expression::close(left.value, right.value))
 }
 
 fn same_expression(answer: &str, reference: &str) -> bool {
@@ -299,9 +299,9 @@ fn same_expression(answer: &str, reference: &str) -> bool {
 
 /// The number of a text whose commas only group its digits, without them.
 fn without_thousands(text: &str) -> Option<String> {
-    static GROUPED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?\s*\d{1,3}(?:, ?\d{3})+(?:\.\d+)?(?:\D[^,;]*)?$").ok());
+    static GROUPED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?:[^\d,;][^,;]*)?$").ok());
     // `1, 234` may be a list; with three digits in each group and no space it is a number.
-    GROUPED.as_ref()?.is_match(text).then(|| text.replace(", ", ",")).filter(|joined| joined.len() == text.len()).map(|joined| joined.replace(',', ""))
+    GROUPED.as_ref()?.is_match(text).then(|| text.replace(',', ""))
 }
 
 fn mixed_number(text: &str) -> Option<f64> {
@@ -384,6 +384,7 @@ mod tests {
             ("(B)", "B"),
             (r"\text{(C)}", "C"),
             ("(D) 17", "D"),
+            ("D. 17", "D"),
             ("Yes", "yes"),
             (r"\text{even}", "even"),
             ("two", "2"),
@@ -413,6 +414,8 @@ mod tests {
             ("1, 1", "1, 2"),
             ("5x", "5"),
             ("5 cm", "5 kg"),
+            ("1, 234", "1234"),
+            ("D. 17", "E"),
             ("A", "B"),
             ("no", "on"),
             ("x > 3", "x < 3"),

@@ -91,7 +91,7 @@ impl Expression {
         match self {
             Self::Number(value) => *value,
             Self::Variable(name) => {
-                let hash = name.bytes().fold(2_166_136_261_u32 ^ point.wrapping_mul(0x9E37_79B9), |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
+                let hash = name.bytes().fold(0x811C_9DC5_u32 ^ point.wrapping_mul(0x9E37_79B9), |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
                 0.3 + f64::from(hash % 100_003) / 50_000.0
             }
             Self::Call(function, inner) => function.apply(inner.value(point)),
@@ -113,14 +113,14 @@ impl Expression {
 
 fn is_odd_root(power: f64) -> bool {
     let root = 1.0 / power;
-    power.abs() < 1.0 && (root - root.round()).abs() < 1e-9 && (root.round() % 2.0).abs() == 1.0
+    power.abs() < 1.0 && (root - root.round()).abs() < 1e-9 && (root.round() % 2.0).abs() > 0.5
 }
 
 impl Function {
     fn apply(self, value: f64) -> f64 {
         match self {
             Self::Negative => -value,
-            Self::Factorial if (0.0..=170.0).contains(&value) && value.fract() == 0.0 => (1..=value as u32).map(f64::from).product(),
+            Self::Factorial if (0.0..=170.0).contains(&value) && value.fract().abs() < 1e-9 => (1..=value as u32).map(f64::from).product(),
             Self::Factorial => f64::NAN,
             Self::Root => value.sqrt(),
             Self::Absolute => value.abs(),
@@ -145,7 +145,7 @@ pub(super) fn close(left: f64, right: f64) -> bool {
         return false;
     }
     if left.is_infinite() || right.is_infinite() {
-        return left == right;
+        return left.is_infinite() && right.is_infinite() && left.is_sign_positive() == right.is_sign_positive();
     }
     let size = left.abs().max(right.abs());
     (left - right).abs() <= (2e-6 * size).min(1e-6).max(8.0 * f64::EPSILON * size)
@@ -160,7 +160,7 @@ pub(super) fn equal(left: &Expression, right: &Expression) -> bool {
 pub(super) fn proportional(left: &Expression, right: &Expression) -> bool {
     at_points(left, right).is_some_and(|values| {
         let ratios: Vec<f64> = values.iter().map(|(left, right)| left / right).collect();
-        ratios.len() > 1 && ratios[0] != 0.0 && ratios.iter().all(|ratio| close(*ratio, ratios[0]))
+        ratios.len() > 1 && ratios[0].abs() > 1e-9 && ratios.iter().all(|ratio| close(*ratio, ratios[0]))
     })
 }
 

@@ -118,7 +118,21 @@ mod tests {
             "the answer is:\n\n12",
             "no idea",
         ];
-        assert_snapshot!(solutions.iter().map(|solution| extract_answer(solution).unwrap_or("none".into())).collect::<Vec<_>>().join("\n"), @"");
+        assert_snapshot!(solutions.iter().map(|solution| extract_answer(solution).unwrap_or("none".into())).collect::<Vec<_>>().join("\n"), @r"
+        \frac{2}{3}
+        \left\{1, \sqrt{2}\right\}
+        5
+        \text{never closed
+        18
+        x^2+1
+        1,234.5 km
+        三分之一
+        3456.70
+        3
+        5
+        12
+        none
+        ");
     }
 
     #[test]

@@ -153,14 +153,14 @@ impl Translator {
                 });
                 let inner = self.argument();
                 match root {
-                    Some(root) => text.push_str(&format!(" root({root})({inner})")),
-                    None => text.push_str(&format!(" sqrt({inner})")),
+                    Some(root) => text.extend([" root(", &root, ")(", &inner, ")"]),
+                    None => text.extend([" sqrt(", &inner, ")"]),
                 }
             }
             "text" | "textbf" | "textit" | "textrm" | "mathrm" | "mathbf" | "mbox" | "operatorname" | "boxed" | "fbox" => {
                 let inner = self.argument();
                 let inner = inner.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(&inner);
-                text.push_str(&format!(" {inner} "));
+                text.extend([" ", inner, " "]);
             }
             "begin" => self.environment(text),
             "left" | "right" | "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "displaystyle" | "limits" => {
@@ -188,7 +188,7 @@ impl Translator {
             "lvert" | "rvert" | "vert" => text.push('|'),
             "emptyset" | "varnothing" => text.push('∅'),
             "dots" | "ldots" | "cdots" => text.push_str("..."),
-            other => text.push_str(&format!(" {other} ")),
+            other => text.extend([" ", other, " "]),
         }
     }
 
@@ -210,7 +210,7 @@ impl Translator {
         let mut inner = Self { source: content, at: 0, depth: self.depth };
         let inner = inner.until(None);
         let rows: Vec<String> = inner.split('¶').filter(|row| !row.trim().is_empty()).map(|row| format!("({})", row.replace('&', ","))).collect();
-        text.push_str(&format!("⟦{}⟧", rows.join(",")));
+        text.extend(["⟦", &rows.join(","), "⟧"]);
     }
 }
 
@@ -253,7 +253,20 @@ mod tests {
             r"(-\infty, 3] \cup [5, \infty)",
             "１２％。",
         ];
-        assert_snapshot!(answers.map(normal_form).join("\n"), @"");
+        assert_snapshot!(answers.map(normal_form).join("\n"), @r"
+        (((1))/((2)))
+        -(3+(((1))/((2))))
+        ((1)/(2))
+        2 root(3)((x+1))
+        90
+        30
+        ⦃1, 2⦄
+        1000 km
+        x^(2y)
+        ⟦(1 , 2),(3 , 4)⟧
+        (- inf , 3] ∪ [5, inf )
+        12%
+        ");
     }
 
     proptest! {

@@ -21,6 +21,7 @@ const SCALE: RangeInclusive<i64> = 1..=5;
 struct Score {
     /// A whole number from 1 to 5.
     #[schemars(range(min = 1, max = 5))]
+    #[expect(dead_code, reason = "the reply is read more leniently than its schema asks")]
     score: i64,
 }
 
@@ -33,7 +34,7 @@ pub(super) async fn ask(model: &Model, system_prompt: &str, text: &str) -> Resul
 
 /// The score in JSON, or a reply that is a score and nothing else. A number amid prose is no verdict.
 fn parse(reply: &str) -> Result<i64, String> {
-    static BARE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^\W*(?:(?:score|rating|评分|得分|分数)\s*(?:is|为|是)?\W*)?(-?\d+)(?:\.0+)?(?:\s*/\s*5|\s*out of 5|\s*分)?\W*$").ok());
+    static BARE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^[^\w-]*(?:(?:score|rating|评分|得分|分数)\s*(?:is|为|是)?[^\w-]*)?(-?\d+)(?:\.0+)?(?:\s*/\s*5|\s*out of 5|\s*分)?\W*$").ok());
     let mut found = None;
     find_json(reply, |value| {
         found = value.get("score").and_then(|score| score.as_i64().or_else(|| score.as_str()?.trim().parse().ok()));

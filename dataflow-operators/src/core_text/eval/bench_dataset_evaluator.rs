@@ -153,7 +153,7 @@ mod tests {
 
     conformance!(BenchDatasetEvaluator);
 
-    fn check(operator: &BenchDatasetEvaluator, replies: &[&str], answer: Value, reference: Value) -> String {
+    fn check(operator: &BenchDatasetEvaluator, replies: &[&str], answer: &Value, reference: &Value) -> String {
         check_row(operator, &ScriptedModel::replies(replies.iter().copied()), json!({ "generated_cot": answer, "golden_answer": reference }))
     }
 
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn match_compares_final_answers_without_a_model() {
         let operator = BenchDatasetEvaluator::default();
-        let verdict = |answer: &str, reference: &str| check(&operator, &[], json!(answer), json!(reference));
+        let verdict = |answer: &str, reference: &str| check(&operator, &[], &json!(answer), &json!(reference));
         assert_eq!(verdict(r"Halving gives $\boxed{\frac{1}{2}}$.", "0.5"), "-> answer_match_result=true");
         assert_eq!(verdict("3 + 4 = 7. The answer is 7.", "#### 7"), "-> answer_match_result=true");
         assert_eq!(verdict("The answer is 14.", "4"), "-> answer_match_result=false");
@@ -173,26 +173,44 @@ mod tests {
 
     #[test]
     fn a_row_without_a_reference_or_an_answer_is_false_and_not_asked_about() {
-        assert_eq!(check(&semantic(), &[], json!("7"), Value::Null), "-> answer_match_result=false");
-        assert_eq!(check(&semantic(), &[], json!(" "), json!("7")), "-> answer_match_result=false");
+        assert_eq!(check(&semantic(), &[], &json!("7"), &Value::Null), "-> answer_match_result=false");
+        assert_eq!(check(&semantic(), &[], &json!(" "), &json!("7")), "-> answer_match_result=false");
         assert_eq!(AskModel::calls_per_row(&BenchDatasetEvaluator::default()), 0);
     }
 
     #[test]
     fn semantic_asks_the_judge() {
-        assert_snapshot!(check(&semantic(), &["It is not true that they differ.\n```json\n{\"judgement_result\": true}\n```"], json!("七"), json!(7)), @"");
+        assert_snapshot!(check(&semantic(), &["It is not true that they differ.\n```json\n{\"judgement_result\": true}\n```"], &json!("七"), &json!(7)), @r#"
+        [system] You are a helpful assistant specialized in evaluating answer correctness.
+        [user] Decide whether an answer agrees with the reference answer.
+
+        - Compare what the two finally state, not how they get there, how long they are or how they are written.
+        - Equal values in other forms agree: 1/2 and 0.5, 50% and one half, x = 3 and 3, an unsimplified and a simplified expression, a full sentence and the bare result.
+        - An answer that leaves out, adds or contradicts something that the reference states as its result does not agree. Neither does one that names several results and settles on none.
+        - The reference is right by definition; do not solve the problem anew.
+
+        Reference answer:
+        7
+
+        Answer to judge:
+        七
+
+        Reply with JSON and nothing else: {"judgement_result": true} where they agree, {"judgement_result": false} where they do not.
+        (with a JSON schema)
+        -> answer_match_result=true
+        "#);
     }
 
     #[test]
     fn a_verdict_in_prose_is_asked_for_again_and_fails_then() {
-        assert!(check(&semantic(), &["That is true.", "{\"judgement_result\": false}"], json!("8"), json!("7")).ends_with("-> answer_match_result=false"));
-        assert!(check(&semantic(), &["That is true.", "Yes, true."], json!("8"), json!("7")).contains("failed (unparsed)"));
+        assert!(check(&semantic(), &["That is true.", "{\"judgement_result\": false}"], &json!("8"), &json!("7")).ends_with("-> answer_match_result=false"));
+        assert!(check(&semantic(), &["That is true.", "Yes, true."], &json!("8"), &json!("7")).contains("failed (unparsed)"));
     }
 
     #[test]
     fn a_template_of_ones_own_is_filled_in() {
         let operator = BenchDatasetEvaluator { prompt_template: PromptTemplate::text("{{ answer }} = {{ reference_answer }}?"), ..semantic() };
-        assert!(check(&operator, &["{\"judgement_result\": true}"], json!("7"), json!("seven")).contains("[user] 7 = seven?\n"));
+        assert!(check(&operator, &["{\"judgement_result\": true}"], &json!("7"), &json!("seven")).contains("[user] 7 = seven?\n"));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl SqlRule {
         let expression = sql_expr(&self.0).map_err(|error| error.to_string())?;
         let refused = (&expression).into_iter().find_map(needs_more_than_a_row);
         match refused {
-            Some(what) => Err(format!("{what} needs more than one row\nhint: a rule sees one row at a time")),
+            Some(what) => Err(format!("{what} needs more than one row, and a rule sees one at a time")),
             None => Ok(expression),
         }
     }
@@ -117,6 +117,9 @@ impl Columns for GeneralFilter {
     }
 
     fn problems(&self) -> Vec<String> {
+        if self.filter_rules.is_empty() {
+            return vec!["`filter_rules` is empty, so every row would stay".into()];
+        }
         self.filter_rules.iter().filter_map(|rule| rule.parse().err().map(|wrong| format!("`filter_rules`: `{}`: {wrong}", rule.0))).collect()
     }
 }
@@ -159,7 +162,11 @@ mod tests {
 
     #[test]
     fn a_rule_that_cannot_be_used_is_a_problem_that_names_it() {
-        assert_snapshot!(Operator::problems(&filter(&["score >", "AVG(score) > 2", "no_such(score)", "score > 1"])).join("\n"), @"");
+        assert_snapshot!(Operator::problems(&filter(&["score >", "AVG(score) > 2", "no_such(score)", "score > 1"])).join("\n"), @r"
+        `filter_rules`: `score >`: unable to parse 'score >' as Expr
+        `filter_rules`: `AVG(score) > 2`: an aggregate needs more than one row, and a rule sees one at a time
+        `filter_rules`: `no_such(score)`: unsupported function 'no_such'
+        ");
     }
 
     #[test]

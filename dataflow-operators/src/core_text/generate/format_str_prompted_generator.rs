@@ -50,10 +50,11 @@ impl Default for FormatStrPromptedGenerator {
 
 impl AskModel for FormatStrPromptedGenerator {
     async fn row(&self, row: &Row<'_>, model: &Model) -> Result<Outcome> {
-        let values: BTreeMap<&str, Option<Cow<'_, str>>> =
-            self.input_keys.iter().map(|(field, key)| Ok((field.as_str(), row.text_or_null(key)?))).collect::<Result<_>>()?;
-        let values: Values = values.iter().map(|(field, text)| (*field, Values::from(text.as_deref()))).collect();
-        let chat = Chat::system(&self.system_prompt).user(self.prompt_template.build_prompt(values)?);
+        let mut values: BTreeMap<String, Values> = BTreeMap::new();
+        for (field, key) in &self.input_keys {
+            values.insert(field.clone(), row.text_or_null(key)?.map_or_else(|| Values::from(()), Values::from));
+        }
+        let chat = Chat::system(&self.system_prompt).user(self.prompt_template.build_prompt(values.into())?);
         let reply = match &self.json_schema {
             Some(schema) => model.ask(chat).json_value(schema).await?.to_string(),
             None => model.ask(chat).await?.text()?,
@@ -229,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_template_of_ones_own_is_filled_in_too() {
-        let operator = generator(PromptTemplate::text("{{ 题目 }}{% if context %} ({{ context }}){% endif %}"));
+        let input_keys = BTreeMap::from([("question".to_owned(), "question".into()), ("context".to_owned(), "notes".into())]);
+        let operator = FormatStrPromptedGenerator { input_keys, ..generator(PromptTemplate::text("{{ question }}{% if context %} ({{ context }}){% endif %}")) };
         assert!(check(&operator, json!({ "question": "Why?", "notes": null })).contains("[user] Why?\n"));
     }
 

@@ -79,6 +79,17 @@ mod tests {
         let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] });
         let operator = PromptedGenerator { json_schema: Some(schema), ..Default::default() };
         let model = ScriptedModel::replies(["{\"n\": \"many\"}", "{\"n\": 3}"]);
-        assert_snapshot!(check_row(&operator, &model, json!({ "raw_content": "three" })), @"");
+        assert_snapshot!(check_row(&operator, &model, json!({ "raw_content": "three" })), @r#"
+        [system] You are a helpful agent.
+        [user] three
+        (with a JSON schema)
+        ---
+        [system] You are a helpful agent.
+        [user] three
+        [assistant] {"n": "many"}
+        [user] That reply cannot be used: "many" is not of type "integer" at `/n`. Answer the request again, in the form that it asked for and with nothing else.
+        (with a JSON schema)
+        -> generated_content={"n":3}
+        "#);
     }
 }

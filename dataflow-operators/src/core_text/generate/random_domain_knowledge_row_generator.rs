@@ -135,7 +135,22 @@ mod tests {
     #[test]
     fn a_sample_is_asked_for_and_written_as_json() {
         let model = ScriptedModel::replies([format!("Here it is:\n```json\n{GOOD}\n```")]);
-        assert_snapshot!(check_seed(&generator("physics"), &model, 3), @"");
+        assert_snapshot!(check_seed(&generator("physics"), &model, 3), @r#"
+        [user] Write one training sample for instruction tuning in this domain: physics.
+
+        What makes the sample good:
+        - The instruction is a request that a real person could send: concrete, complete and answerable from what is given.
+        - "input" holds the material that the instruction works on, such as a passage, a table or a piece of code. Where nothing is needed, it is an empty text.
+        - The output is what an expert of the domain would answer: correct, complete, as long as the request deserves, and without remarks about being a model.
+        - Choose freely among kinds of task (explain, compare, rewrite, extract, plan, calculate, debug, advise), among levels from beginner to specialist, and among cultures and settings. Prefer what is rarely asked to what everybody asks first.
+        - The sample is safe: no personal data, nothing that helps to do harm, no slur or stereotype.
+
+        Reply with one line of JSON and nothing else, all four values being texts:
+        {"instruction": "...", "input": "...", "output": "...", "domain": "..."}
+        (with a JSON schema)
+        (sample 3)
+        -> generated_content={"instruction":"Explain tides.","input":"","output":"The Moon pulls on the sea.","domain":"physics"}
+        "#);
     }
 
     #[test]

@@ -167,7 +167,40 @@ mod tests {
     #[test]
     fn a_passage_becomes_a_row_for_each_pair() {
         let prompts = "```json\n{\"prompts\": [\"Ask for the year.\", \"Ask for the year.\", \"Ask what was opened.\", \"One too many.\"]}\n```";
-        assert_snapshot!(check(&[prompts, PAIR, r#"Sure: {"question": "What was opened?", "answer": "the bridge"}"#]), @"");
+        assert_snapshot!(check(&[prompts, PAIR, r#"Sure: {"question": "What was opened?", "answer": "the bridge"}"#]), @r#"
+        [user] Below is a passage. Write instructions for another model which will be given the passage and one of your instructions, and will draw one question with its answer from the passage. The pairs are meant for reinforcement learning, so every answer must be easy to check.
+
+        Write 2 instructions, or fewer where the passage does not carry so many different ones. Each instruction
+        - stands alone: it says that a passage is given and that exactly one question and its answer are wanted;
+        - aims at something else than the other instructions: another fact, relation, cause, quantity, comparison or conclusion, and where it helps, another style of question;
+        - demands a question that is focused, has one meaning only, and can be understood by someone who has not seen the passage;
+        - demands an answer of a few words that the passage proves.
+
+        Write in the language of the passage. Reply with JSON and nothing else: {"prompts": ["...", "..."]}
+
+        The passage:
+        The bridge was opened in 1889.
+        (with a JSON schema)
+        ---
+        [user] Ask for the year.
+
+        Reply with JSON and nothing else: {"question": "...", "answer": "..."}
+
+        The passage:
+        The bridge was opened in 1889.
+        (with a JSON schema)
+        ---
+        [user] Ask what was opened.
+
+        Reply with JSON and nothing else: {"question": "...", "answer": "..."}
+
+        The passage:
+        The bridge was opened in 1889.
+        (with a JSON schema)
+        -> dropped
+        +> generated_prompt=Ask for the year. generated_question=When was the bridge opened? generated_answer=1889 (AsParent)
+        +> generated_prompt=Ask what was opened. generated_question=What was opened? generated_answer=the bridge (AsParent)
+        "#);
     }
 
     #[test]

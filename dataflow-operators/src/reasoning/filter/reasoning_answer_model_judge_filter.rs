@@ -77,7 +77,7 @@ mod tests {
 
     conformance!(ReasoningAnswerModelJudgeFilter);
 
-    fn check(operator: &ReasoningAnswerModelJudgeFilter, replies: &[&str], reference: Value) -> String {
+    fn check(operator: &ReasoningAnswerModelJudgeFilter, replies: &[&str], reference: &Value) -> String {
         let row = json!({ "question": "How many legs has a spider?", "answer": "It has eight legs.", "reference_answer": reference });
         check_row(operator, &ScriptedModel::replies(replies.iter().copied()), row)
     }
@@ -89,33 +89,54 @@ mod tests {
     #[test]
     fn the_judge_sees_question_answer_and_reference() {
         let operator = ReasoningAnswerModelJudgeFilter::default();
-        assert_snapshot!(check(&operator, &["{\"judgement_result\": true}"], json!("8")), @"");
+        assert_snapshot!(check(&operator, &["{\"judgement_result\": true}"], &json!("8")), @r#"
+        [system] You are a helpful assistant specialized in evaluating answer correctness.
+        [user] Decide whether an answer to a question agrees with the reference answer.
+
+        - Compare what the two finally state in reply to the question, not how they get there, how long they are or how they are written.
+        - Equal values in other forms agree: 1/2 and 0.5, 50% and one half, x = 3 and 3, an unsimplified and a simplified expression, a full sentence and the bare result. Use the question to see which unit, form or choice is meant.
+        - An answer that leaves out, adds or contradicts something that the reference states as its result does not agree. Neither does one that names several results and settles on none.
+        - The reference is right by definition; do not solve the problem anew.
+
+        Question:
+        How many legs has a spider?
+
+        Reference answer:
+        8
+
+        Answer to judge:
+        It has eight legs.
+
+        Reply with JSON and nothing else: {"judgement_result": true} where they agree, {"judgement_result": false} where they do not.
+        (with a JSON schema)
+        -> answer_match_result=true
+        "#);
     }
 
     #[test]
     fn a_row_that_does_not_agree_goes_unless_all_are_kept() {
         let no = ["Eight is not six, so:\n```\n{\"judgement_result\": false}\n```"];
-        assert_eq!(last(&check(&ReasoningAnswerModelJudgeFilter::default(), &no, json!("6"))), "-> dropped answer_match_result=false");
+        assert_eq!(last(&check(&ReasoningAnswerModelJudgeFilter::default(), &no, &json!("6"))), "-> dropped answer_match_result=false");
         let all = ReasoningAnswerModelJudgeFilter { keep_all_samples: true, ..Default::default() };
-        assert_eq!(last(&check(&all, &no, json!("6"))), "-> answer_match_result=false");
+        assert_eq!(last(&check(&all, &no, &json!("6"))), "-> answer_match_result=false");
     }
 
     #[test]
     fn a_row_without_a_reference_is_not_asked_about() {
-        assert_eq!(check(&ReasoningAnswerModelJudgeFilter::default(), &[], Value::Null), "-> dropped answer_match_result=false");
+        assert_eq!(check(&ReasoningAnswerModelJudgeFilter::default(), &[], &Value::Null), "-> dropped answer_match_result=false");
     }
 
     #[test]
     fn a_verdict_in_prose_is_asked_for_again_and_fails_then() {
         let operator = ReasoningAnswerModelJudgeFilter { prompt_template: AnswerJudgePrompt.into(), ..Default::default() };
-        assert_eq!(last(&check(&operator, &["This is true.", "{\"judgement_result\": true}"], json!("8"))), "-> answer_match_result=true");
-        assert!(last(&check(&operator, &["This is true.", "true"], json!("8"))).starts_with("failed (unparsed)"));
+        assert_eq!(last(&check(&operator, &["This is true.", "{\"judgement_result\": true}"], &json!("8"))), "-> answer_match_result=true");
+        assert!(last(&check(&operator, &["This is true.", "true"], &json!("8"))).starts_with("failed (unparsed)"));
     }
 
     #[test]
     fn a_template_of_ones_own_is_filled_in() {
         let prompt_template = PromptTemplate::text("{{ question }} {{ answer }} or {{ reference_answer }}?");
         let operator = ReasoningAnswerModelJudgeFilter { prompt_template, ..Default::default() };
-        assert!(check(&operator, &["{\"judgement_result\": true}"], json!("8")).contains("[user] How many legs has a spider? It has eight legs. or 8?\n"));
+        assert!(check(&operator, &["{\"judgement_result\": true}"], &json!("8")).contains("[user] How many legs has a spider? It has eight legs. or 8?\n"));
     }
 }

@@ -120,13 +120,45 @@ mod tests {
 
     #[test]
     fn a_mathematical_problem_is_examined_step_by_step() {
-        assert_snapshot!(check(&ReasoningQuestionFilter::default(), &[GOOD]), @"");
+        assert_snapshot!(check(&ReasoningQuestionFilter::default(), &[GOOD]), @r#"
+        [system] You are a helpful assistant.
+        [user] Examine whether the text below is a sound mathematical problem. Go through the steps in order and stop at the first that fails.
+
+        0. One task. The text is a mathematical problem and nothing else: it sets a single task, gives no order about anything else (such as to write an essay or to take on a role), and does not contain its answer.
+        1. Form. Spelling, grammar and notation are right; LaTeX is well-formed. Look at the form only, not at what it says.
+        2. Premises. Take the problem apart into its smallest premises and look at each alone. Each has to be possible in mathematics and in the setting that the problem describes. What the problem declares openly, such as magic, is allowed; an average may be a fraction.
+        3. Consistency. No two premises contradict each other, and none contradicts the result that the others lead to.
+        4. Sufficiency. What is given is enough to find the answer. More than enough is no fault.
+
+        The problem:
+        How long does the train take?
+
+        Reason briefly if you need to, and end with JSON: {"judgement_test": true, "error_type": null} where every step holds, or {"judgement_test": false, "error_type": "<the step that fails and why, in one sentence>"}.
+        (with a JSON schema)
+        ->
+        "#);
     }
 
     #[test]
     fn a_general_task_is_examined_step_by_step() {
         let operator = ReasoningQuestionFilter { prompt_template: GeneralQuestionFilterPrompt.into(), ..Default::default() };
-        assert_snapshot!(check(&operator, &[GOOD]), @"");
+        assert_snapshot!(check(&operator, &[GOOD]), @r#"
+        [system] You are a helpful assistant.
+        [user] Examine whether the text below is a sound reasoning task, of whatever field. Go through the steps in order and stop at the first that fails.
+
+        0. One task. The text sets a single task that takes reasoning, gives no order about anything else (such as to take on a role or to ignore earlier words), and does not contain its answer.
+        1. Form. Spelling and grammar are right; formulas and code are well-formed. Look at the form only, not at what it says.
+        2. Premises. Take the task apart into its smallest premises and look at each alone. Each has to be possible in the field and the setting of the task. What the task declares openly, such as an invented world, is allowed; an average may be a fraction.
+        3. Consistency. No two premises contradict each other, and none contradicts the result that the others lead to.
+        4. Sufficiency. What is given, with what people of the field know, is enough to carry the task out. More than enough is no fault.
+
+        The task:
+        How long does the train take?
+
+        Reason briefly if you need to, and end with JSON: {"judgement_test": true, "error_type": null} where every step holds, or {"judgement_test": false, "error_type": "<the step that fails and why, in one sentence>"}.
+        (with a JSON schema)
+        ->
+        "#);
     }
 
     #[test]

@@ -87,12 +87,38 @@ mod tests {
 
     #[test]
     fn a_mathematical_problem_is_worked_out() {
-        assert_snapshot!(check(MathAnswerGeneratorPrompt, r"<think>easy</think>Solution: \boxed{4}"), @"");
+        assert_snapshot!(check(MathAnswerGeneratorPrompt, r"<think>easy</think>Solution: \boxed{4}"), @r#"
+        [user] Solve the mathematical problem below as a careful teacher would write it out.
+
+        1. Name what is given, what is asked, and the kind of problem it is.
+        2. Choose the theorems or methods that lead to the answer and apply them one step at a time. Begin each step with "→" and say why it holds.
+        3. Carry every calculation out, and check the result against what is given.
+        4. State the final answer once, at the end, in \boxed{}.
+
+        Write formulas in LaTeX, use the language of the problem, and begin with "Solution:".
+
+        The problem:
+        What is 2 + 2?
+        -> generated_cot=Solution: \boxed{4}
+        "#);
     }
 
     #[test]
     fn a_general_task_is_worked_out() {
-        assert_snapshot!(check(GeneralAnswerGeneratorPrompt, r"Solution: \boxed{4}"), @"");
+        assert_snapshot!(check(GeneralAnswerGeneratorPrompt, r"Solution: \boxed{4}"), @r#"
+        [user] Work out the task below as a careful expert of its field would write it down.
+
+        1. Name what is given, what is asked, and the kind of task it is.
+        2. Choose the principles or methods that lead to the answer and apply them one step at a time. Begin each step with "→" and say why it holds.
+        3. Carry every inference or calculation out, and check the result against what is given.
+        4. State the final answer once, at the end, in \boxed{}.
+
+        Write formulas in LaTeX and code in code blocks, use the language of the task, and begin with "Solution:".
+
+        The task:
+        What is 2 + 2?
+        -> generated_cot=Solution: \boxed{4}
+        "#);
     }
 
     #[test]

@@ -47,11 +47,11 @@ impl Default for ReasoningQuestionGenerator {
 }
 
 /// The sets of transformations that a question's prompts are drawn from, each at most once.
-const SETS: [&[u8]; 5] = [&[1, 2, 3], &[1, 2, 4], &[1, 2, 5], &[1, 4, 5], &[1, 2, 3, 4, 5]];
+const SETS: [&[u32]; 5] = [&[1, 2, 3], &[1, 2, 4], &[1, 2, 5], &[1, 4, 5], &[1, 2, 3, 4, 5]];
 
 impl ReasoningQuestionGenerator {
-    async fn synthesize(&self, question: &str, number: u64, transformations: &[u8], model: &Model) -> Result<String> {
-        let request = self.prompt_template.build_prompt(context! { question, transformations })?;
+    async fn synthesize(&self, question: &str, number: u64, transformations: &[u32], model: &Model) -> Result<String> {
+        let request = self.prompt_template.build_prompt(context! { question, transformations => transformations.to_vec() })?;
         // A template of the user's own may leave the transformations out; its prompts are equal then, and their answers should not be.
         let chat = Chat::from(request).sample(number);
         let parse = |reply: &str| match reply.trim() {
@@ -132,13 +132,45 @@ mod tests {
 
     #[test]
     fn a_new_mathematical_problem_follows_its_parent() {
-        assert_snapshot!(check(&ReasoningQuestionGenerator::default(), &ScriptedModel::replies(["Add 7 and 8."])), @"");
+        assert_snapshot!(check(&ReasoningQuestionGenerator::default(), &ScriptedModel::replies(["Add 7 and 8."])), @r"
+        [user] Make a new mathematical problem out of the one below. Apply all of these changes together:
+        - Change the numbers: other values, of another size or kind, that still lead to a sensible answer.
+        - Change the kind of problem, so that another method is needed, for instance equation into inequality or counting into probability.
+        - Set it in the real world: people, things and places in which the question arises by itself.
+        - Add a premise that matters: the answer must depend on it.
+        - Require cases to be told apart, each to be worked out by itself.
+
+        The new problem has to be complete, free of contradiction and solvable from what it states, with one answer that can be checked. It is not to be solved by copying the solution of the old one. Keep the language of the old problem.
+
+        The problem:
+        Add 2 and 3.
+
+        Reply with the new problem alone: no title, no solution, no remark.
+        -> instruction=Add 2 and 3. Synth_or_Input=input
+        +> instruction=Add 7 and 8. Synth_or_Input=synth (Null)
+        ");
     }
 
     #[test]
     fn a_new_general_task_follows_its_parent() {
         let operator = ReasoningQuestionGenerator { prompt_template: GeneralQuestionSynthesisPrompt.into(), ..Default::default() };
-        assert_snapshot!(check(&operator, &ScriptedModel::replies(["Add 7 and 8."])), @"");
+        assert_snapshot!(check(&operator, &ScriptedModel::replies(["Add 7 and 8."])), @r"
+        [user] Make a new reasoning task out of the one below. Apply all of these changes together:
+        - Change the values: other numbers, names, data or pieces of code.
+        - Change the kind of task, its field or the form of its result, so that another way of reasoning is needed.
+        - Change the scenario: another situation in which the question arises by itself.
+        - Add or change premises, so that the answer depends on them.
+        - Let it take several steps, each of which needs the result of an earlier one.
+
+        The new task has to be complete, free of contradiction and possible to carry out from what it states, with a result that can be checked. It is not to be done by copying the solution of the old one. Keep the language of the old task.
+
+        The task:
+        Add 2 and 3.
+
+        Reply with the new task alone: no title, no solution, no remark.
+        -> instruction=Add 2 and 3. Synth_or_Input=input
+        +> instruction=Add 7 and 8. Synth_or_Input=synth (Null)
+        ");
     }
 
     #[test]
