@@ -10,7 +10,7 @@
 //! # async fn run() -> dataflow::Result<()> {
 //! let storage = FileStorage::open("example_data/core_text/translate.jsonl")?;
 //! let mut pipeline = Pipeline::new("translate", storage);
-//! pipeline.serving("default", EnvServing::new()?);
+//! pipeline.serving("default", EnvServing::new());
 //! pipeline.step(PromptedGenerator { system_prompt: "Translate into Chinese.".into(), output_key: "content_zh".into(), ..Default::default() });
 //! let compiled = pipeline.compile()?;
 //! println!("{}", compiled.forward(Run::default()).await?);

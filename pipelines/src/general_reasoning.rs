@@ -11,7 +11,7 @@ use dataflow::prelude::*;
 pub fn general_reasoning() -> Result<Pipeline> {
     let storage = FileStorage::open("example_data/reasoning/general.jsonl")?.output("out/general_reasoning.jsonl").cache_path("cache/general_reasoning");
     let mut pipeline = Pipeline::new("general_reasoning", storage);
-    pipeline.serving("default", EnvServing::new()?);
+    pipeline.serving("default", EnvServing::new());
 
     pipeline.step(ReasoningQuestionFilter { prompt_template: GeneralQuestionFilterPrompt.into(), input_key: "instruction".into(), ..Default::default() }).named("question_filter");
     pipeline.step(ReasoningQuestionGenerator { num_prompts: 1, prompt_template: GeneralQuestionSynthesisPrompt.into(), input_key: "instruction".into(), ..Default::default() }).named("question_generator");

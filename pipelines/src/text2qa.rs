@@ -7,7 +7,7 @@ use dataflow::prelude::*;
 pub fn text2qa() -> Result<Pipeline> {
     let storage = FileStorage::open("example_data/core_text/text2qa.jsonl")?.output("out/text2qa.jsonl").cache_path("cache/text2qa");
     let mut pipeline = Pipeline::new("text2qa", storage);
-    pipeline.serving("default", EnvServing::new()?);
+    pipeline.serving("default", EnvServing::new());
 
     pipeline.step(Text2QAGenerator { input_question_num: 2, input_key: "text".into(), ..Default::default() }).named("qa");
     let judge = PromptedFilter {
