@@ -70,7 +70,11 @@ impl<'a> Row<'a> {
         match self.frame.column(column).and_then(|column| column.get(self.index)) {
             Ok(AnyValue::Null) | Err(_) => true,
             Ok(AnyValue::String(text)) => text.trim().is_empty(),
+<<<<<<< HEAD
             Ok(AnyValue::StringOwned(text)) => text.trim().is_empty(), // a column of one row
+=======
+            Ok(AnyValue::StringOwned(text)) => text.trim().is_empty(), // what a column of one value gives
+>>>>>>> opsb
             Ok(_) => false,
         }
     }
@@ -227,6 +231,8 @@ mod tests {
         assert_eq!(row.text(&Input::<Text>::from("n")).unwrap(), "7");
         assert_eq!(row.text(&Input::<Text>::from("t")).unwrap(), "007");
         assert!(row.is_blank(&Input::<Text>::from("x")));
+        let blank = DataFrame::new(3, vec![Column::new_scalar("t".into(), Scalar::from(PlSmallStr::from_static(" ")), 3)]).unwrap();
+        assert!(Row::new(&blank, 1, "1", 0).is_blank(&Input::<Text>::from("t")));
         assert_eq!(text_of(AnyValue::Float64(1.0 / 3.0)).as_deref(), Some("0.3333333333333333"));
         assert_eq!(text_of(AnyValue::Float64(2.0)).as_deref(), Some("2.0"));
         assert!(row.text(&Input::<Text>::from("x")).unwrap_err().to_string().contains("null"));

@@ -1,6 +1,7 @@
 //! Recorded inputs and outcomes of DataFlow's rule operators, against which ours are held.
 //!
-//! `test_data/rule-vectors.json.zst` was recorded from open-dataflow 1.0.13. A vector that we disagree with on purpose is a line of [`DEVIATIONS`] with its reason;
+//! `test_data/rule-vectors.json.zst` was recorded from open-dataflow 1.0.13: `{"operators": {NAME: {"cases": [{params, keys, mode, input, output}]}}}`, of the operators
+//! that there are, packed with `zstd -19`. A vector that we disagree with on purpose is a line of [`DEVIATIONS`] with its reason;
 //! a disagreement without a line fails the test, and so does a line without a disagreement.
 
 use std::collections::BTreeSet;

@@ -2,4 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests say what went wrong by failing")]
 
+mod bad_days;
+mod command_line;
+mod faults;
+mod first_run;
 mod graph_in_browser;
+mod kill;
+mod scaffold;

@@ -349,6 +349,11 @@ mod tests {
     const BOOKED: &str = r#"<func_return>{"table": 4}</func_return>"#;
     const FINAL: &str = "<thought>Done.</thought>\n<final>Rome is warmer, and table 4 is yours.</final>";
 
+    /// The part that tells what the row becomes.
+    fn ending(told: &str) -> String {
+        told.lines().skip_while(|line| !["-> ", "failed ", "skipped"].iter().any(|start| line.starts_with(start))).collect::<Vec<_>>().join("\n")
+    }
+
     /// What the row becomes, and what each call was: the last message's first line.
     fn outcome(operator: &MultiTurnConversationGenerator, row: Value, replies: &[&str]) -> String {
         let model = ScriptedModel::replies(replies.iter().copied());
@@ -357,7 +362,7 @@ mod tests {
             let last = chat.messages.last().map(|message| message.content.lines().next().unwrap_or_default().to_owned()).unwrap_or_default();
             format!("{} messages, last: {last}", chat.messages.len())
         });
-        format!("{}\n{}", calls.collect::<Vec<_>>().join("\n"), told.lines().last().unwrap_or_default())
+        format!("{}\n{}", calls.collect::<Vec<_>>().join("\n"), ending(&told))
     }
 
     #[test]
@@ -446,6 +451,7 @@ mod tests {
         2 messages, last: Is Rome or Oslo warmer today? Book me a table there.
         1 messages, last: Play the functions of a system. Make up what they return to the calls below.
         4 messages, last: <func_return>[{"celsius":25},{"celsius":9}]</func_return>
+        failed (unparsed): the reply does not fit: the dialogue has no `<final>` after 2 turns of the assistant (raise `max_rounds` to go on with it); it begins `<thought>Rome.</thought>
         <func_call>[{"name":"book","arguments":{"city":"Rome"}}]</func_call>`
         "#);
     }

@@ -10,7 +10,7 @@ use dataflow_core::private::schemars::{self, JsonSchema};
 use dataflow_core::prompt::{Prompt, PromptTemplate};
 use dataflow_core::shape::MakeRows;
 use dataflow_core::{Cells, Result, context, operator, prompt};
-use futures::future::try_join_all;
+use futures::future::join_all;
 use rand::seq::{IndexedRandom, SliceRandom};
 use serde::Deserialize;
 
@@ -135,7 +135,8 @@ impl MakeRows for CondorGenerator {
         let Questions { easy, medium, hard } = model.ask(asked).json().await?;
         let wanted = u64::from(self.num_samples).saturating_sub(seed.number * QUESTIONS_PER_THEME).min(QUESTIONS_PER_THEME) as usize;
         let questions = [("easy", easy), ("medium", medium), ("hard", hard)].into_iter().take(wanted);
-        try_join_all(questions.map(|(difficulty, question)| async move {
+        // All are waited for, also when one fails: an answer that is dropped on its way is paid for and in no journal.
+        let rows = join_all(questions.map(|(difficulty, question)| async move {
             let question = question.as_str();
             let answer = model.ask(self.answer_prompt.build_prompt(context! { question })?).await?.text()?;
             let mut cells = Cells::new().set(&self.output_difficulty_key, difficulty).set(&self.output_instruction_key, question).set(&self.output_output_key, answer);
@@ -147,7 +148,8 @@ impl MakeRows for CondorGenerator {
             }
             Ok(cells)
         }))
-        .await
+        .await;
+        rows.into_iter().collect()
     }
 
     fn calls_per_seed(&self) -> u64 {

@@ -39,9 +39,9 @@ const LANES: usize = 8;
 /// Added to every value, so that the order of unsigned values is that of signed ones, which processors compare faster.
 const SIGN: u32 = 1 << 31;
 
-/// Shingles of up to this many bytes are remembered with their hash.
-const REMEMBERED_BYTES: usize = 15;
-const REMEMBERED: usize = 1 << 14;
+/// Shingles of up to this many bytes, which with their length fit into 64 bits, are remembered with their hash: text repeats itself, and SHA-1 is most of the work.
+const REMEMBERED_BYTES: usize = 7;
+const REMEMBERED: usize = 1 << 15;
 const RECENT: usize = 1 << 10;
 
 /// Makes signatures, one text after another, and remembers the SHA-1 of the shingles that it meets most.
@@ -53,7 +53,7 @@ pub(super) struct Signer {
     increments: Vec<[u32; LANES]>,
     hashes: Vec<u32>,
     signature: Vec<u32>,
-    remembered: Vec<(u128, u32)>,
+    remembered: Vec<(u64, u32)>,
     recent: Vec<u32>,
 }
 
@@ -69,7 +69,7 @@ impl Signer {
             *increment = random.next_u32().wrapping_add(SIGN);
         }
         let signature = vec![0; multipliers.len() * LANES];
-        Self { shingle, bands, multipliers, increments, hashes: Vec::new(), signature, remembered: vec![(0, 0); REMEMBERED], recent: vec![0; RECENT] }
+        Self { shingle: shingle.max(1), bands, multipliers, increments, hashes: Vec::new(), signature, remembered: vec![(0, 0); REMEMBERED], recent: vec![0; RECENT] }
     }
 
     /// Writes one hash for each band of a text's signature.
@@ -95,7 +95,7 @@ impl Signer {
             return;
         }
         for (start, end) in starts.zip(ends) {
-            let hash = finalize(self.sha1_of(&text.as_bytes()[start..end]));
+            let hash = finalize(self.sha1_of(text.as_bytes(), start, end));
             let recent = &mut self.recent[hash as usize % RECENT];
             if *recent != hash {
                 *recent = hash;
@@ -104,20 +104,19 @@ impl Signer {
         }
     }
 
-    fn sha1_of(&mut self, shingle: &[u8]) -> u32 {
-        if shingle.len() > REMEMBERED_BYTES {
-            return first_word_of_sha1(shingle);
-        }
-        let mut key = [0; 16];
-        key[..shingle.len()].copy_from_slice(shingle);
-        key[REMEMBERED_BYTES] = shingle.len() as u8;
-        let key = u128::from_le_bytes(key);
-        let slot = fold_multiply(key as u64 ^ 0x2d35_8dcc_aa6c_78a5, (key >> 64) as u64 ^ 0x8bb8_4b93_962e_acc9) as usize % REMEMBERED;
+    /// The first word of a shingle's SHA-1.
+    fn sha1_of(&mut self, text: &[u8], start: usize, end: usize) -> u32 {
+        let length = end - start;
+        let eight = text.get(start..start + 8).and_then(|bytes| bytes.first_chunk());
+        let (Some(eight), true) = (eight, length <= REMEMBERED_BYTES) else { return first_word_of_sha1(&text[start..end]) };
+        let kept = u64::MAX >> (64 - 8 * length);
+        let key = u64::from_le_bytes(*eight) & kept | (length as u64) << 56;
+        let slot = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % REMEMBERED;
         let (known, hash) = self.remembered[slot];
         if known == key {
             return hash;
         }
-        let hash = first_word_of_sha1(shingle);
+        let hash = first_word_of_sha1(&text[start..end]);
         self.remembered[slot] = (key, hash);
         hash
     }

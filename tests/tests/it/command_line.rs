@@ -1,0 +1,86 @@
+//! The command's other verbs.
+
+use dataflow_tests::{dataflow, finished, root, rows, write_rows};
+
+fn ask(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, stdout, stderr) = finished(dataflow(folder.path()).args(arguments));
+    assert_eq!(code, 0, "{arguments:?}: {stderr}");
+    stdout
+}
+
+fn ready_made(name: &str) -> String {
+    root().join(format!("pipelines/{name}.yaml")).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn check_tells_the_most_calls_that_a_run_makes() {
+    let text = ask(&["check", &ready_made("translate")]);
+    assert!(text.contains("30 rows") && text.contains("at most 90 model calls"), "{text}");
+    let text = ask(&["check", &ready_made("translate"), "--limit", "2"]);
+    assert!(text.contains("at most 6 model calls"), "{text}");
+    assert!(ask(&["check", &ready_made("text_filter")]).contains("asks no model"));
+}
+
+#[test]
+fn a_graph_is_drawn_in_every_format() {
+    for (format, begins) in [("html", "<!doctype html>"), ("svg", "<svg"), ("mermaid", "flowchart"), ("dot", "digraph"), ("json", "{")] {
+        let text = ask(&["graph", &ready_made("general_reasoning"), "--format", format]);
+        assert!(text.trim_start().to_lowercase().starts_with(begins), "{format}: {}", &text[..60.min(text.len())]);
+        assert!(text.contains("question_generator"));
+    }
+}
+
+#[test]
+fn operators_and_prompts_are_described_in_both_languages() {
+    let list = ask(&["operators"]);
+    assert_eq!(list.lines().count(), 24, "{list}");
+    assert!(ask(&["operators", "WordNumberFilter"]).contains("The fewest words to keep."));
+    assert!(ask(&["operators", "WordNumberFilter", "--lang", "zh"]).contains("保留的最少词数"));
+    let described: serde_json::Value = serde_json::from_str(&ask(&["operators", "PromptedGenerator", "--format", "json"])).unwrap();
+    assert_eq!((&described["category"], &described["kind"]), (&"core_text".into(), &"generate".into()));
+    assert!(ask(&["prompts"]).contains("MathQuestionFilterPrompt"));
+    assert!(ask(&["prompts", "MathQuestionFilterPrompt"]).contains("{{ question }}"));
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, stderr) = finished(dataflow(folder.path()).args(["operators", "--format", "xlsx", "-o", "operators.xlsx"]));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(folder.path().join("operators.xlsx").metadata().unwrap().len() > 5_000);
+    let (code, _, stderr) = finished(dataflow(folder.path()).args(["operators", "WordNumbrFilter"]));
+    assert_eq!(code, 66);
+    assert!(stderr.contains("did you mean `WordNumberFilter`?"));
+}
+
+#[test]
+fn a_journal_is_counted_written_out_and_pruned() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| finished(dataflow(folder.path()).args(arguments));
+    write_rows(&folder.path().join("input.jsonl"), 5, 0);
+    std::fs::write(folder.path().join("p.yaml"), "name: p\nstorage: { input: input.jsonl }\nserving: { default: { type: demo } }\nsteps: [{ operator: PromptedGenerator }]\n").unwrap();
+    assert_eq!(run(&["run", "p.yaml"]).0, 0);
+    assert!(run(&["journal", "stats", "cache/journal"]).1.starts_with("5 answers"));
+    let (_, export, _) = run(&["journal", "export", "cache/journal"]);
+    assert_eq!(export.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["content"].is_string()).filter(|text| *text).count(), 5);
+    assert_eq!(run(&["journal", "prune", "cache/journal", "--older-than", "0s"]).0, 0);
+    assert!(run(&["journal", "stats", "cache/journal"]).1.starts_with("0 answers"));
+    assert_eq!(run(&["journal", "stats", "nowhere"]).0, 66);
+}
+
+#[test]
+fn input_output_limit_and_settings_are_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    write_rows(&folder.path().join("mine.jsonl"), 9, 0);
+    let arguments = ["run", &ready_made("translate"), "--input", "mine.jsonl", "--output", "mine.csv", "--cache-path", "kept", "--limit", "4", "--set", "steps.chinese.user_prompt=Text: ", "--report", "r.json", "--progress", "json"];
+    let (code, stdout, stderr) = finished(dataflow(folder.path()).args(arguments));
+    assert_eq!(code, 0, "{stderr}");
+    let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["rows_read"]), (&"end".into(), &4.into()));
+    assert_eq!(std::fs::read_to_string(folder.path().join("mine.csv")).unwrap().lines().filter(|line| line.starts_with("000000")).count(), 4);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.path().join("r.json")).unwrap()).unwrap();
+    assert_eq!(report["steps"][2]["rows_out"], 4);
+    assert_eq!(rows(&folder.path().join("kept/dataflow_cache_step_step3.jsonl")).len(), 4);
+}
+
+#[test]
+fn completions_are_printed() {
+    assert!(ask(&["completions", "bash"]).contains("_dataflow"));
+}
