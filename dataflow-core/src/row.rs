@@ -70,11 +70,7 @@ impl<'a> Row<'a> {
         match self.frame.column(column).and_then(|column| column.get(self.index)) {
             Ok(AnyValue::Null) | Err(_) => true,
             Ok(AnyValue::String(text)) => text.trim().is_empty(),
-<<<<<<< HEAD
-            Ok(AnyValue::StringOwned(text)) => text.trim().is_empty(), // a column of one row
-=======
             Ok(AnyValue::StringOwned(text)) => text.trim().is_empty(), // what a column of one value gives
->>>>>>> opsb
             Ok(_) => false,
         }
     }
