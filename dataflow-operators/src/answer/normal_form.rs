@@ -22,6 +22,9 @@ pub(super) fn normal_form(answer: &str) -> String {
     text.trim_end_matches(['.', '。', ',', ';', ' ']).to_owned()
 }
 
+/// Nesting that no answer has; what is deeper is taken as it stands, or left out.
+const DEEPEST: usize = 40;
+
 struct Translator {
     source: Vec<char>,
     at: usize,
@@ -42,8 +45,7 @@ impl Translator {
             if Some(character) == close {
                 break;
             }
-            // Nesting that no answer has; what is left is taken as it stands.
-            if self.depth > 40 {
+            if self.depth > DEEPEST {
                 text.push(character);
                 continue;
             }
@@ -91,6 +93,13 @@ impl Translator {
 
     /// What a command or `^` applies to: a group, a command or one character.
     fn argument(&mut self) -> String {
+        self.depth += 1;
+        let argument = if self.depth > DEEPEST { String::new() } else { self.argument_within() };
+        self.depth -= 1;
+        argument
+    }
+
+    fn argument_within(&mut self) -> String {
         while self.peek().is_some_and(char::is_whitespace) {
             self.at += 1;
         }
@@ -267,6 +276,13 @@ mod tests {
         (- inf , 3] ∪ [5, inf )
         12%
         ");
+    }
+
+    #[test]
+    fn no_nesting_is_too_deep() {
+        for piece in [r"\frac", r"\sqrt{", "{", "^-", "^{", r"\text", r"\begin{a}", r"\sqrt["] {
+            normal_form(&piece.repeat(20_000));
+        }
     }
 
     proptest! {
