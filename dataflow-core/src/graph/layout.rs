@@ -146,7 +146,7 @@ impl Layout {
                 routes.insert(*link, Route::Aside { lane: lane_at(trunk.side, trunk.lane), leave, enter });
             }
         }
-        let routed = sketch.links.iter().enumerate().map(|(at, link)| Line {
+        let placed = sketch.links.iter().enumerate().map(|(at, link)| Line {
             source: link.source,
             target: link.target,
             carries: link.carries,
@@ -154,7 +154,7 @@ impl Layout {
             route: routes.get(&at).copied().unwrap_or(Route::Straight),
             label: tags[at].take(),
         });
-        Self { width, height, lines: routed.collect(), boxes }
+        Self { width, height, lines: placed.collect(), boxes }
     }
 }
 
