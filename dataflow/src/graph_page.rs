@@ -57,11 +57,11 @@ pub fn serve(graph: &PipelineGraph, page: GraphPage) -> io::Result<ServedGraph> 
         let stop = Arc::clone(&stop);
         move || accept(&listener, &html, &stop)
     })?;
-    let served = ServedGraph { address, stop, server: Some(server) };
+    let graph = ServedGraph { address, stop, server: Some(server) };
     if page.open_browser == OpenBrowser::IfThereIsOne {
-        open_browser(&served.url());
+        open_browser(&graph.url());
     }
-    Ok(served)
+    Ok(graph)
 }
 
 impl ServedGraph {

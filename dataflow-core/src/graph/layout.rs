@@ -146,7 +146,7 @@ impl Layout {
                 routes.insert(*link, Route::Aside { lane: lane_at(trunk.side, trunk.lane), leave, enter });
             }
         }
-        let lines = sketch.links.iter().enumerate().map(|(at, link)| Line {
+        let placed = sketch.links.iter().enumerate().map(|(at, link)| Line {
             source: link.source,
             target: link.target,
             carries: link.carries,
@@ -154,7 +154,7 @@ impl Layout {
             route: routes.get(&at).copied().unwrap_or(Route::Straight),
             label: tags[at].take(),
         });
-        Self { width, height, lines: lines.collect(), boxes }
+        Self { width, height, lines: placed.collect(), boxes }
     }
 }
 
@@ -181,7 +181,7 @@ fn trunks(sketch: &Sketch<'_>, straight: impl Fn(usize) -> bool) -> Vec<Trunk> {
             let lane = if trunks[at].carries == Carries::Untouched {
                 before.iter().filter(|other| other.side == side).map(|other| other.lane + 1).max().unwrap_or(0)
             } else {
-                (0..).find(|lane| !before.iter().any(|other| other.lane == *lane && other.meets(&trunks[at]))).unwrap_or(0)
+                (0..at).find(|lane| !before.iter().any(|other| other.lane == *lane && other.meets(&trunks[at]))).unwrap_or(at)
             };
             if best.is_none_or(|(fewer, _)| lane < fewer) {
                 best = Some((lane, side));

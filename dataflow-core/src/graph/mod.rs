@@ -32,6 +32,7 @@ pub struct PipelineGraph {
 /// A node of the graph.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "node", rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "a graph has few nodes, and nearly all are steps")]
 pub enum Node {
     /// The data set as it is read.
     Input {

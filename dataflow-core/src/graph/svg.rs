@@ -181,13 +181,13 @@ fn legend(y: f64) -> String {
         text.push_str(&badge(kind, 28.0 + at as f64 * 80.0, y));
     }
     let below = y + 42.0;
-    let _ = write!(
+    let _ = writeln!(
         text,
         "<linearGradient id=\"steps\"><stop offset=\"0\" stop-color=\"#7c3aed\"/><stop offset=\"1\" stop-color=\"#2563eb\"/></linearGradient>\
          <rect x=\"28\" y=\"{0}\" width=\"48\" height=\"10\" rx=\"5\" fill=\"url(#steps)\"/><text class=\"legend\" x=\"82\" y=\"{1}\">first to last step</text>\
          <rect x=\"198\" y=\"{0}\" width=\"20\" height=\"10\" rx=\"5\" fill=\"#0f766e\"/><text class=\"legend\" x=\"224\" y=\"{1}\">input</text>\
          <rect x=\"266\" y=\"{0}\" width=\"20\" height=\"10\" rx=\"5\" fill=\"#b45309\"/><text class=\"legend\" x=\"292\" y=\"{1}\">output</text>\
-         <path d=\"M344 {2} h28\" stroke=\"#8b5cf6\" stroke-width=\"2\" stroke-dasharray=\"1.5 5\" stroke-linecap=\"round\"/><text class=\"legend\" x=\"378\" y=\"{1}\">rows, no key</text></g>\n",
+         <path d=\"M344 {2} h28\" stroke=\"#8b5cf6\" stroke-width=\"2\" stroke-dasharray=\"1.5 5\" stroke-linecap=\"round\"/><text class=\"legend\" x=\"378\" y=\"{1}\">rows, no key</text></g>",
         below - 9.0,
         below,
         below - 4.0

@@ -185,7 +185,7 @@ fn untouched_keys_come_and_go() {
         click(browser, "#untouched");
         assert_eq!(browser.run(&format!("return {shown}")), json!([true]));
         assert_eq!(browser.run("return document.getElementById('untouched').getAttribute('aria-checked')"), "true");
-        assert_eq!(rectangle(browser, &node("step_1")), before);
+        assert!(rectangle(browser, &node("step_1")).iter().zip(before).all(|(now, then)| (now - then).abs() < 0.5));
         click(browser, "#untouched");
         assert_eq!(browser.run(&format!("return {shown}")), json!([false]));
     });

@@ -180,7 +180,7 @@ impl Driver {
 
     fn try_ask(&self, method: &str, path: &str, body: &Value) -> std::io::Result<(u16, Value)> {
         let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        connection.set_read_timeout(Some(Duration::from_secs(60)))?;
+        connection.set_read_timeout(Some(Duration::from_mins(1)))?;
         let body = if method == "POST" { body.to_string() } else { String::new() };
         write!(
             connection,
