@@ -1,0 +1,64 @@
+//! CSV (RFC 4180): values separated by commas.
+
+use super::delimited::{sink, source};
+use super::{Compresses, FormatInfo};
+
+pub(super) const INFO: FormatInfo = FormatInfo {
+    name: "csv",
+    extensions: &["csv"],
+    compresses: Compresses::ByWrapping,
+    source: |file, options| Ok(source(b',', file, options)),
+    sink: |file, compression, schema| sink(b',', file, compression, schema),
+};
+
+#[cfg(test)]
+mod tests {
+    use crate::format::testing::{check_round_trips, read, read_text};
+    use crate::{OnMalformed, ReadOptions, ValueType, source_at};
+    use insta::assert_snapshot;
+
+    check_round_trips!("x.csv", text);
+
+    #[test]
+    fn fields_are_text_and_null_is_not_empty() {
+        let (frame, _) = read_text("x.csv", "\u{feff}题目,a,\n007,\"\",1e5\r\n\n\"two\nlines\",,\"say \"\"hi\"\"\"\n5\" disk, x ,\n");
+        assert_snapshot!(frame.to_string(), @r#"
+        "#);
+    }
+
+    #[test]
+    fn a_file_of_one_column_has_a_row_for_a_blank_line() {
+        let (frame, _) = read_text("x.csv", "a\n1\n\n\"\"\n");
+        let cells: Vec<_> = frame.column("a").unwrap().str().unwrap().iter().collect();
+        assert_eq!(cells, [Some("1"), None, Some("")]);
+    }
+
+    #[test]
+    fn ragged_rows_are_told_by_line_or_set_aside() {
+        assert_snapshot!(read("x.csv", "a,b\n1,2\n\"x\ny\",2,3\n4\n5,6\n\"open,7\n"), @r#"
+        "#);
+    }
+
+    #[test]
+    fn a_header_must_tell_columns_apart() {
+        assert_snapshot!(read("x.csv", "a,b,a\n1,2,3\n"), @r"
+        ");
+    }
+
+    #[test]
+    fn types_are_given_and_not_guessed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        std::fs::write(&path, "id,score,ok\n1,0.5,true\nx,,false\n").unwrap();
+        let types = |types: &[(&str, ValueType)]| types.iter().map(|(name, value_type)| ((*name).to_owned(), *value_type)).collect();
+        let all = types(&[("id", ValueType::Integer), ("score", ValueType::Float), ("ok", ValueType::Boolean)]);
+        let options = ReadOptions { types: all, on_malformed: OnMalformed::SetAside, ..Default::default() };
+        let source = source_at(&path, &options).unwrap();
+        let mut reader = source.open(10).unwrap();
+        assert_snapshot!(format!("{}\n{:?}", reader.next_frame().unwrap().unwrap(), reader.take_rejected()), @r#"
+        "#);
+        let options = ReadOptions { types: types(&[("scores", ValueType::Float)]), ..Default::default() };
+        let error = source_at(&path, &options).unwrap().schema().unwrap_err().to_string().replace(&folder.path().display().to_string(), "");
+        assert_snapshot!(error, @"");
+    }
+}
