@@ -60,10 +60,10 @@ pub trait Sink: Send {
     /// Makes all rows visible, durably.
     fn commit(self: Box<Self>) -> Result<()>;
 
-    /// Makes the rows of a stopped run visible beside the target, under a name that says that they are not all; gives that name.
-    /// The default leaves nothing.
-    fn commit_partial(self: Box<Self>) -> Result<Option<PathBuf>> {
-        Ok(None)
+    /// Has the rows appear beside the target instead, under a name that says that they are not all, and gives that name: for a run
+    /// that was stopped. `None` where there is no such name.
+    fn aside(&mut self) -> Option<PathBuf> {
+        None
     }
 }
 

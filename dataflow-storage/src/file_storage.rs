@@ -10,7 +10,6 @@ use polars::prelude::{DataFrame, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::compression::Compression;
 use crate::format::{Format, OnMalformed, ReadOptions, ValueType, sink_at, source_at};
 use crate::input_file::check_is_there;
 
@@ -244,15 +243,6 @@ impl FileStorage {
         let format = self.settings.cache_type.format()?;
         Some((self.work_path.join(format!("{}_step{step}.{format}", self.settings.file_name_prefix)), format))
     }
-
-    /// `answers.partial.jsonl.gz` beside `answers.jsonl.gz`.
-    fn partial_path(&self) -> Option<PathBuf> {
-        let path = self.output_path()?;
-        let name = path.file_name()?.to_string_lossy().into_owned();
-        let inner = Compression::of(&path).strip(&name);
-        let stem = inner.rsplit_once('.').map_or(inner, |(stem, _)| stem);
-        Some(path.with_file_name(format!("{stem}.partial{}", &name[stem.len()..])))
-    }
 }
 
 impl Storage for FileStorage {
@@ -288,12 +278,8 @@ impl Storage for FileStorage {
         self.output_path().map(|path| sink_at(path, self.settings.output_format, schema)).transpose()
     }
 
-    fn partial_output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>> {
-        self.partial_path().map(|path| sink_at(path, self.settings.output_format, schema)).transpose()
-    }
-
-    fn written_output(&self) -> Result<Option<Arc<dyn Source>>> {
-        let options = ReadOptions { format: self.settings.output_format, ..ReadOptions::default() };
+    fn written_output(&self, schema: &SchemaRef) -> Result<Option<Arc<dyn Source>>> {
+        let options = ReadOptions { format: self.settings.output_format, schema: Some(schema.clone()), ..ReadOptions::default() };
         self.output_path().filter(|path| path.exists()).map(|path| source_at(path, &options)).transpose()
     }
 
@@ -402,7 +388,6 @@ mod tests {
         assert_eq!(built(&json!({})).unwrap().journal_path().unwrap(), Path::new("pipelines/./cache/journal"));
         let by_builder = FileStorage::empty().output("out/y.jsonl.gz").journal("j").on_malformed(OnMalformed::SetAside).schema([("n", ValueType::Integer)]);
         assert_eq!(by_builder.spec(), json!({"output": "out/y.jsonl.gz", "journal": "j", "on_malformed": "set_aside", "schema": {"n": "integer"}}));
-        assert_eq!(by_builder.partial_path().unwrap(), Path::new("out/y.partial.jsonl.gz"));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dataflow_core::{Error, Result};
 use tempfile::NamedTempFile;
 
+use crate::compression::Compression;
+
 const SUFFIX: &str = ".unfinished";
 
 /// A file under a temporary name in its folder; [`commit`](Self::commit) gives it its name, dropping it removes it.
@@ -65,6 +67,15 @@ impl WholeFile {
     /// An error of writing, with the path.
     pub(crate) fn error(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::storage(format!("writing `{}`", self.path.display()), source)
+    }
+
+    /// Gives the file another name to appear under, which says that it is not all: `answers.partial.jsonl.gz` for `answers.jsonl.gz`.
+    pub(crate) fn aside(&mut self) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let inner = Compression::of(&self.path).strip(&name);
+        let stem = inner.rsplit_once('.').map_or(inner, |(stem, _)| stem);
+        self.path = self.path.with_file_name(format!("{stem}.partial{}", &name[stem.len()..]));
+        self.path.clone()
     }
 
     /// Makes the file visible, durably.

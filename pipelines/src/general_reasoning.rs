@@ -18,9 +18,9 @@ pub fn general_reasoning() -> Result<Pipeline> {
     pipeline.step(ReasoningAnswerGenerator { prompt_template: GeneralAnswerGeneratorPrompt.into(), input_key: "instruction".into(), output_key: "generated_cot".into() }).named("answer_generator");
     let judge = ReasoningAnswerModelJudgeFilter {
         keep_all_samples: true,
-        input_question_key: Input::from("instruction").into(),
-        input_answer_key: Input::from("generated_cot").into(),
-        input_reference_key: Input::from("golden_answer").into(),
+        input_question_key: "instruction".into(),
+        input_answer_key: "generated_cot".into(),
+        input_reference_key: "golden_answer".into(),
         ..Default::default()
     };
     pipeline.step(judge).named("answer_judge");

@@ -182,11 +182,11 @@ impl CacheWriter {
     /// Makes the rows of a stopped run visible under a name that says so: of the output, or where there is none of the cache.
     pub fn commit_partial(self) -> Result<(Option<PathBuf>, u64)> {
         match self {
-            Self::Files { sinks, rows, .. } => match sinks.into_iter().next() {
-                Some(sink) if rows > 0 => Ok((sink.commit_partial()?, rows)),
-                _ => Ok((None, 0)),
+            Self::Files { sinks, rows, .. } if rows > 0 => match sinks.into_iter().next().and_then(|mut sink| Some((sink.aside()?, sink))) {
+                Some((path, sink)) => sink.commit().map(|()| (Some(path), rows)),
+                None => Ok((None, 0)),
             },
-            Self::Gather(_) => Ok((None, 0)),
+            _ => Ok((None, 0)),
         }
     }
 

@@ -139,10 +139,9 @@ impl Sink for MemorySink {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(self.path, self.frame);
         Ok(())
     }
-    fn commit_partial(self: Box<Self>) -> Result<Option<PathBuf>> {
-        let path = self.path.with_extension("partial");
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), self.frame);
-        Ok(Some(path))
+    fn aside(&mut self) -> Option<PathBuf> {
+        self.path.set_extension("partial");
+        Some(self.path.clone())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Apache Arrow's file format, read by record batches.
 
+use std::path::PathBuf;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufReader;
@@ -123,6 +124,10 @@ impl Sink for ArrowSink {
     fn write(&mut self, frame: &DataFrame) -> Result<()> {
         let full = self.gathered.add(frame)?;
         self.put(full)
+    }
+
+    fn aside(&mut self) -> Option<PathBuf> {
+        Some(self.file.aside())
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {

@@ -4,6 +4,7 @@
 //! and readers at hand give both as the same. For the rest it follows RFC 4180, and takes a quote inside an unquoted
 //! field as it stands. A nested value is JSON in its field.
 
+use std::path::PathBuf;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -326,6 +327,10 @@ impl Sink for TableSink {
             }
         }
         self.flush()
+    }
+
+    fn aside(&mut self) -> Option<PathBuf> {
+        Some(self.file.aside())
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! JSON: one array of objects, read element by element.
 
+use std::path::PathBuf;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
@@ -163,6 +164,10 @@ impl Sink for JsonSink {
             }
         }
         Ok(())
+    }
+
+    fn aside(&mut self) -> Option<PathBuf> {
+        Some(self.file.aside())
     }
 
     fn commit(self: Box<Self>) -> Result<()> {

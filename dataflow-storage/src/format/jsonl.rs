@@ -1,5 +1,6 @@
 //! JSON Lines: an object a line. Blank lines are passed over.
 
+use std::path::PathBuf;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -65,6 +66,10 @@ impl Sink for JsonlSink {
         self.writer.write_all(&self.buffer).map_err(|error| self.file.error(error))?;
         self.buffer.clear();
         Ok(())
+    }
+
+    fn aside(&mut self) -> Option<PathBuf> {
+        Some(self.file.aside())
     }
 
     fn commit(self: Box<Self>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Apache Parquet, read by row groups.
 
+use std::path::PathBuf;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,6 +140,10 @@ impl Sink for ParquetSink {
     fn write(&mut self, frame: &DataFrame) -> Result<()> {
         let full = self.gathered.add(frame)?;
         self.put(full)
+    }
+
+    fn aside(&mut self) -> Option<PathBuf> {
+        Some(self.file.aside())
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {

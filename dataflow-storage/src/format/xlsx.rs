@@ -3,6 +3,7 @@
 //! A workbook knows numbers, text, truth values and dates. Whole numbers come back as integers, dates as text, an empty
 //! text as null, since a sheet does not tell it from an empty cell.
 
+use std::path::PathBuf;
 use std::collections::VecDeque;
 use std::io::BufReader;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -258,6 +259,10 @@ impl Sink for XlsxSink {
             }
         }
         Ok(())
+    }
+
+    fn aside(&mut self) -> Option<PathBuf> {
+        Some(self.file.aside())
     }
 
     fn commit(self: Box<Self>) -> Result<()> {
