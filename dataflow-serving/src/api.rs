@@ -158,7 +158,7 @@ impl ApiServing {
 
     /// A header that goes with each request.
     #[must_use]
-    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn header(self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         self.with(|options| drop(options.headers.insert(name.into(), value.into())))
     }
 

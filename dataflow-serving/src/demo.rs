@@ -114,9 +114,9 @@ fn vector_of(text: &str) -> Vec<f32> {
 mod tests {
     use super::*;
 
-    fn ask(chat: Chat) -> String {
+    fn ask(chat: impl Into<Chat>) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(DemoServing::default().chat(&chat)).unwrap().content
+        runtime.block_on(DemoServing::default().chat(&chat.into())).unwrap().content
     }
 
     fn is_chinese(text: &str) -> bool {
@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn it_answers_in_the_language_of_the_question_and_the_same_each_time() {
-        assert!(is_chinese(&ask("为什么天空是蓝色的？".into())));
-        assert!(!is_chinese(&ask("Why is the sky blue?".into())));
-        assert_eq!(ask("Why is the sky blue?".into()), ask("Why is the sky blue?".into()));
+        assert!(is_chinese(&ask("为什么天空是蓝色的？")));
+        assert!(!is_chinese(&ask("Why is the sky blue?")));
+        assert_eq!(ask("Why is the sky blue?"), ask("Why is the sky blue?"));
         let chat = Chat::from("Why is the sky blue?");
         let samples: std::collections::HashSet<String> = (0..8).map(|sample| ask(chat.clone().sample(sample))).collect();
         assert!(samples.len() > 1, "independent samples differ");
@@ -163,16 +163,16 @@ mod tests {
 
     #[test]
     fn forms_in_words_are_kept() {
-        let judged: Value = serde_json::from_str(&ask("Is it well put?\nWhat is 2+2?\nReply with JSON and nothing else: {\"judgement_test\": true/false, \"error_type\": \"<what is wrong, or null>\"}".into())).unwrap();
+        let judged: Value = serde_json::from_str(&ask("Is it well put?\nWhat is 2+2?\nReply with JSON and nothing else: {\"judgement_test\": true/false, \"error_type\": \"<what is wrong, or null>\"}")).unwrap();
         assert!(judged["judgement_test"].is_boolean() && judged["error_type"].is_string(), "{judged}");
-        let score: i64 = ask("Rate this from 1 to 5.\nThe sky is blue.\nOnly output the score.".into()).parse().unwrap();
+        let score: i64 = ask("Rate this from 1 to 5.\nThe sky is blue.\nOnly output the score.").parse().unwrap();
         assert!((1..=5).contains(&score));
-        let score: i64 = ask("请给下面的文本打分，1到5分，只输出分数。\n天空是蓝色的。".into()).parse().unwrap();
+        let score: i64 = ask("请给下面的文本打分，1到5分，只输出分数。\n天空是蓝色的。").parse().unwrap();
         assert!((1..=5).contains(&score));
-        let pair = ask("Write one pair.\nQ: the question\nA: the answer\nThe sky is blue.".into());
+        let pair = ask("Write one pair.\nQ: the question\nA: the answer\nThe sky is blue.");
         assert!(pair.starts_with("Q: ") && pair.contains("\nA: "), "{pair}");
-        assert_eq!(ask("Does it hold? Reply with <ans>yes</ans> or <ans>no</ans>.".into()).replace("no", "yes"), "<ans>yes</ans>");
-        assert!(ask("Solve it and put the result in \\boxed{}.\nWhat is 2+2?".into()).contains("\\boxed{"));
+        assert_eq!(ask("Does it hold? Reply with <ans>yes</ans> or <ans>no</ans>.").replace("no", "yes"), "<ans>yes</ans>");
+        assert!(ask("Solve it and put the result in \\boxed{}.\nWhat is 2+2?").contains("\\boxed{"));
         assert!(is_chinese(&ask(Chat::system("Translate into Chinese.").user("Good morning."))));
     }
 

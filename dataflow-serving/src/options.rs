@@ -34,9 +34,7 @@ mod tests {
     #[derive(Debug, Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Options {
-        #[expect(dead_code, reason = "only read")]
         temperature: f64,
-        #[expect(dead_code, reason = "only read")]
         model: String,
     }
 

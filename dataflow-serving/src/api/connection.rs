@@ -48,7 +48,7 @@ impl Connection {
         };
         let local = is_loopback(&chat);
         let key = key(options, local, variable)?;
-        let mut secrets: Vec<Secret> = options.headers.iter().filter(|(name, _)| tells_of_a_secret(name)).map(|(_, value)| value.as_str().into()).collect();
+        let mut secrets: Vec<Secret> = options.headers.iter().filter(|(name, _)| tells_of_a_secret(name)).map(|(_, value)| value.clone()).collect();
         let headers = headers(&options.headers, key.as_ref())?;
         secrets.extend(key);
 
@@ -113,7 +113,9 @@ impl Connection {
             if hopeless || failed > self.max_retries {
                 return Err(self.give_up(&failure, tries));
             }
-            let wait = full_jitter(self.back_off, tries - 1);
+            // Refused among many, a call is not to wait for a minute while others pass.
+            let doublings = if failure.class == ErrorClass::RateLimited { (tries - 1).min(5) } else { failed - 1 };
+            let wait = full_jitter(self.back_off, doublings);
             tracing::debug!(host = self.host, class = failure.class.name(), status = failure.status, tries, wait_ms = wait.as_millis() as u64, "a call failed and is tried again");
             match failure.retry_after {
                 // The limit is the account's, not this call's: the others would run into it one by one.
@@ -185,7 +187,7 @@ fn key(options: &ApiOptions, local: bool, variable: &dyn Fn(&str) -> Option<Stri
     }
 }
 
-fn headers(given: &BTreeMap<String, String>, key: Option<&Secret>) -> Result<HeaderMap, String> {
+fn headers(given: &BTreeMap<String, Secret>, key: Option<&Secret>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     if let Some(key) = key {
         let mut value = HeaderValue::try_from(format!("Bearer {}", key.reveal().trim())).map_err(|_| "the key holds characters that no key has, such as a line break".to_owned())?;
@@ -194,7 +196,7 @@ fn headers(given: &BTreeMap<String, String>, key: Option<&Secret>) -> Result<Hea
     }
     for (name, value) in given {
         let header = HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` in `headers` is no name of a header"))?;
-        let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| format!("the value of `{name}` in `headers` holds characters that no header may have"))?;
+        let mut value = HeaderValue::try_from(value.reveal()).map_err(|_| format!("the value of `{name}` in `headers` holds characters that no header may have"))?;
         value.set_sensitive(tells_of_a_secret(name));
         headers.insert(header, value);
     }

@@ -56,8 +56,9 @@ pub struct ApiOptions {
     pub json_schema_mode: SchemaMode,
     /// The model that gives vectors, where it is not the one that chats.
     pub embedding_model: Option<String>,
-    /// Headers that go with each request. One whose name tells of a key or a token is never written.
-    pub headers: BTreeMap<String, String>,
+    /// Headers that go with each request. One whose name tells of a key or a token is never written; none is printed.
+    #[serde(skip_serializing)]
+    pub headers: BTreeMap<String, Secret>,
     /// Fields that go into each request's body.
     pub extra_body: Map<String, Value>,
     /// The longest wait before the first retry; it doubles with each.
@@ -104,11 +105,13 @@ impl ApiOptions {
             Ok(Value::Object(fields)) => fields,
             _ => Map::new(), // plain data always writes
         };
-        let mut shown = self.clone();
-        shown.headers.retain(|name, _| !tells_of_a_secret(name));
         let defaults = fields(&Self::default());
         let mut spec = Map::from_iter([("type".to_owned(), Value::from("api"))]);
-        spec.extend(fields(&shown).into_iter().filter(|(name, value)| matches!(name.as_str(), "api_url" | "model") || defaults.get(name) != Some(value)));
+        spec.extend(fields(self).into_iter().filter(|(name, value)| matches!(name.as_str(), "api_url" | "model") || defaults.get(name) != Some(value)));
+        let headers: Map<String, Value> = self.headers.iter().filter(|(name, _)| !tells_of_a_secret(name)).map(|(name, value)| (name.clone(), value.reveal().into())).collect();
+        if !headers.is_empty() {
+            spec.insert("headers".into(), headers.into());
+        }
         Value::Object(spec)
     }
 }
