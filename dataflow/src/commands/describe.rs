@@ -182,7 +182,8 @@ fn workbook(arguments: &Arguments, header: &[&str], rows: Vec<Vec<String>>) -> R
         }
     }
     sheet.set_freeze_panes(1, 0).map_err(failed)?;
-    sheet.autofit_to_max_width(400);
+    sheet.set_autofit_max_width(400);
+    sheet.autofit();
     book.save(path).map_err(failed)?;
     Ok(Exit::Well)
 }
