@@ -212,6 +212,20 @@ mod tests {
     #[test]
     fn a_malformed_element_is_told_or_set_aside() {
         assert_snapshot!(read("x.json", "[{\"a\": 1},\n{\"a\": tru},\n\n7, ,\n{\"a\": 2},]"), @r#"
+        error: x.json line 2: expected ident at column 10
+        set aside: 2: expected ident at column 10: {"a": tru}
+        set aside: 4: invalid type: integer `7`, expected an object at column 1: 7
+        set aside: 4: EOF while parsing a value: 
+        set aside: 5: EOF while parsing a value: 
+        shape: (2, 1)
+        ┌─────┐
+        │ a   │
+        │ --- │
+        │ i64 │
+        ╞═════╡
+        │ 1   │
+        │ 2   │
+        └─────┘
         "#);
     }
 }
