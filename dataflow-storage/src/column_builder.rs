@@ -567,7 +567,7 @@ mod tests {
     use super::*;
 
     fn check(schema: &[(&str, DataType)], rows: &[&str]) -> DataFrame {
-        let schema = Schema::from_iter(schema.iter().map(|(name, data_type)| (PlSmallStr::from(*name), data_type.clone())));
+        let schema: Schema = schema.iter().map(|(name, data_type)| (PlSmallStr::from(*name), data_type.clone())).collect();
         let mut builder = FrameBuilder::new(&schema, rows.len());
         for row in rows {
             let _ = builder.push_object(&mut serde_json::Deserializer::from_str(row), Reading::First);

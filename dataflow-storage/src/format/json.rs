@@ -128,7 +128,7 @@ impl Elements {
             });
             let length = taken.unwrap_or(bytes.len());
             record.extend_from_slice(&bytes[..length]);
-            self.text.line += bytes[..length].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            self.text.line += bytes[..length].split(|&byte| byte == b'\n').count() as u64 - 1;
             self.text.input.consume(length + usize::from(taken.is_some()));
             if let Some(end) = end {
                 record.truncate(record.trim_ascii_end().len());
