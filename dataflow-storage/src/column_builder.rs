@@ -11,7 +11,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::inferred_type::{BEYOND_64_BITS, Keys, MAY_BE_HUGE};
+use crate::inferred_type::{Keys, MAY_BE_HUGE, may_be_huge};
 use crate::scalar_text;
 
 /// The message of an object that has a key twice, which has to be read again so that the last one wins.
@@ -498,7 +498,7 @@ impl<'de> Visitor<'de> for ReadCell<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        if self.reading == Reading::First && !(-9_223_372_036_854_775_808.0..BEYOND_64_BITS).contains(&value) {
+        if self.reading == Reading::First && may_be_huge(value) {
             return Err(E::custom(MAY_BE_HUGE));
         }
         self.column.push_float(value).map_err(E::custom)
@@ -555,7 +555,7 @@ fn push_json<'de, D: Deserializer<'de>>(column: &mut ColumnBuilder, value: D, re
 
 fn holds_huge(value: &serde_json::Value) -> bool {
     match value {
-        serde_json::Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= 9_223_372_036_854_775_808.0),
+        serde_json::Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(may_be_huge),
         serde_json::Value::Array(items) => items.iter().any(holds_huge),
         serde_json::Value::Object(fields) => fields.values().any(holds_huge),
         _ => false,
@@ -567,7 +567,7 @@ mod tests {
     use super::*;
 
     fn check(schema: &[(&str, DataType)], rows: &[&str]) -> DataFrame {
-        let schema = Schema::from_iter(schema.iter().map(|(name, data_type)| (PlSmallStr::from(*name), data_type.clone())));
+        let schema: Schema = schema.iter().map(|(name, data_type)| (PlSmallStr::from(*name), data_type.clone())).collect();
         let mut builder = FrameBuilder::new(&schema, rows.len());
         for row in rows {
             let _ = builder.push_object(&mut serde_json::Deserializer::from_str(row), Reading::First);

@@ -117,10 +117,9 @@ impl ColumnText {
             Cells::Boolean(cells) => cells.get(row).map(Plain::Boolean),
             Cells::Integer(cells) => cells.get(row).map(|value| Plain::Integer(value.into())),
             Cells::Unsigned(cells) => cells.get(row).map(|value| Plain::Integer(value.into())),
-            Cells::Digits(cells) => cells.get(row).map(Plain::Text),
             Cells::Float(cells) => cells.get(row).map(Plain::Float),
             Cells::ShortFloat(cells) => cells.get(row).map(|value| Plain::Float(value.to_string().parse().unwrap_or(f64::from(value)))), // 0.1, not 0.10000000149
-            Cells::Text(cells) => cells.get(row).map(Plain::Text),
+            Cells::Text(cells) | Cells::Digits(cells) => cells.get(row).map(Plain::Text),
             Cells::List { valid, .. } | Cells::Object { valid, .. } => is_valid(valid.as_ref(), row).then_some(Plain::Json),
         };
         plain.unwrap_or(Plain::Null)

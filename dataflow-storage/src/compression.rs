@@ -17,7 +17,7 @@ pub(crate) enum Compression {
 impl Compression {
     /// What a file's name tells.
     pub(crate) fn of(path: &Path) -> Self {
-        match path.extension().map(|extension| extension.to_ascii_lowercase()) {
+        match path.extension().map(std::ffi::OsStr::to_ascii_lowercase) {
             Some(extension) if extension == "gz" => Self::Gzip,
             Some(extension) if extension == "zst" => Self::Zstd,
             _ => Self::None,
@@ -45,7 +45,7 @@ impl Compression {
     pub(crate) fn writer<W: Write>(self, raw: W) -> io::Result<Compressed<W>> {
         Ok(match self {
             Self::None => Compressed::None(raw),
-            Self::Gzip => Compressed::Gzip(GzEncoder::new(raw, flate2::Compression::default())),
+            Self::Gzip => Compressed::Gzip(Box::new(GzEncoder::new(raw, flate2::Compression::default()))),
             Self::Zstd => Compressed::Zstd(Box::new(zstd::Encoder::new(raw, zstd::DEFAULT_COMPRESSION_LEVEL)?)),
         })
     }
@@ -54,7 +54,7 @@ impl Compression {
 /// A writer that compresses.
 pub(crate) enum Compressed<W: Write> {
     None(W),
-    Gzip(GzEncoder<W>),
+    Gzip(Box<GzEncoder<W>>),
     Zstd(Box<zstd::Encoder<'static, W>>),
 }
 

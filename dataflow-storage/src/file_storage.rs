@@ -393,10 +393,16 @@ mod tests {
     #[test]
     fn what_a_file_says_wrongly_is_told() {
         let check = |spec: Value| built(&spec).unwrap_err().to_string();
-        assert_snapshot!(check(json!({"imput": "x"})), @"");
-        assert_snapshot!(check(json!({"cache_type": "yaml"})), @"");
-        assert_snapshot!(check(json!({"schema": {"n": "int"}})), @"");
-        assert_snapshot!(check(json!({"format": "jsnl"})), @"");
+        assert_snapshot!(check(json!({"imput": "x"})), @r"
+        storage: unknown key `imput`
+        hint: did you mean `input`? the keys are `input`, `output`, `format`, `output_format`, `sheet`, `cache_path`, `file_name_prefix`, `cache_type`, `journal`, `on_malformed`, `schema`
+        ");
+        assert_snapshot!(check(json!({"cache_type": "yaml"})), @"storage: `cache_type`: unknown variant `yaml`, expected one of `jsonl`, `json`, `csv`, `parquet`, `arrow`, `none`");
+        assert_snapshot!(check(json!({"schema": {"n": "int"}})), @"storage: `schema`: column `n`: unknown variant `int`, expected one of `text`, `integer`, `float`, `boolean`");
+        assert_snapshot!(check(json!({"format": "jsnl"})), @r"
+        storage: `format`: unknown format `jsnl`
+        hint: did you mean `jsonl`? it is one of `json`, `jsonl`, `csv`, `tsv`, `parquet`, `arrow`, `xlsx`
+        ");
     }
 
     #[test]

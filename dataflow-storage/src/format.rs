@@ -198,7 +198,7 @@ impl ReadOptions {
     pub(crate) fn apply_types(&self, path: &Path, schema: &mut polars::prelude::Schema) -> Result<()> {
         for (name, value_type) in &self.types {
             if !schema.contains(name) {
-                let meant = nearest(name, schema.iter_names().map(|name| name.as_str()));
+                let meant = nearest(name, schema.iter_names().map(polars::prelude::PlSmallStr::as_str));
                 let hint = meant.map(|name| format!("\nhint: did you mean `{name}`?")).unwrap_or_default();
                 return Err(Error::Configuration(format!("`schema` names the column `{name}`, which `{}` does not have{hint}", path.display())));
             }

@@ -7,9 +7,6 @@ use polars::prelude::{DataType, Field, Schema};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-/// The first integer that is beyond 64 bits, as the floating point number that a JSON reader makes of it.
-pub(crate) const BEYOND_64_BITS: f64 = 18_446_744_073_709_551_616.0;
-
 /// The message of a number that may be an integer beyond 64 bits, which has to be read again as text.
 pub(crate) const MAY_BE_HUGE: &str = "a number beyond 64 bits";
 
@@ -237,7 +234,7 @@ impl<'de> Visitor<'de> for SeeCell<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        if self.refuse_huge && (value >= BEYOND_64_BITS || value <= -9_223_372_036_854_775_808.0) {
+        if self.refuse_huge && may_be_huge(value) {
             return Err(E::custom(MAY_BE_HUGE));
         }
         self.seen.float = true;
@@ -305,8 +302,13 @@ fn string_length(json: &[u8]) -> usize {
     json.len()
 }
 
+/// Whether a number may be an integer beyond 64 bits, of which a JSON reader makes a floating point number.
+pub(crate) fn may_be_huge(value: f64) -> bool {
+    value >= 18_446_744_073_709_551_616.0 || value <= -9_223_372_036_854_775_808.0 // the last rounds up from what is below an i64
+}
+
 /// Whether an error is that of a number that has to be read again as text.
-pub(crate) fn may_be_huge(error: &serde_json::Error) -> bool {
+pub(crate) fn is_maybe_huge(error: &serde_json::Error) -> bool {
     error.is_data() && error.to_string().starts_with(MAY_BE_HUGE)
 }
 
@@ -316,7 +318,8 @@ pub(crate) fn message_of(error: &serde_json::Error) -> String {
     let suffix = format!(" at line {} column {}", error.line(), error.column());
     match text.strip_suffix(&suffix) {
         Some(message) if error.column() > 0 => format!("{message} at column {}", error.column()),
-        _ => text,
+        Some(message) => message.to_owned(),
+        None => text,
     }
 }
 
@@ -329,7 +332,7 @@ mod tests {
         let mut seen = SeenObject::default();
         for row in rows {
             let first = SeeRow { seen: &mut seen, refuse_huge: true }.deserialize(&mut serde_json::Deserializer::from_str(row));
-            if first.is_err_and(|error| may_be_huge(&error)) {
+            if first.is_err_and(|error| is_maybe_huge(&error)) {
                 let quoted = quote_huge_integers(row.as_bytes());
                 SeeRow { seen: &mut seen, refuse_huge: false }.deserialize(&mut serde_json::Deserializer::from_slice(&quoted)).unwrap();
             }
@@ -352,7 +355,7 @@ mod tests {
         w: Int128
         t: String
         n: Null
-        late: List(Struct([Field { name: 'a', dtype: Int64 }, Field { name: 'b', dtype: List(Null) }]))
+        late: List(Struct({'a': Int64, 'b': List(Null)}))
         ");
     }
 
@@ -364,7 +367,7 @@ mod tests {
         ]), @r"
         x: String
         f: String
-        deep: List(Struct([Field { name: 'y', dtype: String }]))
+        deep: List(Struct({'y': String}))
         huge: String
         ! column `x` holds numbers and text; it is read as text, and what is not text stands in it as JSON
         ! column `f` holds fractions and integers too large to be exact as floating point numbers; it is read as text

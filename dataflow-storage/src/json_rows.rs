@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dataflow_core::Result;
 use dataflow_core::storage::{FrameReader, Rejected, Source};
 use polars::prelude::{DataFrame, SchemaRef};
-use serde::de::DeserializeSeed;
+use serde::de::{DeserializeSeed, IgnoredAny};
 
 use crate::column_builder::{FrameBuilder, KEY_TWICE, Reading};
 use crate::format::{OnMalformed, ReadOptions};
-use crate::inferred_type::{SeeRow, SeenObject, may_be_huge, message_of, quote_huge_integers};
+use crate::inferred_type::{SeeRow, SeenObject, is_maybe_huge, message_of, quote_huge_integers};
 use crate::input_file::{InputFile, Malformed};
 
 /// A text, line by line.
@@ -111,10 +111,10 @@ impl<R: Records> JsonSource<R> {
 /// Sees one record. A record that turns out to be malformed in its middle must not have shaped the columns where it is set aside.
 fn see(seen: &mut SeenObject, record: &[u8], on_malformed: OnMalformed) -> serde_json::Result<()> {
     if on_malformed == OnMalformed::SetAside {
-        serde_json::from_slice::<serde::de::IgnoredAny>(record)?;
+        serde_json::from_slice::<IgnoredAny>(record)?;
     }
     match see_once(seen, record, true) {
-        Err(error) if may_be_huge(&error) => see_once(seen, &quote_huge_integers(record), false),
+        Err(error) if is_maybe_huge(&error) => see_once(seen, &quote_huge_integers(record), false),
         done => done,
     }
 }
@@ -203,10 +203,13 @@ fn push(builder: &mut FrameBuilder, record: &[u8]) -> serde_json::Result<()> {
                 Err(error)
             }
         },
-        Err(error) if may_be_huge(&error) || (error.is_data() && error.to_string().starts_with(KEY_TWICE)) => {
+        Err(error) if is_maybe_huge(&error) || (error.is_data() && error.to_string().starts_with(KEY_TWICE)) => {
             let value: serde_json::Value = serde_json::from_slice(&quote_huge_integers(record))?;
             builder.push_object(&value, Reading::Again)
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            serde_json::from_slice::<IgnoredAny>(record)?; // that it is no JSON is the better reason
+            Err(error)
+        }
     }
 }

@@ -131,7 +131,7 @@ impl Sink for ArrowSink {
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {
-        let rest = self.gathered.take()?;
+        let rest = self.gathered.take();
         self.put(rest)?;
         let Self { file, mut writer, .. } = *self;
         guarded(|| writer.finish()).map_err(|error| file.error(error))?;

@@ -54,13 +54,14 @@ impl Gathered {
             }
             None => self.frame = Some(frame.clone()),
         }
-        if self.frame.as_ref().is_some_and(|frame| frame.height() >= self.enough) { self.take() } else { Ok(None) }
+        let full = self.frame.as_ref().is_some_and(|frame| frame.height() >= self.enough);
+        Ok(if full { self.take() } else { None })
     }
 
     /// Gives what is gathered, in one chunk.
-    pub(super) fn take(&mut self) -> Result<Option<DataFrame>> {
-        let Some(mut frame) = self.frame.take().filter(|frame| frame.height() > 0) else { return Ok(None) };
+    pub(super) fn take(&mut self) -> Option<DataFrame> {
+        let mut frame = self.frame.take().filter(|frame| frame.height() > 0)?;
         frame.rechunk_mut();
-        Ok(Some(frame))
+        Some(frame)
     }
 }

@@ -23,6 +23,17 @@ mod tests {
     fn fields_are_text_and_null_is_not_empty() {
         let (frame, _) = read_text("x.csv", "\u{feff}题目,a,\n007,\"\",1e5\r\n\n\"two\nlines\",,\"say \"\"hi\"\"\"\n5\" disk, x ,\n");
         assert_snapshot!(frame.to_string(), @r#"
+        shape: (3, 3)
+        ┌─────────┬──────┬──────────┐
+        │ 题目    ┆ a    ┆          │
+        │ ---     ┆ ---  ┆ ---      │
+        │ str     ┆ str  ┆ str      │
+        ╞═════════╪══════╪══════════╡
+        │ 007     ┆      ┆ 1e5      │
+        │ two     ┆ null ┆ say "hi" │
+        │ lines   ┆      ┆          │
+        │ 5" disk ┆  x   ┆ null     │
+        └─────────┴──────┴──────────┘
         "#);
     }
 
@@ -35,13 +46,38 @@ mod tests {
 
     #[test]
     fn ragged_rows_are_told_by_line_or_set_aside() {
-        assert_snapshot!(read("x.csv", "a,b\n1,2\n\"x\ny\",2,3\n4\n5,6\n\"open,7\n"), @r#"
+        assert_snapshot!(read("x.csv", "a,b\n1,2\n\"x\ny\",2,3\n4\n5,6\n"), @r#"
+        error: x.csv line 3: expected 2 fields, found 3
+        set aside: 3: expected 2 fields, found 3: "x
+        y",2,3
+        set aside: 5: expected 2 fields, found 1: 4
+        shape: (2, 2)
+        ┌─────┬─────┐
+        │ a   ┆ b   │
+        │ --- ┆ --- │
+        │ str ┆ str │
+        ╞═════╪═════╡
+        │ 1   ┆ 2   │
+        │ 5   ┆ 6   │
+        └─────┴─────┘
         "#);
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_told_where_it_begins() {
+        assert_snapshot!(read("x.csv", "a,b\n1,2\n3,\"open\n5,6\n"), @r"
+        error: x.csv line 3: a quote is opened in this record and never closed
+        error: x.csv line 3: a quote is opened in this record and never closed
+        ");
     }
 
     #[test]
     fn a_header_must_tell_columns_apart() {
         assert_snapshot!(read("x.csv", "a,b,a\n1,2,3\n"), @r"
+        error: x.csv line 1: two columns are named `a`
+        hint: rename one of them in the first line
+        error: x.csv line 1: two columns are named `a`
+        hint: rename one of them in the first line
         ");
     }
 
@@ -56,9 +92,21 @@ mod tests {
         let source = source_at(&path, &options).unwrap();
         let mut reader = source.open(10).unwrap();
         assert_snapshot!(format!("{}\n{:?}", reader.next_frame().unwrap().unwrap(), reader.take_rejected()), @r#"
+        shape: (1, 3)
+        ┌─────┬───────┬──────┐
+        │ id  ┆ score ┆ ok   │
+        │ --- ┆ ---   ┆ ---  │
+        │ i64 ┆ f64   ┆ bool │
+        ╞═════╪═══════╪══════╡
+        │ 1   ┆ 0.5   ┆ true │
+        └─────┴───────┴──────┘
+        [Rejected { line: 3, message: "column `id`: expected an integer (Int64), found `x`", text: "x,,false" }]
         "#);
         let options = ReadOptions { types: types(&[("scores", ValueType::Float)]), ..Default::default() };
         let error = source_at(&path, &options).unwrap().schema().unwrap_err().to_string().replace(&folder.path().display().to_string(), "");
-        assert_snapshot!(error, @"");
+        assert_snapshot!(error, @r"
+        `schema` names the column `scores`, which `/x.csv` does not have
+        hint: did you mean `score`?
+        ");
     }
 }

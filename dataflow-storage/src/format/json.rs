@@ -129,7 +129,7 @@ impl Elements {
             });
             let length = taken.unwrap_or(bytes.len());
             record.extend_from_slice(&bytes[..length]);
-            self.text.line += bytes[..length].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            self.text.line += bytes[..length].split(|&byte| byte == b'\n').count() as u64 - 1;
             self.text.input.consume(length + usize::from(taken.is_some()));
             if let Some(end) = end {
                 record.truncate(record.trim_ascii_end().len());
@@ -217,6 +217,20 @@ mod tests {
     #[test]
     fn a_malformed_element_is_told_or_set_aside() {
         assert_snapshot!(read("x.json", "[{\"a\": 1},\n{\"a\": tru},\n\n7, ,\n{\"a\": 2},]"), @r#"
+        error: x.json line 2: expected ident at column 10
+        set aside: 2: expected ident at column 10: {"a": tru}
+        set aside: 4: invalid type: integer `7`, expected an object at column 1: 7
+        set aside: 4: EOF while parsing a value: 
+        set aside: 5: EOF while parsing a value: 
+        shape: (2, 1)
+        ┌─────┐
+        │ a   │
+        │ --- │
+        │ i64 │
+        ╞═════╡
+        │ 1   │
+        │ 2   │
+        └─────┘
         "#);
     }
 }

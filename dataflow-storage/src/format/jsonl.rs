@@ -135,8 +135,21 @@ mod tests {
         let text = "{\"a\": 1}\n\n{\"a\": 2,}\n[1]\n{\"a\": 3} x\n{\"a\": \"\u{1}\"}\nnull\n{\"a\": 4}\n{\"b\": [1, tr";
         assert_snapshot!(read("x.jsonl", text), @r#"
         error: x.jsonl line 3: trailing comma at column 9
-        set aside: 3: trailing comma at column 9: {"a": 2,}
-        set aside: 4: invalid type: sequence, expected an object at column 0: [1]
+        set aside: 3: key must be a string at column 9: {"a": 2,}
+        set aside: 4: invalid type: sequence, expected an object at column 1: [1]
+        set aside: 5: trailing characters at column 10: {"a": 3} x
+        set aside: 6: control character (\u0000-\u001F) found while parsing a string at column 7: {"a": ""}
+        set aside: 7: invalid type: null, expected an object at column 4: null
+        set aside: 9: EOF while parsing a value at column 12: {"b": [1, tr
+        shape: (2, 1)
+        ┌─────┐
+        │ a   │
+        │ --- │
+        │ i64 │
+        ╞═════╡
+        │ 1   │
+        │ 4   │
+        └─────┘
         "#);
     }
 }

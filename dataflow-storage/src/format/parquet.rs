@@ -60,7 +60,10 @@ impl ParquetSource {
         let file = self.file.open_raw()?;
         let found = guarded(|| {
             let mut reader = ParquetReader::new(file.try_clone()?);
-            let groups = reader.get_metadata()?.row_groups.iter().map(|group| group.num_rows()).collect();
+            let mut groups = Vec::new();
+            for group in &reader.get_metadata()?.row_groups {
+                groups.push(group.num_rows());
+            }
             let schema = ParquetReader::new(file).with_slice(Some((0, 0))).finish()?.schema().clone();
             Ok(Found { schema, groups })
         });
@@ -147,7 +150,7 @@ impl Sink for ParquetSink {
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {
-        let rest = self.gathered.take()?;
+        let rest = self.gathered.take();
         self.put(rest)?;
         let Self { file, writer, .. } = *self;
         guarded(|| writer.finish()).map_err(|error| file.error(error))?;

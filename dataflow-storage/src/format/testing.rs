@@ -157,7 +157,7 @@ pub(super) fn round_trips(name: &'static str, comes: Comes) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("{name}{wrap}"));
         proptest!(ProptestConfig { failure_persistence: None, cases: 48, ..Default::default() }, |(frame in frame(), cut in 0usize..12)| {
-            let frame = if comes == Comes::sheet { frame.drop_many(["list", "pairs", "object"]) } else { frame };
+            let frame = if comes == Comes::sheet { frame.drop_many(["list", "pairs", "object"]).with_row_index("row".into(), None).unwrap() } else { frame };
             let cut = cut.min(frame.height());
             let parts = frame.split_at(cut as i64);
             let _ = std::fs::remove_file(&path);
@@ -202,11 +202,42 @@ fn rows_of(frame: &DataFrame) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// A cell's text as a spreadsheet keeps it: a number is a number, an empty text is nothing, and line ends are XML's.
+/// A cell's text as a spreadsheet keeps it: a number is a number, an empty text is nothing, and zero has no sign.
 fn sheet_text(value: &AnyValue<'_>) -> String {
     match value {
         AnyValue::Null => String::new(),
         AnyValue::String(text) => (*text).to_owned(),
-        value => value.extract::<f64>().filter(|_| !value.is_integer()).map_or_else(|| value.to_string(), |number| number.to_string()),
+        value => value.extract::<f64>().filter(|_| !value.is_integer()).map_or_else(|| value.to_string(), |number| (number + 0.0).to_string()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// What others wrote may be anything: readers answer with rows, rejected records or an error.
+    #[test]
+    fn no_text_makes_a_reader_panic(
+        parts in vec(prop_oneof![
+            Just("{\"a\": 1, \"b\": [{\"c\": \"x\"}, null]}".to_owned()),
+            Just("{\"a\": \"t\", \"b\": [{\"c\": [".to_owned()),
+            Just("{\"a\": 99999999999999999999, \"a\": {\"d\": tr".to_owned()),
+            Just("\n".to_owned()), Just(",".to_owned()), Just("[".to_owned()), Just("]".to_owned()), Just("\"".to_owned()), Just("a,b\n".to_owned()),
+            "\\PC{0,4}", "[-0-9.eE]{0,24}",
+        ], 0..12),
+        broken in of((any::<proptest::sample::Index>(), any::<u8>())),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bytes = parts.concat().into_bytes();
+        if let Some((at, byte)) = broken && !bytes.is_empty() {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        for name in ["x.jsonl", "x.json", "x.csv", "x.tsv", "x.jsonl.gz", "x.csv.zst", "x.parquet", "x.arrow", "x.xlsx"] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, &bytes).unwrap();
+            for on_malformed in [OnMalformed::Fail, OnMalformed::SetAside] {
+                let _ = read_with(&path, 2, &ReadOptions { on_malformed, ..Default::default() });
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Excel workbooks, read and written whole: the format cannot be streamed.
 //!
 //! A workbook knows numbers, text, truth values and dates. Whole numbers come back as integers, dates as text, an empty
-//! text as null, since a sheet does not tell it from an empty cell.
+//! text as null, since a sheet does not tell it from an empty cell; rows of nulls alone at the end are not there.
 
 use std::path::PathBuf;
 use std::collections::VecDeque;
@@ -291,7 +291,18 @@ mod tests {
             "u" => [u64::MAX, u64::MAX - 1, 1 << 60],
         ).unwrap();
         write(&path, &[frame]);
-        assert_snapshot!(read_frame(&path, 2).0.to_string(), @"");
+        assert_snapshot!(read_frame(&path, 2).0.to_string(), @r"
+        shape: (3, 5)
+        ┌──────┬──────┬─────────────┬───────┬──────────────────────┐
+        │ 题目 ┆ n    ┆ f           ┆ b     ┆ u                    │
+        │ ---  ┆ ---  ┆ ---         ┆ ---   ┆ ---                  │
+        │ str  ┆ i64  ┆ f64         ┆ bool  ┆ str                  │
+        ╞══════╪══════╪═════════════╪═══════╪══════════════════════╡
+        │ 007  ┆ 1    ┆ 0.1         ┆ true  ┆ 18446744073709551615 │
+        │ =1+1 ┆ null ┆ 2.0         ┆ false ┆ 18446744073709551614 │
+        │ 😀   ┆ 3    ┆ -1.0000e300 ┆ true  ┆ 1152921504606846976  │
+        └──────┴──────┴─────────────┴───────┴──────────────────────┘
+        ");
     }
 
     #[test]
@@ -300,7 +311,10 @@ mod tests {
         let frame = df!("a" => ["short".to_owned(), "long ".repeat(8000)]).unwrap();
         let mut sink = sink_at(folder.path().join("x.xlsx"), None, frame.schema()).unwrap();
         let error = sink.write(&frame).unwrap_err().to_string().replace(&folder.path().display().to_string(), "");
-        assert_snapshot!(error, @"");
+        assert_snapshot!(error, @r"
+        `/x.xlsx` row 2, column `a`: an xlsx cell holds 32767 characters, and this text has 40000; it begins `long long long long long long long long long long long long `
+        hint: write jsonl or parquet
+        ");
     }
 
     #[test]
