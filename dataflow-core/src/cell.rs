@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::key::{CellType, ColumnType, Output, InOut};
+use crate::key::{CellType, ColumnType, InOut, Output};
 use crate::serving::Message;
 
 /// One value of one row.
@@ -147,28 +147,37 @@ pub fn column_of(name: &str, column_type: &ColumnType, cells: Vec<Cell>) -> Resu
             column.finish().into_series()
         }
         ColumnType::Integer => {
-            let values: Result<Vec<Option<i64>>> = cells.iter().map(|cell| match cell {
-                Cell::Null => Ok(None),
-                Cell::Integer(value) => Ok(Some(*value)),
-                other => Err(mismatch(other)),
-            }).collect();
+            let values: Result<Vec<Option<i64>>> = cells
+                .iter()
+                .map(|cell| match cell {
+                    Cell::Null => Ok(None),
+                    Cell::Integer(value) => Ok(Some(*value)),
+                    other => Err(mismatch(other)),
+                })
+                .collect();
             Series::new(name.clone(), values?)
         }
         ColumnType::Float => {
-            let values: Result<Vec<Option<f64>>> = cells.iter().map(|cell| match cell {
-                Cell::Null => Ok(None),
-                Cell::Float(value) => Ok(Some(*value)),
-                Cell::Integer(value) => Ok(Some(*value as f64)),
-                other => Err(mismatch(other)),
-            }).collect();
+            let values: Result<Vec<Option<f64>>> = cells
+                .iter()
+                .map(|cell| match cell {
+                    Cell::Null => Ok(None),
+                    Cell::Float(value) => Ok(Some(*value)),
+                    Cell::Integer(value) => Ok(Some(*value as f64)),
+                    other => Err(mismatch(other)),
+                })
+                .collect();
             Series::new(name.clone(), values?)
         }
         ColumnType::Boolean => {
-            let values: Result<Vec<Option<bool>>> = cells.iter().map(|cell| match cell {
-                Cell::Null => Ok(None),
-                Cell::Boolean(value) => Ok(Some(*value)),
-                other => Err(mismatch(other)),
-            }).collect();
+            let values: Result<Vec<Option<bool>>> = cells
+                .iter()
+                .map(|cell| match cell {
+                    Cell::Null => Ok(None),
+                    Cell::Boolean(value) => Ok(Some(*value)),
+                    other => Err(mismatch(other)),
+                })
+                .collect();
             Series::new(name.clone(), values?)
         }
         ColumnType::List(_) | ColumnType::Messages => {

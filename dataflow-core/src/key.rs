@@ -39,10 +39,9 @@ impl ColumnType {
             Self::Float => DataType::Float64,
             Self::Boolean => DataType::Boolean,
             Self::List(inner) => DataType::List(Box::new(inner.data_type())),
-            Self::Messages => DataType::List(Box::new(DataType::Struct(vec![
-                Field::new("role".into(), DataType::String),
-                Field::new("content".into(), DataType::String),
-            ]))),
+            Self::Messages => {
+                DataType::List(Box::new(DataType::Struct(vec![Field::new("role".into(), DataType::String), Field::new("content".into(), DataType::String)])))
+            }
         }
     }
 

@@ -29,8 +29,8 @@ pub use cell::{Cell, Cells};
 pub use dataflow_macros::{operator, prompt};
 pub use engine::{Report, Run, RunFrom, RunOutcome, Stop};
 pub use error::{Error, Result};
-pub use pipeline::{CompiledPipeline, OnError, Pipeline};
 pub use minijinja::context;
+pub use pipeline::{CompiledPipeline, OnError, Pipeline};
 
 /// What the attributes' output names; not for use by hand.
 #[doc(hidden)]

@@ -101,7 +101,8 @@ impl Ask<'_> {
                 }
             });
             last.unwrap_or_else(|| Err("a JSON value was expected, and there is none".into()))
-        }).await
+        })
+        .await
     }
 
     /// The answer as JSON that a schema allows.
@@ -118,7 +119,8 @@ impl Ask<'_> {
                 }
             })
             .ok_or_else(|| wrong.unwrap_or_else(|| "a JSON value was expected, and there is none".into()))
-        }).await
+        })
+        .await
     }
 
     /// The answer as `parse` reads it; its error says what was expected and what was found.
@@ -133,7 +135,10 @@ impl Ask<'_> {
             Err(wrong) => wrong,
         };
         model.0.count_reask();
-        let again = first.clone().assistant(answer.content).user(format!("That reply cannot be used: {wrong}. Answer the request again, in the form that it asked for and with nothing else."));
+        let again = first
+            .clone()
+            .assistant(answer.content)
+            .user(format!("That reply cannot be used: {wrong}. Answer the request again, in the form that it asked for and with nothing else."));
         let answer = model.ask(again.clone()).await?;
         match parse(&answer.content) {
             Ok(found) => Ok(found),

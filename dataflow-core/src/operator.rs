@@ -325,4 +325,3 @@ impl Seed {
         crate::row::seeded(self.seed, &[purpose])
     }
 }
-

@@ -275,12 +275,16 @@ impl PromptUse<'_> {
         match self.template {
             PromptTemplate::Unknown(name) => {
                 let hint = crate::registry::nearest(name, self.allowed.iter().copied().chain(crate::registry::prompts().iter().map(|info| info.name)));
-                let hint = hint.map_or_else(|| format!("allowed here: {}, or a template of your own", list(self.allowed)), |near| format!("did you mean `{near}`?"));
+                let hint =
+                    hint.map_or_else(|| format!("allowed here: {}, or a template of your own", list(self.allowed)), |near| format!("did you mean `{near}`?"));
                 problems.push((format!("`{field}` names the prompt `{name}`, which is not registered"), Some(hint)));
                 return problems;
             }
             PromptTemplate::Registered { info, .. } if info.origin() == operator_crate && !self.allowed.contains(&info.name) => {
-                problems.push((format!("`{field}` does not allow the prompt `{}`", info.name), Some(format!("allowed here: {}, or a prompt of your own", list(self.allowed)))));
+                problems.push((
+                    format!("`{field}` does not allow the prompt `{}`", info.name),
+                    Some(format!("allowed here: {}, or a prompt of your own", list(self.allowed))),
+                ));
             }
             _ => {}
         }

@@ -57,7 +57,8 @@ pub fn check() -> Result<()> {
 
 /// Makes a serving of what a pipeline file says: `{type: …, …}`.
 pub fn build_serving(name: &str, spec: &Value) -> Result<Arc<dyn LLMServing>> {
-    let (kind, rest) = take_type(spec, None).ok_or_else(|| Error::Configuration(format!("serving `{name}` has no `type`\nhint: {}", one_of(serving_kinds()))))?;
+    let (kind, rest) =
+        take_type(spec, None).ok_or_else(|| Error::Configuration(format!("serving `{name}` has no `type`\nhint: {}", one_of(serving_kinds()))))?;
     match inventory::iter::<ServingKind>().find(|known| known.name == kind) {
         Some(known) => (known.build)(rest).map_err(|error| Error::Configuration(format!("serving `{name}`: {error}"))),
         None => Err(Error::Configuration(format!("serving `{name}` has the unknown type `{kind}`\nhint: {}", one_of(serving_kinds())))),

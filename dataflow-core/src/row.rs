@@ -101,17 +101,20 @@ impl<'a> Row<'a> {
     pub fn messages(&self, key: &crate::key::Input<crate::key::Messages>) -> Result<Vec<Message>> {
         let value = json_of(&self.value(key)?);
         let items = value.as_array().cloned().unwrap_or_default();
-        items.into_iter().map(|item| {
-            let text = |name: &str| item.get(name).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
-            let role = match text("role").as_str() {
-                "system" => Role::System,
-                "user" | "human" => Role::User,
-                "assistant" | "gpt" => Role::Assistant,
-                "tool" => Role::Tool,
-                other => return Err(Error::Data(format!("a message's role should be system, user, assistant or tool, found `{other}`"))),
-            };
-            Ok(Message { role, content: text("content") })
-        }).collect()
+        items
+            .into_iter()
+            .map(|item| {
+                let text = |name: &str| item.get(name).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+                let role = match text("role").as_str() {
+                    "system" => Role::System,
+                    "user" | "human" => Role::User,
+                    "assistant" | "gpt" => Role::Assistant,
+                    "tool" => Role::Tool,
+                    other => return Err(Error::Data(format!("a message's role should be system, user, assistant or tool, found `{other}`"))),
+                };
+                Ok(Message { role, content: text("content") })
+            })
+            .collect()
     }
 
     /// A source of randomness that is the same for this row and `purpose` in every run with the pipeline's seed.

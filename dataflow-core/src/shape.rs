@@ -309,7 +309,9 @@ pub trait Dataset: Operator + Clone {
 fn only_key<'a>(keys: &'a [KeyUse], direction: Direction, operator: &str) -> Result<&'a KeyUse> {
     match keys.iter().filter(|key| key.direction == direction).collect::<Vec<_>>()[..] {
         [key] => Ok(key),
-        ref found => Err(Error::Operator { operator: operator.into(), message: format!("its shape needs one key of direction {direction:?}, found {}", found.len()) }),
+        ref found => {
+            Err(Error::Operator { operator: operator.into(), message: format!("its shape needs one key of direction {direction:?}, found {}", found.len()) })
+        }
     }
 }
 

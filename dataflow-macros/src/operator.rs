@@ -19,9 +19,12 @@ pub struct Arguments {
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let names = Punctuated::<Ident, Token![,]>::parse_terminated(input)?;
-        let [category, kind, shape] = names.iter().cloned().collect::<Vec<_>>().try_into().map_err(|_| {
-            Error::new(names.span(), "expected `#[operator(category, kind, Shape)]`, such as `#[operator(general_text, filter, Measure)]`")
-        })?;
+        let [category, kind, shape] = names
+            .iter()
+            .cloned()
+            .collect::<Vec<_>>()
+            .try_into()
+            .map_err(|_| Error::new(names.span(), "expected `#[operator(category, kind, Shape)]`, such as `#[operator(general_text, filter, Measure)]`"))?;
         if !["generate", "eval", "filter", "refine"].contains(&kind.to_string().as_str()) {
             return Err(Error::new(kind.span(), "the kind is one of `generate`, `eval`, `filter`, `refine`"));
         }

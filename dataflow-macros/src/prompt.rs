@@ -15,10 +15,13 @@ pub fn expand(item: &ItemStruct) -> syn::Result<TokenStream> {
     let (extra, build) = if matches!(item.fields, syn::Fields::Named(_)) {
         (quote!(#[serde(default, deny_unknown_fields)]), quote!(#core::private::serde_json::from_value::<#name>(parameters)?))
     } else {
-        (quote!(), quote!({
-            let _ = parameters;
-            #name
-        }))
+        (
+            quote!(),
+            quote!({
+                let _ = parameters;
+                #name
+            }),
+        )
     };
     Ok(quote! {
         #[derive(Clone, Debug, #core::private::serde::Serialize, #core::private::serde::Deserialize)]

@@ -8,5 +8,5 @@ mod normal_form;
 
 pub use compare::answers_match;
 pub use extract::{extract_answer, reference_answer};
-pub use judge::{AnswerJudgePrompt, AnswerJudgePromptQuestion};
 pub(crate) use judge::ask_judge;
+pub use judge::{AnswerJudgePrompt, AnswerJudgePromptQuestion};

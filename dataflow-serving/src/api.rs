@@ -186,7 +186,12 @@ impl LLMServing for ApiServing {
         let options = &self.options;
         let mut identity = Map::new();
         identity.insert("model".into(), json!(options.model));
-        let drawn = [("temperature", json!(options.temperature)), ("top_p", json!(options.top_p)), ("max_tokens", json!(options.max_tokens)), ("seed", json!(options.seed))];
+        let drawn = [
+            ("temperature", json!(options.temperature)),
+            ("top_p", json!(options.top_p)),
+            ("max_tokens", json!(options.max_tokens)),
+            ("seed", json!(options.seed)),
+        ];
         identity.extend(drawn.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)));
         if !options.stop.is_empty() {
             identity.insert("stop".into(), json!(options.stop));
@@ -219,7 +224,8 @@ impl LLMServing for ApiServing {
 
     async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {
         let connection = self.connection()?;
-        let body = wire::chat_request(&self.options, chat).map_err(|error| ServingError::new(ErrorClass::Caller, format!("the request cannot be written: {error}")))?;
+        let body = wire::chat_request(&self.options, chat)
+            .map_err(|error| ServingError::new(ErrorClass::Caller, format!("the request cannot be written: {error}")))?;
         connection.call(connection.chat_url(), body, wire::read_chat).await
     }
 
@@ -263,7 +269,10 @@ mod tests {
     async fn a_question_is_answered() {
         let (reply, requests) = ask(Behaviour::default(), "[[thinking]] 你好").await;
         let reply = reply.unwrap();
-        assert_eq!((reply.content.as_str(), reply.thinking.as_deref(), reply.model.as_str()), ("echo: [[thinking]] 你好", Some("I think before I answer."), "m"));
+        assert_eq!(
+            (reply.content.as_str(), reply.thinking.as_deref(), reply.model.as_str()),
+            ("echo: [[thinking]] 你好", Some("I think before I answer."), "m")
+        );
         assert!(reply.usage.input_tokens > 0 && reply.usage.output_tokens > 0);
         assert_eq!(requests, 1);
         assert_eq!(ask(Behaviour::default(), "a long answer [[length]]").await.0.unwrap().finish, Finish::Length);
@@ -272,7 +281,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_may_pass_is_tried_again() {
-        for fault in [Fault::Status(500), Fault::Status(529), Fault::Reset, Fault::CutBody, Fault::BadJson, Fault::ErrorInBody, Fault::NoChoices, Fault::RateLimited] {
+        for fault in
+            [Fault::Status(500), Fault::Status(529), Fault::Reset, Fault::CutBody, Fault::BadJson, Fault::ErrorInBody, Fault::NoChoices, Fault::RateLimited]
+        {
             let (reply, requests) = ask(Behaviour::default().retry_after(None).first([fault, fault]), "Why?").await;
             assert_eq!(reply.unwrap().content, "echo: Why?", "{fault:?}");
             assert_eq!(requests, 3, "{fault:?}");
@@ -281,7 +292,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_pass_is_not_tried_again() {
-        for (fault, class) in [(Fault::Quota, ErrorClass::Quota), (Fault::Unauthorized, ErrorClass::Auth), (Fault::Status(400), ErrorClass::Caller), (Fault::Status(422), ErrorClass::Caller)] {
+        for (fault, class) in [
+            (Fault::Quota, ErrorClass::Quota),
+            (Fault::Unauthorized, ErrorClass::Auth),
+            (Fault::Status(400), ErrorClass::Caller),
+            (Fault::Status(422), ErrorClass::Caller),
+        ] {
             let (reply, requests) = ask(Behaviour::default().share(fault, 1.0), "Why?").await;
             assert_eq!((reply.unwrap_err().class, requests), (class, 1), "{fault:?}");
         }
@@ -333,18 +349,29 @@ mod tests {
         // Of five requests one passes. That is no failure of the others, although few calls would last four tries.
         let upstream = Upstream::start(Behaviour::default().share(Fault::RateLimited, 0.8).retry_after(None));
         let serving = serving(&upstream).max_retries(3);
-        let replies: Vec<_> = futures::stream::iter(0..100).map(|number| { let serving = &serving; async move { serving.chat(&Chat::from(number.to_string())).await } }).buffer_unordered(50).collect().await;
+        let replies: Vec<_> = futures::stream::iter(0..100)
+            .map(|number| {
+                let serving = &serving;
+                async move { serving.chat(&Chat::from(number.to_string())).await }
+            })
+            .buffer_unordered(50)
+            .collect()
+            .await;
         let failed = replies.iter().filter(|reply| reply.is_err()).count();
         assert!(failed <= 10, "{failed} failed"); // the last calls have few others beside them; without the rule some 40 fail
     }
 
     #[tokio::test]
     async fn faults_at_their_shares_leave_no_question_unanswered() {
-        let behaviour = Behaviour::default().share(Fault::RateLimited, 0.05).share(Fault::Status(500), 0.05).share(Fault::Reset, 0.02).share(Fault::CutBody, 0.02);
+        let behaviour =
+            Behaviour::default().share(Fault::RateLimited, 0.05).share(Fault::Status(500), 0.05).share(Fault::Reset, 0.02).share(Fault::CutBody, 0.02);
         let upstream = Upstream::start(behaviour.retry_after(None).latency(Duration::from_millis(2)));
         let serving = serving(&upstream).max_retries(10);
         let replies: Vec<String> = futures::stream::iter(0..500)
-            .map(|number| { let serving = &serving; async move { serving.chat(&Chat::from(number.to_string())).await.unwrap().content } })
+            .map(|number| {
+                let serving = &serving;
+                async move { serving.chat(&Chat::from(number.to_string())).await.unwrap().content }
+            })
             .buffered(64)
             .collect()
             .await;

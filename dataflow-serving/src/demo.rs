@@ -44,7 +44,7 @@ impl Default for DemoServing {
 }
 
 /// What is shown before the first answer.
-pub(crate) const NOTICE: &str = "the demo model answers: what it says is made up, and only its form is real (演示模型作答：内容均为虚构，只有格式是真实的)";
+pub(crate) const NOTICE: &str = "the demo model answers, and its answers are not real (由内置演示模型作答，回答不真实)";
 
 #[async_trait]
 impl LLMServing for DemoServing {
@@ -163,7 +163,10 @@ mod tests {
 
     #[test]
     fn forms_in_words_are_kept() {
-        let judged: Value = serde_json::from_str(&ask("Is it well put?\nWhat is 2+2?\nReply with JSON and nothing else: {\"judgement_test\": true/false, \"error_type\": \"<what is wrong, or null>\"}")).unwrap();
+        let judged: Value = serde_json::from_str(&ask(
+            "Is it well put?\nWhat is 2+2?\nReply with JSON and nothing else: {\"judgement_test\": true/false, \"error_type\": \"<what is wrong, or null>\"}",
+        ))
+        .unwrap();
         assert!(judged["judgement_test"].is_boolean() && judged["error_type"].is_string(), "{judged}");
         let score: i64 = ask("Rate this from 1 to 5.\nThe sky is blue.\nOnly output the score.").parse().unwrap();
         assert!((1..=5).contains(&score));

@@ -137,7 +137,7 @@ mod tests {
     fn without_a_key_the_demo_model_answers_and_says_so() {
         let (identity, notice) = check(&[("DF_API_KEY", " ")]);
         assert_eq!(identity, json!({ "model": "demo" }));
-        assert!(notice.contains("DF_API_KEY") && notice.contains("made up") && notice.contains("虚构"), "{notice}");
+        assert!(notice.contains("DF_API_KEY") && notice.contains("not real") && notice.contains("不真实"), "{notice}");
     }
 
     #[test]

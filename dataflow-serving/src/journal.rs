@@ -289,7 +289,10 @@ mod tests {
         put(&journal, 2, "two");
         run(journal.forget(key(2))).unwrap();
         let stats = stats(folder.path()).unwrap();
-        assert_eq!((stats.entries, stats.segments, stats.forgotten, stats.models["m"]), (1, 1, 1, ModelStats { entries: 1, input_tokens: 2, output_tokens: 3 }));
+        assert_eq!(
+            (stats.entries, stats.segments, stats.forgotten, stats.models["m"]),
+            (1, 1, 1, ModelStats { entries: 1, input_tokens: 2, output_tokens: 3 })
+        );
         assert!(stats.bytes > 0 && stats.oldest.is_some() && stats.oldest == stats.newest);
         let mut lines = Vec::new();
         assert_eq!(export(folder.path(), &mut lines).unwrap(), 1);

@@ -178,16 +178,12 @@ impl ColumnBuilder {
             DataType::UInt64 => Cells::Unsigned(PrimitiveChunkedBuilder::new(name, capacity)),
             DataType::Int128 | DataType::UInt128 => Cells::Wide(Vec::with_capacity(capacity)),
             DataType::Float16 | DataType::Float32 | DataType::Float64 => Cells::Float(PrimitiveChunkedBuilder::new(name, capacity)),
-            DataType::Date | DataType::Datetime(..) | DataType::Time | DataType::Duration(_) => {
-                Cells::Integer(PrimitiveChunkedBuilder::new(name, capacity))
-            }
+            DataType::Date | DataType::Datetime(..) | DataType::Time | DataType::Duration(_) => Cells::Integer(PrimitiveChunkedBuilder::new(name, capacity)),
             integer if integer.is_integer() => Cells::Integer(PrimitiveChunkedBuilder::new(name, capacity)),
             DataType::Binary => Cells::Bytes(BinaryChunkedBuilder::new(name, capacity)),
-            DataType::List(items) | DataType::Array(items, _) => Cells::List {
-                offsets: vec![0],
-                valid: MutableBitmap::with_capacity(capacity),
-                items: Box::new(Self::new(items, capacity)),
-            },
+            DataType::List(items) | DataType::Array(items, _) => {
+                Cells::List { offsets: vec![0], valid: MutableBitmap::with_capacity(capacity), items: Box::new(Self::new(items, capacity)) }
+            }
             DataType::Struct(fields) => Cells::Object {
                 fields: Fields::new(fields.iter().map(|field| (field.name().as_str(), field.dtype())), capacity),
                 valid: MutableBitmap::with_capacity(capacity),
@@ -585,7 +581,13 @@ mod tests {
         ])))));
         let schema = [("x", nested), ("y", DataType::Int64)];
         let good = [r#"{"x": [[{"a": 1, "b": ["p"]}], null, []], "y": 1}"#, r#"{"x": [[{"b": ["q", null]}, null]], "y": 2}"#, r#"{"y": 3}"#];
-        let bad = [r#"{"x": [[{"a": 9, "b": ["z", tru"#, r#"{"x": [[{"a": 9}], [{"a": "nine"}]]}"#, r#"{"x": [[{"b": ["z"], "a": 9}"#, r#"{"x": [["#, r#"{"y": "q"}"#];
+        let bad = [
+            r#"{"x": [[{"a": 9, "b": ["z", tru"#,
+            r#"{"x": [[{"a": 9}], [{"a": "nine"}]]}"#,
+            r#"{"x": [[{"b": ["z"], "a": 9}"#,
+            r#"{"x": [["#,
+            r#"{"y": "q"}"#,
+        ];
         let expected = check(&schema, &good);
         for bad in bad {
             assert!(check(&schema, &[bad, good[0], bad, bad, good[1], good[2], bad]).equals_missing(&expected), "{bad}");

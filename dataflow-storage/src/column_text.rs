@@ -201,7 +201,8 @@ mod tests {
             "f" => [1.0, f64::NAN],
             "s" => [0.1f32, 1e30],
             "b" => [Some(true), None],
-        ).unwrap();
+        )
+        .unwrap();
         assert_snapshot!(check(&frame), @r#"
         {"题目":"007","u":18446744073709551615,"f":1.0,"s":0.1,"b":true}
         {"题目":"quote \" line\n😀","u":0,"f":null,"s":1e+30,"b":null}

@@ -96,9 +96,8 @@ struct Settings {
 }
 
 /// The keys of a pipeline file's `storage`.
-const KEYS: [&str; 11] = [
-    "input", "output", "format", "output_format", "sheet", "cache_path", "file_name_prefix", "cache_type", "journal", "on_malformed", "schema",
-];
+const KEYS: [&str; 11] =
+    ["input", "output", "format", "output_format", "sheet", "cache_path", "file_name_prefix", "cache_type", "journal", "on_malformed", "schema"];
 
 /// What turns the journal off in a pipeline file.
 const OFF: &str = "off";
@@ -443,11 +442,11 @@ mod tests {
     fn the_output_is_there_when_it_is_committed() {
         let folder = tempfile::tempdir().unwrap();
         let storage = FileStorage::empty().output(folder.path().join("x.csv.zst"));
-        assert!(storage.written_output().unwrap().is_none());
+        assert!(storage.written_output(frame().schema()).unwrap().is_none());
         let mut sink = Storage::output(&storage, frame().schema()).unwrap().unwrap();
         sink.write(&frame()).unwrap();
         sink.commit().unwrap();
-        assert_eq!(rows(&*storage.written_output().unwrap().unwrap()).height(), 3);
+        assert_eq!(rows(&*storage.written_output(frame().schema()).unwrap().unwrap()).height(), 3);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(storage.source().unwrap().schema().unwrap().len(), 0);
     }

@@ -92,9 +92,7 @@ impl Seen {
             Self { boolean: true, .. } => DataType::Boolean,
             Self { text: true, .. } => DataType::String,
             Self { float: true, inexact: true, .. } => {
-                warnings.push(format!(
-                    "column `{place}` holds fractions and integers too large to be exact as floating point numbers; it is read as text"
-                ));
+                warnings.push(format!("column `{place}` holds fractions and integers too large to be exact as floating point numbers; it is read as text"));
                 DataType::String
             }
             Self { float: true, .. } => DataType::Float64,

@@ -153,8 +153,7 @@ pub(crate) fn check_is_there(path: &Path) -> Result<()> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let beside: Vec<String> =
-        folder.read_dir().into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let beside: Vec<String> = folder.read_dir().into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let hint = if folder.is_dir() {
         nearest(&name, beside.iter().map(String::as_str))
             .map(|nearest| format!("\nhint: there is `{}`", path.with_file_name(nearest).display()))

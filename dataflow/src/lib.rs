@@ -24,9 +24,7 @@ pub mod prelude;
 pub mod terminal;
 
 pub use dataflow_core as core;
-pub use dataflow_core::{
-    Cell, Cells, CompiledPipeline, Error, OnError, Pipeline, Report, Result, Run, RunFrom, RunOutcome, Stop, context, operator, prompt,
-};
+pub use dataflow_core::{Cell, Cells, CompiledPipeline, Error, OnError, Pipeline, Report, Result, Run, RunFrom, RunOutcome, Stop, context, operator, prompt};
 pub use dataflow_operators as operators;
 pub use dataflow_serving as serving;
 pub use dataflow_storage as storage;

@@ -23,7 +23,9 @@ impl PipelineFile {
         let path = path.as_ref();
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no pipeline file {shown}\nhint: give the path of a `.yaml` file, such as pipelines/translate.yaml")),
+            std::io::ErrorKind::NotFound => {
+                Error::NotFound(format!("there is no pipeline file {shown}\nhint: give the path of a `.yaml` file, such as pipelines/translate.yaml"))
+            }
             _ => Error::storage(format!("cannot read {shown}"), error),
         })?;
         Self::parse(&text, path)
@@ -47,7 +49,7 @@ impl PipelineFile {
     pub fn set(&mut self, assignment: &str) -> Result<()> {
         let bad = |message: String| Error::Configuration(format!("`--set {assignment}`: {message}"));
         let (path, text) = assignment.split_once('=').ok_or_else(|| bad("expected `dotted.key=value`".into()))?;
-        let value: Value = serde_yaml::from_str::<serde_yaml::Value>(text).ok().and_then(|yaml| serde_json::to_value(yaml).ok()).unwrap_or_else(|| Value::String(text.to_owned()));
+        let value = typed(text);
         let parts: Vec<&str> = path.split('.').collect();
         let (last, parents) = parts.split_last().ok_or_else(|| bad("expected `dotted.key=value`".into()))?;
         let mut at = &mut self.value;
@@ -56,11 +58,15 @@ impl PipelineFile {
                 Value::Object(object) => object.entry(*part).or_insert_with(|| Value::Object(Map::new())),
                 Value::Array(steps) => {
                     let names: Vec<String> = steps.iter().map(step_name).collect();
-                    let index = names.iter().position(|name| name == part).or_else(|| part.parse::<usize>().ok().filter(|number| (1..=names.len()).contains(number)).map(|number| number - 1));
+                    let index = names
+                        .iter()
+                        .position(|name| name == part)
+                        .or_else(|| part.parse::<usize>().ok().filter(|number| (1..=names.len()).contains(number)).map(|number| number - 1));
                     match index {
                         Some(index) => &mut steps[index],
                         None => {
-                            let hint = nearest(part, names.iter().map(String::as_str)).map_or_else(|| format!("the steps are 1 to {}", names.len()), |near| format!("did you mean `{near}`?"));
+                            let hint = nearest(part, names.iter().map(String::as_str))
+                                .map_or_else(|| format!("the steps are 1 to {}", names.len()), |near| format!("did you mean `{near}`?"));
                             return Err(bad(format!("there is no step `{part}`\nhint: {hint}")));
                         }
                     }
@@ -101,11 +107,34 @@ impl PipelineFile {
             return Err(Error::Configuration(format!("{}: a pipeline file is a map with `name`, `storage`, `serving` and `steps`", self.path.display())));
         };
         let known = ["name", "seed", "storage", "serving", "steps"];
-        let unknown: Vec<String> = object.keys().filter(|key| !known.contains(&key.as_str())).map(|key| match nearest(key, known) {
-            Some(near) => format!("unknown key `{key}`: did you mean `{near}`?"),
-            None => format!("unknown key `{key}`: the keys are `name`, `seed`, `storage`, `serving`, `steps`"),
-        }).collect();
+        let unknown: Vec<String> = object
+            .keys()
+            .filter(|key| !known.contains(&key.as_str()))
+            .map(|key| match nearest(key, known) {
+                Some(near) => format!("unknown key `{key}`: did you mean `{near}`?"),
+                None => format!("unknown key `{key}`: the keys are `name`, `seed`, `storage`, `serving`, `steps`"),
+            })
+            .collect();
         if unknown.is_empty() { Ok(()) } else { Err(Error::Configuration(format!("{}: {}", self.path.display(), unknown.join("; ")))) }
+    }
+}
+
+/// The value of an override: YAML for numbers, truth values, quoted text and what stands in brackets, else the text as it is.
+fn typed(text: &str) -> Value {
+    let yaml = serde_yaml::from_str::<serde_yaml::Value>(text).ok().and_then(|yaml| serde_json::to_value(yaml).ok());
+    match yaml {
+        Some(Value::Object(_)) if !text.trim_start().starts_with('{') => Value::String(text.to_owned()),
+        Some(Value::Array(_)) if !text.trim_start().starts_with('[') => Value::String(text.to_owned()),
+        Some(Value::String(inner)) if text.starts_with(['"', '\'']) => Value::String(inner),
+        Some(Value::String(_)) | None => Value::String(text.to_owned()),
+        Some(value @ Value::Number(_)) => {
+            if value.to_string() == text {
+                value
+            } else {
+                Value::String(text.to_owned())
+            }
+        }
+        Some(value) => value,
     }
 }
 
@@ -130,8 +159,12 @@ fn put_environment_in(value: &mut Value, path: &str, variable: &dyn Fn(&str) -> 
             let (filled, whole) = filled(text, path, variable, missing);
             *value = if whole { scalar(filled) } else { Value::String(filled) };
         }
-        Value::Array(items) => items.iter_mut().enumerate().for_each(|(index, item)| put_environment_in(item, &format!("{path}.{}", index + 1), variable, missing)),
-        Value::Object(object) => object.iter_mut().for_each(|(key, item)| put_environment_in(item, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, variable, missing)),
+        Value::Array(items) => {
+            items.iter_mut().enumerate().for_each(|(index, item)| put_environment_in(item, &format!("{path}.{}", index + 1), variable, missing))
+        }
+        Value::Object(object) => object
+            .iter_mut()
+            .for_each(|(key, item)| put_environment_in(item, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, variable, missing)),
         _ => {}
     }
 }
@@ -192,24 +225,32 @@ mod tests {
 
     #[test]
     fn variables_are_put_into_values() {
-        let filled = check(json!({ "a": "${MODEL}", "b": "${N}", "c": "${ID}", "d": "x-${N}-y", "e": "${NONE:-z}", "f": "$${MODEL}", "g": "${EMPTY:-z}", "h": ["${N}"] }));
+        let filled = check(
+            json!({ "a": "${MODEL}", "b": "${N}", "c": "${ID}", "d": "x-${N}-y", "e": "${NONE:-z}", "f": "$${MODEL}", "g": "${EMPTY:-z}", "h": ["${N}"] }),
+        );
         assert_eq!(filled, Ok(json!({ "a": "gpt-4o", "b": 30, "c": "007", "d": "x-30-y", "e": "z", "f": "${MODEL}", "g": "z", "h": [30] })));
     }
 
     #[test]
     fn every_missing_variable_is_told_with_its_place() {
         let missing = check(json!({ "serving": { "default": { "model": "${NONE}" } }, "steps": [{ "x": "a ${NEITHER}" }] })).unwrap_err();
-        assert_eq!(missing, [
-            "`serving.default.model` reads the environment variable `NONE`, which is not set",
-            "`steps.1.x` reads the environment variable `NEITHER`, which is not set",
-        ]);
+        assert_eq!(
+            missing,
+            [
+                "`serving.default.model` reads the environment variable `NONE`, which is not set",
+                "`steps.1.x` reads the environment variable `NEITHER`, which is not set",
+            ]
+        );
     }
 
     #[test]
     fn overrides_reach_steps_by_number_and_name() {
         let mut file = PipelineFile::parse("name: p\nsteps:\n- {operator: A, name: first}\n- {operator: B}\n", Path::new("p.yaml")).unwrap();
         file.set("steps.first.min=3").unwrap();
-        file.set("steps.2.text=a: b").unwrap();
+        file.set("steps.2.text=a: b ").unwrap();
+        file.set("steps.2.id=007").unwrap();
+        file.set("steps.2.list=[1, x]").unwrap();
+        assert_eq!(file.value["steps"][1], json!({ "operator": "B", "text": "a: b ", "id": "007", "list": [1, "x"] }));
         file.set("serving.default.type=demo").unwrap();
         assert_eq!(file.value["steps"][0]["min"], json!(3));
         assert_eq!(file.value["serving"]["default"]["type"], json!("demo"));

@@ -13,9 +13,24 @@ pub fn general_reasoning() -> Result<Pipeline> {
     let mut pipeline = Pipeline::new("general_reasoning", storage);
     pipeline.serving("default", EnvServing::new());
 
-    pipeline.step(ReasoningQuestionFilter { prompt_template: GeneralQuestionFilterPrompt.into(), input_key: "instruction".into(), ..Default::default() }).named("question_filter");
-    pipeline.step(ReasoningQuestionGenerator { num_prompts: 1, prompt_template: GeneralQuestionSynthesisPrompt.into(), input_key: "instruction".into(), ..Default::default() }).named("question_generator");
-    pipeline.step(ReasoningAnswerGenerator { prompt_template: GeneralAnswerGeneratorPrompt.into(), input_key: "instruction".into(), output_key: "generated_cot".into() }).named("answer_generator");
+    pipeline
+        .step(ReasoningQuestionFilter { prompt_template: GeneralQuestionFilterPrompt.into(), input_key: "instruction".into(), ..Default::default() })
+        .named("question_filter");
+    pipeline
+        .step(ReasoningQuestionGenerator {
+            num_prompts: 1,
+            prompt_template: GeneralQuestionSynthesisPrompt.into(),
+            input_key: "instruction".into(),
+            ..Default::default()
+        })
+        .named("question_generator");
+    pipeline
+        .step(ReasoningAnswerGenerator {
+            prompt_template: GeneralAnswerGeneratorPrompt.into(),
+            input_key: "instruction".into(),
+            output_key: "generated_cot".into(),
+        })
+        .named("answer_generator");
     let judge = ReasoningAnswerModelJudgeFilter {
         keep_all_samples: true,
         input_question_key: "instruction".into(),
@@ -24,6 +39,14 @@ pub fn general_reasoning() -> Result<Pipeline> {
         ..Default::default()
     };
     pipeline.step(judge).named("answer_judge");
-    pipeline.step(ReasoningAnswerNgramFilter { min_score: 0.1, max_score: 1.0, ngrams: 5, input_question_key: "instruction".into(), input_answer_key: "generated_cot".into() }).named("answer_ngram");
+    pipeline
+        .step(ReasoningAnswerNgramFilter {
+            min_score: 0.1,
+            max_score: 1.0,
+            ngrams: 5,
+            input_question_key: "instruction".into(),
+            input_answer_key: "generated_cot".into(),
+        })
+        .named("answer_ngram");
     Ok(pipeline)
 }

@@ -23,7 +23,9 @@ mod tests {
     /// The pipeline as its file would have it, with every path made absolute.
     fn value(pipeline: &Pipeline, base: &Path) -> Value {
         let mut value = serde_json::to_value(pipeline.to_spec()).unwrap();
-        for (_, path) in value["storage"].as_object_mut().unwrap().iter_mut().filter(|(key, _)| ["input", "output", "cache_path", "journal"].contains(&key.as_str())) {
+        for (_, path) in
+            value["storage"].as_object_mut().unwrap().iter_mut().filter(|(key, _)| ["input", "output", "cache_path", "journal"].contains(&key.as_str()))
+        {
             if let Some(text) = path.as_str() {
                 *path = Value::String(normal(&base.join(text)));
             }
@@ -49,7 +51,12 @@ mod tests {
         let root = crate_folder.parent().unwrap();
         std::env::set_current_dir(root).unwrap(); // where the binaries are called; the only test of this program
         type Make = fn() -> dataflow::Result<Pipeline>;
-        let all: [(&str, Make); 4] = [("general_reasoning", super::general_reasoning), ("text2qa", super::text2qa), ("text_filter", super::text_filter), ("translate", super::translate)];
+        let all: [(&str, Make); 4] = [
+            ("general_reasoning", super::general_reasoning),
+            ("text2qa", super::text2qa),
+            ("text_filter", super::text_filter),
+            ("translate", super::translate),
+        ];
         for (name, make) in all {
             let file = PipelineFile::read(crate_folder.join(format!("{name}.yaml"))).unwrap().pipeline().unwrap();
             let own = make().unwrap();

@@ -9,8 +9,29 @@ pub fn translate() -> Result<Pipeline> {
     let mut pipeline = Pipeline::new("translate", storage);
     pipeline.serving("default", EnvServing::new());
 
-    pipeline.step(PromptedGenerator { system_prompt: "Translate the text into Chinese. Give the translation alone.".into(), input_key: "raw_content".into(), output_key: "content_zh".into(), ..Default::default() }).named("chinese");
-    pipeline.step(PromptedGenerator { system_prompt: "Translate the text into English. Give the translation alone.".into(), input_key: "content_zh".into(), output_key: "content_back".into(), ..Default::default() }).named("back");
-    pipeline.step(PromptedGenerator { system_prompt: "Summarise the text in one sentence, in the text's own language.".into(), input_key: "content_back".into(), output_key: "summary".into(), ..Default::default() }).named("summary");
+    pipeline
+        .step(PromptedGenerator {
+            system_prompt: "Translate the text into Chinese. Give the translation alone.".into(),
+            input_key: "raw_content".into(),
+            output_key: "content_zh".into(),
+            ..Default::default()
+        })
+        .named("chinese");
+    pipeline
+        .step(PromptedGenerator {
+            system_prompt: "Translate the text into English. Give the translation alone.".into(),
+            input_key: "content_zh".into(),
+            output_key: "content_back".into(),
+            ..Default::default()
+        })
+        .named("back");
+    pipeline
+        .step(PromptedGenerator {
+            system_prompt: "Summarise the text in one sentence, in the text's own language.".into(),
+            input_key: "content_back".into(),
+            output_key: "summary".into(),
+            ..Default::default()
+        })
+        .named("summary");
     Ok(pipeline)
 }

@@ -58,7 +58,12 @@ pub fn write_rows(path: &Path, count: usize, filler: usize) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).expect("the input can be written"));
     let filler = "lorem ipsum dolor sit amet ".repeat(filler / 27 + 1);
     for number in 1..=count {
-        writeln!(file, "{}", serde_json::json!({ "id": format!("{number:07}"), "raw_content": format!("text {number} {}", &filler[..filler.len().min(filler.len() / 27 * 27)]) })).expect("the input can be written");
+        writeln!(
+            file,
+            "{}",
+            serde_json::json!({ "id": format!("{number:07}"), "raw_content": format!("text {number} {}", &filler[..filler.len().min(filler.len() / 27 * 27)]) })
+        )
+        .expect("the input can be written");
     }
     file.flush().expect("the input can be written");
 }
@@ -118,7 +123,9 @@ pub fn write_chain(folder: &Path, url: &str, steps: usize, max_concurrency: usiz
     );
     for step in 1..=steps {
         let input = if step == 1 { "raw_content".to_owned() } else { format!("reply_{}", step - 1) };
-        text.push_str(&format!("  - {{ operator: PromptedGenerator, name: step_{step}, user_prompt: \"{step}: \", input_key: {input}, output_key: reply_{step} }}\n"));
+        text.push_str(&format!(
+            "  - {{ operator: PromptedGenerator, name: step_{step}, user_prompt: \"{step}: \", input_key: {input}, output_key: reply_{step} }}\n"
+        ));
     }
     let path = folder.join("chain.yaml");
     std::fs::write(&path, text).expect("the pipeline file can be written");

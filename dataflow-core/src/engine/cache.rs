@@ -26,12 +26,8 @@ pub(crate) struct Manifest {
 
 /// The fingerprint after each step; the first is the source's.
 pub(crate) fn fingerprints(pipeline: &CompiledPipeline, limit: Option<u64>) -> Result<Vec<String>> {
-    let mut fingerprint = hash(&[
-        "dataflow step cache 1",
-        &pipeline.source.fingerprint()?,
-        &format!("{limit:?} {}", pipeline.seed),
-        &format!("{:?}", pipeline.source_schema),
-    ]);
+    let mut fingerprint =
+        hash(&["dataflow step cache 1", &pipeline.source.fingerprint()?, &format!("{limit:?} {}", pipeline.seed), &format!("{:?}", pipeline.source_schema)]);
     let mut all = vec![fingerprint.clone()];
     for step in &pipeline.steps {
         let prompts: Vec<String> = step.operator.prompts().iter().map(|usage| usage.template.source().into_owned()).collect();
@@ -106,7 +102,10 @@ impl IdReader {
             line.clear();
             let read = self.0.read_line(&mut line).map_err(|error| Error::storage(format!("cannot read {}", self.1.display()), error))?;
             if read == 0 {
-                return Err(Error::Malformed { place: self.1.display().to_string(), message: "it holds fewer rows than the file that it belongs to\nhint: run with `--fresh`, or without `--retry-failed`".into() });
+                return Err(Error::Malformed {
+                    place: self.1.display().to_string(),
+                    message: "it holds fewer rows than the file that it belongs to\nhint: run with `--fresh`, or without `--retry-failed`".into(),
+                });
             }
             ids.append_value(line.trim_end());
         }
@@ -159,7 +158,9 @@ impl CacheWriter {
                 }
                 for id in batch.ids.iter() {
                     let id = id.unwrap_or_default();
-                    ids.write_all(id.as_bytes()).and_then(|()| ids.write_all(b"\n")).map_err(|error| Error::storage(format!("cannot write {}", beside.ids.display()), error))?;
+                    ids.write_all(id.as_bytes())
+                        .and_then(|()| ids.write_all(b"\n"))
+                        .map_err(|error| Error::storage(format!("cannot write {}", beside.ids.display()), error))?;
                 }
                 *rows += batch.height() as u64;
             }

@@ -43,7 +43,8 @@ pub(crate) fn failed_roots(path: &Path) -> Result<HashSet<String>> {
     let mut roots = HashSet::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| Error::storage(format!("cannot read {}", path.display()), error))?;
-        let letter: DeadLetter = serde_json::from_str(&line).map_err(|error| Error::Malformed { place: format!("{} line {}", path.display(), index + 1), message: error.to_string() })?;
+        let letter: DeadLetter = serde_json::from_str(&line)
+            .map_err(|error| Error::Malformed { place: format!("{} line {}", path.display(), index + 1), message: error.to_string() })?;
         if letter.step > 0 {
             roots.insert(root_of(&letter.row).to_owned());
         }

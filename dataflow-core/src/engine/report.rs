@@ -72,27 +72,30 @@ impl LiveRun {
 
     /// The counts of each step so far.
     pub fn steps(&self) -> Vec<StepReport> {
-        self.steps.iter().map(|(number, name, operator, counts)| {
-            let (first, last) = (get(&counts.first), get(&counts.last));
-            StepReport {
-                step: *number,
-                name: name.clone(),
-                operator: operator.clone(),
-                rows_in: get(&counts.rows_in),
-                rows_out: get(&counts.rows_out),
-                dropped: get(&counts.dropped),
-                failed: get(&counts.failed),
-                skipped: get(&counts.skipped),
-                calls: get(&counts.calls),
-                from_journal: get(&counts.from_journal),
-                shared: get(&counts.shared),
-                reasks: get(&counts.reasks),
-                input_tokens: get(&counts.input_tokens),
-                output_tokens: get(&counts.output_tokens),
-                seconds: last.saturating_sub(first) as f64 / 1e6,
-                result: None,
-            }
-        }).collect()
+        self.steps
+            .iter()
+            .map(|(number, name, operator, counts)| {
+                let (first, last) = (get(&counts.first), get(&counts.last));
+                StepReport {
+                    step: *number,
+                    name: name.clone(),
+                    operator: operator.clone(),
+                    rows_in: get(&counts.rows_in),
+                    rows_out: get(&counts.rows_out),
+                    dropped: get(&counts.dropped),
+                    failed: get(&counts.failed),
+                    skipped: get(&counts.skipped),
+                    calls: get(&counts.calls),
+                    from_journal: get(&counts.from_journal),
+                    shared: get(&counts.shared),
+                    reasks: get(&counts.reasks),
+                    input_tokens: get(&counts.input_tokens),
+                    output_tokens: get(&counts.output_tokens),
+                    seconds: last.saturating_sub(first) as f64 / 1e6,
+                    result: None,
+                }
+            })
+            .collect()
     }
 }
 
@@ -196,7 +199,10 @@ impl fmt::Display for Report {
         let mut table: Vec<Vec<String>> = vec![header.map(str::to_owned).to_vec()];
         table.extend(self.steps.iter().map(|step| {
             let numbers = [step.rows_in, step.rows_out, step.dropped, step.failed, step.calls, step.from_journal, step.input_tokens, step.output_tokens];
-            std::iter::once(format!("{} {}", step.step, step.name)).chain(numbers.map(|number| number.to_string())).chain([format!("{:.2}", step.seconds)]).collect()
+            std::iter::once(format!("{} {}", step.step, step.name))
+                .chain(numbers.map(|number| number.to_string()))
+                .chain([format!("{:.2}", step.seconds)])
+                .collect()
         }));
         let width = |column: usize| table.iter().map(|row| display_width(&row[column])).max().unwrap_or(0);
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
@@ -214,7 +220,11 @@ impl fmt::Display for Report {
             RunOutcome::Stopped => "stopped, and can be resumed",
             RunOutcome::Failed => "ended by an error, and can be resumed",
         };
-        write!(formatter, "{}: {ended}: {} rows read, {} written, {} failed, {:.2} s", self.pipeline, self.rows_read, self.rows_written, self.failed, self.seconds)?;
+        write!(
+            formatter,
+            "{}: {ended}: {} rows read, {} written, {} failed, {:.2} s",
+            self.pipeline, self.rows_read, self.rows_written, self.failed, self.seconds
+        )?;
         if self.malformed > 0 {
             write!(formatter, "\n{} malformed records were set aside", self.malformed)?;
         }
@@ -233,5 +243,19 @@ impl fmt::Display for Report {
 
 /// Columns that a text takes on a terminal, near enough: East Asian letters take two.
 fn display_width(text: &str) -> usize {
-    text.chars().map(|character| if ('\u{1100}'..'\u{1160}').contains(&character) || ('\u{2e80}'..'\u{a4d0}').contains(&character) || ('\u{ac00}'..'\u{d7a4}').contains(&character) || ('\u{f900}'..'\u{fb00}').contains(&character) || ('\u{ff00}'..'\u{ff61}').contains(&character) || character >= '\u{1f300}' { 2 } else { 1 }).sum()
+    text.chars()
+        .map(|character| {
+            if ('\u{1100}'..'\u{1160}').contains(&character)
+                || ('\u{2e80}'..'\u{a4d0}').contains(&character)
+                || ('\u{ac00}'..'\u{d7a4}').contains(&character)
+                || ('\u{f900}'..'\u{fb00}').contains(&character)
+                || ('\u{ff00}'..'\u{ff61}').contains(&character)
+                || character >= '\u{1f300}'
+            {
+                2
+            } else {
+                1
+            }
+        })
+        .sum()
 }

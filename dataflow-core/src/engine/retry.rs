@@ -33,7 +33,9 @@ pub(super) async fn run(pipeline: &CompiledPipeline, run: &Run) -> Result<Report
     }
     let old = cache::open_written(pipeline, run.batch_rows).map_err(fail)?;
     let Some(old) = old else {
-        return Err(fail(Error::Configuration("the run before left no output to put the rows into\nhint: run without `--retry-failed`; the journal answers what was paid for".into())));
+        return Err(fail(Error::Configuration(
+            "the run before left no output to put the rows into\nhint: run without `--retry-failed`; the journal answers what was paid for".into(),
+        )));
     };
     let letters = std::fs::read(&errors).map_err(|error| fail(Error::storage(format!("cannot read {}", errors.display()), error)))?;
     let fingerprints = cache::fingerprints(pipeline, run.limit).map_err(fail)?;
@@ -61,28 +63,38 @@ pub(super) async fn run(pipeline: &CompiledPipeline, run: &Run) -> Result<Report
 }
 
 /// Writes the rows of the run before without those that failed, with the new rows where those stood.
-async fn merge(pipeline: &CompiledPipeline, mut old: CacheReader, rows: Vec<Batch>, roots: Arc<HashSet<String>>, fingerprints: Vec<String>, failed: u64) -> Result<u64> {
+async fn merge(
+    pipeline: &CompiledPipeline,
+    mut old: CacheReader,
+    rows: Vec<Batch>,
+    roots: Arc<HashSet<String>>,
+    fingerprints: Vec<String>,
+    failed: u64,
+) -> Result<u64> {
     let last = pipeline.steps.len();
     let schema = pipeline.schema();
     let sinks = pipeline.storage.output(schema)?.into_iter().chain(pipeline.storage.step_sink(last, schema)?).collect();
     let mut writer = CacheWriter::begin(sinks, Beside::of(pipeline, last))?;
-    joined(tokio::task::spawn_blocking(move || {
-        let mut new = NewRows { batches: rows.into(), taken: 0 };
-        while let Some(batch) = old.next()? {
-            let batch = batch.filter_ids(|id| !roots.contains(root_of(id)))?;
-            let mut from = 0;
-            for index in 0..batch.height() {
-                if new.comes_before(batch.id(index)) {
-                    writer.write(&batch.slice(from, index - from))?;
-                    from = index;
-                    new.write_before(Some(batch.id(index)), &mut writer)?;
+    joined(
+        tokio::task::spawn_blocking(move || {
+            let mut new = NewRows { batches: rows.into(), taken: 0 };
+            while let Some(batch) = old.next()? {
+                let batch = batch.filter_ids(|id| !roots.contains(root_of(id)))?;
+                let mut from = 0;
+                for index in 0..batch.height() {
+                    if new.comes_before(batch.id(index)) {
+                        writer.write(&batch.slice(from, index - from))?;
+                        from = index;
+                        new.write_before(Some(batch.id(index)), &mut writer)?;
+                    }
                 }
+                writer.write(&batch.slice(from, batch.height() - from))?;
             }
-            writer.write(&batch.slice(from, batch.height() - from))?;
-        }
-        new.write_before(None, &mut writer)?;
-        writer.commit(fingerprints[last].clone(), failed)
-    }).await)
+            new.write_before(None, &mut writer)?;
+            writer.commit(fingerprints[last].clone(), failed)
+        })
+        .await,
+    )
 }
 
 /// The new rows in order, some of them written already.
@@ -98,7 +110,8 @@ impl NewRows {
 
     fn write_before(&mut self, id: Option<&str>, writer: &mut CacheWriter) -> Result<()> {
         while let Some(batch) = self.batches.front() {
-            let end = (self.taken..batch.height()).find(|index| id.is_some_and(|id| compare_ids(batch.id(*index), id) != Ordering::Less)).unwrap_or(batch.height());
+            let end =
+                (self.taken..batch.height()).find(|index| id.is_some_and(|id| compare_ids(batch.id(*index), id) != Ordering::Less)).unwrap_or(batch.height());
             writer.write(&batch.slice(self.taken, end - self.taken))?;
             self.taken = end;
             if end < batch.height() {

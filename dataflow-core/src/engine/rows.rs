@@ -225,7 +225,8 @@ impl RowStage {
                 }
             };
             let result = AssertUnwindSafe(work).catch_unwind().await;
-            let result = result.unwrap_or_else(|panic| Err(Error::Operator { operator: operator.to_owned(), message: format!("panicked: {}", panic_message(&*panic)) }));
+            let result =
+                result.unwrap_or_else(|panic| Err(Error::Operator { operator: operator.to_owned(), message: format!("panicked: {}", panic_message(&*panic)) }));
             (place, result)
         });
     }
@@ -239,7 +240,9 @@ impl RowStage {
             Ok(Some(outcome)) if !outcome.rows.is_empty() && info.kind != Kind::Generate => broke("makes rows"),
             Ok(Some(outcome)) if !outcome.keep && matches!(info.kind, Kind::Eval | Kind::Refine) => broke("drops a row"),
             Ok(Some(outcome)) => match self.undeclared(&outcome) {
-                Some(name) => Err(Error::Operator { operator: info.name.to_owned(), message: format!("writes the column `{name}`, which none of its keys declares") }),
+                Some(name) => {
+                    Err(Error::Operator { operator: info.name.to_owned(), message: format!("writes the column `{name}`, which none of its keys declares") })
+                }
                 None => Ok(Some(outcome)),
             },
             other => other,
@@ -257,7 +260,11 @@ impl RowStage {
 
     fn undeclared(&self, outcome: &Outcome) -> Option<String> {
         let declared = |name: &str| self.placed.step.keys.iter().any(|key| key.direction != Direction::Read && key.key == name);
-        std::iter::once(&outcome.cells).chain(outcome.rows.iter().map(|row| &row.cells)).flat_map(Cells::names).find(|name| !declared(name)).map(ToOwned::to_owned)
+        std::iter::once(&outcome.cells)
+            .chain(outcome.rows.iter().map(|row| &row.cells))
+            .flat_map(Cells::names)
+            .find(|name| !declared(name))
+            .map(ToOwned::to_owned)
     }
 
     /// The next `ready` rows of a segment, as they leave the step.

@@ -60,7 +60,16 @@ pub struct Run {
 
 impl Default for Run {
     fn default() -> Self {
-        Self { limit: None, from: RunFrom::default(), retry_failed: false, batch_rows: 1024, grace: Duration::from_secs(30), report: None, stop: Stop::default(), observer: None }
+        Self {
+            limit: None,
+            from: RunFrom::default(),
+            retry_failed: false,
+            batch_rows: 1024,
+            grace: Duration::from_secs(30),
+            report: None,
+            stop: Stop::default(),
+            observer: None,
+        }
     }
 }
 
@@ -81,6 +90,9 @@ impl CompiledPipeline {
         report.started = started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         report.seconds = begun.elapsed().as_secs_f64();
         report.error = error.as_ref().map(ToString::to_string);
+        for path in [&mut report.output, &mut report.errors].into_iter().flatten() {
+            *path = path.canonicalize().unwrap_or_else(|_| path.clone()); // `pipelines/../out` says less than where it is
+        }
         let written = cache::write_whole(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default());
         match error {
             Some(error) => Err(error),
@@ -277,7 +289,14 @@ impl Passage<'_> {
         let mut remaining = placed.into_iter().zip(work).peekable();
         while let Some((placed, work)) = remaining.next() {
             let last = |remaining: &mut std::iter::Peekable<_>| remaining.peek().is_none();
-            let channel = |last: bool| if last { (None, None) } else { let (sender, receiver) = mpsc::channel(WAITING_BATCHES); (Some(sender), Some(receiver)) };
+            let channel = |last: bool| {
+                if last {
+                    (None, None)
+                } else {
+                    let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
+                    (Some(sender), Some(receiver))
+                }
+            };
             let number = placed.step.number;
             let shared = shared.clone();
             let next = match work {
@@ -357,7 +376,13 @@ impl Passage<'_> {
     }
 
     /// Reads the source, or the cache that the run resumes from, on a thread of its own.
-    fn read(&self, to: mpsc::Sender<Batch>, shared: Arc<Shared>, malformed: Arc<AtomicU64>, stages: &mut JoinSet<Result<Vec<(usize, DatasetResult)>>>) -> Result<()> {
+    fn read(
+        &self,
+        to: mpsc::Sender<Batch>,
+        shared: Arc<Shared>,
+        malformed: Arc<AtomicU64>,
+        stages: &mut JoinSet<Result<Vec<(usize, DatasetResult)>>>,
+    ) -> Result<()> {
         let limit = self.run.limit.unwrap_or(u64::MAX);
         let reading = if self.plan.after > 0 {
             Reading::Cache(cache::open(self.pipeline, self.plan.after, self.run.batch_rows)?)
@@ -374,7 +399,13 @@ impl Passage<'_> {
     }
 
     /// Waits for all stages, and makes what was written visible.
-    async fn settle(&self, mut stages: JoinSet<Result<Vec<(usize, DatasetResult)>>>, writers: Vec<Writer>, shared: &Arc<Shared>, malformed: &AtomicU64) -> Result<Streamed> {
+    async fn settle(
+        &self,
+        mut stages: JoinSet<Result<Vec<(usize, DatasetResult)>>>,
+        writers: Vec<Writer>,
+        shared: &Arc<Shared>,
+        malformed: &AtomicU64,
+    ) -> Result<Streamed> {
         let mut streamed = Streamed::default();
         let mut failed: Option<Error> = None;
         while let Some(done) = stages.join_next().await {
@@ -411,39 +442,42 @@ impl Passage<'_> {
         let output = self.pipeline.output_path();
         let rows_read = shared.live.read.load(Ordering::Relaxed);
         let nothing_ran = counts.is_empty();
-        joined(tokio::task::spawn_blocking(move || {
-            for (step, writer) in whole {
-                let failed = counts.iter().filter(|(number, _)| *number <= step).map(|(_, failed)| failed).sum();
-                let writer = match writer.gathered() {
-                    Ok(rows) => {
-                        streamed.gathered = rows;
-                        continue;
-                    }
-                    Err(writer) => writer,
-                };
-                if stopped {
-                    if step == last {
-                        (streamed.output, streamed.rows_written) = writer.commit_partial()?;
-                    }
-                } else {
-                    let rows = writer.commit(fingerprints[step].clone(), failed)?;
-                    if step == last {
-                        streamed.rows_written = rows;
-                        streamed.output = output.clone();
+        joined(
+            tokio::task::spawn_blocking(move || {
+                for (step, writer) in whole {
+                    let failed = counts.iter().filter(|(number, _)| *number <= step).map(|(_, failed)| failed).sum();
+                    let writer = match writer.gathered() {
+                        Ok(rows) => {
+                            streamed.gathered = rows;
+                            continue;
+                        }
+                        Err(writer) => writer,
+                    };
+                    if stopped {
+                        if step == last {
+                            (streamed.output, streamed.rows_written) = writer.commit_partial()?;
+                        }
+                    } else {
+                        let rows = writer.commit(fingerprints[step].clone(), failed)?;
+                        if step == last {
+                            streamed.rows_written = rows;
+                            streamed.output = output.clone();
+                        }
                     }
                 }
-            }
-            if nothing_ran && !stopped {
-                streamed.rows_written = rows_read;
-                streamed.output = output;
-            }
-            for (_, result) in &streamed.results {
-                if let Some(path) = &result.path {
-                    cache::write_whole(path, &serde_json::to_vec_pretty(&result.value).unwrap_or_default())?;
+                if nothing_ran && !stopped {
+                    streamed.rows_written = rows_read;
+                    streamed.output = output;
                 }
-            }
-            Ok(streamed)
-        }).await)
+                for (_, result) in &streamed.results {
+                    if let Some(path) = &result.path {
+                        cache::write_whole(path, &serde_json::to_vec_pretty(&result.value).unwrap_or_default())?;
+                    }
+                }
+                Ok(streamed)
+            })
+            .await,
+        )
     }
 }
 
@@ -509,7 +543,13 @@ impl Reading {
     }
 }
 
-fn read_all(mut reading: Reading, copy_to: Option<Option<Box<dyn crate::storage::Sink>>>, to: &mpsc::Sender<Batch>, shared: &Shared, malformed: &AtomicU64) -> Result<()> {
+fn read_all(
+    mut reading: Reading,
+    copy_to: Option<Option<Box<dyn crate::storage::Sink>>>,
+    to: &mpsc::Sender<Batch>,
+    shared: &Shared,
+    malformed: &AtomicU64,
+) -> Result<()> {
     let (copies, mut sink) = (copy_to.is_some(), copy_to.flatten());
     loop {
         if shared.stop.is_asked() {

@@ -97,7 +97,8 @@ impl Shared {
 
 /// Runs a function of an operator's author, and makes a panic in it an error that names the operator.
 pub(super) fn guarded<T>(step: &CompiledStep, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Error::Operator { operator: step.info().name.to_owned(), message: format!("panicked: {}", panic_message(&*panic)) }))
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::Operator { operator: step.info().name.to_owned(), message: format!("panicked: {}", panic_message(&*panic)) }))
 }
 
 pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -131,7 +132,12 @@ fn changed(shared: &Shared, placed: &Placed, batch: Batch, changes: Changes) -> 
 }
 
 /// Rules one after another over the same batch while it is in the processor's cache; several batches at once, in order.
-pub(super) async fn columns(steps: Vec<(Placed, Arc<dyn ColumnWork>)>, mut input: mpsc::Receiver<Batch>, output: Option<mpsc::Sender<Batch>>, shared: Arc<Shared>) -> Result<()> {
+pub(super) async fn columns(
+    steps: Vec<(Placed, Arc<dyn ColumnWork>)>,
+    mut input: mpsc::Receiver<Batch>,
+    output: Option<mpsc::Sender<Batch>>,
+    shared: Arc<Shared>,
+) -> Result<()> {
     let steps = Arc::new(steps);
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let mut in_work = FuturesOrdered::new();
@@ -179,7 +185,13 @@ fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared:
 }
 
 /// One operator over all batches in order.
-pub(super) async fn dataset(placed: Placed, mut work: Box<dyn DatasetWork>, mut input: mpsc::Receiver<Batch>, output: Option<mpsc::Sender<Batch>>, shared: Arc<Shared>) -> Result<Option<DatasetResult>> {
+pub(super) async fn dataset(
+    placed: Placed,
+    mut work: Box<dyn DatasetWork>,
+    mut input: mpsc::Receiver<Batch>,
+    output: Option<mpsc::Sender<Batch>>,
+    shared: Arc<Shared>,
+) -> Result<Option<DatasetResult>> {
     while let Some(batch) = input.recv().await {
         let (placed_there, shared_there) = (placed.clone(), shared.clone());
         let done = tokio::task::spawn_blocking(move || {

@@ -179,7 +179,8 @@ fn rows(count: usize) -> DataFrame {
     DataFrame::new_infer_height(vec![
         Column::new("text".into(), (1..=count).map(|n| format!("t{n}")).collect::<Vec<_>>()),
         Column::new("gold".into(), (1..=count as i64).collect::<Vec<_>>()),
-    ]).unwrap()
+    ])
+    .unwrap()
 }
 
 fn ask(input: &str, output: &str) -> AskOnce {
@@ -412,6 +413,9 @@ fn a_pipeline_and_its_file_are_one_value() {
     pipeline.step(ask("text", "reply")).named("a").on("judge").on_error(OnError::Keep);
     let spec = pipeline.to_spec();
     let text = serde_json::to_string(&spec).unwrap();
-    assert_eq!(text, r#"{"name":"p","seed":7,"storage":{"type":"memory"},"serving":{"judge":{"type":"echo"}},"steps":[{"operator":"AskOnce","name":"a","serving":"judge","on_error":"keep","input_key":"text","output_key":"reply","before":""}]}"#);
+    assert_eq!(
+        text,
+        r#"{"name":"p","seed":7,"storage":{"type":"memory"},"serving":{"judge":{"type":"echo"}},"steps":[{"operator":"AskOnce","name":"a","serving":"judge","on_error":"keep","input_key":"text","output_key":"reply","before":""}]}"#
+    );
     assert_eq!(serde_json::from_str::<crate::pipeline::PipelineSpec>(&text).unwrap(), spec);
 }

@@ -13,7 +13,9 @@ use crate::serving::LLMServing;
 
 impl PipelineGraph {
     pub(crate) fn of(name: &str, source: &Schema, steps: &[Arc<CompiledStep>], servings: &[(String, Arc<dyn LLMServing>)]) -> Self {
-        let columns = |schema: &Schema| schema.iter().map(|(name, data_type)| GraphKey { key: name.to_string(), column_type: data_type.to_string(), field: String::new() }).collect();
+        let columns = |schema: &Schema| {
+            schema.iter().map(|(name, data_type)| GraphKey { key: name.to_string(), column_type: data_type.to_string(), field: String::new() }).collect()
+        };
         let mut graph = DiGraph::new();
         let input = graph.add_node(Node::Input { columns: columns(source) });
         let mut writers: HashMap<String, NodeIndex> = source.iter_names().map(|name| (name.to_string(), input)).collect();

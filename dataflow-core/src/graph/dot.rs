@@ -35,12 +35,8 @@ impl Drawing {
                 Carries::Rows => "dotted",
             };
             let (source, target) = (sketch.nodes[link.source].id(), sketch.nodes[link.target].id());
-            let _ = writeln!(
-                text,
-                "    {source} -> {target} [label=\"{}\", style={style}, color=\"{}\"];",
-                label.unwrap_or_default(),
-                colours[link.source].line
-            );
+            let _ =
+                writeln!(text, "    {source} -> {target} [label=\"{}\", style={style}, color=\"{}\"];", label.unwrap_or_default(), colours[link.source].line);
         }
         text.push_str("}\n");
         text

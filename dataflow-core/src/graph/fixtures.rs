@@ -37,16 +37,36 @@ pub fn long() -> PipelineGraph {
     graph.step("duplicates", filter("MinHashDeduplicateFilter"), None, json!({ "num_perm": 128, "threshold": 0.9, "input_key": "text" }));
     graph.step("ngrams", score("NgramSampleEvaluator"), None, json!({ "ngrams": 5, "input_key": "text", "output_key": "ngram_score" }));
     graph.step("varied", filter("GeneralFilter"), None, json!({ "filter_rules": ["ngram_score > 0.4"], "input_keys": ["ngram_score"] }));
-    graph.step("quality", score("PromptedEvaluator"), Some("judge"), json!({ "system_prompt": "Rate the text.", "input_key": "text", "output_key": "quality" }));
+    graph.step(
+        "quality",
+        score("PromptedEvaluator"),
+        Some("judge"),
+        json!({ "system_prompt": "Rate the text.", "input_key": "text", "output_key": "quality" }),
+    );
     graph.step("good", filter("GeneralFilter"), None, json!({ "filter_rules": ["quality >= 4"], "input_keys": ["quality"] }));
-    graph.step("domain", generate("PromptedGenerator"), Some("default"), json!({ "system_prompt": "Name the domain.", "input_key": "text", "output_key": "domain" }));
+    graph.step(
+        "domain",
+        generate("PromptedGenerator"),
+        Some("default"),
+        json!({ "system_prompt": "Name the domain.", "input_key": "text", "output_key": "domain" }),
+    );
     graph.step("summary", generate("PromptedGenerator"), Some("default"), json!({ "system_prompt": "总结全文。", "input_key": "text", "output_key": "摘要" }));
-    graph.step("question", generate("FormatStrPromptedGenerator"), Some("default"), json!({
-        "prompt_template": "About {domain}:\n{summary}\n{title}",
-        "input_keys": { "domain": "domain", "summary": "摘要", "title": "title" }, "output_key": "question",
-    }));
+    graph.step(
+        "question",
+        generate("FormatStrPromptedGenerator"),
+        Some("default"),
+        json!({
+            "prompt_template": "About {domain}:\n{summary}\n{title}",
+            "input_keys": { "domain": "domain", "summary": "摘要", "title": "title" }, "output_key": "question",
+        }),
+    );
     graph.step("sound questions", ("reasoning", "ReasoningQuestionFilter", Kind::Filter), Some("judge"), json!({ "input_key": "question" }));
-    graph.step("harder", generate("ReasoningQuestionGenerator"), Some("default"), json!({ "num_prompts": 3, "input_key": "question", "output_key": "harder_question" }));
+    graph.step(
+        "harder",
+        generate("ReasoningQuestionGenerator"),
+        Some("default"),
+        json!({ "num_prompts": 3, "input_key": "question", "output_key": "harder_question" }),
+    );
     graph.step("answers", generate("ReasoningAnswerGenerator"), Some("default"), json!({ "input_key": "harder_question", "output_key": "generated_cot" }));
     graph.step(
         "judged",
@@ -54,8 +74,18 @@ pub fn long() -> PipelineGraph {
         Some("judge"),
         json!({ "input_keys": ["harder_question", "generated_cot"], "output_key": "answer_match_result" }),
     );
-    graph.step("no loops", ("reasoning", "ReasoningAnswerNgramFilter", Kind::Filter), None, json!({ "min_score": 0.1, "ngrams": 5, "input_keys": ["harder_question", "generated_cot"] }));
-    graph.step("polish", ("core_text", "PromptedRefiner", Kind::Refine), Some("default"), json!({ "system_prompt": "Make it clear.", "change_key": "generated_cot" }));
+    graph.step(
+        "no loops",
+        ("reasoning", "ReasoningAnswerNgramFilter", Kind::Filter),
+        None,
+        json!({ "min_score": 0.1, "ngrams": 5, "input_keys": ["harder_question", "generated_cot"] }),
+    );
+    graph.step(
+        "polish",
+        ("core_text", "PromptedRefiner", Kind::Refine),
+        Some("default"),
+        json!({ "system_prompt": "Make it clear.", "change_key": "generated_cot" }),
+    );
     graph.step(
         "a name of a step that is rather longer than its box",
         ("core_text", "PromptedEvaluator", Kind::Eval),
@@ -63,7 +93,12 @@ pub fn long() -> PipelineGraph {
         json!({ "rubric": "Score each of the eight.".repeat(40), "input_keys": ["harder_question", "generated_cot"], "output_keys": scores }),
     );
     graph.step("all well", filter("GeneralFilter"), None, json!({ "filter_rules": ["clarity + depth > 6"], "input_keys": scores }));
-    graph.step("turns", ("conversation", "MultiTurnConversationGenerator", Kind::Generate), Some("default"), json!({ "turns": 6, "input_key": "harder_question", "output_key": "conversation" }));
+    graph.step(
+        "turns",
+        ("conversation", "MultiTurnConversationGenerator", Kind::Generate),
+        Some("default"),
+        json!({ "turns": 6, "input_key": "harder_question", "output_key": "conversation" }),
+    );
     graph.step("domains", ("core_text", "BenchDatasetEvaluator", Kind::Eval), None, json!({ "input_keys": ["domain", "generated_cot"] }));
     graph.step("tidy answers", refine("RemoveExtraSpacesRefiner"), None, json!({ "change_key": "generated_cot" }));
     graph.step("short", filter("CharNumberFilter"), None, json!({ "threshold": 10, "input_key": "generated_cot" }));

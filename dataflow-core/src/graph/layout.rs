@@ -247,9 +247,9 @@ enum Direction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::PipelineGraph;
     use crate::graph::drawing::Untouched;
     use crate::graph::fixtures::{long, translate};
-    use crate::graph::PipelineGraph;
 
     /// The segments of a line that are not a touch of its own two boxes.
     fn segments(layout: &Layout, line: &Line) -> Vec<Rect> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use polars::prelude::{Schema, SchemaRef};
 
+use super::problems::apart;
 use super::{DEFAULT_SERVING, OnError, Pipeline, PipelineSpec, Problem, Problems, Severity, Step};
 use crate::engine::apply::schema_after;
 use crate::error::{Error, Result};
@@ -84,9 +85,11 @@ impl CompiledPipeline {
 
     /// The servings by name, with how many steps use each: DataFlow's `llm_serving_list` and its counter.
     pub fn llm_serving_list(&self) -> Vec<(&str, usize)> {
-        self.servings.iter().enumerate().map(|(index, (name, _))| {
-            (name.as_str(), self.steps.iter().filter(|step| step.serving == Some(index)).count())
-        }).collect()
+        self.servings
+            .iter()
+            .enumerate()
+            .map(|(index, (name, _))| (name.as_str(), self.steps.iter().filter(|step| step.serving == Some(index)).count()))
+            .collect()
     }
 
     /// What the servings that are asked say before their first call, by their names.
@@ -130,7 +133,12 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     check.all(storage.as_ref());
     let mut problems = check.problems;
     problems.extend(source.warnings().into_iter().map(|message| Problem {
-        severity: Severity::Warning, step: None, name: String::new(), operator: String::new(), message, hint: None,
+        severity: Severity::Warning,
+        step: None,
+        name: String::new(),
+        operator: String::new(),
+        message,
+        hint: None,
     }));
     problems.sort_by_key(|problem| problem.step); // stable: the order within a step stays
     let problems = Problems { pipeline: name.clone(), problems };
@@ -187,10 +195,7 @@ impl Check<'_> {
                 continue; // told when the file was read; its outputs are unknown, see `unknown_outputs`
             };
             for message in operator.problems() {
-                let (message, hint) = match message.split_once("\nhint: ") {
-                    Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-                    None => (message, None),
-                };
+                let (message, hint) = apart(&message);
                 self.at(Severity::Error, index, message, hint);
             }
             for usage in operator.prompts() {
@@ -204,7 +209,12 @@ impl Check<'_> {
             self.writes(index, &keys, &available, &mut writers);
             available = schema_after(&keys, &available);
         }
-        let used: Vec<&str> = self.steps.iter().filter(|step| step.operator.as_ref().is_none_or(|operator| operator.at_most().calls > 0)).map(|step| step.serving.as_deref().unwrap_or(DEFAULT_SERVING)).collect();
+        let used: Vec<&str> = self
+            .steps
+            .iter()
+            .filter(|step| step.operator.as_ref().is_none_or(|operator| operator.at_most().calls > 0))
+            .map(|step| step.serving.as_deref().unwrap_or(DEFAULT_SERVING))
+            .collect();
         let unused: Vec<String> = self.servings.iter().map(|(name, _)| name.clone()).filter(|name| !used.contains(&name.as_str())).collect();
         for name in unused {
             self.general(Severity::Warning, format!("no step uses the serving `{name}`"), None);
@@ -236,8 +246,21 @@ impl Check<'_> {
         }
         let name = named.unwrap_or_else(|| DEFAULT_SERVING.to_owned());
         // A serving that is missing, or that could not be made, is told once and not at each step that asks it.
-        let told = self.problems.iter().any(|problem| problem.step.is_none() && problem.name == name);
-        if told || self.servings.iter().any(|(known, _)| *known == name) {
+        if self.problems.iter().any(|problem| problem.step.is_none() && problem.name == name) {
+            return;
+        }
+        if let Some((_, serving)) = self.servings.iter().find(|(known, _)| *known == name) {
+            if let Err(error) = serving.check() {
+                let (message, hint) = apart(&error.to_string());
+                self.problems.push(Problem {
+                    severity: Severity::Error,
+                    step: None,
+                    operator: String::new(),
+                    message: format!("serving `{name}`: {message}"),
+                    name,
+                    hint,
+                });
+            }
             return;
         }
         let known: Vec<&str> = self.servings.iter().map(|(name, _)| name.as_str()).collect();
@@ -276,7 +299,12 @@ impl Check<'_> {
         if self.steps[..index].iter().any(|step| step.operator.is_none()) {
             return;
         }
-        let later = self.compiled_keys.iter().enumerate().skip(index).find(|(_, keys)| keys.iter().any(|later| later.direction == Direction::Write && later.key == *name));
+        let later = self
+            .compiled_keys
+            .iter()
+            .enumerate()
+            .skip(index)
+            .find(|(_, keys)| keys.iter().any(|later| later.direction == Direction::Write && later.key == *name));
         let (message, hint) = if let Some((later, _)) = later {
             let message = if later == index {
                 format!("`{field}` reads `{name}`, which this step itself writes")
@@ -308,12 +336,19 @@ impl Check<'_> {
                 continue;
             }
             if let Some(other) = own.iter().find(|other| other.key == key.key) {
-                self.at(Severity::Error, index, format!("`{}` and `{}` both write `{}`", other.field, key.field, key.key), Some("give each a name of its own".into()));
+                self.at(
+                    Severity::Error,
+                    index,
+                    format!("`{}` and `{}` both write `{}`", other.field, key.field, key.key),
+                    Some("give each a name of its own".into()),
+                );
             }
             own.push(key);
             if key.direction == Direction::Write && available.contains(&key.key) {
                 let message = match writers.get(&key.key) {
-                    Some((writer, false)) => format!("`{}` overwrites `{}` of step {} `{}`, which no step has read", key.field, key.key, writer + 1, self.shown(*writer)),
+                    Some((writer, false)) => {
+                        format!("`{}` overwrites `{}` of step {} `{}`, which no step has read", key.field, key.key, writer + 1, self.shown(*writer))
+                    }
                     Some((writer, true)) => format!("`{}` overwrites `{}` of step {} `{}`", key.field, key.key, writer + 1, self.shown(*writer)),
                     None => format!("`{}` overwrites the column `{}` of the data set", key.field, key.key),
                 };

@@ -15,8 +15,8 @@ use crate::operator::Operator;
 use crate::serving::LLMServing;
 use crate::storage::Storage;
 
-pub use compile::{CompiledPipeline, MostCalls};
 pub(crate) use compile::CompiledStep;
+pub use compile::{CompiledPipeline, MostCalls};
 pub use problems::{Problem, Problems, Severity};
 pub use spec::{PipelineSpec, StepSpec};
 
@@ -111,15 +111,7 @@ impl StepOptions<'_> {
 impl Pipeline {
     /// A pipeline without steps.
     pub fn new(name: impl Into<String>, storage: impl IntoStorage) -> Self {
-        Self {
-            name: name.into(),
-            seed: 0,
-            storage: storage.into_storage(),
-            journal: None,
-            servings: Vec::new(),
-            steps: Vec::new(),
-            problems: Vec::new(),
-        }
+        Self { name: name.into(), seed: 0, storage: storage.into_storage(), journal: None, servings: Vec::new(), steps: Vec::new(), problems: Vec::new() }
     }
 
     /// Sets the seed of all random choices; 0 without it.

@@ -72,3 +72,11 @@ impl fmt::Display for Problems {
         self.errors().try_for_each(|problem| write!(formatter, "\n  {problem}"))
     }
 }
+
+/// A message and the hint that may follow it in a line of its own.
+pub(super) fn apart(text: &str) -> (String, Option<String>) {
+    match text.split_once("\nhint: ") {
+        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+        None => (text.to_owned(), None),
+    }
+}

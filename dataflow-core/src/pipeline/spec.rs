@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::problems::apart;
 use super::{OnError, Pipeline, Problem, Severity, Step};
 use crate::error::Result;
 use crate::registry;
@@ -96,7 +97,10 @@ impl Pipeline {
                 for key in &unknown {
                     let known = info.fields.iter().map(|field| field.name).chain(["name", "serving", "on_error"]);
                     let near = registry::nearest(key, known.clone());
-                    let hint = near.map_or_else(|| format!("it has {}", known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")), |near| format!("did you mean `{near}`?"));
+                    let hint = near.map_or_else(
+                        || format!("it has {}", known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+                        |near| format!("did you mean `{near}`?"),
+                    );
                     problem(format!("there is no parameter `{key}`"), Some(hint));
                 }
                 let known = parameters.iter().filter(|(key, _)| !unknown.contains(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -128,21 +132,17 @@ impl Pipeline {
             seed: self.seed,
             storage: object(self.storage.spec()),
             serving: self.servings.iter().map(|(name, serving)| (name.clone(), serving.spec())).collect(),
-            steps: self.steps.iter().map(|step| StepSpec {
-                operator: step.operator_name.clone(),
-                name: step.name.clone(),
-                serving: step.serving.clone(),
-                on_error: step.on_error,
-                parameters: step.operator.as_ref().map(|operator| object(operator.parameters())).unwrap_or_default(),
-            }).collect(),
+            steps: self
+                .steps
+                .iter()
+                .map(|step| StepSpec {
+                    operator: step.operator_name.clone(),
+                    name: step.name.clone(),
+                    serving: step.serving.clone(),
+                    on_error: step.on_error,
+                    parameters: step.operator.as_ref().map(|operator| object(operator.parameters())).unwrap_or_default(),
+                })
+                .collect(),
         }
-    }
-}
-
-/// A message and the hint that may follow it in a line of its own.
-fn apart(text: &str) -> (String, Option<String>) {
-    match text.split_once("\nhint: ") {
-        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-        None => (text.to_owned(), None),
     }
 }

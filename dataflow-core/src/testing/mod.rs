@@ -76,10 +76,13 @@ impl Answers for ScriptedModel {
 
     async fn embed(&self, texts: &[String]) -> Result<Embeddings> {
         let mut known: HashMap<&str, f32> = HashMap::new();
-        let vectors = texts.iter().map(|text| {
-            let next = known.len() as f32;
-            vec![*known.entry(text).or_insert(next), 1.0]
-        }).collect();
+        let vectors = texts
+            .iter()
+            .map(|text| {
+                let next = known.len() as f32;
+                vec![*known.entry(text).or_insert(next), 1.0]
+            })
+            .collect();
         Ok(Embeddings { vectors, ..Embeddings::default() })
     }
 }
@@ -99,10 +102,14 @@ pub fn check_frame(operator: &dyn Operator, frame: DataFrame) -> String {
 }
 
 fn print_row(frame: &DataFrame, index: usize) -> String {
-    let cells: Vec<String> = frame.columns().iter().map(|column| {
-        let value = column.get(index).expect("within the frame");
-        format!("{}={}", column.name(), crate::row::text_of(value).unwrap_or("null".into()))
-    }).collect();
+    let cells: Vec<String> = frame
+        .columns()
+        .iter()
+        .map(|column| {
+            let value = column.get(index).expect("within the frame");
+            format!("{}={}", column.name(), crate::row::text_of(value).unwrap_or("null".into()))
+        })
+        .collect();
     cells.join(" ")
 }
 
@@ -167,7 +174,10 @@ fn print_outcome(outcome: Result<Outcome>) -> String {
         Err(error) => format!("failed ({}): {error}", error.class()),
         Ok(Outcome { keep, cells, rows }) => {
             let own = if keep { format!("-> {}", print_cells(&cells)) } else { format!("-> dropped {}", print_cells(&cells)) };
-            std::iter::once(own.trim_end().to_owned()).chain(rows.iter().map(|row| format!("+> {} ({:?})", print_cells(&row.cells), row.others))).collect::<Vec<_>>().join("\n")
+            std::iter::once(own.trim_end().to_owned())
+                .chain(rows.iter().map(|row| format!("+> {} ({:?})", print_cells(&row.cells), row.others)))
+                .collect::<Vec<_>>()
+                .join("\n")
         }
     }
 }

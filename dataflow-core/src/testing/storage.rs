@@ -99,7 +99,11 @@ trait RowsJson {
 
 impl RowsJson for DataFrame {
     fn rows_json(&self) -> Vec<String> {
-        (0..self.height()).map(|index| self.columns().iter().map(|column| column.get(index).map(|value| format!("{value:?}")).unwrap_or_default()).collect::<Vec<_>>().join("\u{1f}")).collect()
+        (0..self.height())
+            .map(|index| {
+                self.columns().iter().map(|column| column.get(index).map(|value| format!("{value:?}")).unwrap_or_default()).collect::<Vec<_>>().join("\u{1f}")
+            })
+            .collect()
     }
 }
 

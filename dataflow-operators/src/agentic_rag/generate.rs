@@ -3,6 +3,6 @@
 mod agentic_rag_depth_qa_generator;
 
 pub use agentic_rag_depth_qa_generator::{
-    AgenticRAGDepthQAGenerator, DepthQAGeneratorAnswerPrompt, DepthQAGeneratorBackwardTaskPrompt, DepthQAGeneratorGetIdentifierPrompt, DepthQAGeneratorQuestionPrompt,
-    DepthQAGeneratorRecallScorePrompt, DepthQAGeneratorSupersetCheckPrompt,
+    AgenticRAGDepthQAGenerator, DepthQAGeneratorAnswerPrompt, DepthQAGeneratorBackwardTaskPrompt, DepthQAGeneratorGetIdentifierPrompt,
+    DepthQAGeneratorQuestionPrompt, DepthQAGeneratorRecallScorePrompt, DepthQAGeneratorSupersetCheckPrompt,
 };

@@ -221,14 +221,23 @@ fn same_relation(answer: &str, reference: &str, depth: usize) -> bool {
     }
     if let ([a, b], [c, d], ["="], ["="]) = (&left[..], &right[..], &as_texts(&left_relations)[..], &as_texts(&right_relations)[..]) {
         let difference = |left: &str, right: &str| Expression::parse(&format!("({left})-({right})"));
-        if let (Some(left), Some(right)) = (difference(a, b), difference(c, d)) && expression::proportional(&left, &right) {
+        if let (Some(left), Some(right)) = (difference(a, b), difference(c, d))
+            && expression::proportional(&left, &right)
+        {
             return true;
         }
     }
     right.reverse();
     right_relations.reverse();
     for relation in &mut right_relations {
-        *relation = relation.chars().map(|character| match character { '<' => '>', '>' => '<', other => other }).collect();
+        *relation = relation
+            .chars()
+            .map(|character| match character {
+                '<' => '>',
+                '>' => '<',
+                other => other,
+            })
+            .collect();
     }
     left_relations == right_relations && all_same(&left, &right)
 }
@@ -277,7 +286,9 @@ fn same_number(answer: &str, reference: &str) -> Option<bool> {
     if !left.unit.is_empty() && !right.unit.is_empty() && left.unit != right.unit {
         return Some(false);
     }
-    if left.percent == right.percent && let (Some(left), Some(right)) = (&left.digits, &right.digits) {
+    if left.percent == right.percent
+        && let (Some(left), Some(right)) = (&left.digits, &right.digits)
+    {
         return Some(left == right);
     }
     let as_shares = match (left.percent, right.percent) {
@@ -320,8 +331,27 @@ fn mixed_number(text: &str) -> Option<f64> {
 
 fn number_word(text: &str) -> Option<f64> {
     const WORDS: [&str; 21] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
-        "seventeen", "eighteen", "nineteen", "twenty",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
     ];
     let lower = text.to_lowercase();
     WORDS.iter().position(|word| *word == lower).map(|number| number as f64)
@@ -329,12 +359,11 @@ fn number_word(text: &str) -> Option<f64> {
 
 /// A number and the unit or words after it.
 fn split_unit(text: &str) -> (&str, String) {
-    static WITH_UNIT: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^(.*?[\d)%])(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
+    static WITH_UNIT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(.*?[\d)%])(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
     /// Units that may stand right after a number, or be one letter long.
     const UNITS: [&str; 32] = [
-        "m", "g", "s", "h", "l", "n", "j", "w", "v", "k", "c", "f", "cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw", "hz", "pa", "mol",
-        "mph", "in",
+        "m", "g", "s", "h", "l", "n", "j", "w", "v", "k", "c", "f", "cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw",
+        "hz", "pa", "mol", "mph", "in",
     ];
     let none = || (text, String::new());
     let Some(found) = WITH_UNIT.as_ref().and_then(|pattern| pattern.captures(text)) else { return none() };

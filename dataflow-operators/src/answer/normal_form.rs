@@ -6,9 +6,9 @@
 pub(super) fn normal_form(answer: &str) -> String {
     let mut rest = answer.trim();
     loop {
-        let inner = [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**")].iter().find_map(|(open, close)| {
-            rest.strip_prefix(open)?.strip_suffix(close).filter(|inner| !inner.is_empty() && !inner.contains(open))
-        });
+        let inner = [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**")]
+            .iter()
+            .find_map(|(open, close)| rest.strip_prefix(open)?.strip_suffix(close).filter(|inner| !inner.is_empty() && !inner.contains(open)));
         match inner {
             Some(inner) => rest = inner.trim(),
             None => break,

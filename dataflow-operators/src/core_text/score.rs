@@ -34,7 +34,9 @@ pub(super) async fn ask(model: &Model, system_prompt: &str, text: &str) -> Resul
 
 /// The score in JSON, or a reply that is a score and nothing else. A number amid prose is no verdict.
 fn parse(reply: &str) -> Result<i64, String> {
-    static BARE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^[^\w-]*(?:(?:score|rating|评分|得分|分数)\s*(?:is|为|是)?[^\w-]*)?(-?\d+)(?:\.0+)?(?:\s*/\s*5|\s*out of 5|\s*分)?\W*$").ok());
+    static BARE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)^[^\w-]*(?:(?:score|rating|评分|得分|分数)\s*(?:is|为|是)?[^\w-]*)?(-?\d+)(?:\.0+)?(?:\s*/\s*5|\s*out of 5|\s*分)?\W*$").ok()
+    });
     let mut found = None;
     find_json(reply, |value| {
         found = value.get("score").and_then(|score| score.as_i64().or_else(|| score.as_str()?.trim().parse().ok()));
@@ -54,7 +56,8 @@ mod tests {
 
     #[test]
     fn a_score_is_read_from_json_and_from_a_bare_number_and_never_from_prose() {
-        for reply in ["4", " **4** ", "Score: 4/5", "得分：4分", "4.0", "{\"score\": 4}", "```json\n{\"score\": \"4\"}\n```", "It reads well. {\"score\": 4}"] {
+        for reply in ["4", " **4** ", "Score: 4/5", "得分：4分", "4.0", "{\"score\": 4}", "```json\n{\"score\": \"4\"}\n```", "It reads well. {\"score\": 4}"]
+        {
             assert_eq!(parse(reply), Ok(4), "{reply}");
         }
         for reply in ["On a scale from 1 to 5 it is good.", "0", "10", "-4", "3.5", "{\"score\": 9}", ""] {

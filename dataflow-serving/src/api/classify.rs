@@ -88,7 +88,13 @@ impl Told {
     /// The class that the error's own code tells. Messages are not searched: one service says "insufficient quota" for a busy moment.
     fn class(&self) -> Option<ErrorClass> {
         let by_code = self.codes.iter().find_map(|code| match code.as_str() {
-            "insufficient_quota" | "credit_balance_exhausted" | "billing_hard_limit_reached" | "billing_not_active" | "exceeded_current_quota_error" | "insufficient_balance" | "arrearage" => Some(ErrorClass::Quota),
+            "insufficient_quota"
+            | "credit_balance_exhausted"
+            | "billing_hard_limit_reached"
+            | "billing_not_active"
+            | "exceeded_current_quota_error"
+            | "insufficient_balance"
+            | "arrearage" => Some(ErrorClass::Quota),
             code if code.ends_with("_spend_limit_exceeded") => Some(ErrorClass::Quota),
             "rate_limit_exceeded" | "rate_limit_error" | "rate_limit_reached" => Some(ErrorClass::RateLimited),
             "invalid_api_key" | "authentication_error" | "permission_error" | "model_not_found" | "invalid_authentication_error" => Some(ErrorClass::Auth),
@@ -160,7 +166,10 @@ mod tests {
             assert_eq!(check(status, &json!({ "error": { "message": "no", "code": code } })).0, class, "{status} {code}");
         }
         assert_eq!(check(429, &json!({ "error": { "message": "INSUFFICIENT QUOTA for the moment" } })).0, ErrorClass::RateLimited);
-        assert_eq!(check(400, &json!({ "error": { "message": "You have reached your specified API usage limits.", "type": "invalid_request_error" } })).0, ErrorClass::Quota);
+        assert_eq!(
+            check(400, &json!({ "error": { "message": "You have reached your specified API usage limits.", "type": "invalid_request_error" } })).0,
+            ErrorClass::Quota
+        );
     }
 
     #[test]

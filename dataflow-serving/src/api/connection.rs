@@ -53,7 +53,12 @@ impl Connection {
         secrets.extend(key);
 
         rustls::crypto::ring::default_provider().install_default().ok(); // another part of the program may have installed one
-        let seconds = |name: &str, seconds: f64| Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(|| format!("`{name}` should be a number of seconds above 0, found {seconds}"));
+        let seconds = |name: &str, seconds: f64| {
+            Duration::try_from_secs_f64(seconds)
+                .ok()
+                .filter(|time| !time.is_zero())
+                .ok_or_else(|| format!("`{name}` should be a number of seconds above 0, found {seconds}"))
+        };
         let mut client = Client::builder()
             .user_agent(concat!("dataflow/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
@@ -116,7 +121,14 @@ impl Connection {
             // Refused among many, a call is not to wait for a minute while others pass.
             let doublings = if failure.class == ErrorClass::RateLimited { (tries - 1).min(5) } else { failed - 1 };
             let wait = full_jitter(self.back_off, doublings);
-            tracing::debug!(host = self.host, class = failure.class.name(), status = failure.status, tries, wait_ms = wait.as_millis() as u64, "a call failed and is tried again");
+            tracing::debug!(
+                host = self.host,
+                class = failure.class.name(),
+                status = failure.status,
+                tries,
+                wait_ms = wait.as_millis() as u64,
+                "a call failed and is tried again"
+            );
             match failure.retry_after {
                 // The limit is the account's, not this call's: the others would run into it one by one.
                 Some(after) if failure.class == ErrorClass::RateLimited => self.pause.at_least(after),
@@ -148,7 +160,9 @@ impl Connection {
 
 /// The chat and the embeddings address of a service.
 fn addresses(api_url: &str) -> Result<(Url, Url), String> {
-    let parsed = Url::parse(api_url.trim()).map_err(|error| format!("`api_url` should be an address such as `https://api.openai.com/v1`, found `{}`: {error}", api_url.split('?').next().unwrap_or_default()))?;
+    let parsed = Url::parse(api_url.trim()).map_err(|error| {
+        format!("`api_url` should be an address such as `https://api.openai.com/v1`, found `{}`: {error}", api_url.split('?').next().unwrap_or_default())
+    })?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(format!("`api_url` should begin with `https://` or `http://`, found `{}://`", parsed.scheme()));
     }
@@ -190,13 +204,15 @@ fn key(options: &ApiOptions, local: bool, variable: &dyn Fn(&str) -> Option<Stri
 fn headers(given: &BTreeMap<String, Secret>, key: Option<&Secret>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     if let Some(key) = key {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", key.reveal().trim())).map_err(|_| "the key holds characters that no key has, such as a line break".to_owned())?;
+        let mut value = HeaderValue::try_from(format!("Bearer {}", key.reveal().trim()))
+            .map_err(|_| "the key holds characters that no key has, such as a line break".to_owned())?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
     for (name, value) in given {
         let header = HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` in `headers` is no name of a header"))?;
-        let mut value = HeaderValue::try_from(value.reveal()).map_err(|_| format!("the value of `{name}` in `headers` holds characters that no header may have"))?;
+        let mut value =
+            HeaderValue::try_from(value.reveal()).map_err(|_| format!("the value of `{name}` in `headers` holds characters that no header may have"))?;
         value.set_sensitive(tells_of_a_secret(name));
         headers.insert(header, value);
     }
@@ -260,7 +276,11 @@ mod tests {
     #[test]
     fn a_missing_key_is_told_by_its_variable_except_at_home() {
         let without = |url: &str| ApiOptions { api_key: None, ..at(url) };
-        assert!(connect(&without("https://api.example.com/v1")).unwrap_err().starts_with("there is no key: the environment variable `DF_API_KEY` is not set\nhint:"));
+        assert!(
+            connect(&without("https://api.example.com/v1"))
+                .unwrap_err()
+                .starts_with("there is no key: the environment variable `DF_API_KEY` is not set\nhint:")
+        );
         assert!(connect(&without("http://127.0.0.1:1/v1")).is_ok());
         assert!(connect(&without("http://[::1]:1/v1")).is_ok());
         let none = ApiOptions { api_key: Some("none".into()), ..at("https://api.example.com/v1") };

@@ -108,7 +108,8 @@ impl ApiOptions {
         let defaults = fields(&Self::default());
         let mut spec = Map::from_iter([("type".to_owned(), Value::from("api"))]);
         spec.extend(fields(self).into_iter().filter(|(name, value)| matches!(name.as_str(), "api_url" | "model") || defaults.get(name) != Some(value)));
-        let headers: Map<String, Value> = self.headers.iter().filter(|(name, _)| !tells_of_a_secret(name)).map(|(name, value)| (name.clone(), value.reveal().into())).collect();
+        let headers: Map<String, Value> =
+            self.headers.iter().filter(|(name, _)| !tells_of_a_secret(name)).map(|(name, value)| (name.clone(), value.reveal().into())).collect();
         if !headers.is_empty() {
             spec.insert("headers".into(), headers.into());
         }
@@ -132,12 +133,16 @@ mod tests {
         let options: ApiOptions = crate::options::read(json!({
             "api_url": "http://localhost:1/v1", "model": "m", "api_key": "sk-very-secret", "temperature": 0.7, "max_tokens": 10,
             "headers": { "x-team": "data", "X-Api-Key": "sk-other-secret" }, "extra_body": { "top_k": 5 },
-        })).unwrap();
+        }))
+        .unwrap();
         let spec = options.spec();
-        assert_eq!(spec, json!({
-            "type": "api", "api_url": "http://localhost:1/v1", "model": "m", "temperature": 0.7, "max_tokens": 10,
-            "headers": { "x-team": "data" }, "extra_body": { "top_k": 5 },
-        }));
+        assert_eq!(
+            spec,
+            json!({
+                "type": "api", "api_url": "http://localhost:1/v1", "model": "m", "temperature": 0.7, "max_tokens": 10,
+                "headers": { "x-team": "data" }, "extra_body": { "top_k": 5 },
+            })
+        );
         assert!(!format!("{options:?}").contains("very-secret"));
     }
 

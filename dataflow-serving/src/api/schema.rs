@@ -25,8 +25,11 @@ pub(super) fn closed(schema: &Value) -> Option<Value> {
                 closed_fields.insert("anyOf".into(), Value::Array(value.as_array()?.iter().map(closed).collect::<Option<_>>()?));
                 continue;
             }
-            "type" | "enum" | "const" | "description" | "pattern" | "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" | "minItems" | "maxItems" => value.clone(),
-            "format" if matches!(value.as_str(), Some("date-time" | "time" | "date" | "duration" | "email" | "hostname" | "ipv4" | "ipv6" | "uuid")) => value.clone(),
+            "type" | "enum" | "const" | "description" | "pattern" | "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf"
+            | "minItems" | "maxItems" => value.clone(),
+            "format" if matches!(value.as_str(), Some("date-time" | "time" | "date" | "duration" | "email" | "hostname" | "ipv4" | "ipv6" | "uuid")) => {
+                value.clone()
+            }
             "allOf" | "not" | "if" | "patternProperties" | "prefixItems" => return None,
             _ => continue,
         };
@@ -74,18 +77,21 @@ mod tests {
 
     #[test]
     fn objects_are_closed_at_every_depth() {
-        assert_eq!(closed(&schemars::schema_for!(Verdict).to_value()).unwrap(), json!({
-            "type": "object",
-            "properties": {
-                "holds": { "description": "Whether it holds.", "type": "boolean" },
-                "score": { "type": "integer", "minimum": 0 },
-                "why": { "type": ["string", "null"] },
-                "parts": { "type": "array", "items": { "$ref": "#/$defs/Part" } },
-            },
-            "$defs": { "Part": { "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"], "additionalProperties": false } },
-            "required": ["holds", "score", "why", "parts"],
-            "additionalProperties": false,
-        }));
+        assert_eq!(
+            closed(&schemars::schema_for!(Verdict).to_value()).unwrap(),
+            json!({
+                "type": "object",
+                "properties": {
+                    "holds": { "description": "Whether it holds.", "type": "boolean" },
+                    "score": { "type": "integer", "minimum": 0 },
+                    "why": { "type": ["string", "null"] },
+                    "parts": { "type": "array", "items": { "$ref": "#/$defs/Part" } },
+                },
+                "$defs": { "Part": { "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"], "additionalProperties": false } },
+                "required": ["holds", "score", "why", "parts"],
+                "additionalProperties": false,
+            })
+        );
     }
 
     #[test]

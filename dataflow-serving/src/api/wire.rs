@@ -177,7 +177,8 @@ pub(super) fn read_embeddings(body: &[u8], texts: usize) -> Result<Embeddings, F
         return Err(in_band(&error));
     }
     let found = reply.data.len();
-    let by_index: BTreeMap<usize, Vec<f32>> = reply.data.into_iter().enumerate().map(|(place, vector)| (vector.index.unwrap_or(place), vector.embedding)).collect();
+    let by_index: BTreeMap<usize, Vec<f32>> =
+        reply.data.into_iter().enumerate().map(|(place, vector)| (vector.index.unwrap_or(place), vector.embedding)).collect();
     if found != texts || !by_index.keys().copied().eq(0..texts) {
         return Err(Failure::new(ErrorClass::Transient, format!("{texts} vectors were asked for, and {found} came")));
     }
@@ -201,10 +202,13 @@ mod tests {
     #[test]
     fn a_request_holds_what_was_set_and_nothing_else() {
         let chat = Chat::system("Be brief.").user("你好");
-        assert_eq!(written(&ApiOptions::default(), &chat), json!({
-            "model": "gpt-4o", "temperature": 0.0,
-            "messages": [{ "role": "system", "content": "Be brief." }, { "role": "user", "content": "你好" }],
-        }));
+        assert_eq!(
+            written(&ApiOptions::default(), &chat),
+            json!({
+                "model": "gpt-4o", "temperature": 0.0,
+                "messages": [{ "role": "system", "content": "Be brief." }, { "role": "user", "content": "你好" }],
+            })
+        );
         let mut options = ApiOptions { seed: Some(40), ..ApiOptions::default() };
         options.extra_body.insert("temperature".into(), json!(1));
         let body = written(&options, &chat.sample(2));
@@ -222,7 +226,10 @@ mod tests {
             written(&ApiOptions::default(), &Chat::from("How many?").with_schema(json!({ "type": "array", "items": { "type": "string" } }))),
         ] {
             let content = body["messages"][0]["content"].as_str().unwrap();
-            assert!(body.get("response_format").is_none() && content.starts_with("How many?\n\nReply with one JSON value") && content.contains("\"type\":"), "{body}");
+            assert!(
+                body.get("response_format").is_none() && content.starts_with("How many?\n\nReply with one JSON value") && content.contains("\"type\":"),
+                "{body}"
+            );
         }
     }
 

@@ -32,7 +32,9 @@ fn json_as_shown(request: &Request) -> Option<String> {
             vec![text_for(name, request)].into()
         } else if lower.starts_with(['t', 'f']) || lower.starts_with("<true") || lower.starts_with("<bool") {
             request.verdict(name).into()
-        } else if lower.starts_with(|character: char| character.is_ascii_digit()) || ["<n", "<int", "<score", "n,", "n}", "int", "num"].iter().any(|word| lower.starts_with(word)) {
+        } else if lower.starts_with(|character: char| character.is_ascii_digit())
+            || ["<n", "<int", "<score", "n,", "n}", "int", "num"].iter().any(|word| lower.starts_with(word))
+        {
             let (low, high) = request.scale();
             request.score(name, low, high).into()
         } else {
@@ -76,7 +78,11 @@ fn tags_as_shown(request: &Request) -> Option<String> {
 
 /// Tags that are in the text to work on, not in the form to keep.
 fn is_markup(name: &str) -> bool {
-    ["think", "a", "b", "i", "p", "div", "span", "br", "html", "body", "head", "title", "script", "style", "table", "tr", "td", "th", "ul", "ol", "li", "h1", "h2", "h3", "em", "strong", "code", "pre"].contains(&name.to_lowercase().as_str())
+    [
+        "think", "a", "b", "i", "p", "div", "span", "br", "html", "body", "head", "title", "script", "style", "table", "tr", "td", "th", "ul", "ol", "li",
+        "h1", "h2", "h3", "em", "strong", "code", "pre",
+    ]
+    .contains(&name.to_lowercase().as_str())
 }
 
 /// Lines that begin with `Q:` and `A:`.
@@ -128,17 +134,29 @@ pub(super) fn text_for(path: &str, request: &Request) -> String {
         return if request.chinese { "zh" } else { "en" }.to_owned();
     }
     if is(&["domain", "category", "topic", "subject"]) {
-        return if request.chinese { request.choose(path, &["数学", "物理", "历史", "日常生活"]) } else { request.choose(path, &["mathematics", "physics", "history", "daily life"]) }.to_owned();
+        return if request.chinese {
+            request.choose(path, &["数学", "物理", "历史", "日常生活"])
+        } else {
+            request.choose(path, &["mathematics", "physics", "history", "daily life"])
+        }
+        .to_owned();
     }
     if is(&["question", "problem", "instruction", "prompt", "query"]) {
         return if request.chinese {
             format!("{}“{subject}”？（示例问题 {number}）", request.choose(path, &["如何理解", "有哪些原因可以解释", "怎样用一个例子说明"]))
         } else {
-            format!("{} \"{subject}\"? (demo question {number})", request.choose(path, &["What follows from", "Which reasons speak for", "How would you show by an example"]))
+            format!(
+                "{} \"{subject}\"? (demo question {number})",
+                request.choose(path, &["What follows from", "Which reasons speak for", "How would you show by an example"])
+            )
         };
     }
     if is(&["reason", "feedback", "explanation", "why", "thought", "comment", "error"]) {
-        return if request.chinese { format!("示例理由 {number}：表述清楚，所需条件齐全。") } else { format!("Demo reason {number}: it is stated clearly, and nothing that is needed is missing.") };
+        return if request.chinese {
+            format!("示例理由 {number}：表述清楚，所需条件齐全。")
+        } else {
+            format!("Demo reason {number}: it is stated clearly, and nothing that is needed is missing.")
+        };
     }
     if request.chinese {
         let step = request.choose(path, &["先把已知条件逐一列出", "先看一个简单的例子", "先说明所用的概念"]);

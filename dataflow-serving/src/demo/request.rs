@@ -79,7 +79,9 @@ fn subject_of(asked: &str) -> String {
     const LENGTH: usize = 80;
     let instructs = |line: &str| {
         let lower = line.to_lowercase();
-        lower.contains("json") || lower.ends_with([':', '：']) || ["reply", "only", "return", "output", "respond", "write in", "请", "只", "q:", "a:"].iter().any(|word| lower.starts_with(word))
+        lower.contains("json")
+            || lower.ends_with([':', '：'])
+            || ["reply", "only", "return", "output", "respond", "write in", "请", "只", "q:", "a:"].iter().any(|word| lower.starts_with(word))
     };
     let lines: Vec<&str> = asked.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let line = lines.iter().rev().find(|line| !instructs(line)).or(lines.last()).copied().unwrap_or_default();

@@ -51,7 +51,6 @@ impl Hasher for KeyHasher {
             self.0 = u64::from_le_bytes(*first);
         }
     }
-
 }
 
 type ByKey<T> = HashMap<QuestionKey, T, BuildHasherDefault<KeyHasher>>;
@@ -166,7 +165,11 @@ impl Index {
 
     /// Marks the segment that this process appends to, and cuts off a torn end. Returns its number and its length.
     pub fn adopt(&mut self, own: &OwnSegment) -> io::Result<(usize, u64)> {
-        let number = self.segments.iter().position(|segment| segment.name == own.name).ok_or_else(|| io::Error::other(format!("the segment `{}` has gone", own.name)))?;
+        let number = self
+            .segments
+            .iter()
+            .position(|segment| segment.name == own.name)
+            .ok_or_else(|| io::Error::other(format!("the segment `{}` has gone", own.name)))?;
         let segment = &mut self.segments[number];
         segment.own = true;
         if own.file.metadata()?.len() > segment.end {

@@ -4,8 +4,8 @@
 //! and readers at hand give both as the same. For the rest it follows RFC 4180, and takes a quote inside an unquoted
 //! field as it stands. A nested value is JSON in its field.
 
-use std::path::PathBuf;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dataflow_core::storage::{FrameReader, Rejected, Sink, Source};

@@ -51,9 +51,22 @@ pub fn operators(arguments: &Arguments) -> Result<Exit> {
         (Format::Xlsx, _) => {
             let rows = chosen.iter().map(|info| {
                 let prompts: Vec<&str> = info.prompts.iter().flat_map(|(_, allowed)| allowed.iter().copied()).collect();
-                vec![info.category.to_owned(), info.kind.name().to_owned(), info.name.to_owned(), info.module.to_owned(), info.docs.get(Language::En).to_owned(), info.docs.get(Language::Zh).to_owned(), info.get_desc(language), prompts.join(", ")]
+                vec![
+                    info.category.to_owned(),
+                    info.kind.name().to_owned(),
+                    info.name.to_owned(),
+                    info.module.to_owned(),
+                    info.docs.get(Language::En).to_owned(),
+                    info.docs.get(Language::Zh).to_owned(),
+                    info.get_desc(language),
+                    prompts.join(", "),
+                ]
             });
-            return workbook(arguments, &["Category", "Kind", "Name", "Module", "Description (en)", "Description (zh)", "Parameters", "Prompts"], rows.collect());
+            return workbook(
+                arguments,
+                &["Category", "Kind", "Name", "Module", "Description (en)", "Description (zh)", "Parameters", "Prompts"],
+                rows.collect(),
+            );
         }
     };
     give(text.as_bytes(), arguments.output.as_deref())?;
@@ -69,7 +82,14 @@ pub fn prompts(arguments: &Arguments) -> Result<Exit> {
         (Format::Json, _) => json_text(chosen.iter().map(|info| prompt_json(info, language)).collect(), arguments.name.is_some()),
         (Format::Xlsx, _) => {
             let rows = chosen.iter().map(|info| {
-                vec![info.name.to_owned(), info.module.to_owned(), info.docs.get(Language::En).to_owned(), info.docs.get(Language::Zh).to_owned(), users_of(info).join(", "), template_of(info).0]
+                vec![
+                    info.name.to_owned(),
+                    info.module.to_owned(),
+                    info.docs.get(Language::En).to_owned(),
+                    info.docs.get(Language::Zh).to_owned(),
+                    users_of(info).join(", "),
+                    template_of(info).0,
+                ]
             });
             return workbook(arguments, &["Name", "Module", "Description (en)", "Description (zh)", "Operators", "Template"], rows.collect());
         }
@@ -125,7 +145,14 @@ fn describe_operator(info: &OperatorInfo, language: Language) -> String {
 fn describe_prompt(info: &PromptInfo, language: Language) -> String {
     let (template, variables) = template_of(info);
     let users = users_of(info);
-    format!("{} ({})\n\n{}\n\nvariables: {}\noperators: {}\n\n{template}\n", info.name, info.module, info.docs.get(language), variables.join(", "), users.join(", "))
+    format!(
+        "{} ({})\n\n{}\n\nvariables: {}\noperators: {}\n\n{template}\n",
+        info.name,
+        info.module,
+        info.docs.get(language),
+        variables.join(", "),
+        users.join(", ")
+    )
 }
 
 fn template_of(info: &PromptInfo) -> (String, Vec<String>) {
@@ -137,14 +164,23 @@ fn template_of(info: &PromptInfo) -> (String, Vec<String>) {
 
 /// The operators that allow a prompt.
 fn users_of(info: &PromptInfo) -> Vec<&'static str> {
-    registry::operators().iter().filter(|operator| operator.prompts.iter().any(|(_, allowed)| allowed.contains(&info.name))).map(|operator| operator.name).collect()
+    registry::operators()
+        .iter()
+        .filter(|operator| operator.prompts.iter().any(|(_, allowed)| allowed.contains(&info.name)))
+        .map(|operator| operator.name)
+        .collect()
 }
 
 fn operator_json(info: &OperatorInfo, language: Language) -> Value {
     let operator = info.with_defaults().ok();
     let defaults = operator.as_ref().map(|operator| operator.parameters()).unwrap_or_default();
-    let keys: Vec<Value> = operator.iter().flat_map(|operator| operator.keys()).map(|key| json!({ "field": key.field, "key": key.key, "direction": key.direction, "type": key.column_type.to_string() })).collect();
-    let parameters: Vec<Value> = info.fields.iter().map(|field| json!({ "name": field.name, "default": defaults.get(field.name), "description": field.docs.get(language) })).collect();
+    let keys: Vec<Value> = operator
+        .iter()
+        .flat_map(|operator| operator.keys())
+        .map(|key| json!({ "field": key.field, "key": key.key, "direction": key.direction, "type": key.column_type.to_string() }))
+        .collect();
+    let parameters: Vec<Value> =
+        info.fields.iter().map(|field| json!({ "name": field.name, "default": defaults.get(field.name), "description": field.docs.get(language) })).collect();
     let prompts: serde_json::Map<String, Value> = info.prompts.iter().map(|(field, allowed)| ((*field).to_owned(), json!(allowed))).collect();
     json!({
         "name": info.name, "category": info.category, "kind": info.kind, "shape": info.shape, "module": info.module,

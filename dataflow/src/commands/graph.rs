@@ -40,7 +40,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     let compiled = overridden(&arguments.file, &arguments.set, &[])?.pipeline()?.compile()?;
     let graph = compiled.graph();
     if let Some(port) = arguments.serve {
-        let served = graph_page::serve(graph, GraphPage { port, ..GraphPage::default() }).map_err(|error| Error::storage(format!("cannot serve at port {port}"), error))?;
+        let served = graph_page::serve(graph, GraphPage { port, ..GraphPage::default() })
+            .map_err(|error| Error::storage(format!("cannot serve at port {port}"), error))?;
         say(&format!("the graph is at {}; Ctrl-C ends", served.url()));
         served.wait();
         return Ok(Exit::Well);

@@ -56,10 +56,16 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
             let text = if *json {
                 format!("{}\n", serde_json::to_string_pretty(&stats).unwrap_or_default())
             } else {
-                let time = |time: Option<chrono::DateTime<chrono::Utc>>| time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+                let time =
+                    |time: Option<chrono::DateTime<chrono::Utc>>| time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string());
                 let mut text = format!(
                     "{} answers in {} files, {} bytes; {} forgotten\noldest: {}\nnewest: {}\n",
-                    stats.entries, stats.segments, stats.bytes, stats.forgotten, time(stats.oldest), time(stats.newest)
+                    stats.entries,
+                    stats.segments,
+                    stats.bytes,
+                    stats.forgotten,
+                    time(stats.oldest),
+                    time(stats.newest)
                 );
                 for (model, counts) in &stats.models {
                     let _ = writeln!(text, "{model}: {} answers, {} tokens in, {} out", counts.entries, counts.input_tokens, counts.output_tokens); // a String takes every write
@@ -90,7 +96,11 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
 }
 
 fn existing(path: &Path) -> Result<&Path> {
-    if path.is_dir() { Ok(path) } else { Err(Error::NotFound(format!("there is no journal at {}\nhint: a pipeline's journal is at `<cache_path>/journal`", path.display()))) }
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(Error::NotFound(format!("there is no journal at {}\nhint: a pipeline's journal is at `<cache_path>/journal`", path.display())))
+    }
 }
 
 fn age(text: &str) -> Result<Duration, String> {

@@ -43,7 +43,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     std::fs::write(&path, text).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error))?;
     say(&match what {
         What::Operator => format!("wrote {}; `mod {file_name};` in a crate that depends on `dataflow` registers it", path.display()),
-        What::Prompt => format!("wrote {}; `mod {file_name};` in a crate that depends on `dataflow` registers it, and a step names it with `prompt_template: {type_name}`", path.display()),
+        What::Prompt => format!(
+            "wrote {}; `mod {file_name};` in a crate that depends on `dataflow` registers it, and a step names it with `prompt_template: {type_name}`",
+            path.display()
+        ),
         What::Pipeline => format!("wrote {}; `dataflow check {}` checks it", path.display(), path.display()),
     });
     Ok(Exit::Well)

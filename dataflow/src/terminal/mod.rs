@@ -32,7 +32,7 @@ pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) 
         Ok(report) => {
             say(&report.to_string());
             if report.outcome == RunOutcome::Stopped {
-                say("hint: run the same command again to go on; what was answered is in the journal and is not asked again");
+                say(GOES_ON);
             } else if report.failed > 0 {
                 say("hint: `--retry-failed` runs the failed rows again and puts them in their places");
             }
@@ -40,10 +40,17 @@ pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) 
         }
         Err(error) => {
             tell(&error);
-            Exit::of_error(&error)
+            let exit = Exit::of_error(&error);
+            if exit == Exit::Stopped || exit == Exit::Unreachable {
+                say(GOES_ON);
+            }
+            exit
         }
     }
 }
+
+/// What a user does after a run that did not get to its end.
+const GOES_ON: &str = "hint: run the same command again to go on; what was answered is in the journal and is not asked again";
 
 /// The `main` of a program that is one pipeline: compiles it, runs it in the terminal and exits as `dataflow run` does.
 ///

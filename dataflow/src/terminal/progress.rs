@@ -173,7 +173,13 @@ fn left(run: &LiveRun, step: &StepReport, total: Option<u64>) -> Option<f64> {
 
 fn counts(step: &StepReport, left: Option<f64>) -> String {
     let mut text = format!("{} in, {} out", step.rows_in, step.rows_out);
-    for (count, what) in [(step.dropped, "dropped"), (step.failed, "failed"), (step.calls, "calls"), (step.from_journal, "from the journal"), (step.input_tokens + step.output_tokens, "tokens")] {
+    for (count, what) in [
+        (step.dropped, "dropped"),
+        (step.failed, "failed"),
+        (step.calls, "calls"),
+        (step.from_journal, "from the journal"),
+        (step.input_tokens + step.output_tokens, "tokens"),
+    ] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
         }

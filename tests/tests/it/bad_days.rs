@@ -63,15 +63,27 @@ fn each_kind_of_trouble_has_its_exit_code_and_says_what_to_do() {
     std::fs::write(folder.path().join("broken.jsonl"), "{\"raw_content\": \"a\"}\n{\"raw_content\": \n").unwrap();
     let step = "steps: [{ operator: PromptedGenerator }]\n";
     let cases = [
-        ("name: p\nstorage: { input: inptu.jsonl }\n", DEMO, step, 66, "did you mean `input.jsonl`"),
+        ("name: p\nstorage: { input: inptu.jsonl }\n", DEMO, step, 66, "there is `./input.jsonl`"),
         ("name: p\nstorage: { input: broken.jsonl }\n", DEMO, step, 65, "line 2"),
         ("name: p\nstorage: { input: input.jsonl, ouptut: x }\n", DEMO, step, 78, "`output`"),
         ("name: p\nstorage: { input: input.jsonl }\n", "serving: { default: { type: dmeo } }\n", step, 65, "unknown type `dmeo`"),
         ("name: p\nstorage: { input: input.jsonl }\n", DEMO, "steps: [{ operator: PromptdGenerator }]\n", 65, "did you mean `PromptedGenerator`?"),
-        ("name: p\nstorage: { input: input.jsonl }\n", DEMO, "steps: [{ operator: PromptedGenerator, sytem_prompt: x }]\n", 65, "did you mean `system_prompt`?"),
+        (
+            "name: p\nstorage: { input: input.jsonl }\n",
+            DEMO,
+            "steps: [{ operator: PromptedGenerator, sytem_prompt: x }]\n",
+            65,
+            "did you mean `system_prompt`?",
+        ),
         ("name: p\nstorage: { input: \"${NO_SUCH_VARIABLE}\" }\n", DEMO, step, 78, "`NO_SUCH_VARIABLE`, which is not set"),
         ("name: [\n", "", "", 78, "p.yaml"),
-        ("name: p\nstorage: { input: input.jsonl }\n", "serving: { default: { type: api, api_url: \"http://127.0.0.1:9/v1\", model: m, api_key: none, max_retries: 0 } }\n", step, 69, "could not be reached"),
+        (
+            "name: p\nstorage: { input: input.jsonl }\n",
+            "serving: { default: { type: api, api_url: \"http://127.0.0.1:9/v1\", model: m, api_key: none, max_retries: 0 } }\n",
+            step,
+            69,
+            "could not be reached",
+        ),
     ];
     for (storage, serving, steps, expected, says) in cases {
         pipeline(folder.path(), &format!("{storage}{serving}{steps}"));
@@ -88,7 +100,10 @@ fn each_kind_of_trouble_has_its_exit_code_and_says_what_to_do() {
 fn malformed_lines_can_be_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("input.jsonl"), "{\"raw_content\": \"a\"}\nnot json\n{\"raw_content\": \"b\"}\n").unwrap();
-    pipeline(folder.path(), &format!("name: p\nstorage: {{ input: input.jsonl, output: out.jsonl, on_malformed: set_aside }}\n{DEMO}steps: [{{ operator: PromptedGenerator }}]\n"));
+    pipeline(
+        folder.path(),
+        &format!("name: p\nstorage: {{ input: input.jsonl, output: out.jsonl, on_malformed: set_aside }}\n{DEMO}steps: [{{ operator: PromptedGenerator }}]\n"),
+    );
     let (code, stderr) = run(folder.path(), &["run", "p.yaml"]);
     assert_eq!(code, 3, "{stderr}");
     assert_eq!(rows(&folder.path().join("out.jsonl")).len(), 2);
@@ -147,7 +162,10 @@ fn no_key_is_told_anywhere() {
     let secret = "sk-0123456789abcdef";
     pipeline(
         folder.path(),
-        &format!("name: p\nstorage: {{ input: input.jsonl }}\nserving: {{ default: {{ type: api, api_url: \"{}\", model: m, api_key_env: TEST_KEY }} }}\nsteps: [{{ operator: PromptedGenerator }}]\n", service.url()),
+        &format!(
+            "name: p\nstorage: {{ input: input.jsonl }}\nserving: {{ default: {{ type: api, api_url: \"{}\", model: m, api_key_env: TEST_KEY }} }}\nsteps: [{{ operator: PromptedGenerator }}]\n",
+            service.url()
+        ),
     );
     let (code, stdout, stderr) = finished(dataflow(folder.path()).args(["run", "p.yaml"]).env("TEST_KEY", secret).env("RUST_LOG", "trace"));
     assert_eq!(code, 69, "{stderr}");

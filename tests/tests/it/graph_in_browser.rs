@@ -126,7 +126,18 @@ fn details_show_the_parameters_and_keys() {
         hover(browser, &node("step_1"));
         browser.until("!panel.hidden");
         let text = browser.run("return panel.innerText").as_str().unwrap().to_owned();
-        for part in ["PromptedGenerator", "(step=1)", "generate", "default", "core_text", "raw_content", "content_zh", "input_key", "system_prompt", "Translate \"into\" Chinese.</script><b>|\\n"] {
+        for part in [
+            "PromptedGenerator",
+            "(step=1)",
+            "generate",
+            "default",
+            "core_text",
+            "raw_content",
+            "content_zh",
+            "input_key",
+            "system_prompt",
+            "Translate \"into\" Chinese.</script><b>|\\n",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         browser.mouse(&[Mouse::To(1390.0, 800.0)]);
@@ -167,7 +178,10 @@ fn details_never_cover_the_pointer_or_leave_the_window() {
                     browser.until(&format!("!panel.hidden && nodes[showing.node]?.id === '{id}'"));
                     let [left, top, right, bottom] = rectangle(browser, "#panel");
                     let size = browser.run("return [innerWidth, innerHeight]");
-                    assert!(left >= 0.0 && top >= 0.0 && right <= size[0].as_f64().unwrap() && bottom <= size[1].as_f64().unwrap(), "{id} {look}: {left} {top} {right} {bottom}");
+                    assert!(
+                        left >= 0.0 && top >= 0.0 && right <= size[0].as_f64().unwrap() && bottom <= size[1].as_f64().unwrap(),
+                        "{id} {look}: {left} {top} {right} {bottom}"
+                    );
                     assert!(x < left || x > right || y < top || y > bottom, "{id} {look} covers the pointer");
                     assert!(bottom - top > 60.0, "{id} {look} has no room");
                 }

@@ -12,7 +12,9 @@ use dataflow_tests::{dataflow, finished};
 #[test]
 fn new_files_say_what_to_fill_in() {
     let folder = tempfile::tempdir().unwrap();
-    for (what, name, file) in [("operator", "ShoutRefiner", "shout_refiner.rs"), ("prompt", "be_kind_prompt", "be_kind_prompt.rs"), ("pipeline", "my-pipeline", "my_pipeline.yaml")] {
+    for (what, name, file) in
+        [("operator", "ShoutRefiner", "shout_refiner.rs"), ("prompt", "be_kind_prompt", "be_kind_prompt.rs"), ("pipeline", "my-pipeline", "my_pipeline.yaml")]
+    {
         let (code, _, stderr) = finished(dataflow(folder.path()).args(["new", what, name]));
         assert_eq!(code, 0, "{stderr}");
         let text = std::fs::read_to_string(folder.path().join(file)).unwrap();

@@ -53,7 +53,15 @@ pub struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { latency: Duration::ZERO, seed: 1, shares: Vec::new(), first: Vec::new(), retry_after: Some(Duration::from_secs(1)), requests_per_second: None, answer: None }
+        Self {
+            latency: Duration::ZERO,
+            seed: 1,
+            shares: Vec::new(),
+            first: Vec::new(),
+            retry_after: Some(Duration::from_secs(1)),
+            requests_per_second: None,
+            answer: None,
+        }
     }
 }
 

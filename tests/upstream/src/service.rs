@@ -65,7 +65,8 @@ async fn embeddings(State(service): State<Arc<Service>>, ConnectInfo(wire): Conn
     tokio::time::sleep(service.behaviour.latency).await;
     let texts: Vec<&str> = request["input"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     // The last text first: a client has to go by the index.
-    let data: Vec<Value> = texts.iter().enumerate().rev().map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector_of(text) })).collect();
+    let data: Vec<Value> =
+        texts.iter().enumerate().rev().map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector_of(text) })).collect();
     let reply = json!({ "object": "list", "model": request["model"], "data": data, "usage": { "prompt_tokens": texts.len(), "total_tokens": texts.len() } });
     match service.behaviour.fault_of(number) {
         Some(fault) => service.fail(fault, &wire, &headers, &reply).await,
@@ -91,7 +92,12 @@ impl Marks {
     fn of(prompt: &str) -> Self {
         let marked = prompt.contains("[["); // most prompts are searched once only
         let status = prompt.split_once("[[status ").and_then(|(_, rest)| rest.split_once("]]")).and_then(|(status, _)| status.trim().parse().ok());
-        Self { length: marked && prompt.contains("[[length]]"), thinking: marked && prompt.contains("[[thinking]]"), filter: marked && prompt.contains("[[filter]]"), status }
+        Self {
+            length: marked && prompt.contains("[[length]]"),
+            thinking: marked && prompt.contains("[[thinking]]"),
+            filter: marked && prompt.contains("[[filter]]"),
+            status,
+        }
     }
 }
 
@@ -153,7 +159,8 @@ impl Service {
                     tokio::time::sleep(Duration::from_millis(1)).await; // lets the first half leave
                     Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
                 }));
-                ([(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, whole.len().to_string())], Body::from_stream(cut)).into_response()
+                ([(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, whole.len().to_string())], Body::from_stream(cut))
+                    .into_response()
             }
             Fault::BadJson => ([(header::CONTENT_TYPE, "application/json")], "{\"choices\": [{\"message\": {\"content\": \"never closed").into_response(),
             Fault::ErrorInBody => Json(json!({ "error": { "message": "the model is overloaded", "type": "overloaded_error", "code": 503 } })).into_response(),

@@ -388,7 +388,11 @@ mod tests {
     fn outcome(operator: &AgenticRAGDepthQAGenerator, row: serde_json::Value, replies: &[&str]) -> String {
         let model = ScriptedModel::replies(replies.iter().copied());
         let told = check_row(operator, &model, row);
-        let calls = model.asked().iter().map(|chat| format!("{} messages, {}", chat.messages.len(), chat.messages[0].content.split(['.', ',', ':', '"']).next().unwrap_or_default().trim())).collect::<Vec<_>>();
+        let calls = model
+            .asked()
+            .iter()
+            .map(|chat| format!("{} messages, {}", chat.messages.len(), chat.messages[0].content.split(['.', ',', ':', '"']).next().unwrap_or_default().trim()))
+            .collect::<Vec<_>>();
         format!("{}\n{}", calls.join("\n"), ending(&told)).trim_start().to_owned()
     }
 
@@ -482,7 +486,8 @@ mod tests {
 
     #[test]
     fn the_second_round_starts_from_the_first() {
-        let second = [r#"{"superset": "the towers of France", "relation": "those of its capital"}"#, VALID, r#"{"question": "Deeper still?"}"#, UNKNOWN, MISSING];
+        let second =
+            [r#"{"superset": "the towers of France", "relation": "those of its capital"}"#, VALID, r#"{"question": "Deeper still?"}"#, UNKNOWN, MISSING];
         assert_snapshot!(outcome(&given(), row(), &[&[WIDER, VALID, DEEPER, UNKNOWN, MISSING], &second[..]].concat()), @r#"
         1 messages, A question about
         1 messages, Check whether a subject can be found from something wider

@@ -105,7 +105,10 @@ impl AskModel for MultiTurnConversationGenerator {
             history.push(serde_json::json!({ "calls": calls, "results": results }).to_string());
         }
         let last = dialogue.last().map(|said| said.content.as_str()).unwrap_or_default();
-        Err(Error::unparsed(format!("the dialogue has no `<final>` after {} turns of the assistant (raise `max_rounds` to go on with it)", self.max_rounds), last))
+        Err(Error::unparsed(
+            format!("the dialogue has no `<final>` after {} turns of the assistant (raise `max_rounds` to go on with it)", self.max_rounds),
+            last,
+        ))
     }
 
     fn calls_per_row(&self) -> u64 {
@@ -439,7 +442,11 @@ mod tests {
         check_row(&MultiTurnConversationGenerator::default(), &model, row());
         let asked = model.asked();
         assert_eq!(asked.len(), 6, "no call after the final answer");
-        assert!(asked[4].messages[0].content.contains("What was called and returned before:\n{\"calls\":[{\"name\":\"weather\""), "{}", asked[4].messages[0].content);
+        assert!(
+            asked[4].messages[0].content.contains("What was called and returned before:\n{\"calls\":[{\"name\":\"weather\""),
+            "{}",
+            asked[4].messages[0].content
+        );
         assert!(asked.iter().flat_map(|chat| &chat.messages).all(|message| message.role != Role::Tool), "no service is sent the role tool");
     }
 

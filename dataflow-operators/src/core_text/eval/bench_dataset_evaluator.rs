@@ -217,15 +217,19 @@ mod tests {
     fn the_result_counts_only_rows_with_a_reference_and_a_verdict() {
         let operator = BenchDatasetEvaluator { eval_result_path: Some("results/grade_school.json".into()), ..Default::default() };
         let mut summary = AskModel::summary(&operator).unwrap();
-        summary.observe(&frame_of(&[
-            json!({ "generated_cot": "7", "golden_answer": "7", "answer_match_result": true }),
-            json!({ "generated_cot": null, "golden_answer": "7", "answer_match_result": false }),
-            json!({ "generated_cot": "7", "golden_answer": null, "answer_match_result": false }),
-        ])).unwrap();
-        summary.observe(&frame_of(&[
-            json!({ "generated_cot": "8", "golden_answer": "7", "answer_match_result": null }),
-            json!({ "generated_cot": "8", "golden_answer": "7", "answer_match_result": false }),
-        ])).unwrap();
+        summary
+            .observe(&frame_of(&[
+                json!({ "generated_cot": "7", "golden_answer": "7", "answer_match_result": true }),
+                json!({ "generated_cot": null, "golden_answer": "7", "answer_match_result": false }),
+                json!({ "generated_cot": "7", "golden_answer": null, "answer_match_result": false }),
+            ]))
+            .unwrap();
+        summary
+            .observe(&frame_of(&[
+                json!({ "generated_cot": "8", "golden_answer": "7", "answer_match_result": null }),
+                json!({ "generated_cot": "8", "golden_answer": "7", "answer_match_result": false }),
+            ]))
+            .unwrap();
         let result = summary.end().unwrap();
         assert_eq!(result.path, Some("results/grade_school.json".into()));
         assert_snapshot!(result.value, @r#"{"bench_name_or_prefix":"grade_school","total_samples":5,"valid_samples":3,"matched_samples":1,"accuracy":0.3333333333333333,"empty_responses_count":1,"compare_method":"match"}"#);

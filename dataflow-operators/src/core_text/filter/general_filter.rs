@@ -76,7 +76,9 @@ impl SqlRule {
 fn columns_of(expression: &Expr) -> Vec<String> {
     let mut columns = Vec::new();
     for part in expression {
-        if let Expr::Column(name) = part && !columns.iter().any(|known| known == name.as_str()) {
+        if let Expr::Column(name) = part
+            && !columns.iter().any(|known| known == name.as_str())
+        {
             columns.push(name.to_string());
         }
     }
@@ -172,7 +174,10 @@ mod tests {
     #[test]
     fn a_rule_that_is_no_condition_says_what_it_gives() {
         let frame = frame_of(&[json!({ "score": 5 })]);
-        assert_eq!(filter(&["score + 1"]).columns(&frame).unwrap_err().to_string(), "`filter_rules`: `score + 1`: a truth value was expected, and it gives i64");
+        assert_eq!(
+            filter(&["score + 1"]).columns(&frame).unwrap_err().to_string(),
+            "`filter_rules`: `score + 1`: a truth value was expected, and it gives i64"
+        );
     }
 
     #[test]

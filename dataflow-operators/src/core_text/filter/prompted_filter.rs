@@ -45,7 +45,11 @@ impl AskModel for PromptedFilter {
 
     fn problems(&self) -> Vec<String> {
         let (min, max) = (self.min_score.max(1), self.max_score.min(5));
-        if min > max { vec![format!("no score from 1 to 5 lies between `min_score` {} and `max_score` {}", self.min_score, self.max_score)] } else { Vec::new() }
+        if min > max {
+            vec![format!("no score from 1 to 5 lies between `min_score` {} and `max_score` {}", self.min_score, self.max_score)]
+        } else {
+            Vec::new()
+        }
     }
 }
 

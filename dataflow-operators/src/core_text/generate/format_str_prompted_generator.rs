@@ -112,7 +112,8 @@ impl Prompt for FormatStrPrompt {
         if self.on_missing == OnMissing::Empty {
             return Ok(Vec::new());
         }
-        let mut fields: Vec<String> = Pieces(&self.f_str_template).filter_map(|piece| matches!(piece, Piece::Field(_)).then(|| piece.name().to_owned())).collect();
+        let mut fields: Vec<String> =
+            Pieces(&self.f_str_template).filter_map(|piece| matches!(piece, Piece::Field(_)).then(|| piece.name().to_owned())).collect();
         fields.sort();
         fields.dedup();
         Ok(fields)
@@ -134,7 +135,9 @@ impl Prompt for FormatStrPrompt {
                     None => text.push_str(&value.to_string()),
                 },
                 None if self.on_missing == OnMissing::Empty => {}
-                None => return Err(Error::Data(format!("`{{{field}}}` of the template has no value in this row\nhint: with `on_missing: empty` it is left empty"))),
+                None => {
+                    return Err(Error::Data(format!("`{{{field}}}` of the template has no value in this row\nhint: with `on_missing: empty` it is left empty")));
+                }
             }
         }
         Ok(text)
@@ -223,7 +226,10 @@ mod tests {
     #[test]
     fn a_null_is_an_error_or_empty_as_the_prompt_says() {
         let row = json!({ "question": "Why?", "notes": null });
-        assert!(check(&generator(format_str("{题目} {context}", OnMissing::Raise)), row.clone()).starts_with("failed (data): `{context}` of the template has no value in this row"));
+        assert!(
+            check(&generator(format_str("{题目} {context}", OnMissing::Raise)), row.clone())
+                .starts_with("failed (data): `{context}` of the template has no value in this row")
+        );
         assert!(check(&generator(format_str("[{题目} {context}]", OnMissing::Empty)), row).contains("[user] [Why? ]"));
         assert_eq!(check(&generator(FormatStrPrompt::default()), json!({ "question": " ", "notes": null })), "skipped");
     }
@@ -231,7 +237,8 @@ mod tests {
     #[test]
     fn a_template_of_ones_own_is_filled_in_too() {
         let input_keys = BTreeMap::from([("question".to_owned(), "question".into()), ("context".to_owned(), "notes".into())]);
-        let operator = FormatStrPromptedGenerator { input_keys, ..generator(PromptTemplate::text("{{ question }}{% if context %} ({{ context }}){% endif %}")) };
+        let operator =
+            FormatStrPromptedGenerator { input_keys, ..generator(PromptTemplate::text("{{ question }}{% if context %} ({{ context }}){% endif %}")) };
         assert!(check(&operator, json!({ "question": "Why?", "notes": null })).contains("[user] Why?\n"));
     }
 
@@ -239,7 +246,10 @@ mod tests {
     fn a_field_without_a_key_is_a_problem() {
         let operator = generator(format_str("{题目} {contxt}", OnMissing::Raise));
         let problems: Vec<_> = operator.prompts().iter().flat_map(|usage| usage.problems(operator.info().module)).collect();
-        assert_eq!(problems, [("`prompt_template` uses the variable `contxt`, which the operator does not give".to_owned(), Some("did you mean `context`?".to_owned()))]);
+        assert_eq!(
+            problems,
+            [("`prompt_template` uses the variable `contxt`, which the operator does not give".to_owned(), Some("did you mean `context`?".to_owned()))]
+        );
     }
 
     #[test]
@@ -247,7 +257,8 @@ mod tests {
         let operator: FormatStrPromptedGenerator = serde_json::from_value(json!({
             "prompt_template": { "FormatStrPrompt": { "f_str_template": "Say {word}.", "on_missing": "empty" } },
             "input_keys": { "word": "w" },
-        })).unwrap();
+        }))
+        .unwrap();
         assert_eq!(operator.prompt_template.build_prompt(context! { word => "hello" }).unwrap(), "Say hello.");
         assert_eq!(operator.parameters()["prompt_template"]["FormatStrPrompt"]["f_str_template"], "Say {word}.");
     }

@@ -90,10 +90,13 @@ impl MakeRows for RandomDomainKnowledgeRowGenerator {
         let names = self.domain_keys.names();
         let domain = *names.choose(&mut seed.random("domain")).ok_or_else(|| Error::Configuration("`domain_keys` names no domain".into()))?;
         let chat = Chat::from(self.prompt_template.build_prompt(context! { domain })?).sample(seed.number);
-        let sample: Sample = model.ask(chat).json_checked(|sample: &Sample| {
-            let blank = [("instruction", &sample.instruction), ("output", &sample.output)].into_iter().find(|(_, text)| text.trim().is_empty());
-            blank.map_or(Ok(()), |(name, _)| Err(format!("`{name}` is empty")))
-        }).await?;
+        let sample: Sample = model
+            .ask(chat)
+            .json_checked(|sample: &Sample| {
+                let blank = [("instruction", &sample.instruction), ("output", &sample.output)].into_iter().find(|(_, text)| text.trim().is_empty());
+                blank.map_or(Ok(()), |(name, _)| Err(format!("`{name}` is empty")))
+            })
+            .await?;
         let text = serde_json::to_string(&sample).map_err(|error| Error::Data(error.to_string()))?;
         Ok(vec![Cells::new().set(&self.output_key, text)])
     }
@@ -175,7 +178,10 @@ mod tests {
         assert!(mended.contains("That reply cannot be used: `output` is empty"), "{mended}");
         assert!(mended.contains("\n-> generated_content={\"instruction\":\"Explain tides.\""), "{mended}");
         let failed = check_seed(&generator("physics"), &ScriptedModel::replies(["I cannot.", "Really not."]), 0);
-        assert!(failed.ends_with("failed (unparsed): the reply does not fit: a JSON value was expected, and there is none; it begins `Really not.`"), "{failed}");
+        assert!(
+            failed.ends_with("failed (unparsed): the reply does not fit: a JSON value was expected, and there is none; it begins `Really not.`"),
+            "{failed}"
+        );
     }
 
     #[test]

@@ -76,9 +76,14 @@ struct Pair {
 impl Text2QAGenerator {
     async fn instructions(&self, text: &str, model: &Model) -> Result<Vec<String>> {
         let request = self.prompt_template.build_prompt(context! { text, question_num => self.input_question_num })?;
-        let found = model.ask(request).json_checked(|found: &Prompts| {
-            if found.prompts.iter().any(|prompt| !prompt.trim().is_empty()) { Ok(()) } else { Err("`prompts` holds no instruction".into()) }
-        }).await?;
+        let found = model
+            .ask(request)
+            .json_checked(
+                |found: &Prompts| {
+                    if found.prompts.iter().any(|prompt| !prompt.trim().is_empty()) { Ok(()) } else { Err("`prompts` holds no instruction".into()) }
+                },
+            )
+            .await?;
         let mut instructions: Vec<String> = Vec::new();
         for prompt in found.prompts.iter().map(|prompt| prompt.trim()).filter(|prompt| !prompt.is_empty()) {
             if !instructions.iter().any(|known| known == prompt) {
@@ -91,9 +96,13 @@ impl Text2QAGenerator {
 
     async fn pair(&self, text: &str, prompt: &str, model: &Model) -> Result<Cells> {
         let request = self.question_prompt_template.build_prompt(context! { text, prompt })?;
-        let pair = model.ask(Chat::from(request)).json_checked(|pair: &Pair| {
-            if pair.question.trim().is_empty() || pair.answer.trim().is_empty() { Err("`question` or `answer` is empty".into()) } else { Ok(()) }
-        }).await?;
+        let pair =
+            model
+                .ask(Chat::from(request))
+                .json_checked(|pair: &Pair| {
+                    if pair.question.trim().is_empty() || pair.answer.trim().is_empty() { Err("`question` or `answer` is empty".into()) } else { Ok(()) }
+                })
+                .await?;
         let cells = Cells::new().set(&self.output_prompt_key, prompt.to_owned());
         Ok(cells.set(&self.output_question_key, pair.question.trim().to_owned()).set(&self.output_answer_key, pair.answer.trim().to_owned()))
     }
@@ -207,7 +216,10 @@ mod tests {
     fn a_pair_without_an_answer_is_asked_for_again() {
         let shown = check(&["{\"prompts\": [\"Ask for the year.\"]}", "{\"question\": \"When?\", \"answer\": \"\"}", PAIR]);
         assert!(shown.contains("That reply cannot be used: `question` or `answer` is empty"), "{shown}");
-        assert!(shown.ends_with("+> generated_prompt=Ask for the year. generated_question=When was the bridge opened? generated_answer=1889 (AsParent)"), "{shown}");
+        assert!(
+            shown.ends_with("+> generated_prompt=Ask for the year. generated_question=When was the bridge opened? generated_answer=1889 (AsParent)"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -217,7 +229,9 @@ mod tests {
 
     #[test]
     fn templates_of_ones_own_are_filled_in() {
-        let operator: Text2QAGenerator = serde_json::from_value(json!({ "prompt_template": "Instructions for {{ text }}", "question_prompt_template": "{{ prompt }}: {{ text }}" })).unwrap();
+        let operator: Text2QAGenerator =
+            serde_json::from_value(json!({ "prompt_template": "Instructions for {{ text }}", "question_prompt_template": "{{ prompt }}: {{ text }}" }))
+                .unwrap();
         let shown = check_row(&operator, &ScriptedModel::replies(["{\"prompts\": [\"Ask\"]}", PAIR]), json!({ "text": "T" }));
         assert!(shown.contains("[user] Instructions for T\n") && shown.contains("[user] Ask: T\n"), "{shown}");
     }

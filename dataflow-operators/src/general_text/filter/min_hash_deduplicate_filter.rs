@@ -43,15 +43,7 @@ pub struct MinHashDeduplicateFilter {
 
 impl Default for MinHashDeduplicateFilter {
     fn default() -> Self {
-        Self {
-            num_perm: 128,
-            threshold: 0.9,
-            use_n_gram: true,
-            ngram: 5,
-            input_keys: None,
-            input_key: None,
-            output_key: "minhash_deduplicated_label".into(),
-        }
+        Self { num_perm: 128, threshold: 0.9, use_n_gram: true, ngram: 5, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
     }
 }
 
@@ -123,7 +115,11 @@ impl DatasetWork for Deduplication {
         // Only this part has to see the rows one after another.
         let kept: Vec<bool> = hashes.chunks(bands).enumerate().map(|(row, hashes)| source.has_text(row) && insert(&mut self.seen, hashes)).collect();
         let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
-        Ok(Changes { columns: vec![Column::new(self.output.as_str().into(), label)], keep: Some(BooleanChunked::from_iter_values("".into(), kept.into_iter())), failed: Vec::new() })
+        Ok(Changes {
+            columns: vec![Column::new(self.output.as_str().into(), label)],
+            keep: Some(BooleanChunked::from_iter_values("".into(), kept.into_iter())),
+            failed: Vec::new(),
+        })
     }
 }
 

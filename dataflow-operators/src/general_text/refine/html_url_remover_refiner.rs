@@ -58,7 +58,14 @@ mod tests {
 
     #[test]
     fn addresses_go_first_and_then_tags() {
-        let texts = ["see https://a.org/x?y=1\n\nnext", "<p>a <b>bold</b> word</p>", "<a href=\"http://x.y\">link</a>", "HTTPS://A.ORG and ftp://b", "5 < 6 and 8 > 7", "<<b>>"];
+        let texts = [
+            "see https://a.org/x?y=1\n\nnext",
+            "<p>a <b>bold</b> word</p>",
+            "<a href=\"http://x.y\">link</a>",
+            "HTTPS://A.ORG and ftp://b",
+            "5 < 6 and 8 > 7",
+            "<<b>>",
+        ];
         assert_snapshot!(check_rule(&HtmlUrlRemoverRefiner::default(), "text", texts), @r#"
         text=see next
         text=a bold word

@@ -42,7 +42,8 @@ fn score(text: &str, n: usize) -> f64 {
     let text = text.to_lowercase();
     let is_chinese = |character: char| ('\u{4e00}'..='\u{9fff}').contains(&character);
     if text.contains(is_chinese) {
-        let characters: Vec<char> = text.chars().filter(|character| is_chinese(*character) || character.is_ascii_lowercase() || character.is_ascii_digit()).collect();
+        let characters: Vec<char> =
+            text.chars().filter(|character| is_chinese(*character) || character.is_ascii_lowercase() || character.is_ascii_digit()).collect();
         return distinct_share(&characters, n);
     }
     // Unlike in `NgramSampleEvaluator`, punctuation divides words here.

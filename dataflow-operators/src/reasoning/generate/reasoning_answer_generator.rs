@@ -123,7 +123,10 @@ mod tests {
 
     #[test]
     fn thinking_alone_is_no_answer() {
-        assert!(check(MathAnswerGeneratorPrompt, "<think>It must be").ends_with("failed (unparsed): the reply does not fit: a text was expected, and the reply is empty; it begins ``"));
+        assert!(
+            check(MathAnswerGeneratorPrompt, "<think>It must be")
+                .ends_with("failed (unparsed): the reply does not fit: a text was expected, and the reply is empty; it begins ``")
+        );
     }
 
     #[test]

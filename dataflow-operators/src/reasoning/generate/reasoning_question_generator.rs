@@ -84,7 +84,11 @@ impl AskModel for ReasoningQuestionGenerator {
     }
 
     fn problems(&self) -> Vec<String> {
-        if (1..=SETS.len()).contains(&(self.num_prompts as usize)) { Vec::new() } else { vec![format!("`num_prompts` should be from 1 to {}, found {}", SETS.len(), self.num_prompts)] }
+        if (1..=SETS.len()).contains(&(self.num_prompts as usize)) {
+            Vec::new()
+        } else {
+            vec![format!("`num_prompts` should be from 1 to {}, found {}", SETS.len(), self.num_prompts)]
+        }
     }
 }
 

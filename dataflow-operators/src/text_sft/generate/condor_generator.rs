@@ -139,8 +139,14 @@ impl MakeRows for CondorGenerator {
         let rows = join_all(questions.map(|(difficulty, question)| async move {
             let question = question.as_str();
             let answer = model.ask(self.answer_prompt.build_prompt(context! { question })?).await?.text()?;
-            let mut cells = Cells::new().set(&self.output_difficulty_key, difficulty).set(&self.output_instruction_key, question).set(&self.output_output_key, answer);
-            let tags = [(&self.output_topic_key, Some(topic)), (&self.output_domain_key, Some(domain)), (&self.output_theme_key, Some(theme)), (&self.output_scenario_key, scenario)];
+            let mut cells =
+                Cells::new().set(&self.output_difficulty_key, difficulty).set(&self.output_instruction_key, question).set(&self.output_output_key, answer);
+            let tags = [
+                (&self.output_topic_key, Some(topic)),
+                (&self.output_domain_key, Some(domain)),
+                (&self.output_theme_key, Some(theme)),
+                (&self.output_scenario_key, scenario),
+            ];
             for (key, tag) in tags {
                 if let Some(key) = key {
                     cells = cells.set_option(key, tag);
@@ -262,7 +268,14 @@ mod tests {
 
     #[test]
     fn the_last_theme_gives_no_more_rows_than_are_wanted() {
-        let operator = CondorGenerator { num_samples: 4, use_task_diversity: false, output_topic_key: None, output_domain_key: None, output_theme_key: None, ..Default::default() };
+        let operator = CondorGenerator {
+            num_samples: 4,
+            use_task_diversity: false,
+            output_topic_key: None,
+            output_domain_key: None,
+            output_theme_key: None,
+            ..Default::default()
+        };
         assert_eq!(operator.seeds(), 2);
         let model = ScriptedModel::replies([THREE, "It covers soil."]);
         assert_snapshot!(check_seed(&operator, &model, 1).lines().last().unwrap(), @"-> difficulty=easy instruction=What is mulch? output=It covers soil. scenario=null");
@@ -271,7 +284,13 @@ mod tests {
 
     #[test]
     fn a_reply_without_three_questions_is_asked_for_again_and_a_failed_answer_fails_the_theme() {
-        let last = |replies: &[&str]| check_seed(&CondorGenerator { num_samples: 1, ..Default::default() }, &ScriptedModel::replies(replies.iter().copied()), 0).lines().last().unwrap().to_owned();
+        let last = |replies: &[&str]| {
+            check_seed(&CondorGenerator { num_samples: 1, ..Default::default() }, &ScriptedModel::replies(replies.iter().copied()), 0)
+                .lines()
+                .last()
+                .unwrap()
+                .to_owned()
+        };
         let fenced = format!("Sure!\n```json\n{THREE}\n```");
         assert!(last(&[r#"{"easy": "One?", "medium": "", "hard": "Three?"}"#, &fenced, "It covers soil."]).contains("output=It covers soil."));
         assert_snapshot!(last(&["[Easy] What?", "[Easy] What?"]), @"failed (unparsed): the reply does not fit: a JSON value was expected, and there is none; it begins `[Easy] What?`");

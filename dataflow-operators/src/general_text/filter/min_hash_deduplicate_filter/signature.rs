@@ -69,7 +69,16 @@ impl Signer {
             *increment = random.next_u32().wrapping_add(SIGN);
         }
         let signature = vec![0; multipliers.len() * LANES];
-        Self { shingle: shingle.max(1), bands, multipliers, increments, hashes: Vec::new(), signature, remembered: vec![(0, 0); REMEMBERED], recent: vec![0; RECENT] }
+        Self {
+            shingle: shingle.max(1),
+            bands,
+            multipliers,
+            increments,
+            hashes: Vec::new(),
+            signature,
+            remembered: vec![(0, 0); REMEMBERED],
+            recent: vec![0; RECENT],
+        }
     }
 
     /// Writes one hash for each band of a text's signature.
