@@ -302,7 +302,7 @@ impl<K: KeyField> KeyField for Vec<K> {
 }
 
 /// Keys by the name under which a prompt knows them, such as `{question: instruction}`.
-impl<K: KeyField> KeyField for BTreeMap<String, K> {
+impl<Key: KeyField> KeyField for BTreeMap<String, Key> {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         for (variable, key) in self {
             let before = uses.len();

@@ -1,6 +1,6 @@
 //! Operators: what they declare, and the work that the engine has them do.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ impl OperatorInfo {
         text.push_str(heading);
         for field in self.fields {
             let default = defaults.get(field.name).map(|value| format!(" (= {value})")).unwrap_or_default();
-            text.push_str(&format!("\n- {}{default}: {}", field.name, field.docs.get(language).replace('\n', " ")));
+            let _ = write!(text, "\n- {}{default}: {}", field.name, field.docs.get(language).replace('\n', " ")); // a String takes every write
         }
         text
     }

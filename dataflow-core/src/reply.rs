@@ -150,14 +150,11 @@ fn mended(text: &str) -> String {
     let mut characters = text.char_indices().peekable();
     while let Some((at, character)) = characters.next() {
         match (quote, character) {
-            (Some(_), '\\') => {
-                match characters.next() {
-                    Some((_, '\'')) => mended.push('\''),
-                    Some((_, next)) => mended.extend(['\\', next]),
-                    None => {}
-                }
-                continue;
-            }
+            (Some(_), '\\') => match characters.next() {
+                Some((_, '\'')) => mended.push('\''),
+                Some((_, next)) => mended.extend(['\\', next]),
+                None => {}
+            },
             (Some('\''), '"') => mended.push_str("\\\""),
             // Inside a string a raw line break is not JSON, and models write it.
             (Some(_), '\n') => mended.push_str("\\n"),
@@ -168,7 +165,6 @@ fn mended(text: &str) -> String {
                 quote = None;
                 mended.push('"');
             }
-            (Some(_), _) => mended.push(character),
             (None, '"' | '\'') => {
                 quote = Some(character);
                 mended.push('"');
@@ -184,7 +180,7 @@ fn mended(text: &str) -> String {
                     None => mended.push(character),
                 }
             }
-            (None, _) => mended.push(character),
+            (_, _) => mended.push(character),
         }
     }
     mended

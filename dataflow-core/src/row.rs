@@ -188,7 +188,6 @@ pub fn compare_ids(left: &str, right: &str) -> Ordering {
     let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
     let part = |(place, part): (usize, &str)| match (place, part.strip_prefix('g').unwrap_or(part).split_once('-')) {
         (0, Some((step, seed))) => (1, number(step), number(seed)),
-        (0, None) => (0, 0, number(part)),
         (_, Some((step, row))) => (0, u64::MAX - number(step), number(row)),
         (_, None) => (0, 0, number(part)),
     };

@@ -35,7 +35,7 @@ pub fn operator(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn prompt(_arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::ItemStruct);
-    prompt::expand(&item).unwrap_or_else(syn::Error::into_compile_error).into()
+    prompt::expand(&item).into()
 }
 
 /// The path of the core crate, as the crate at hand can name it: through `dataflow`, or directly.

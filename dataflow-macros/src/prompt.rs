@@ -6,7 +6,7 @@ use syn::ItemStruct;
 
 use crate::{core_path, docs};
 
-pub fn expand(item: &ItemStruct) -> syn::Result<TokenStream> {
+pub fn expand(item: &ItemStruct) -> TokenStream {
     let core = core_path();
     let serde = format!("{core}::private::serde").replace(' ', "");
     let (en, zh) = docs::of_type(&item.attrs);
@@ -23,7 +23,7 @@ pub fn expand(item: &ItemStruct) -> syn::Result<TokenStream> {
             }),
         )
     };
-    Ok(quote! {
+    quote! {
         #[derive(Clone, Debug, #core::private::serde::Serialize, #core::private::serde::Deserialize)]
         #[serde(crate = #serde)]
         #extra
@@ -49,5 +49,5 @@ pub fn expand(item: &ItemStruct) -> syn::Result<TokenStream> {
                 build: |parameters| Ok(::std::sync::Arc::new(#build)),
             }
         }
-    })
+    }
 }

@@ -62,14 +62,12 @@ impl PipelineFile {
                         .iter()
                         .position(|name| name == part)
                         .or_else(|| part.parse::<usize>().ok().filter(|number| (1..=names.len()).contains(number)).map(|number| number - 1));
-                    match index {
-                        Some(index) => &mut steps[index],
-                        None => {
-                            let hint = nearest(part, names.iter().map(String::as_str))
-                                .map_or_else(|| format!("the steps are 1 to {}", names.len()), |near| format!("did you mean `{near}`?"));
-                            return Err(bad(format!("there is no step `{part}`\nhint: {hint}")));
-                        }
-                    }
+                    let Some(index) = index else {
+                        let hint = nearest(part, names.iter().map(String::as_str))
+                            .map_or_else(|| format!("the steps are 1 to {}", names.len()), |near| format!("did you mean `{near}`?"));
+                        return Err(bad(format!("there is no step `{part}`\nhint: {hint}")));
+                    };
+                    &mut steps[index]
                 }
                 _ => return Err(bad(format!("`{part}` is below a value that has no parts"))),
             };
@@ -119,23 +117,10 @@ impl PipelineFile {
     }
 }
 
-/// The value of an override: YAML for numbers, truth values, quoted text and what stands in brackets, else the text as it is.
+/// The value of an override: quoted text, and what stands in brackets, as YAML; otherwise as [`scalar`].
 fn typed(text: &str) -> Value {
-    let yaml = serde_yaml::from_str::<serde_yaml::Value>(text).ok().and_then(|yaml| serde_json::to_value(yaml).ok());
-    match yaml {
-        Some(Value::Object(_)) if !text.trim_start().starts_with('{') => Value::String(text.to_owned()),
-        Some(Value::Array(_)) if !text.trim_start().starts_with('[') => Value::String(text.to_owned()),
-        Some(Value::String(inner)) if text.starts_with(['"', '\'']) => Value::String(inner),
-        Some(Value::String(_)) | None => Value::String(text.to_owned()),
-        Some(value @ Value::Number(_)) => {
-            if value.to_string() == text {
-                value
-            } else {
-                Value::String(text.to_owned())
-            }
-        }
-        Some(value) => value,
-    }
+    let yaml = || serde_yaml::from_str::<serde_yaml::Value>(text).ok().and_then(|yaml| serde_json::to_value(yaml).ok());
+    if text.starts_with(['{', '[', '"', '\'']) { yaml() } else { None }.unwrap_or_else(|| scalar(text.to_owned()))
 }
 
 fn step_name(step: &Value) -> String {
@@ -160,11 +145,13 @@ fn put_environment_in(value: &mut Value, path: &str, variable: &dyn Fn(&str) -> 
             *value = if whole { scalar(filled) } else { Value::String(filled) };
         }
         Value::Array(items) => {
-            items.iter_mut().enumerate().for_each(|(index, item)| put_environment_in(item, &format!("{path}.{}", index + 1), variable, missing))
+            items.iter_mut().enumerate().for_each(|(index, item)| put_environment_in(item, &format!("{path}.{}", index + 1), variable, missing));
         }
-        Value::Object(object) => object
-            .iter_mut()
-            .for_each(|(key, item)| put_environment_in(item, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, variable, missing)),
+        Value::Object(object) => {
+            for (key, item) in object {
+                put_environment_in(item, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, variable, missing);
+            }
+        }
         _ => {}
     }
 }
@@ -197,10 +184,10 @@ fn filled(text: &str, path: &str, variable: &dyn Fn(&str) -> Option<String>, mis
     (filled, whole)
 }
 
-/// A number or truth value that is written the way it would be written back, and text otherwise: `30` is a number and `007` is not.
+/// A number, a truth value or null as JSON writes them, and text otherwise: `30` is a number and `007` is not.
 fn scalar(text: String) -> Value {
     match serde_json::from_str::<Value>(&text) {
-        Ok(value @ (Value::Number(_) | Value::Bool(_))) if value.to_string() == text => value,
+        Ok(value @ (Value::Number(_) | Value::Bool(_) | Value::Null)) => value,
         _ => Value::String(text),
     }
 }

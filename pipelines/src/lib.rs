@@ -20,6 +20,8 @@ mod tests {
     use dataflow::pipeline_file::PipelineFile;
     use serde_json::Value;
 
+    type Make = fn() -> dataflow::Result<Pipeline>;
+
     /// The pipeline as its file would have it, with every path made absolute.
     fn value(pipeline: &Pipeline, base: &Path) -> Value {
         let mut value = serde_json::to_value(pipeline.to_spec()).unwrap();
@@ -50,7 +52,6 @@ mod tests {
         let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = crate_folder.parent().unwrap();
         std::env::set_current_dir(root).unwrap(); // where the binaries are called; the only test of this program
-        type Make = fn() -> dataflow::Result<Pipeline>;
         let all: [(&str, Make); 4] = [
             ("general_reasoning", super::general_reasoning),
             ("text2qa", super::text2qa),

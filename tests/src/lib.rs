@@ -123,9 +123,7 @@ pub fn write_chain(folder: &Path, url: &str, steps: usize, max_concurrency: usiz
     );
     for step in 1..=steps {
         let input = if step == 1 { "raw_content".to_owned() } else { format!("reply_{}", step - 1) };
-        text.push_str(&format!(
-            "  - {{ operator: PromptedGenerator, name: step_{step}, user_prompt: \"{step}: \", input_key: {input}, output_key: reply_{step} }}\n"
-        ));
+        text += &format!("  - {{ operator: PromptedGenerator, name: step_{step}, user_prompt: \"{step}: \", input_key: {input}, output_key: reply_{step} }}\n");
     }
     let path = folder.join("chain.yaml");
     std::fs::write(&path, text).expect("the pipeline file can be written");

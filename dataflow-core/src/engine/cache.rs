@@ -192,10 +192,10 @@ impl CacheWriter {
     }
 
     /// The rows that were gathered; `None` where they were written.
-    pub fn gathered(self) -> Result<Vec<Batch>, Self> {
+    pub fn gathered(&mut self) -> Option<Vec<Batch>> {
         match self {
-            Self::Gather(batches) => Ok(batches),
-            files @ Self::Files { .. } => Err(files),
+            Self::Gather(batches) => Some(std::mem::take(batches)),
+            Self::Files { .. } => None,
         }
     }
 }

@@ -71,14 +71,13 @@ impl DeadLetters {
     pub fn push(&self, letter: &DeadLetter) -> Result<()> {
         let failed = |error: std::io::Error| Error::storage(format!("cannot write {}", self.path.display()), error);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = match &mut *file {
-            Some(writer) => writer,
-            None => {
-                if let Some(folder) = self.path.parent() {
-                    std::fs::create_dir_all(folder).map_err(failed)?;
-                }
-                file.insert(BufWriter::new(File::create(&self.path).map_err(failed)?))
+        let writer = if let Some(writer) = &mut *file {
+            writer
+        } else {
+            if let Some(folder) = self.path.parent() {
+                std::fs::create_dir_all(folder).map_err(failed)?;
             }
+            file.insert(BufWriter::new(File::create(&self.path).map_err(failed)?))
         };
         serde_json::to_writer(&mut *writer, letter).map_err(|error| failed(error.into()))?;
         writer.write_all(b"\n").and_then(|()| writer.flush()).map_err(failed)

@@ -1,6 +1,6 @@
 //! The stage of a step that asks a model: many rows in work at once, no waiting for the slowest, and all leave in order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::key::{ColumnType, Direction, KeyUse};
 use crate::model::Model;
 use crate::operator::{DatasetResult, Kind, NewRow, Others, Outcome, RowWork, Seed, SourceWork, Summary};
-use crate::row::{Row, child_id, seed_id, text_of};
+use crate::row::{Row, child_id, root_of, seed_id, text_of};
 
 /// Rows that may have ended while one before them has not: the bound of what a slow row can hold back, and of memory.
 const MOST_HELD: usize = 16_384;
@@ -58,8 +58,8 @@ pub(super) struct RowStage {
     /// The step's seed: the pipeline's, and the step's number.
     pub seed: u64,
     pub shared: Arc<Shared>,
-    /// For a run over failed rows alone: whether a seed is one of them.
-    pub wanted: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+    /// For a run over failed rows alone: the seeds that are among them.
+    pub roots: Option<Arc<HashSet<String>>>,
 }
 
 /// The place of a row: its segment, counted from the first one, and its index there.
@@ -152,7 +152,7 @@ impl RowStage {
                         let counts = self.placed.counts(&self.shared);
                         add(&counts.rows_in, batch.height() as u64);
                         add(&counts.rows_out, batch.height() as u64);
-                        outbox.push_back(leaving(self.widened(batch)?));
+                        outbox.push_back(leaving(self.widened(&batch)?));
                     }
                     Some(batch) => {
                         add(&self.placed.counts(&self.shared).rows_in, batch.height() as u64);
@@ -196,7 +196,7 @@ impl RowStage {
         }
         let numbers = *next..(*next + SEEDS_A_BATCH).min(work.seeds());
         *next = numbers.end;
-        let wanted = |id: &String| self.wanted.as_ref().is_none_or(|wanted| wanted(id));
+        let wanted = |id: &String| self.roots.as_ref().is_none_or(|roots| roots.contains(root_of(id)));
         let ids: StringChunked = numbers.map(|number| seed_id(self.placed.step.number, number)).filter(wanted).map(Some).collect();
         if ids.is_empty() {
             return None;
@@ -300,12 +300,12 @@ impl RowStage {
     }
 
     /// A batch that passes a step which makes rows out of nothing: its columns, and nulls in what the step writes.
-    fn widened(&self, batch: Batch) -> Result<Batch> {
+    fn widened(&self, batch: &Batch) -> Result<Batch> {
         let mut rows = Leaving::default();
         for index in 0..batch.height() {
             rows.push(index, batch.id(index).to_owned(), Cells::new(), Others::AsParent);
         }
-        rows.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)
+        rows.into_batch(batch, &self.placed.step.keys, &self.placed.step.schema)
     }
 }
 

@@ -22,7 +22,6 @@ use crate::journal::{Journal, open_journal};
 use crate::model::Model;
 use crate::operator::{ColumnWork, DatasetResult, DatasetWork, Work};
 use crate::pipeline::CompiledPipeline;
-use crate::row::root_of;
 use crate::storage::FrameReader;
 
 /// Where a run begins.
@@ -344,8 +343,7 @@ impl Passage<'_> {
             None => Model::new(Arc::new(NoAnswers)),
         };
         let seed = self.pipeline.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(placed.step.number as u64);
-        let wanted = self.plan.roots.clone().map(|roots| Arc::new(move |id: &str| roots.contains(root_of(id))) as Arc<dyn Fn(&str) -> bool + Send + Sync>);
-        RowStage { placed, job, model, in_work, seed, shared, wanted }
+        RowStage { placed, job, model, in_work, seed, shared, roots: self.plan.roots.clone() }
     }
 
     /// A writer for each step whose rows are written, each on a thread of its own.
@@ -389,11 +387,19 @@ impl Passage<'_> {
         } else {
             Reading::Source { frames: self.pipeline.source.open(self.run.batch_rows)?, read: 0, limit, roots: self.plan.roots.clone() }
         };
-        // Nothing is left to do but to write the output from the last cache.
-        let copy_to = if self.plan.after == self.pipeline.steps.len() { self.pipeline.storage.output(self.pipeline.schema())? } else { None };
-        let place = self.plan.after == self.pipeline.steps.len();
+        let everything_is_cached = self.plan.after == self.pipeline.steps.len();
+        let output = if everything_is_cached { self.pipeline.storage.output(self.pipeline.schema())? } else { None };
         stages.spawn(async move {
-            joined(tokio::task::spawn_blocking(move || read_all(reading, place.then_some(copy_to), &to, &shared, &malformed)).await).map(|()| Vec::new())
+            let read = tokio::task::spawn_blocking(move || match (everything_is_cached, output) {
+                (true, Some(mut output)) => {
+                    let whole = each_batch(reading, &shared, &malformed, |batch| output.write(&batch.frame).map(|()| true))?;
+                    if whole { output.commit() } else { Ok(()) }
+                }
+                (true, None) => each_batch(reading, &shared, &malformed, |_| Ok(true)).map(drop),
+                // A later stage that takes no more has ended, and says why.
+                (false, _) => each_batch(reading, &shared, &malformed, |batch| Ok(to.blocking_send(batch).is_ok())).map(drop),
+            });
+            joined(read.await).map(|()| Vec::new())
         });
         Ok(())
     }
@@ -444,15 +450,12 @@ impl Passage<'_> {
         let nothing_ran = counts.is_empty();
         joined(
             tokio::task::spawn_blocking(move || {
-                for (step, writer) in whole {
+                for (step, mut writer) in whole {
                     let failed = counts.iter().filter(|(number, _)| *number <= step).map(|(_, failed)| failed).sum();
-                    let writer = match writer.gathered() {
-                        Ok(rows) => {
-                            streamed.gathered = rows;
-                            continue;
-                        }
-                        Err(writer) => writer,
-                    };
+                    if let Some(rows) = writer.gathered() {
+                        streamed.gathered = rows;
+                        continue;
+                    }
                     if stopped {
                         if step == last {
                             (streamed.output, streamed.rows_written) = writer.commit_partial()?;
@@ -543,33 +546,24 @@ impl Reading {
     }
 }
 
-fn read_all(
-    mut reading: Reading,
-    copy_to: Option<Option<Box<dyn crate::storage::Sink>>>,
-    to: &mpsc::Sender<Batch>,
-    shared: &Shared,
-    malformed: &AtomicU64,
-) -> Result<()> {
-    let (copies, mut sink) = (copy_to.is_some(), copy_to.flatten());
+/// Hands over every batch until `take` takes no more or the run is asked to stop; tells whether all were handed over.
+fn each_batch(mut reading: Reading, shared: &Shared, malformed: &AtomicU64, mut take: impl FnMut(Batch) -> Result<bool>) -> Result<bool> {
     loop {
         if shared.stop.is_asked() {
             shared.cut.store(true, Ordering::SeqCst);
-            return Ok(());
+            return Ok(false);
         }
         let Some(batch) = reading.next(shared, malformed)? else { break };
         if batch.height() == 0 {
             continue;
         }
         add(&shared.live.read, batch.height() as u64);
-        if let Some(sink) = &mut sink {
-            sink.write(&batch.frame)?;
-        }
-        if !copies && to.blocking_send(batch).is_err() {
-            return Ok(()); // a later stage has ended, and says why
+        if !take(batch)? {
+            return Ok(false);
         }
     }
     shared.live.read_all.store(true, Ordering::Relaxed);
-    sink.map_or(Ok(()), crate::storage::Sink::commit)
+    Ok(true)
 }
 
 fn write_all(mut writer: CacheWriter, mut batches: mpsc::Receiver<Batch>) -> Result<CacheWriter> {

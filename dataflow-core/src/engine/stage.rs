@@ -124,7 +124,9 @@ fn changed(shared: &Shared, placed: &Placed, batch: Batch, changes: Changes) -> 
         return Ok(batch);
     }
     let mut keep: Vec<bool> = changes.keep.map_or_else(|| vec![true; came], |keep| keep.iter().map(|keep| keep == Some(true)).collect());
-    failed.iter().for_each(|index| keep[*index] = false);
+    for index in &failed {
+        keep[*index] = false;
+    }
     let kept = batch.filter(&keep.into_iter().map(Some).collect())?;
     add(&counts.rows_out, kept.height() as u64);
     add(&counts.dropped, (came - kept.height() - failed.len()) as u64);

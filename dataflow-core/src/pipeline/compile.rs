@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use polars::prelude::{Schema, SchemaRef};
+use polars::prelude::{PlSmallStr, Schema, SchemaRef};
 
 use super::problems::apart;
 use super::{DEFAULT_SERVING, OnError, Pipeline, PipelineSpec, Problem, Problems, Severity, Step};
@@ -313,13 +313,13 @@ impl Check<'_> {
             };
             (message, format!("step {} `{}` writes it", later + 1, self.shown(later)))
         } else {
-            let hint = match registry::nearest(name, available.iter_names().map(|name| name.as_str())) {
+            let hint = match registry::nearest(name, available.iter_names().map(PlSmallStr::as_str)) {
                 Some(near) => match writers.get(near) {
                     Some((writer, _)) => format!("did you mean `{near}`, written by step {} `{}`?", writer + 1, self.shown(*writer)),
                     None => format!("did you mean `{near}` of the data set?"),
                 },
                 None if self.source.is_empty() => "the data set has no columns".to_owned(),
-                None => format!("the data set has {}", quoted(self.source.iter_names().map(|name| name.as_str()))),
+                None => format!("the data set has {}", quoted(self.source.iter_names().map(PlSmallStr::as_str))),
             };
             (format!("`{field}` reads `{name}`, which no earlier step and not the data set gives"), hint)
         };

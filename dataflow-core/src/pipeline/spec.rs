@@ -104,18 +104,20 @@ impl Pipeline {
                     problem(format!("there is no parameter `{key}`"), Some(hint));
                 }
                 let known = parameters.iter().filter(|(key, _)| !unknown.contains(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
-                match (info.build)(Value::Object(known)) {
-                    Ok(operator) => Some(operator),
-                    Err(_) => {
-                        // One parameter at a time tells which one it is.
-                        for (key, value) in parameters.iter().filter(|(key, _)| !unknown.contains(key)) {
-                            if let Err(error) = (info.build)(Value::Object(Map::from_iter([(key.clone(), value.clone())]))) {
-                                problem(format!("`{key}`: {error}"), None);
-                            }
-                        }
-                        None
+                let whole = (info.build)(Value::Object(known));
+                if let Err(error) = &whole {
+                    // One parameter at a time tells which one it is.
+                    let alone = |(key, value): (&String, &Value)| {
+                        let error = (info.build)(Value::Object(Map::from_iter([(key.clone(), value.clone())]))).err()?;
+                        Some(format!("`{key}`: {error}"))
+                    };
+                    let messages: Vec<String> = parameters.iter().filter(|(key, _)| !unknown.contains(key)).filter_map(alone).collect();
+                    let messages = if messages.is_empty() { vec![error.to_string()] } else { messages };
+                    for message in messages {
+                        problem(message, None);
                     }
                 }
+                whole.ok()
             }
         };
         self.push(Step { name, operator_name, operator, serving, on_error });

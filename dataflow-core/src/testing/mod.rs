@@ -22,10 +22,13 @@ use crate::serving::{Chat, Embeddings, ErrorClass, Reply, ServingError};
 
 pub use storage::{MemoryJournal, MemoryStorage};
 
+/// What a scripted model says to a chat.
+type Script = Box<dyn FnMut(&Chat) -> Option<String> + Send>;
+
 /// A model that answers with a function of the chat, and remembers what it was asked.
 #[derive(Clone)]
 pub struct ScriptedModel {
-    script: Arc<Mutex<Box<dyn FnMut(&Chat) -> Option<String> + Send>>>,
+    script: Arc<Mutex<Script>>,
     asked: Arc<Mutex<Vec<Chat>>>,
     forgotten: Arc<Mutex<Vec<Chat>>>,
 }

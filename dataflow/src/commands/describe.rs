@@ -45,7 +45,7 @@ pub fn operators(arguments: &Arguments) -> Result<Exit> {
         (Format::Text, Some(_)) => chosen.iter().map(|info| describe_operator(info, language)).collect(),
         (Format::Text, None) => {
             let rows = chosen.iter().map(|info| [info.category.to_owned(), info.kind.name().to_owned(), info.name.to_owned(), info.docs.summary(language)]);
-            listed(rows.collect(), 3)
+            listed(&rows.collect::<Vec<_>>(), 3)
         }
         (Format::Json, _) => json_text(chosen.iter().map(|info| operator_json(info, language)).collect(), arguments.name.is_some()),
         (Format::Xlsx, _) => {
@@ -78,7 +78,9 @@ pub fn prompts(arguments: &Arguments) -> Result<Exit> {
     let chosen = chosen(arguments, "prompt", registry::prompts(), |info| info.name)?;
     let text = match (arguments.format, &arguments.name) {
         (Format::Text, Some(_)) => chosen.iter().map(|info| describe_prompt(info, language)).collect(),
-        (Format::Text, None) => listed(chosen.iter().map(|info| [info.name.to_owned(), users_of(info).join(", "), info.docs.summary(language)]).collect(), 2),
+        (Format::Text, None) => {
+            listed(&chosen.iter().map(|info| [info.name.to_owned(), users_of(info).join(", "), info.docs.summary(language)]).collect::<Vec<_>>(), 2)
+        }
         (Format::Json, _) => json_text(chosen.iter().map(|info| prompt_json(info, language)).collect(), arguments.name.is_some()),
         (Format::Xlsx, _) => {
             let rows = chosen.iter().map(|info| {
@@ -91,7 +93,7 @@ pub fn prompts(arguments: &Arguments) -> Result<Exit> {
                     template_of(info).0,
                 ]
             });
-            return workbook(arguments, &["Name", "Module", "Description (en)", "Description (zh)", "Operators", "Template"], rows.collect());
+            return workbook(arguments, &["Name", "Module", "Description (en)", "Description (zh)", "Operators", "Template"], &rows.collect::<Vec<_>>());
         }
     };
     give(text.as_bytes(), arguments.output.as_deref())?;
@@ -112,11 +114,11 @@ fn chosen<'a, T>(arguments: &Arguments, what: &str, all: &[&'a T], name_of: fn(&
 }
 
 /// Rows as columns of one width, but for the last one.
-fn listed<const N: usize>(rows: Vec<[String; N]>, aligned: usize) -> String {
+fn listed<const N: usize>(rows: &[[String; N]], aligned: usize) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..aligned).map(width).collect();
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         for (cell, width) in row.iter().zip(&widths) {
             let _ = write!(text, "{cell}{}  ", " ".repeat(width - cell.width())); // a String takes every write
         }
@@ -201,7 +203,7 @@ fn json_text(items: Vec<Value>, one: bool) -> String {
     format!("{}\n", serde_json::to_string_pretty(&value).unwrap_or_default())
 }
 
-fn workbook(arguments: &Arguments, header: &[&str], rows: Vec<Vec<String>>) -> Result<Exit> {
+fn workbook(arguments: &Arguments, header: &[&str], rows: &[Vec<String>]) -> Result<Exit> {
     let Some(path) = &arguments.output else {
         return Err(Error::Configuration("a workbook is not written to stdout\nhint: give it a path: `-o operators.xlsx`".into()));
     };

@@ -14,14 +14,12 @@ use dataflow::{Error, Result};
 
 /// Writes what was asked for to a file, or to stdout.
 fn give(content: &[u8], to: Option<&Path>) -> Result<()> {
-    match to {
-        Some(path) => std::fs::write(path, content).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error)),
-        None => {
-            let mut stdout = std::io::stdout().lock();
-            match stdout.write_all(content).and_then(|()| stdout.flush()) {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::storage("cannot write to stdout", error)),
-                _ => Ok(()),
-            }
-        }
+    if let Some(path) = to {
+        return std::fs::write(path, content).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error));
+    }
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(content).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::storage("cannot write to stdout", error)),
+        _ => Ok(()),
     }
 }

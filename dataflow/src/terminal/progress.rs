@@ -1,6 +1,7 @@
 //! Shows how a run goes: a bar a step, a plain line every few seconds, JSON events, or nothing.
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
 use std::str::FromStr;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -181,14 +182,14 @@ fn counts(step: &StepReport, left: Option<f64>) -> String {
         (step.input_tokens + step.output_tokens, "tokens"),
     ] {
         if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
+            let _ = write!(text, ", {count} {what}"); // a String takes every write
         }
     }
     if step.seconds > 0.0 {
-        text.push_str(&format!(", {:.0} rows/s", done(step) as f64 / step.seconds.max(0.001)));
+        let _ = write!(text, ", {:.0} rows/s", done(step) as f64 / step.seconds.max(0.001));
     }
     if let Some(left) = left {
-        text.push_str(&format!(", {left:.0} s left"));
+        let _ = write!(text, ", {left:.0} s left");
     }
     text
 }

@@ -1,9 +1,7 @@
 //! What `dataflow new` writes compiles, and is used as it stands.
 
-#[expect(non_camel_case_types, missing_docs, reason = "the names stand for the user's")]
 #[path = "../../../dataflow/src/scaffold/operator.rs.txt"]
 mod operator;
-#[expect(non_camel_case_types, missing_docs, reason = "the names stand for the user's")]
 #[path = "../../../dataflow/src/scaffold/prompt.rs.txt"]
 mod prompt;
 

@@ -136,7 +136,9 @@ impl Prompt for FormatStrPrompt {
                 },
                 None if self.on_missing == OnMissing::Empty => {}
                 None => {
-                    return Err(Error::Data(format!("`{{{field}}}` of the template has no value in this row\nhint: with `on_missing: empty` it is left empty")));
+                    return Err(Error::Data(format!(
+                        "`{{{field}}}` of the template has no value in this row\nhint: with `on_missing: empty` it is left empty"
+                    )));
                 }
             }
         }
