@@ -65,7 +65,7 @@ pub fn operators(arguments: &Arguments) -> Result<Exit> {
             return workbook(
                 arguments,
                 &["Category", "Kind", "Name", "Module", "Description (en)", "Description (zh)", "Parameters", "Prompts"],
-                rows.collect(),
+                &rows.collect::<Vec<_>>(),
             );
         }
     };
