@@ -21,12 +21,12 @@ impl QuestionKey {
 
     /// As [`of`](Self::of), with the serving's identity written out already.
     pub fn of_identity(identity: &str, chat: &Chat) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(identity.len() as u64).to_le_bytes());
-        hasher.update(identity.as_bytes());
-        serde_json::to_writer(&mut hasher, chat).unwrap_or_default(); // a hasher takes every byte
+        let mut text = Vec::with_capacity(1024);
+        text.extend_from_slice(&(identity.len() as u64).to_le_bytes());
+        text.extend_from_slice(identity.as_bytes());
+        serde_json::to_writer(&mut text, chat).unwrap_or_default(); // a vector takes every byte, and a chat has nothing that JSON has not
         let mut key = [0; 16];
-        key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        key.copy_from_slice(&blake3::hash(&text).as_bytes()[..16]);
         Self(key)
     }
 }

@@ -162,8 +162,17 @@ impl<'a> IntoFuture for Ask<'a> {
             if reply.finish == Finish::Length {
                 return Err(Error::Truncated { output_tokens: reply.usage.output_tokens });
             }
+            if !reply.content.contains("</think>") && !reply.content.contains("<answer>") && !reply.content.starts_with("<think>") {
+                return Ok(Answer { content: trimmed(reply.content), thinking: reply.thinking });
+            }
             let (inline, content) = split_thinking(&reply.content);
             Ok(Answer { content, thinking: reply.thinking.or(inline) })
         })
     }
+}
+
+/// The text without white space at its ends; as it is, where it has none.
+fn trimmed(text: String) -> String {
+    let trimmed = text.trim();
+    if trimmed.len() == text.len() { text } else { trimmed.to_owned() }
 }

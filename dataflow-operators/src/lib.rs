@@ -14,3 +14,40 @@ pub mod reasoning;
 #[cfg(test)]
 mod rule_vectors;
 pub mod text_sft;
+
+#[cfg(test)]
+mod tests {
+    use dataflow_core::registry;
+
+    #[test]
+    fn every_operator_is_linked_and_has_a_name_of_its_own() {
+        registry::check().unwrap();
+        let names: Vec<&str> = registry::operators().iter().map(|info| info.name).collect();
+        insta::assert_snapshot!(names.join("\n"), @r"
+        AgenticRAGDepthQAGenerator
+        BenchDatasetEvaluator
+        CharNumberFilter
+        CondorGenerator
+        FormatStrPromptedGenerator
+        GeneralFilter
+        HtmlUrlRemoverRefiner
+        MinHashDeduplicateFilter
+        MultiTurnConversationGenerator
+        NgramSampleEvaluator
+        PromptedEvaluator
+        PromptedFilter
+        PromptedGenerator
+        PromptedRefiner
+        RandomDomainKnowledgeRowGenerator
+        ReasoningAnswerGenerator
+        ReasoningAnswerModelJudgeFilter
+        ReasoningAnswerNgramFilter
+        ReasoningQuestionFilter
+        ReasoningQuestionGenerator
+        RemoveEmojiRefiner
+        RemoveExtraSpacesRefiner
+        Text2QAGenerator
+        WordNumberFilter
+        ");
+    }
+}

@@ -126,23 +126,23 @@ impl StepAnswers {
                 return Ok(reply);
             }
             // Either this row asks, or it waits for a row that asks the same.
-            let (sender, mut receiver) = match served.in_flight().entry(key) {
-                std::collections::hash_map::Entry::Occupied(entry) => (None, entry.get().clone()),
+            let (sender, same) = match served.in_flight().entry(key) {
+                std::collections::hash_map::Entry::Occupied(entry) => (None, Some(entry.get().clone())),
                 std::collections::hash_map::Entry::Vacant(entry) => {
                     let (sender, receiver) = watch::channel(None);
-                    entry.insert(receiver.clone());
-                    (Some(sender), receiver)
+                    entry.insert(receiver);
+                    (Some(sender), None)
                 }
             };
-            let Some(sender) = sender else {
-                match receiver.wait_for(Option::is_some).await.ok().and_then(|shared| shared.clone()) {
+            if let Some(mut same) = same {
+                match same.wait_for(Option::is_some).await.ok().and_then(|shared| shared.clone()) {
                     Some(shared) => {
                         add(&self.counts().shared, 1);
                         return Ok(shared?);
                     }
                     None => continue, // the row that asked was given up
                 }
-            };
+            }
             let asking = InFlight(served, key);
             let answer = served.call(chat, self.counts()).await?;
             if let (Ok(reply), Some(journal)) = (&answer, &served.journal)
@@ -150,8 +150,10 @@ impl StepAnswers {
             {
                 journal.put(key, reply).await?;
             }
-            sender.send_replace(Some(answer.clone()));
             drop(asking);
+            if let Some(sender) = sender.filter(|sender| sender.receiver_count() > 0) {
+                sender.send_replace(Some(answer.clone()));
+            }
             return Ok(answer?);
         }
     }

@@ -22,6 +22,14 @@ pub(crate) struct Manifest {
     pub rows: u64,
     /// Rows that failed on the way here; a cache with any is not resumed from.
     pub failed: u64,
+    /// Length and time of the last change of the cache file, which tell whether somebody has changed it since; `None` where there is no file.
+    pub file: Option<(u64, u128)>,
+}
+
+fn file_state(path: &Path) -> Option<(u64, u128)> {
+    let metadata = path.metadata().ok()?;
+    let changed = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some((metadata.len(), changed.as_nanos()))
 }
 
 /// The fingerprint after each step; the first is the source's.
@@ -60,17 +68,19 @@ fn hash(parts: &[&str]) -> String {
 /// that the output's rows can be told apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Beside {
+    cache: Option<PathBuf>,
     manifest: PathBuf,
     ids: PathBuf,
 }
 
 impl Beside {
     pub fn of(pipeline: &CompiledPipeline, step: usize) -> Self {
-        let name = |ending: &str| match pipeline.storage.step_path(step) {
+        let cache = pipeline.storage.step_path(step);
+        let name = |ending: &str| match &cache {
             Some(path) => path.with_file_name(format!("{}.{ending}", path.file_name().unwrap_or_default().to_string_lossy())),
             None => pipeline.storage.work_path().join(format!("{}_step{step}.{ending}", pipeline.name)),
         };
-        Self { manifest: name("manifest.json"), ids: name("rows") }
+        Self { manifest: name("manifest.json"), ids: name("rows"), cache }
     }
 
     pub fn manifest(&self) -> Option<Manifest> {
@@ -176,7 +186,10 @@ impl CacheWriter {
         }
         let ids = ids.into_inner().map_err(|error| Error::storage(format!("cannot write {}", beside.ids.display()), error.into_error()))?;
         ids.commit()?;
-        write_whole(&beside.manifest, &serde_json::to_vec(&Manifest { fingerprint, rows, failed }).unwrap_or_default())?;
+        write_whole(
+            &beside.manifest,
+            &serde_json::to_vec(&Manifest { fingerprint, rows, failed, file: beside.cache.as_deref().and_then(file_state) }).unwrap_or_default(),
+        )?;
         Ok(rows)
     }
 
@@ -267,9 +280,9 @@ pub(crate) fn last_that_holds(pipeline: &CompiledPipeline, fingerprints: &[Strin
 
 pub(crate) fn holds(pipeline: &CompiledPipeline, step: usize, fingerprint: &str) -> bool {
     let beside = Beside::of(pipeline, step);
-    pipeline.storage.step_path(step).is_some_and(|path| path.exists())
-        && beside.ids.exists()
-        && beside.manifest().is_some_and(|manifest| manifest.fingerprint == fingerprint && manifest.failed == 0)
+    let file = beside.cache.as_deref().and_then(file_state);
+    let holds = |manifest: Manifest| manifest.fingerprint == fingerprint && manifest.failed == 0 && manifest.file == file;
+    file.is_some() && beside.ids.exists() && beside.manifest().is_some_and(holds)
 }
 
 /// Opens a step's cache; the caller knows that it holds.

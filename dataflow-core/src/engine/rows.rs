@@ -131,9 +131,12 @@ impl RowStage {
                 }
                 () = self.shared.stop.asked(), if more && !self.shared.stop.is_asked() => {}
                 Some(ended) = tasks.join_next() => {
-                    let ((segment, index), result) = ended.map_err(|_| Error::Stopped)?;
-                    let segment = &mut segments[segment - first_segment];
-                    segment.outcomes[index] = Some(self.ended(segment.batch.id(index), result)?);
+                    // Many end at about the same time; what follows is done once for all of them.
+                    for ended in std::iter::once(ended).chain(std::iter::from_fn(|| tasks.try_join_next())) {
+                        let ((segment, index), result) = ended.map_err(|_| Error::Stopped)?;
+                        let segment = &mut segments[segment - first_segment];
+                        segment.outcomes[index] = Some(self.ended(segment.batch.id(index), result)?);
+                    }
                 }
                 // A place is reserved first, so that a batch goes to each taker once whatever else happens meanwhile.
                 place = reserve(self.placed.written.as_ref()), if outbox.front().is_some_and(|leaving| !leaving.1) => match place {

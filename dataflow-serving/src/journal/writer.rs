@@ -1,4 +1,4 @@
-//! The one thread that appends: whatever has gathered while it wrote goes into the file with the next write.
+//! Appends records: whoever finds nobody writing writes what has gathered, and the others wait for it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -46,35 +46,39 @@ struct Waiting {
 struct Queue {
     bytes: Vec<u8>,
     waiting: Vec<Waiting>,
+    /// Somebody writes, and takes what gathers meanwhile too.
+    writing: bool,
+}
+
+/// What the disk does not have yet.
+#[derive(Default)]
+struct Dirt {
+    soiled: bool,
     syncs: Vec<Done>,
-    /// The writer waits for something to do.
-    idle: bool,
     closing: bool,
 }
 
 #[derive(Default)]
 struct Shared {
-    queue: Mutex<Queue>,
-    work: Condvar,
-    /// Something was written that the disk does not have yet; the writer is done.
-    dirty: Mutex<(bool, bool)>,
+    dirt: Mutex<Dirt>,
     soil: Condvar,
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn dirty(&self) -> MutexGuard<'_, (bool, bool)> {
-        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
+    fn dirt(&self) -> MutexGuard<'_, Dirt> {
+        self.dirt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Appends to this process's segment. Dropped, it writes what has gathered and brings it to the disk.
+/// Appends to this process's segment. Dropped, it brings what was written to the disk.
+///
+/// A record goes into the system's page cache by the task that brings it, which costs less than to wake a thread for it; only the
+/// disk is waited for on a thread of its own.
 pub(super) struct Writer {
+    queue: Mutex<Queue>,
+    segment: Mutex<Segment>,
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    syncs: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -87,23 +91,24 @@ impl Writer {
     pub fn start(own: OwnSegment, segment: usize, length: u64, index: Arc<RwLock<Index>>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let file = Arc::new(own.file);
-        let work = Work { file: Arc::clone(&file), segment, length, index, shared: Arc::clone(&shared), last_time: 0, fault: None };
-        let writes = std::thread::Builder::new().name("journal-write".into()).spawn(move || work.run())?;
-        // A disk takes its time to take what it is given: the writer does not wait for it.
+        let segment = Segment { file: Arc::clone(&file), number: segment, length, index, last_time: 0, fault: None };
         let syncer = Arc::clone(&shared);
         let syncs = std::thread::Builder::new().name("journal-sync".into()).spawn(move || sync_now_and_then(&syncer, &file))?;
-        Ok(Self { shared, threads: vec![writes, syncs] })
+        Ok(Self { queue: Mutex::default(), segment: Mutex::new(segment), shared, syncs: Some(syncs) })
     }
 
     /// Appends a record; returns when the file has it.
     pub async fn append(&self, kind: Kind, key: QuestionKey, payload: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<()> {
         let bytes = record::encode(kind, key, payload).map_err(failed("writing a reply".into()))?;
         let (done, wait) = oneshot::channel();
-        {
-            let mut queue = self.shared.queue();
+        let nobody_writes = {
+            let mut queue = self.queue();
             queue.bytes.extend_from_slice(&bytes);
             queue.waiting.push(Waiting { kind, key, length: bytes.len(), done });
-            self.wake(queue);
+            !std::mem::replace(&mut queue.writing, true)
+        };
+        if nobody_writes {
+            self.write_what_has_gathered();
         }
         answer(wait, "writing a reply").await
     }
@@ -111,18 +116,33 @@ impl Writer {
     /// Returns when the disk has all that was appended.
     pub async fn sync(&self) -> Result<()> {
         let (done, wait) = oneshot::channel();
-        {
-            let mut queue = self.shared.queue();
-            queue.syncs.push(done);
-            self.wake(queue);
-        }
+        self.shared.dirt().syncs.push(done);
+        self.shared.soil.notify_one();
         answer(wait, "bringing replies to the disk").await
     }
 
-    fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
-        if std::mem::take(&mut queue.idle) {
-            drop(queue);
-            self.shared.work.notify_one();
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_what_has_gathered(&self) {
+        let mut segment = self.segment.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let (mut bytes, waiting) = {
+                let mut queue = self.queue();
+                if queue.waiting.is_empty() {
+                    queue.writing = false;
+                    break;
+                }
+                (std::mem::take(&mut queue.bytes), std::mem::take(&mut queue.waiting))
+            };
+            segment.write(&mut bytes, waiting);
+        }
+        drop(segment);
+        let mut dirt = self.shared.dirt();
+        if !std::mem::replace(&mut dirt.soiled, true) {
+            drop(dirt);
+            self.shared.soil.notify_one();
         }
     }
 }
@@ -134,69 +154,27 @@ async fn answer(wait: oneshot::Receiver<Result<(), Fault>>, doing: &str) -> Resu
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue();
-        queue.closing = true;
-        drop(queue);
-        self.shared.work.notify_one();
-        for thread in self.threads.drain(..) {
-            thread.join().ok();
+        self.shared.dirt().closing = true;
+        self.shared.soil.notify_one();
+        if let Some(syncs) = self.syncs.take() {
+            syncs.join().ok(); // it ends by itself
         }
     }
 }
 
-struct Work {
+/// The file that this process appends to.
+struct Segment {
     file: Arc<File>,
-    segment: usize,
+    number: usize,
     length: u64,
     index: Arc<RwLock<Index>>,
-    shared: Arc<Shared>,
     last_time: u64,
     /// After a write that failed nothing more is taken: who pays for a reply must know that it is kept.
     fault: Option<Fault>,
 }
 
-impl Work {
-    fn run(mut self) {
-        let (mut bytes, mut waiting) = (Vec::new(), Vec::new());
-        loop {
-            let (syncs, closing) = {
-                let mut queue = self.shared.queue();
-                while queue.waiting.is_empty() && queue.syncs.is_empty() && !queue.closing {
-                    queue.idle = true;
-                    queue = self.shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                }
-                queue.idle = false;
-                std::mem::swap(&mut bytes, &mut queue.bytes);
-                std::mem::swap(&mut waiting, &mut queue.waiting);
-                (std::mem::take(&mut queue.syncs), queue.closing)
-            };
-            if !waiting.is_empty() {
-                self.write(&mut bytes, &mut waiting);
-            }
-            if !syncs.is_empty() {
-                let outcome = match &self.fault {
-                    Some(fault) => Err(fault.clone()),
-                    None => self.file.sync_data().map_err(Fault::from),
-                };
-                for done in syncs {
-                    done.send(outcome.clone()).ok(); // who asked may have gone
-                }
-            }
-            if closing {
-                let mut dirty = self.shared.dirty();
-                dirty.1 = true;
-                drop(dirty);
-                self.shared.soil.notify_one();
-                return;
-            }
-            // One long reply must not hold its room for ever.
-            if bytes.capacity() > 16 << 20 {
-                bytes = Vec::new();
-            }
-        }
-    }
-
-    fn write(&mut self, bytes: &mut Vec<u8>, waiting: &mut Vec<Waiting>) {
+impl Segment {
+    fn write(&mut self, bytes: &mut [u8], waiting: Vec<Waiting>) {
         let time = now().max(self.last_time + 1); // later than all before, also where the clock was set back
         let mut at = 0;
         for (number, record) in waiting.iter().enumerate() {
@@ -211,49 +189,43 @@ impl Work {
             self.file.set_len(self.length).ok(); // a torn end is passed over in any case
             self.fault = Some(error.into());
         }
-        if let Some(fault) = &self.fault {
-            waiting.drain(..).for_each(|record| drop(record.done.send(Err(fault.clone()))));
-            bytes.clear();
-            return;
-        }
-        {
+        let outcome = self.fault.clone().map_or(Ok(()), Err);
+        if outcome.is_ok() {
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
             let mut offset = self.length;
             for (number, record) in waiting.iter().enumerate() {
-                index.take_own(record.kind, record.key, time + number as u64, Place::new(self.segment, offset));
+                index.take_own(record.kind, record.key, time + number as u64, Place::new(self.number, offset));
                 offset += record.length as u64;
             }
+            self.length = offset;
         }
-        self.length += bytes.len() as u64;
-        bytes.clear();
-        waiting.drain(..).for_each(|record| drop(record.done.send(Ok(()))));
-        let mut dirty = self.shared.dirty();
-        if !std::mem::replace(&mut dirty.0, true) {
-            drop(dirty);
-            self.shared.soil.notify_one();
+        for record in waiting {
+            record.done.send(outcome.clone()).ok(); // who asked may have gone
         }
     }
 }
 
-/// Brings what was written to the disk, at most every [`SYNC_EVERY`], until the writer is done.
+/// Brings what was written to the disk, at most every [`SYNC_EVERY`] and at once where it is asked for, until the writer is done.
 fn sync_now_and_then(shared: &Shared, file: &File) {
     loop {
-        let mut dirty = shared.dirty();
-        while !dirty.0 && !dirty.1 {
-            dirty = shared.soil.wait(dirty).unwrap_or_else(PoisonError::into_inner);
+        let wanted = |dirt: &Dirt| dirt.closing || !dirt.syncs.is_empty();
+        let mut dirt = shared.dirt();
+        while !dirt.soiled && !wanted(&dirt) {
+            dirt = shared.soil.wait(dirt).unwrap_or_else(PoisonError::into_inner);
         }
-        let done = dirty.1;
-        if !done {
-            // More gathers meanwhile; the end of the writer cuts it short.
-            dirty = shared.soil.wait_timeout_while(dirty, SYNC_EVERY, |dirty| !dirty.1).map_or_else(|error| error.into_inner().0, |(dirty, _)| dirty);
-        }
-        let soiled = std::mem::take(&mut dirty.0);
-        let done = dirty.1;
-        drop(dirty);
-        if soiled && let Err(error) = file.sync_data() {
+        // More gathers meanwhile.
+        let mut dirt = shared.soil.wait_timeout_while(dirt, SYNC_EVERY, |dirt| !wanted(dirt)).unwrap_or_else(PoisonError::into_inner).0;
+        let Dirt { soiled, syncs, closing } = std::mem::take(&mut *dirt);
+        dirt.closing = closing;
+        drop(dirt);
+        let outcome = if soiled || !syncs.is_empty() { file.sync_data().map_err(Fault::from) } else { Ok(()) };
+        if let Err(Fault(_, error)) = &outcome {
             tracing::warn!(%error, "the journal could not be brought to the disk; a loss of power could lose its end");
         }
-        if done {
+        for done in syncs {
+            done.send(outcome.clone()).ok(); // who asked may have gone
+        }
+        if closing {
             return;
         }
     }

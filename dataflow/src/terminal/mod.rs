@@ -26,9 +26,14 @@ pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) 
     }
     let signal = stop_on_signals(&run.stop);
     run.observer = progress::observer(mode).map(|observer| observer as Arc<dyn Observer>);
+    let retries = run.retry_failed;
     let done = compiled.forward(run).await;
     let signal = signal.load(Ordering::SeqCst);
     match done {
+        Ok(report) if retries && report.rows_read == 0 => {
+            say("no row failed in the run before, so there is none to run again");
+            Exit::of_report(&report, signal)
+        }
         Ok(report) => {
             say(&report.to_string());
             if report.outcome == RunOutcome::Stopped {
@@ -80,7 +85,9 @@ pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipe
 pub fn start_up() -> dataflow_core::Result<tokio::runtime::Runtime> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init(); // a program may have set its own
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Error::storage("cannot start the runtime", error))
+    // Calls to a service are a little work and much waiting: one thread does them for less than several that wake one another, and rules
+    // have threads of their own.
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Error::storage("cannot start the runtime", error))
 }
 
 /// What the servings say before the first call.
