@@ -115,6 +115,10 @@ impl Writer {
 
     /// Returns when the disk has all that was appended.
     pub async fn sync(&self) -> Result<()> {
+        let fault = self.segment.lock().unwrap_or_else(PoisonError::into_inner).fault.clone();
+        if let Some(fault) = fault {
+            return Err(failed("bringing replies to the disk".into())(fault.into()));
+        }
         let (done, wait) = oneshot::channel();
         self.shared.dirt().syncs.push(done);
         self.shared.soil.notify_one();
