@@ -94,7 +94,7 @@ pub enum Error {
         message: String,
     },
     /// The model service gave no answer to anything.
-    #[error("serving `{serving}` could not be reached: {message}")]
+    #[error("serving `{serving}` gives no answers: {message}")]
     Unreachable {
         /// The serving's name in the pipeline.
         serving: String,

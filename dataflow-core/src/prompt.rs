@@ -1,12 +1,12 @@
 //! Prompts: types of their own, registered, swappable, and rendered with minijinja.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, LazyLock, RwLock};
 
 pub use minijinja::Value;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,13 @@ impl Template {
         let template = environment.get_template("prompt").map_err(|error| prompt_error(source, &error))?;
         let mut variables: Vec<String> = template.undeclared_variables(false).into_iter().filter(|name| !known.contains(name)).collect();
         variables.sort();
+        // The names of filters and tests are looked up when they are used: once here, so that a wrong one is told before a row is read.
+        let stand_ins: BTreeMap<String, Value> = variables.iter().map(|name| (name.clone(), Value::from("x"))).collect();
+        if let Err(error) = template.render(Value::from(stand_ins))
+            && matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction)
+        {
+            return Err(prompt_error(source, &error));
+        }
         Ok(Self { environment, variables })
     }
 

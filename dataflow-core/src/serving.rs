@@ -285,6 +285,12 @@ pub trait LLMServing: fmt::Debug + Send + Sync + 'static {
     /// How many calls may be in flight at once.
     fn max_concurrency(&self) -> usize;
 
+    /// Whether it holds itself to [`max_concurrency`](Self::max_concurrency): then a call that waits for its next try takes no place among
+    /// those in flight, and the engine does not count calls for it.
+    fn limits_itself(&self) -> bool {
+        false
+    }
+
     /// A sentence to show before the first call, such as that the answers are not real.
     fn notice(&self) -> Option<String> {
         None

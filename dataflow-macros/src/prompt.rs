@@ -18,7 +18,9 @@ pub fn expand(item: &ItemStruct) -> TokenStream {
         (
             quote!(),
             quote!({
-                let _ = parameters;
+                if parameters.as_object().is_some_and(|parameters| !parameters.is_empty()) {
+                    return Err(#core::private::serde::de::Error::custom(concat!("the prompt `", stringify!(#name), "` has no parameters")));
+                }
                 #name
             }),
         )

@@ -214,7 +214,12 @@ impl LLMServing for ApiServing {
         self.options.max_concurrency.max(1)
     }
 
+    fn limits_itself(&self) -> bool {
+        true
+    }
+
     fn check(&self) -> Result<()> {
+        self.options.check().map_err(Error::Configuration)?;
         self.connection().map(|_| ()).map_err(|error| Error::Configuration(error.message))
     }
 

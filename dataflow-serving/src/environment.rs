@@ -96,6 +96,10 @@ impl LLMServing for EnvServing {
         self.serving.max_concurrency()
     }
 
+    fn limits_itself(&self) -> bool {
+        self.serving.limits_itself()
+    }
+
     fn notice(&self) -> Option<String> {
         Some(self.notice.clone())
     }

@@ -30,7 +30,7 @@ inventory::submit! {
 }
 
 /// How often, at the most, a miss looks for what other processes have appended.
-const LOOK_AROUND: Duration = Duration::from_secs(1);
+const LOOK_AROUND: Duration = Duration::from_millis(20);
 
 /// A reply journal in a folder.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl FileJournal {
         Ok(reply)
     }
 
-    /// Reads what other processes have appended, if nobody looked within the last second.
+    /// Reads what other processes have appended, if nobody looked within [`LOOK_AROUND`].
     fn look_around(&self) -> Result<bool> {
         let Ok(mut looked) = self.looked.try_lock() else { return Ok(false) };
         if looked.elapsed() < LOOK_AROUND {

@@ -71,10 +71,7 @@ impl WholeFile {
 
     /// Gives the file another name to appear under, which says that it is not all: `answers.partial.jsonl.gz` for `answers.jsonl.gz`.
     pub(crate) fn aside(&mut self) -> PathBuf {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let inner = Compression::of(&self.path).strip(&name);
-        let stem = inner.rsplit_once('.').map_or(inner, |(stem, _)| stem);
-        self.path = self.path.with_file_name(format!("{stem}.partial{}", &name[stem.len()..]));
+        self.path = partial(&self.path);
         self.path.clone()
     }
 
@@ -85,8 +82,17 @@ impl WholeFile {
         self.writer.0.lock().unwrap_or_else(PoisonError::into_inner).flush().map_err(doing)?;
         self.temporary.as_file().sync_all().map_err(doing)?;
         self.temporary.persist(&path).map_err(|error| doing(error.error))?;
+        let _ = fs::remove_file(partial(&path)); // what a stopped run left has been overtaken; most often there is none
         sync_folder(folder_of(&path)).map_err(doing)
     }
+}
+
+/// `answers.partial.jsonl.gz` for `answers.jsonl.gz`.
+fn partial(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let inner = Compression::of(path).strip(&name);
+    let stem = inner.rsplit_once('.').map_or(inner, |(stem, _)| stem);
+    path.with_file_name(format!("{stem}.partial{}", &name[stem.len()..]))
 }
 
 fn folder_of(path: &Path) -> &Path {

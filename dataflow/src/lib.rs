@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+pub mod command_line;
 pub mod graph_page;
 pub mod pipeline_file;
 pub mod prelude;

@@ -23,10 +23,17 @@ pub fn binary(name: &str) -> PathBuf {
         // target/debug/deps/it-1234 for a test, target/release/benchmark for a program.
         let folder = this.ancestors().skip(1).find(|folder| folder.file_name().is_some_and(|name| name != "deps")).expect("a profile's folder").to_owned();
         let mut build = Command::new(env!("CARGO"));
-        build.current_dir(root()).args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(folder.parent().expect("the target folder"));
-        if folder.ends_with("release") {
-            build.arg("--release");
+        // What `cargo test` told this program of itself would have build scripts run again, and half the tree be built anew.
+        for (name, _) in std::env::vars_os() {
+            let told =
+                |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"].iter().any(|begin| name.starts_with(begin));
+            if name.to_str().is_some_and(told) {
+                build.env_remove(name);
+            }
         }
+        build.current_dir(root()).args(["build", "--quiet", "--workspace", "--target-dir"]).arg(folder.parent().expect("the target folder"));
+        // With the tests' own features, so that nothing is built twice.
+        build.args(if folder.ends_with("release") { ["--bins", "--release"].as_slice() } else { ["--all-targets"].as_slice() });
         assert!(build.status().expect("cargo can be called").success(), "the binaries are built");
         folder
     });

@@ -39,7 +39,7 @@ impl Served {
         Self {
             name: name.to_owned(),
             identity: serving.identity().to_string(),
-            calls: Semaphore::new(serving.max_concurrency().max(1)),
+            calls: Semaphore::new(if serving.limits_itself() { Semaphore::MAX_PERMITS } else { serving.max_concurrency().max(1) }),
             serving,
             in_flight: Mutex::default(),
             journal,

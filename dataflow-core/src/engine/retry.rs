@@ -20,6 +20,9 @@ pub(super) async fn run(pipeline: &CompiledPipeline, run: &Run) -> Result<Report
     let errors = path_of(pipeline.storage.work_path(), &pipeline.name);
     let roots = failed_roots(&errors).map_err(fail)?;
     if roots.is_empty() {
+        if Beside::of(pipeline, pipeline.steps.len()).manifest().is_none() {
+            return Err(fail(Error::Configuration("the run before did not come to its end, so its rows are not there yet\nhint: run without `--retry-failed`; the journal answers what was paid for".into())));
+        }
         let mut report = pipeline.empty_report();
         report.outcome = RunOutcome::Complete;
         report.output = pipeline.output_path();

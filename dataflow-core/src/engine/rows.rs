@@ -58,6 +58,8 @@ pub(super) struct RowStage {
     /// The step's seed: the pipeline's, and the step's number.
     pub seed: u64,
     pub shared: Arc<Shared>,
+    /// The most seeds that are asked.
+    pub most_seeds: u64,
     /// For a run over failed rows alone: the seeds that are among them.
     pub roots: Option<Arc<HashSet<String>>>,
 }
@@ -188,7 +190,7 @@ impl RowStage {
     }
 
     fn seeds_remain(&self, next: u64) -> bool {
-        matches!(&self.job, Job::Seed(work) if next < work.seeds()) && !self.shared.stop.is_asked()
+        matches!(&self.job, Job::Seed(work) if next < work.seeds().min(self.most_seeds)) && !self.shared.stop.is_asked()
     }
 
     /// The next seeds as a batch of rows without values, once all rows before them are taken.
@@ -197,7 +199,7 @@ impl RowStage {
         if segments.len() > 1 || last.is_some_and(|last| last.started < last.batch.height()) || !self.seeds_remain(*next) {
             return None;
         }
-        let numbers = *next..(*next + SEEDS_A_BATCH).min(work.seeds());
+        let numbers = *next..(*next + SEEDS_A_BATCH).min(work.seeds()).min(self.most_seeds);
         *next = numbers.end;
         let wanted = |id: &String| self.roots.as_ref().is_none_or(|roots| roots.contains(root_of(id)));
         let ids: StringChunked = numbers.map(|number| seed_id(self.placed.step.number, number)).filter(wanted).map(Some).collect();
@@ -304,7 +306,7 @@ impl RowStage {
 
     /// A batch that passes a step which makes rows out of nothing: its columns, and nulls in what the step writes.
     fn widened(&self, batch: &Batch) -> Result<Batch> {
-        let mut rows = Leaving::default();
+        let mut rows = Leaving { keeps_written: true, ..Leaving::default() };
         for index in 0..batch.height() {
             rows.push(index, batch.id(index).to_owned(), Cells::new(), Others::AsParent);
         }
@@ -331,6 +333,8 @@ struct Leaving {
     ids: Vec<String>,
     cells: Vec<Cells>,
     as_parent: Vec<bool>,
+    /// Rows pass a step that is about others: what stands in the columns that it writes stays too.
+    keeps_written: bool,
 }
 
 impl Leaving {
@@ -368,7 +372,9 @@ impl Leaving {
         for (index, (row, as_parent)) in self.cells.iter_mut().zip(&self.as_parent).enumerate() {
             let cell = row.take(&key.key);
             cells.push(match (cell, key.direction, old) {
-                (Cell::Null, Direction::Change, Some(old)) if *as_parent => unchanged(old, index, &key.column_type)?,
+                (Cell::Null, direction, Some(old)) if *as_parent && (direction == Direction::Change || self.keeps_written) => {
+                    unchanged(old, index, &key.column_type)?
+                }
                 (cell, ..) => cell,
             });
         }

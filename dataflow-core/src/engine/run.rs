@@ -1,6 +1,7 @@
 //! Sets the stages of a run up, lets the rows through, and writes down what came of it.
 
 use std::collections::HashSet;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -79,6 +80,7 @@ impl CompiledPipeline {
     /// report says so. An error ends the run with all that was paid for kept; its report is written all the same.
     pub async fn forward(&self, run: Run) -> Result<Report> {
         let report_path = run.report.clone().unwrap_or_else(|| self.storage.work_path().join(format!("{}_report.json", self.name)));
+        let _alone = self.alone()?;
         let started = chrono::Utc::now();
         let begun = Instant::now();
         let done = if run.retry_failed { retry::run(self, &run).await } else { self.run_all(&run).await };
@@ -105,6 +107,23 @@ impl CompiledPipeline {
             Err(error) => return Err((Box::new(self.empty_report()), error)),
         };
         Passage { pipeline: self, run, plan }.run().await
+    }
+
+    /// Keeps other runs of this pipeline out of its work folder, where both would write the same files; gone when it is dropped.
+    fn alone(&self) -> Result<File> {
+        let folder = self.storage.work_path();
+        let path = folder.join(format!(".{}.lock", self.name));
+        let failed = |error| Error::storage(format!("cannot write {}", path.display()), error);
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let file = File::create(&path).map_err(failed)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(Error::Configuration(format!(
+                "another run of `{}` is at work in {}\nhint: wait for its end, or give this one a `cache_path` of its own",
+                self.name,
+                folder.display()
+            ))),
+            _ => Ok(file), // some file systems have no locks
+        }
     }
 
     pub(super) fn empty_report(&self) -> Report {
@@ -343,7 +362,7 @@ impl Passage<'_> {
             None => Model::new(Arc::new(NoAnswers)),
         };
         let seed = self.pipeline.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(placed.step.number as u64);
-        RowStage { placed, job, model, in_work, seed, shared, roots: self.plan.roots.clone() }
+        RowStage { placed, job, model, in_work, seed, shared, most_seeds: self.run.limit.unwrap_or(u64::MAX), roots: self.plan.roots.clone() }
     }
 
     /// A writer for each step whose rows are written, each on a thread of its own.

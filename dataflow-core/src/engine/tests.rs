@@ -352,7 +352,7 @@ async fn a_gentle_stop_keeps_what_is_in_flight_and_the_next_run_goes_on() {
 async fn a_service_that_is_never_reached_ends_the_run() {
     let echo = Arc::new(Echo { limit: 4, unreachable: true, ..Echo::default() });
     let error = one_step(&MemoryStorage::new(rows(1000)), &echo, &Arc::default(), OnError::Drop).forward(Run::default()).await.unwrap_err();
-    assert_eq!(error.to_string(), "serving `default` could not be reached: connection refused");
+    assert_eq!(error.to_string(), "serving `default` gives no answers: connection refused");
 }
 
 #[tokio::test]

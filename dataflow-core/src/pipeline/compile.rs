@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use polars::prelude::{PlSmallStr, Schema, SchemaRef};
+use polars::prelude::{DataFrame, PlSmallStr, Schema, SchemaRef};
 
 use super::problems::apart;
 use super::{DEFAULT_SERVING, OnError, Pipeline, PipelineSpec, Problem, Problems, Severity, Step};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph::PipelineGraph;
 use crate::journal::Journal;
 use crate::key::{Direction, KeyUse};
-use crate::operator::{AtMost, Operator, OperatorInfo};
+use crate::operator::{AtMost, Changes, Operator, OperatorInfo, Work};
 use crate::registry;
 use crate::serving::LLMServing;
 use crate::storage::{Source, Storage};
@@ -111,6 +111,7 @@ impl CompiledPipeline {
         let mut calls = Some(0u64);
         for step in &self.steps {
             let AtMost { calls: each, rows: become_rows, seeds } = step.operator.at_most();
+            let seeds = seeds.min(limit.unwrap_or(u64::MAX));
             calls = match (calls, rows) {
                 _ if each == 0 => calls,
                 (Some(calls), _) if seeds > 0 => Some(calls.saturating_add(seeds.saturating_mul(each))),
@@ -129,7 +130,9 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     let Pipeline { name, seed, storage, journal, servings, steps, problems } = pipeline;
     let source = storage.source()?;
     let source_schema = source.schema()?;
-    let mut check = Check { source: &source_schema, servings: &servings, steps: &steps, problems, compiled_keys: Vec::new() };
+    let makes_rows = steps.iter().filter_map(|step| step.operator.as_ref()).any(|operator| operator.at_most().seeds > 0);
+    let empty = source_schema.is_empty() && source.rows() == Some(0) && !makes_rows;
+    let mut check = Check { pipeline: &name, empty, source: &source_schema, servings: &servings, steps: &steps, problems, compiled_keys: Vec::new() };
     check.all(storage.as_ref());
     let mut problems = check.problems;
     problems.extend(source.warnings().into_iter().map(|message| Problem {
@@ -163,12 +166,49 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
             schema: schema.clone(),
         }));
     }
+    if !empty {
+        let broken = trial(&source_schema, &compiled);
+        if !broken.is_empty() {
+            return Err(Error::DoesNotCompile(Problems { pipeline: name, problems: broken }));
+        }
+    }
     let graph = PipelineGraph::of(&name, &source_schema, &compiled, &servings);
     let warnings = problems.warnings().cloned().collect();
     Ok(CompiledPipeline { name, seed, storage, journal, source, servings, steps: compiled, source_schema, spec, warnings, graph })
 }
 
+/// Has each rule work on a batch without rows, which finds what only its own work tells: an expression of the wrong type, say.
+fn trial(source: &SchemaRef, steps: &[Arc<CompiledStep>]) -> Vec<Problem> {
+    let mut before = source;
+    let mut broken = Vec::new();
+    for step in steps {
+        let frame = DataFrame::empty_with_schema(before);
+        let changes = match step.operator.work() {
+            Ok(Work::Column(work)) => work.batch(&frame),
+            Ok(Work::Dataset(mut work)) => work.batch(&frame),
+            Ok(Work::Row(_) | Work::Source(_)) => Ok(Changes::default()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = changes {
+            let (message, hint) = apart(&error.to_string());
+            broken.push(Problem {
+                severity: Severity::Error,
+                step: Some(step.number),
+                name: step.name.clone(),
+                operator: step.info().name.to_owned(),
+                message,
+                hint,
+            });
+        }
+        before = &step.schema;
+    }
+    broken
+}
+
 struct Check<'a> {
+    pipeline: &'a str,
+    /// The source has no rows and no columns, though it is one.
+    empty: bool,
     source: &'a Schema,
     servings: &'a [(String, Arc<dyn LLMServing>)],
     steps: &'a [Step],
@@ -178,6 +218,13 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn all(&mut self, storage: &dyn Storage) {
+        if self.empty {
+            self.general(Severity::Warning, "the data set is empty, so its columns are not known and keys are not checked against them".into(), None);
+        }
+        if self.pipeline.is_empty() || self.pipeline.starts_with('.') || self.pipeline.contains(['/', '\\']) {
+            let message = format!("the pipeline's name is `{}`, and files are named after it", self.pipeline);
+            self.general(Severity::Error, message, Some("a name has no `/` or `\\`, and does not begin with a dot".into()));
+        }
         if self.steps.is_empty() {
             self.general(Severity::Error, "the pipeline has no steps".into(), None);
         }
@@ -296,7 +343,7 @@ impl Check<'_> {
     fn missing(&mut self, index: usize, key: &KeyUse, available: &Schema, writers: &HashMap<String, (usize, bool)>) {
         let KeyUse { field, key: name, .. } = key;
         // A step whose operator could not be made may write anything; its own problem is told, and not what follows from it.
-        if self.steps[..index].iter().any(|step| step.operator.is_none()) {
+        if self.empty || self.steps[..index].iter().any(|step| step.operator.is_none()) {
             return;
         }
         let later = self

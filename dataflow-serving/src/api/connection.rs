@@ -14,6 +14,7 @@ use super::back_off::{Pause, full_jitter};
 use super::classify::{Failure, by_status};
 use super::options::{ApiOptions, tells_of_a_secret};
 use crate::Secret;
+use tokio::sync::Semaphore;
 
 /// The longest time that is waited because a service says so; beyond it the call fails and says until when.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_mins(15);
@@ -27,6 +28,8 @@ pub(super) struct Connection {
     back_off: Duration,
     max_retries: u32,
     pause: Pause,
+    /// Places for requests on their way; a call that waits for its next try has none.
+    in_flight: Semaphore,
     /// Calls that were answered; a rate limit is no failure while it grows.
     answered: AtomicU64,
 }
@@ -83,6 +86,7 @@ impl Connection {
             back_off: options.back_off,
             max_retries: options.max_retries,
             pause: Pause::new(),
+            in_flight: Semaphore::new(options.max_concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             answered: AtomicU64::new(0),
         })
     }
@@ -140,6 +144,7 @@ impl Connection {
     }
 
     async fn once<T>(&self, url: &Url, body: Bytes, read: impl Fn(&[u8]) -> Result<T, Failure>) -> Result<T, Failure> {
+        let _place = self.in_flight.acquire().await; // it is never closed
         let response = self.client.post(url.clone()).body(body).send().await.map_err(|error| not_sent(&error))?;
         let status = response.status();
         if status.is_success() {

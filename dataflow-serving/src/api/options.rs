@@ -92,6 +92,18 @@ impl Default for ApiOptions {
 }
 
 impl ApiOptions {
+    /// Says which value no service could take.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let wrong = [
+            (self.model.trim().is_empty(), "`model` is empty: name the model, such as `gpt-4o`".to_owned()),
+            (self.max_concurrency == 0, "`max_concurrency` should be at least 1, found 0".to_owned()),
+            (self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)), "`temperature` should be between 0 and 2".to_owned()),
+            (self.top_p.is_some_and(|share| !(0.0..=1.0).contains(&share)), "`top_p` should be between 0 and 1".to_owned()),
+            (self.max_tokens == Some(0), "`max_tokens` should be at least 1, found 0".to_owned()),
+        ];
+        wrong.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, message)| Err(message))
+    }
+
     /// The service that the environment names.
     pub(crate) fn of_environment(variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let set = |name| variable(name).filter(|value| !value.trim().is_empty());

@@ -5,11 +5,16 @@ use serde_json::{Map, Value};
 use super::request::Request;
 
 /// The forms that are known, in the order in which they are looked for. Each gives an answer where the question asks for its form.
-const FORMS: [fn(&Request) -> Option<String>; 5] = [json_as_shown, tags_as_shown, question_and_answer_lines, bare_score, yes_or_no];
+const FORMS: [fn(&Request) -> Option<String>; 6] = [end_of_dialogue, json_as_shown, tags_as_shown, question_and_answer_lines, bare_score, yes_or_no];
 
 /// An answer to a question in words.
 pub(super) fn to(request: &Request) -> String {
     FORMS.iter().find_map(|form| form(request)).unwrap_or_else(|| plain(request))
+}
+
+/// `When all is done, wrap the answer in <final>`: a dialogue with tools that ends at once.
+fn end_of_dialogue(request: &Request) -> Option<String> {
+    request.whole.contains("<final>").then(|| format!("<thought>{}</thought><final>{}</final>", text_for("thought", request), plain(request)))
 }
 
 /// `Reply with JSON: {"judgement_test": true, "why": "..."}`: the same keys, with values of the kinds that are shown.

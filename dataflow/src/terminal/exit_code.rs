@@ -43,6 +43,7 @@ impl Exit {
             Error::NotFound(_) => Self::NoInput,
             Error::Unreachable { .. } | Error::Serving(_) => Self::Unreachable,
             Error::Configuration(_) | Error::Prompt { .. } => Self::BadConfiguration,
+            Error::Storage { source, .. } => of_storage(source.as_ref()),
             _ => Self::Stopped,
         }
     }
@@ -59,6 +60,17 @@ impl Exit {
             Self::BadConfiguration => 78,
             Self::Signal(number) => u8::try_from(128 + number).unwrap_or(u8::MAX),
         }
+    }
+}
+
+/// A file that cannot be read as its format, a place that may not be written, or trouble that may pass.
+fn of_storage(source: &(dyn std::error::Error + 'static)) -> Exit {
+    use std::io::ErrorKind;
+    match source.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+        None | Some(ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) => Exit::BadData,
+        Some(ErrorKind::NotFound) => Exit::NoInput,
+        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => Exit::BadConfiguration,
+        Some(_) => Exit::Stopped,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs a pipeline as a command-line program does: progress, signals, the summary, the exit code.
 
+mod arguments;
 mod exit_code;
 mod progress;
 
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use dataflow_core::engine::Observer;
 use dataflow_core::{CompiledPipeline, Error, Report, Run, RunOutcome, Stop};
 
+pub use arguments::RunArguments;
 pub use exit_code::Exit;
 pub use progress::ProgressMode;
 
@@ -57,7 +59,7 @@ pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) 
 /// What a user does after a run that did not get to its end.
 const GOES_ON: &str = "hint: run the same command again to go on; what was answered is in the journal and is not asked again";
 
-/// The `main` of a program that is one pipeline: compiles it, runs it in the terminal and exits as `dataflow run` does.
+/// The `main` of a program that is one pipeline: compiles it, runs it in the terminal as its arguments say, and exits as `dataflow run` does.
 ///
 /// ```no_run
 /// use dataflow::prelude::*;
@@ -71,8 +73,14 @@ const GOES_ON: &str = "hint: run the same command again to go on; what was answe
 /// }
 /// ```
 pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipeline>) -> ExitCode {
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        run: RunArguments,
+    }
+    let program = <Program as clap::Parser>::parse();
     let exit = match start_up().and_then(|runtime| Ok((runtime, pipeline()?.compile()?))) {
-        Ok((runtime, compiled)) => runtime.block_on(run(&compiled, Run::default(), ProgressMode::Auto)),
+        Ok((runtime, compiled)) => runtime.block_on(program.run.run(&compiled)),
         Err(error) => {
             tell(&error);
             Exit::of_error(&error)

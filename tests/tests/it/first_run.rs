@@ -59,7 +59,7 @@ fn a_crate_of_ones_own_adds_an_operator_and_a_prompt() {
     let text = std::fs::read_to_string(root().join("examples/own-operator/shorten.yaml")).unwrap();
     std::fs::write(&pipeline, text.replace("../../example_data", root().join("example_data").to_str().unwrap()).replace("../../", "./")).unwrap();
     let mut command = std::process::Command::new(binary("own-operator"));
-    command.arg(&pipeline).env_remove("DF_API_KEY").env_remove("DF_API_URL");
+    command.arg("run").arg(&pipeline).env_remove("DF_API_KEY").env_remove("DF_API_URL");
     let (code, _, stderr) = finished(&mut command);
     assert_eq!(code, 0, "{stderr}");
     let rows = rows(&folder.path().join("out/shorten.jsonl"));

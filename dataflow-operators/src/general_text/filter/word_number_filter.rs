@@ -38,6 +38,11 @@ impl Measure for WordNumberFilter {
         Some(split_words(text).count() as i64)
     }
 
+    fn problems(&self) -> Vec<String> {
+        let message = || format!("`min_words` is {} and `max_words` {}, so no row can stay", self.min_words, self.max_words);
+        if self.min_words < self.max_words { Vec::new() } else { vec![message()] }
+    }
+
     fn keep(&self, words: i64) -> bool {
         (i64::from(self.min_words)..i64::from(self.max_words)).contains(&words)
     }

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::terminal::{Exit, say};
+use crate::{Error, Result};
 use clap::{Args, Subcommand};
-use dataflow::serving::journal::{PruneOptions, export, prune, stats};
-use dataflow::terminal::{Exit, say};
-use dataflow::{Error, Result};
+use dataflow_serving::journal::{PruneOptions, export, prune, stats};
 
 use super::give;
 
@@ -84,7 +84,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
                     file.flush().map_err(failed)?;
                     say(&format!("wrote {count} answers to {}", output.display()));
                 }
-                None => _ = export(path, std::io::stdout().lock())?,
+                None => match export(path, std::io::stdout().lock()) {
+                    Err(Error::Journal { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {} // whoever read it has enough
+                    done => _ = done?,
+                },
             }
         }
         What::Prune { path, older_than, model } => {

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::graph_page::{self, GraphPage};
+use crate::terminal::{Exit, say};
+use crate::{Error, Result};
 use clap::{Args, ValueEnum};
-use dataflow::graph_page::{self, GraphPage};
-use dataflow::terminal::{Exit, say};
-use dataflow::{Error, Result};
 
 use super::{give, run::overridden};
 
@@ -54,6 +54,12 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
         "json" => Some(Format::Json),
         _ => None,
     });
+    if let (Some(path), None, None) = (&arguments.output, arguments.format, by_name) {
+        return Err(Error::Configuration(format!(
+            "the name `{}` does not tell what is to be drawn\nhint: end it in .html, .svg, .mmd, .dot or .json, or give `--format`",
+            path.display()
+        )));
+    }
     let text = match arguments.format.or(by_name).unwrap_or(Format::Mermaid) {
         Format::Html => graph.to_html(),
         Format::Svg => graph.to_svg(),

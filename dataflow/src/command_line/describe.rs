@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use crate::terminal::Exit;
+use crate::{Error, Result};
 use clap::{Args, ValueEnum};
-use dataflow::core::docs::Language;
-use dataflow::core::operator::OperatorInfo;
-use dataflow::core::prompt::PromptInfo;
-use dataflow::core::registry;
-use dataflow::terminal::Exit;
-use dataflow::{Error, Result};
+use dataflow_core::docs::Language;
+use dataflow_core::operator::OperatorInfo;
+use dataflow_core::prompt::PromptInfo;
+use dataflow_core::registry;
 use rust_xlsxwriter::{Format as CellFormat, Workbook};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
@@ -23,9 +23,9 @@ pub struct Arguments {
     /// The language of the descriptions: en or zh
     #[arg(long, default_value = "en", value_name = "LANGUAGE")]
     lang: String,
-    /// How it is written
-    #[arg(long, default_value = "text")]
-    format: Format,
+    /// How it is written; told by the name of `--output` where that is given, and text otherwise
+    #[arg(long)]
+    format: Option<Format>,
     /// Write it here instead of to stdout; a workbook has to be given a path
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -38,10 +38,21 @@ enum Format {
     Xlsx,
 }
 
+impl Arguments {
+    fn format(&self) -> Format {
+        let by_name = self.output.as_ref().and_then(|path| path.extension()).and_then(|extension| match extension.to_str()? {
+            "json" => Some(Format::Json),
+            "xlsx" => Some(Format::Xlsx),
+            _ => None,
+        });
+        self.format.or(by_name).unwrap_or(Format::Text)
+    }
+}
+
 pub fn operators(arguments: &Arguments) -> Result<Exit> {
     let language: Language = arguments.lang.parse()?;
     let chosen = chosen(arguments, "operator", registry::operators(), |info| info.name)?;
-    let text = match (arguments.format, &arguments.name) {
+    let text = match (arguments.format(), &arguments.name) {
         (Format::Text, Some(_)) => chosen.iter().map(|info| describe_operator(info, language)).collect(),
         (Format::Text, None) => {
             let rows = chosen.iter().map(|info| [info.category.to_owned(), info.kind.name().to_owned(), info.name.to_owned(), info.docs.summary(language)]);
@@ -76,7 +87,7 @@ pub fn operators(arguments: &Arguments) -> Result<Exit> {
 pub fn prompts(arguments: &Arguments) -> Result<Exit> {
     let language: Language = arguments.lang.parse()?;
     let chosen = chosen(arguments, "prompt", registry::prompts(), |info| info.name)?;
-    let text = match (arguments.format, &arguments.name) {
+    let text = match (arguments.format(), &arguments.name) {
         (Format::Text, Some(_)) => chosen.iter().map(|info| describe_prompt(info, language)).collect(),
         (Format::Text, None) => {
             listed(&chosen.iter().map(|info| [info.name.to_owned(), users_of(info).join(", "), info.docs.summary(language)]).collect::<Vec<_>>(), 2)

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use crate::Result;
+use crate::terminal::Exit;
 use clap::Args;
-use dataflow::Result;
-use dataflow::terminal::Exit;
 
 use super::{give, run::overridden};
 

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::terminal::{Exit, say};
+use crate::{Error, Result};
 use clap::{Args, ValueEnum};
-use dataflow::terminal::{Exit, say};
-use dataflow::{Error, Result};
 
 #[derive(Args)]
 pub struct Arguments {

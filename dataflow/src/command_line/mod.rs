@@ -1,0 +1,89 @@
+//! The `dataflow` command, a file a verb.
+
+mod check;
+mod describe;
+mod graph;
+mod journal;
+mod new;
+mod run;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::terminal::{Exit, start_up, tell};
+use crate::{Error, Result};
+
+/// Prepares data for language models: tables flow through operators that generate, evaluate, filter and refine rows.
+#[derive(Parser)]
+#[command(name = "dataflow", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a pipeline file
+    Run(run::Arguments),
+    /// Tell all problems and warnings of a pipeline file, and how many model calls a run would make at most
+    Check(check::Arguments),
+    /// Draw a pipeline file's graph
+    Graph(graph::Arguments),
+    /// List the operators, or describe one
+    Operators(describe::Arguments),
+    /// List the prompts, or describe one
+    Prompts(describe::Arguments),
+    /// Look into a journal of paid answers
+    Journal(journal::Arguments),
+    /// Write a file that compiles and says what to fill in
+    New(new::Arguments),
+    /// Print the completions of a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The `main` of the `dataflow` command. A crate with operators of its own calls it to have every verb for them too.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     dataflow::command_line::main()
+/// }
+/// ```
+pub fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let done = start_up().and_then(|runtime| match command {
+        Command::Run(arguments) => runtime.block_on(run::run(&arguments)),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
+        Command::Operators(arguments) => describe::operators(&arguments),
+        Command::Prompts(arguments) => describe::prompts(&arguments),
+        Command::Journal(arguments) => journal::run(&arguments),
+        Command::New(arguments) => new::run(&arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "dataflow", &mut std::io::stdout());
+            Ok(Exit::Well)
+        }
+    });
+    done.unwrap_or_else(|error| {
+        tell(&error);
+        Exit::of_error(&error)
+    })
+    .into()
+}
+
+/// Writes what was asked for to a file, or to stdout.
+fn give(content: &[u8], to: Option<&Path>) -> Result<()> {
+    if let Some(path) = to {
+        return std::fs::write(path, content).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error));
+    }
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(content).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::storage("cannot write to stdout", error)),
+        _ => Ok(()),
+    }
+}
