@@ -82,7 +82,7 @@ fn each_kind_of_trouble_has_its_exit_code_and_says_what_to_do() {
             "serving: { default: { type: api, api_url: \"http://127.0.0.1:9/v1\", model: m, api_key: none, max_retries: 0 } }\n",
             step,
             69,
-            "could not be reached",
+            "gives no answers",
         ),
     ];
     for (storage, serving, steps, expected, says) in cases {
