@@ -1,4 +1,4 @@
-//! Where rows come from and where they go: files of seven formats, one module each under [`format`].
+//! Where rows come from and where they go: files of seven formats, one module each under [`mod@format`].
 //!
 //! [`FileStorage`] is what a pipeline uses. [`source_at`] and [`sink_at`] read and write a single file.
 
