@@ -102,7 +102,7 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     fn journal_path(&self) -> Option<PathBuf>;
 }
 
-/// What a pipeline file's reader overrides from the command line.
+/// What a storage has to know of the file that describes it.
 #[derive(Clone, Debug, Default)]
 pub struct StorageContext {
     /// The folder that relative paths start from.
