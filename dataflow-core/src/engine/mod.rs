@@ -5,6 +5,8 @@ pub(crate) mod apply;
 mod batch;
 mod cache;
 mod dead_letter;
+mod passage;
+mod reading;
 mod report;
 mod retry;
 mod rows;
