@@ -27,13 +27,25 @@ mod tests {
         AgenticRAGDepthQAGenerator
         BenchDatasetEvaluator
         CharNumberFilter
+        ColonEndFilter
         CondorGenerator
+        ContentNullFilter
+        CurlyBracketFilter
         FormatStrPromptedGenerator
         GeneralFilter
+        HtmlEntityFilter
         HtmlUrlRemoverRefiner
+        IDCardFilter
+        LineEndWithEllipsisFilter
+        LineStartWithBulletpointFilter
+        LineWithJavascriptFilter
+        LoremIpsumFilter
+        MeanWordLengthFilter
         MinHashDeduplicateFilter
         MultiTurnConversationGenerator
+        NgramFilter
         NgramSampleEvaluator
+        NoPuncFilter
         PromptedEvaluator
         PromptedFilter
         PromptedGenerator
@@ -46,7 +58,12 @@ mod tests {
         ReasoningQuestionGenerator
         RemoveEmojiRefiner
         RemoveExtraSpacesRefiner
+        SentenceNumberFilter
+        SpecialCharacterFilter
+        SymbolWordRatioFilter
         Text2QAGenerator
+        UniqueWordsFilter
+        WatermarkFilter
         WordNumberFilter
         ");
     }

@@ -1,5 +1,5 @@
 //! Evaluators of running text.
 
-mod ngram_sample_evaluator;
+pub(crate) mod ngram_sample_evaluator;
 
 pub use ngram_sample_evaluator::{Language, NgramSampleEvaluator};

@@ -1,9 +1,43 @@
 //! Filters of running text.
 
 mod char_number_filter;
+mod colon_end_filter;
+mod content_null_filter;
+mod curly_bracket_filter;
+mod html_entity_filter;
+mod id_card_filter;
+mod line_end_with_ellipsis_filter;
+mod line_start_with_bulletpoint_filter;
+mod line_with_javascript_filter;
+mod lorem_ipsum_filter;
+mod mean_word_length_filter;
 mod min_hash_deduplicate_filter;
+mod ngram_filter;
+mod no_punc_filter;
+mod sentence_number_filter;
+mod special_character_filter;
+mod symbol_word_ratio_filter;
+mod unique_words_filter;
+mod watermark_filter;
 mod word_number_filter;
 
 pub use char_number_filter::CharNumberFilter;
+pub use colon_end_filter::ColonEndFilter;
+pub use content_null_filter::ContentNullFilter;
+pub use curly_bracket_filter::CurlyBracketFilter;
+pub use html_entity_filter::HtmlEntityFilter;
+pub use id_card_filter::IDCardFilter;
+pub use line_end_with_ellipsis_filter::LineEndWithEllipsisFilter;
+pub use line_start_with_bulletpoint_filter::LineStartWithBulletpointFilter;
+pub use line_with_javascript_filter::LineWithJavascriptFilter;
+pub use lorem_ipsum_filter::LoremIpsumFilter;
+pub use mean_word_length_filter::MeanWordLengthFilter;
 pub use min_hash_deduplicate_filter::MinHashDeduplicateFilter;
+pub use ngram_filter::NgramFilter;
+pub use no_punc_filter::NoPuncFilter;
+pub use sentence_number_filter::SentenceNumberFilter;
+pub use special_character_filter::SpecialCharacterFilter;
+pub use symbol_word_ratio_filter::SymbolWordRatioFilter;
+pub use unique_words_filter::UniqueWordsFilter;
+pub use watermark_filter::WatermarkFilter;
 pub use word_number_filter::WordNumberFilter;

@@ -1,0 +1,75 @@
+//! Filters rows that are lists.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+
+use crate::python::strip;
+
+/// Keeps rows of whose lines at most the share `threshold` starts with a bullet.
+///
+/// Blank lines do not count. `-`, `*` and numbers are no bullets, as in DataFlow, and the en dash is one.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 保留以项目符号开头的行占比不超过 `threshold` 的文本。空行不计。与 DataFlow 一致，`-`、`*` 和编号不算项目符号，短破折号 `–` 算。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct LineStartWithBulletpointFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The largest share to keep. 中文：保留的最大占比。
+    pub threshold: f64,
+}
+
+impl Default for LineStartWithBulletpointFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "line_start_with_bullet_point_filter_label".into(), threshold: 0.9 }
+    }
+}
+
+const BULLETS: [char; 10] = ['•', '‣', '▶', '◀', '◦', '■', '□', '▪', '▫', '–'];
+
+impl Measure for LineStartWithBulletpointFilter {
+    type Value = f64;
+
+    fn measure(&self, text: &str) -> Option<f64> {
+        let (mut lines, mut bullets) = (0_u32, 0_u32);
+        for line in text.split('\n').map(strip).filter(|line| !line.is_empty()) {
+            lines += 1;
+            bullets += u32::from(line.starts_with(BULLETS));
+        }
+        Some(if lines == 0 { f64::INFINITY } else { f64::from(bullets) / f64::from(lines) })
+    }
+
+    fn keep(&self, share: f64) -> bool {
+        share <= self.threshold
+    }
+
+    fn label(&self, share: f64) -> Cell {
+        i64::from(self.keep(share)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(LineStartWithBulletpointFilter);
+
+    #[test]
+    fn bullets_are_counted_by_lines() {
+        let operator = LineStartWithBulletpointFilter { threshold: 0.5, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["• a\n– b\nc", "• a\n- b", ""]), @r"
+        dropped
+        text=• a
+        - b line_start_with_bullet_point_filter_label=1
+        dropped
+        ");
+    }
+}

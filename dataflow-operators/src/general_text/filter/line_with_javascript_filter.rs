@@ -1,0 +1,85 @@
+//! Filters rows that ask for JavaScript.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+
+use crate::python::strip;
+
+/// Keeps rows with at least `threshold` lines that do not speak of JavaScript; a text of three lines or fewer stays.
+///
+/// Punctuation and letter case do not count, so `java-script` is found too; blank lines are left out, and a text without any other is dropped.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 保留至少有 `threshold` 行未提及 JavaScript 的文本；不超过三行的文本一律保留。忽略标点与大小写，`java-script` 也会识别；空行不计，没有非空行的文本会被丢弃。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct LineWithJavascriptFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The fewest lines without JavaScript. 中文：未提及 JavaScript 的最少行数。
+    pub threshold: u32,
+}
+
+impl Default for LineWithJavascriptFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "line_with_javascript_filter_label".into(), threshold: 3 }
+    }
+}
+
+impl Measure for LineWithJavascriptFilter {
+    type Value = i64;
+
+    fn measure(&self, text: &str) -> Option<i64> {
+        let (mut lines, mut others) = (0, 0);
+        for line in text.split('\n') {
+            let plain: String = line.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect();
+            if !strip(&plain).is_empty() {
+                lines += 1;
+                others += i64::from(!plain.contains("javascript"));
+            }
+        }
+        Some(match lines {
+            0 => -1,
+            1..=3 => i64::MAX,
+            _ => others,
+        })
+    }
+
+    fn keep(&self, others: i64) -> bool {
+        others >= i64::from(self.threshold)
+    }
+
+    fn label(&self, others: i64) -> Cell {
+        i64::from(self.keep(others)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(LineWithJavascriptFilter);
+
+    #[test]
+    fn short_texts_stay() {
+        let operator = LineWithJavascriptFilter { threshold: 2, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["javascript\njavascript\nJavaScript", "a\nJava-Script\njavascript\njavascript", "a\nb\njavascript\nc", ""]), @r"
+        text=javascript
+        javascript
+        JavaScript line_with_javascript_filter_label=1
+        dropped
+        text=a
+        b
+        javascript
+        c line_with_javascript_filter_label=1
+        dropped
+        ");
+    }
+}

@@ -1,0 +1,80 @@
+//! Filters rows by the mean length of their words.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+
+use crate::python::split_words;
+
+/// Keeps rows whose words have on average at least `min_length` and fewer than `max_length` characters.
+///
+/// The mean is rounded to two decimals first, as in DataFlow; a text without words is dropped.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 保留平均词长不低于 `min_length` 且小于 `max_length` 的行。与 DataFlow 一致，先四舍五入到两位小数；没有词的文本会被丢弃。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct MeanWordLengthFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The least mean length to keep. 中文：保留的最小平均词长。
+    pub min_length: f64,
+    /// The first mean length that is too long. 中文：达到此平均词长即丢弃。
+    pub max_length: f64,
+}
+
+impl Default for MeanWordLengthFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "mean_word_length_filter_label".into(), min_length: 3.0, max_length: 10.0 }
+    }
+}
+
+/// Rounded to two decimals, from the binary value, as Python rounds.
+fn hundredths(mean: f64) -> f64 {
+    format!("{mean:.2}").parse().unwrap_or(mean)
+}
+
+impl Measure for MeanWordLengthFilter {
+    type Value = f64;
+
+    fn measure(&self, text: &str) -> Option<f64> {
+        let (mut words, mut characters) = (0_usize, 0_usize);
+        for word in split_words(text) {
+            words += 1;
+            characters += word.chars().count();
+        }
+        Some(if words == 0 { f64::INFINITY } else { hundredths(characters as f64 / words as f64) })
+    }
+
+    fn keep(&self, mean: f64) -> bool {
+        self.min_length <= mean && mean < self.max_length
+    }
+
+    fn label(&self, mean: f64) -> Cell {
+        i64::from(self.keep(mean)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(MeanWordLengthFilter);
+
+    #[test]
+    fn the_upper_bound_is_exclusive() {
+        let operator = MeanWordLengthFilter { min_length: 2.0, max_length: 3.0, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["a bcd", "abc", "a", ""]), @r"
+        text=a bcd mean_word_length_filter_label=1
+        dropped
+        dropped
+        dropped
+        ");
+    }
+}

@@ -1,0 +1,71 @@
+//! Filters rows that repeat themselves.
+
+use dataflow_core::key::{Float, Input, Output, Text};
+use dataflow_core::operator;
+use dataflow_core::shape::Measure;
+
+use crate::general_text::eval::ngram_sample_evaluator::{Language, score};
+
+/// Keeps rows whose share of distinct n-grams lies between `min_score` and `max_score`.
+///
+/// The score is that of `NgramSampleEvaluator`: a text with fewer than `ngrams` words scores 0 and is dropped, as in DataFlow. A null is dropped.
+///
+/// # 中文
+///
+/// 保留不重复 n-gram 占比在 `min_score` 与 `max_score` 之间（含两端）的行。得分与 `NgramSampleEvaluator` 相同：词数少于 `ngrams` 的文本得 0 而被丢弃，与 DataFlow 一致。空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct NgramFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the score goes. 中文：写入得分的列。
+    pub output_key: Output<Float>,
+    /// The lowest score to keep. 中文：保留的最低得分。
+    pub min_score: f64,
+    /// The highest score to keep. 中文：保留的最高得分。
+    pub max_score: f64,
+    /// How many words or characters an n-gram has. 中文：每个 n-gram 的词数或字数。
+    pub ngrams: u32,
+    /// `en` for words, `zh` for characters, `auto` to decide by the text. 中文：`en` 按词，`zh` 按字，`auto` 按文本内容判断。
+    pub language: Language,
+}
+
+impl Default for NgramFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "NgramScore".into(), min_score: 0.8, max_score: 1.0, ngrams: 5, language: Language::En }
+    }
+}
+
+impl Measure for NgramFilter {
+    type Value = f64;
+
+    fn measure(&self, text: &str) -> Option<f64> {
+        Some(score(text, self.ngrams as usize, self.language))
+    }
+
+    fn keep(&self, score: f64) -> bool {
+        (self.min_score..=self.max_score).contains(&score)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        if self.ngrams == 0 { vec!["`ngrams` is 0, and an n-gram has at least one word".into()] } else { Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(NgramFilter);
+
+    #[test]
+    fn repetition_is_dropped_and_so_is_what_is_too_short() {
+        let operator = NgramFilter { ngrams: 2, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["one two three", "go go go go", "word"]), @r"
+        text=one two three NgramScore=1.0
+        dropped
+        dropped
+        ");
+    }
+}

@@ -1,0 +1,70 @@
+//! Filters rows that go on without punctuation.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+
+use crate::python::split_words;
+
+/// Drops rows in which more than `threshold` words follow one another without punctuation.
+///
+/// A line's end is punctuation too; `:`, `-` and Chinese marks are none, as in DataFlow, and Chinese text without spaces is one word.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 丢弃连续超过 `threshold` 个词没有标点的行。换行也算标点；与 DataFlow 一致，`:`、`-` 和中文标点不算，无空格的中文是一个词。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct NoPuncFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The most words without punctuation. 中文：无标点的最多词数。
+    pub threshold: u32,
+}
+
+impl Default for NoPuncFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "no_punc_filter_label".into(), threshold: 112 }
+    }
+}
+
+impl Measure for NoPuncFilter {
+    type Value = i64;
+
+    fn measure(&self, text: &str) -> Option<i64> {
+        let longest = text.split(['\n', '–', '.', '!', '?', ',', ';', '•', '/', '|', '…']).map(|part| split_words(part).count()).max();
+        Some(if text.is_empty() { i64::MAX } else { longest.unwrap_or(0) as i64 })
+    }
+
+    fn keep(&self, longest: i64) -> bool {
+        longest <= i64::from(self.threshold)
+    }
+
+    fn label(&self, longest: i64) -> Cell {
+        i64::from(self.keep(longest)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(NoPuncFilter);
+
+    #[test]
+    fn marks_and_line_ends_part_words() {
+        let operator = NoPuncFilter { threshold: 2, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["a b, c d", "a b\nc", "a b c", ""]), @r"
+        text=a b, c d no_punc_filter_label=1
+        text=a b
+        c no_punc_filter_label=1
+        dropped
+        dropped
+        ");
+    }
+}

@@ -1,0 +1,86 @@
+//! Filters rows by their number of sentences.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+
+use crate::python::is_word;
+
+/// Keeps rows whose text has at least `min_sentences` and at most `max_sentences` sentences.
+///
+/// As in DataFlow a sentence begins with a letter or a number and ends at `.`, `!`, `?` or the end of its line, so that `3.50` is two.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 保留句数在 `min_sentences` 与 `max_sentences` 之间（含两端）的行。与 DataFlow 一致：句子始于文字或数字，止于 `.`、`!`、`?` 或行尾，因此 `3.50` 算两句。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct SentenceNumberFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The fewest sentences to keep. 中文：保留的最少句数。
+    pub min_sentences: u32,
+    /// The most sentences to keep. 中文：保留的最多句数。
+    pub max_sentences: u32,
+}
+
+impl Default for SentenceNumberFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "sentence_number_filter_label".into(), min_sentences: 3, max_sentences: 7500 }
+    }
+}
+
+impl Measure for SentenceNumberFilter {
+    type Value = i64;
+
+    fn measure(&self, text: &str) -> Option<i64> {
+        let (mut sentences, mut inside) = (0, false);
+        for character in text.chars() {
+            if inside {
+                inside = !matches!(character, '.' | '!' | '?' | '\n');
+            } else if is_word(character) {
+                inside = true;
+                sentences += 1;
+            }
+        }
+        Some(sentences)
+    }
+
+    fn keep(&self, sentences: i64) -> bool {
+        (i64::from(self.min_sentences)..=i64::from(self.max_sentences)).contains(&sentences)
+    }
+
+    fn label(&self, sentences: i64) -> Cell {
+        i64::from(self.keep(sentences)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let message = || format!("`min_sentences` is {} and `max_sentences` {}, so no row can stay", self.min_sentences, self.max_sentences);
+        if self.min_sentences <= self.max_sentences { Vec::new() } else { vec![message()] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(SentenceNumberFilter);
+
+    #[test]
+    fn sentences_end_at_marks_and_at_line_ends() {
+        let operator = SentenceNumberFilter { min_sentences: 2, max_sentences: 2, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["One. Two!", "One", "3.50", "... a?\nb", "a. b. c."]), @r"
+        text=One. Two! sentence_number_filter_label=1
+        dropped
+        text=3.50 sentence_number_filter_label=1
+        text=... a?
+        b sentence_number_filter_label=1
+        dropped
+        ");
+    }
+}

@@ -1,0 +1,71 @@
+//! Filters rows that repeat their words.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+use polars::prelude::PlHashSet;
+
+use crate::python::split_words;
+
+/// Keeps rows in which the share of distinct words among all words is above `threshold`.
+///
+/// Letter case does not count.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 保留不重复词占比高于 `threshold` 的行。忽略大小写。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct UniqueWordsFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The share that is too low. 中文：不高于此占比即丢弃。
+    pub threshold: f64,
+}
+
+impl Default for UniqueWordsFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "unique_words_filter".into(), threshold: 0.1 }
+    }
+}
+
+impl Measure for UniqueWordsFilter {
+    type Value = f64;
+
+    fn measure(&self, text: &str) -> Option<f64> {
+        let lower = text.to_lowercase();
+        let mut seen: PlHashSet<&str> = PlHashSet::default();
+        let words = split_words(&lower).map(|word| seen.insert(word)).count();
+        Some(if words == 0 { 0.0 } else { seen.len() as f64 / words as f64 })
+    }
+
+    fn keep(&self, share: f64) -> bool {
+        share > self.threshold
+    }
+
+    fn label(&self, share: f64) -> Cell {
+        i64::from(self.keep(share)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(UniqueWordsFilter);
+
+    #[test]
+    fn letter_case_does_not_count() {
+        let operator = UniqueWordsFilter { threshold: 0.5, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["a A", "a b c a", ""]), @r"
+        dropped
+        text=a b c a unique_words_filter=1
+        dropped
+        ");
+    }
+}
