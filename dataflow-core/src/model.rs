@@ -44,7 +44,7 @@ impl Model {
 
     /// Asks; `await` gives the [`Answer`], [`json`](Ask::json) and [`parsed`](Ask::parsed) what is in it.
     pub fn ask(&self, chat: impl Into<Chat>) -> Ask<'_> {
-        Ask { model: self, chat: chat.into() }
+        Ask { model: self, chat: chat.into(), reasks: 1 }
     }
 
     /// Vectors for texts, in their order.
@@ -57,6 +57,7 @@ impl Model {
 pub struct Ask<'a> {
     model: &'a Model,
     chat: Chat,
+    reasks: u32,
 }
 
 /// A model's answer, its thinking apart.
@@ -77,7 +78,7 @@ impl Answer {
 impl Ask<'_> {
     /// The answer as a value of a type, whose JSON schema the model is shown.
     ///
-    /// A reply that does not fit is asked for once more, with what was wrong; then it is [`Error::Unparsed`].
+    /// A reply that does not fit is asked for once more, or as often as [`reasks`](Self::reasks) says, with what was wrong; then it is [`Error::Unparsed`].
     pub async fn json<T: DeserializeOwned + JsonSchema>(self) -> Result<T> {
         self.json_checked(|_| Ok(())).await
     }
@@ -123,31 +124,38 @@ impl Ask<'_> {
         .await
     }
 
+    /// How often a reply that does not fit is asked for again; once without it.
+    #[must_use]
+    pub fn reasks(mut self, times: u32) -> Self {
+        self.reasks = times;
+        self
+    }
+
     /// The answer as `parse` reads it; its error says what was expected and what was found.
     ///
     /// A reply that does not fit is asked for once more, with what was wrong; then it is [`Error::Unparsed`].
     pub async fn parsed<T>(self, mut parse: impl FnMut(&str) -> Result<T, String>) -> Result<T> {
-        let model = self.model;
-        let first = self.chat.clone();
-        let answer = self.await?;
-        let wrong = match parse(&answer.content) {
-            Ok(found) => return Ok(found),
-            Err(wrong) => wrong,
-        };
-        model.0.count_reask();
-        let again = first
-            .clone()
-            .assistant(answer.content)
-            .user(format!("That reply cannot be used: {wrong}. Answer the request again, in the form that it asked for and with nothing else."));
-        let answer = model.ask(again.clone()).await?;
-        match parse(&answer.content) {
-            Ok(found) => Ok(found),
-            Err(wrong) => {
+        let Self { model, chat: mut asked, reasks } = self;
+        let mut useless = Vec::new();
+        loop {
+            let answer = model.ask(asked.clone()).await?;
+            let wrong = match parse(&answer.content) {
+                Ok(found) => return Ok(found),
+                Err(wrong) => wrong,
+            };
+            if useless.len() == reasks as usize {
                 // A run that tries this row again is to ask anew and not to be given the same useless replies.
-                model.0.forget(&first).await?;
-                model.0.forget(&again).await?;
-                Err(Error::unparsed(wrong, &answer.content))
+                for asked in useless.iter().chain([&asked]) {
+                    model.0.forget(asked).await?;
+                }
+                return Err(Error::unparsed(wrong, &answer.content));
             }
+            model.0.count_reask();
+            let again = asked
+                .clone()
+                .assistant(answer.content)
+                .user(format!("That reply cannot be used: {wrong}. Answer the request again, in the form that it asked for and with nothing else."));
+            useless.push(std::mem::replace(&mut asked, again));
         }
     }
 }

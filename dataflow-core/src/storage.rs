@@ -52,10 +52,24 @@ pub trait Source: fmt::Debug + Send + Sync {
     }
 }
 
+/// A row that its target does not take: that row's failure, and not its neighbours'.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place in the frame that was written, from 0.
+    pub row: usize,
+    /// What the target says.
+    pub message: String,
+}
+
 /// Takes rows and makes them visible all at once: until [`commit`](Self::commit) there is nothing, and dropping it leaves nothing.
 pub trait Sink: Send {
     /// Appends rows. Every frame has the schema that the sink was made with.
     fn write(&mut self, frame: &DataFrame) -> Result<()>;
+
+    /// Rows of the last frame that the target does not take, such as a value that a database's column refuses; the others are written.
+    fn take_refused(&mut self) -> Vec<Refused> {
+        Vec::new()
+    }
 
     /// Makes all rows visible, durably.
     fn commit(self: Box<Self>) -> Result<()>;

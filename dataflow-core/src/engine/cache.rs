@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::Batch;
 use crate::error::{Error, Result};
 use crate::pipeline::CompiledPipeline;
-use crate::storage::{FrameReader, Sink};
+use crate::storage::{FrameReader, Refused, Sink};
 
 /// What is written beside a cache once it is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub(crate) fn fingerprints(pipeline: &CompiledPipeline, limit: Option<u64>) -> R
             &step.operator.parameters().to_string(),
             &prompts.join("\n"),
             &serving,
-            &format!("{:?}", step.on_error),
+            &format!("{:?} {:?}", step.on_error, step.error_key),
         ]);
         all.push(fingerprint.clone());
     }
@@ -156,15 +156,18 @@ impl CacheWriter {
         Self::Gather(Vec::new())
     }
 
-    pub fn write(&mut self, batch: &Batch) -> Result<()> {
+    /// Writes rows; gives those that a sink refused, by their identities.
+    pub fn write(&mut self, batch: &Batch) -> Result<Vec<(String, Refused)>> {
+        let mut refused = Vec::new();
         if batch.height() == 0 {
-            return Ok(());
+            return Ok(refused);
         }
         match self {
             Self::Gather(batches) => batches.push(batch.clone()),
             Self::Files { sinks, beside, ids, rows } => {
                 for sink in sinks {
                     sink.write(&batch.frame)?;
+                    refused.extend(sink.take_refused().into_iter().map(|row| (batch.id(row.row).to_owned(), row)));
                 }
                 for id in batch.ids.iter() {
                     let id = id.unwrap_or_default();
@@ -175,7 +178,15 @@ impl CacheWriter {
                 *rows += batch.height() as u64;
             }
         }
-        Ok(())
+        Ok(refused)
+    }
+
+    /// Writes rows of a run before, which its target has taken once.
+    pub fn rewrite(&mut self, batch: &Batch) -> Result<()> {
+        match self.write(batch)?.into_iter().next() {
+            None => Ok(()),
+            Some((row, refused)) => Err(Error::Data(format!("row {row} was refused: {}", refused.message))),
+        }
     }
 
     /// Makes all visible, the manifest last; gives the number of rows.

@@ -137,7 +137,7 @@ impl Passage<'_> {
             work.push(step.operator.work()?);
         }
         let (source, mut input) = mpsc::channel(WAITING_BATCHES);
-        let (writers, placed) = self.writers(steps)?;
+        let (writers, placed) = self.writers(steps, shared)?;
         let mut stages: JoinSet<Result<Vec<(usize, DatasetResult)>>> = JoinSet::new();
         let malformed = Arc::new(AtomicU64::new(0));
         self.read(source, shared.clone(), malformed.clone(), &mut stages)?;
@@ -203,7 +203,7 @@ impl Passage<'_> {
     }
 
     /// A writer for each step whose rows are written, each on a thread of its own.
-    fn writers(&self, steps: &[Arc<CompiledStep>]) -> Result<(Vec<Writer>, Vec<Placed>)> {
+    fn writers(&self, steps: &[Arc<CompiledStep>], shared: &Arc<Shared>) -> Result<(Vec<Writer>, Vec<Placed>)> {
         let mut writers = Vec::new();
         let mut placed = Vec::new();
         let last = self.pipeline.steps.len();
@@ -214,7 +214,8 @@ impl Passage<'_> {
             } else {
                 let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
                 let writer = if self.plan.gathers { CacheWriter::gather() } else { CacheWriter::begin(sinks, Beside::of(self.pipeline, step.number))? };
-                writers.push((step.number, tokio::task::spawn_blocking(move || write_all(writer, receiver))));
+                let (shared, of) = (shared.clone(), Placed { step: step.clone(), place, written: None });
+                writers.push((step.number, tokio::task::spawn_blocking(move || write_all(writer, receiver, &of, &shared))));
                 Some(sender)
             };
             placed.push(Placed { step: step.clone(), place, written });
@@ -366,9 +367,11 @@ impl Answers for NoAnswers {
     }
 }
 
-fn write_all(mut writer: CacheWriter, mut batches: mpsc::Receiver<Batch>) -> Result<CacheWriter> {
+fn write_all(mut writer: CacheWriter, mut batches: mpsc::Receiver<Batch>, placed: &Placed, shared: &Shared) -> Result<CacheWriter> {
     while let Some(batch) = batches.blocking_recv() {
-        writer.write(&batch)?;
+        for (row, refused) in writer.write(&batch)? {
+            shared.row_refused(placed, row, refused.message)?;
+        }
     }
     Ok(writer)
 }

@@ -87,12 +87,12 @@ async fn merge(
                 let mut from = 0;
                 for index in 0..batch.height() {
                     if new.comes_before(batch.id(index)) {
-                        writer.write(&batch.slice(from, index - from))?;
+                        writer.rewrite(&batch.slice(from, index - from))?;
                         from = index;
                         new.write_before(Some(batch.id(index)), &mut writer)?;
                     }
                 }
-                writer.write(&batch.slice(from, batch.height() - from))?;
+                writer.rewrite(&batch.slice(from, batch.height() - from))?;
             }
             new.write_before(None, &mut writer)?;
             writer.commit(fingerprints[last].clone(), failed)
@@ -116,7 +116,7 @@ impl NewRows {
         while let Some(batch) = self.batches.front() {
             let end =
                 (self.taken..batch.height()).find(|index| id.is_some_and(|id| compare_ids(batch.id(*index), id) != Ordering::Less)).unwrap_or(batch.height());
-            writer.write(&batch.slice(self.taken, end - self.taken))?;
+            writer.rewrite(&batch.slice(self.taken, end - self.taken))?;
             self.taken = end;
             if end < batch.height() {
                 break;

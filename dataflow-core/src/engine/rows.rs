@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::batch::Batch;
 use super::report::add;
-use super::stage::{Fate, Placed, Shared, mask, panic_message};
+use super::stage::{Fate, Placed, Shared, mask, panic_message, reason};
 use crate::cell::{Cell, Cells, column_of};
 use crate::error::{Error, Result};
 use crate::key::{ColumnType, Direction, KeyUse};
@@ -46,7 +46,9 @@ struct Segment {
 enum Ended {
     Well(Outcome),
     Skipped,
-    Failed(Fate),
+    Dropped,
+    /// Kept, with the reason where the step tells it.
+    Kept(Option<String>),
 }
 
 pub(super) struct RowStage {
@@ -259,7 +261,13 @@ impl RowStage {
                 add(&counts.skipped, 1);
                 Ended::Skipped
             }
-            Err(error) => Ended::Failed(self.shared.row_failed(&self.placed, row, error)?),
+            Err(error) => {
+                let told = self.placed.step.error_key.as_ref().map(|_| reason(&error));
+                match self.shared.row_failed(&self.placed, row, error)? {
+                    Fate::Drop => Ended::Dropped,
+                    Fate::Keep => Ended::Kept(told),
+                }
+            }
         })
     }
 
@@ -296,8 +304,15 @@ impl RowStage {
                 }
                 // A filter cannot keep a row that it knows nothing of; other kinds pass it on with nulls.
                 Ended::Skipped if filter => add(&counts.dropped, 1),
-                Ended::Skipped | Ended::Failed(Fate::Keep) => rows.push(index, batch.id(index).to_owned(), Cells::new(), Others::AsParent),
-                Ended::Failed(Fate::Drop) => {}
+                Ended::Skipped => rows.push(index, batch.id(index).to_owned(), Cells::new(), Others::AsParent),
+                Ended::Kept(told) => {
+                    let cells = match (&self.placed.step.error_key, told) {
+                        (Some(key), Some(told)) => Cells::new().put(key, told.into()),
+                        _ => Cells::new(),
+                    };
+                    rows.push(index, batch.id(index).to_owned(), cells, Others::AsParent);
+                }
+                Ended::Dropped => {}
             }
         }
         add(&counts.rows_out, rows.ids.len() as u64);

@@ -71,6 +71,14 @@ pub(super) enum Fate {
 }
 
 impl Shared {
+    /// Tells of a row that its target refused when it was written.
+    pub fn row_refused(&self, placed: &Placed, row: String, message: String) -> Result<()> {
+        let step = &placed.step;
+        add(&placed.counts(self).failed, 1);
+        let operator = step.info().name.to_owned();
+        self.letters.push(&DeadLetter { row, step: step.number, name: step.name.clone(), operator, class: "refused".into(), message })
+    }
+
     /// Tells of a failed row; an error when it ends the run.
     pub fn row_failed(&self, placed: &Placed, row: &str, error: Error) -> Result<Fate> {
         if error.stops_the_run() {
@@ -95,6 +103,11 @@ impl Shared {
     }
 }
 
+/// Why a row failed, as its `error_key` tells it.
+pub(super) fn reason(error: &Error) -> String {
+    format!("{}: {error}", error.class())
+}
+
 /// Runs a function of an operator's author, and makes a panic in it an error that names the operator.
 pub(super) fn guarded<T>(step: &CompiledStep, work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
@@ -106,10 +119,17 @@ pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// The batch after an operator's changes: its columns put in, failed and dropped rows taken out.
-fn changed(shared: &Shared, placed: &Placed, batch: Batch, changes: Changes) -> Result<Batch> {
+fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes) -> Result<Batch> {
     let step = &placed.step;
     let counts = placed.counts(shared);
     let Batch { frame, ids } = batch;
+    if let Some(key) = &step.error_key {
+        let mut told = vec![None; frame.height()];
+        for (index, error) in &changes.failed {
+            told[*index] = Some(reason(error));
+        }
+        changes.columns.push(Column::new(key.as_str().into(), told));
+    }
     let frame = apply_columns(step.info(), &step.keys, frame, &changes)?;
     let batch = Batch::new(frame, ids);
     let mut failed: Vec<usize> = Vec::new();

@@ -275,6 +275,14 @@ async fn a_failed_row_is_dropped_kept_or_ends_the_run() {
     one_step(&storage, &echo, &journal(), OnError::Keep).forward(Run::default()).await.unwrap();
     assert_eq!(texts(&storage.output_frame().unwrap(), "reply"), ["re: t1", "null", "re: t3"]);
 
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.serving("default", echo.clone() as Arc<dyn LLMServing>);
+    pipeline.step(ask("text", "reply")).on_error(OnError::Keep).error_key("why");
+    pipeline.step(Longer { input_key: "why".into(), output_key: "length".into(), min: 1 });
+    pipeline.compile().unwrap().forward(Run::default()).await.unwrap();
+    let told = storage.output_frame().unwrap();
+    assert_eq!((texts(&told, "why"), texts(&told, "text")), (vec!["transient: the service said 500".to_owned()], vec!["t2".to_owned()]));
+
     let error = one_step(&storage, &echo, &journal(), OnError::Fail).forward(Run::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "step 1 `AskOnce`: row 2: the service said 500");
 }

@@ -43,6 +43,8 @@ pub(crate) struct CompiledStep {
     /// The place in `servings` of who answers it; `None` for a step that asks nothing.
     pub serving: Option<usize>,
     pub on_error: OnError,
+    /// The column in which a row that failed and is kept says why; one of `keys`.
+    pub error_key: Option<String>,
     /// The columns after it.
     pub schema: SchemaRef,
 }
@@ -152,8 +154,8 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     let mut schema = source_schema.clone();
     let mut compiled = Vec::with_capacity(steps.len());
     for (index, step) in steps.into_iter().enumerate() {
+        let keys = step.keys();
         let Some(operator) = step.operator else { continue }; // a step without an operator is a problem, told above
-        let keys = operator.keys();
         schema = Arc::new(schema_after(&keys, &schema));
         let asked = (operator.at_most().calls > 0).then(|| step.serving.as_deref().unwrap_or(DEFAULT_SERVING).to_owned());
         compiled.push(Arc::new(CompiledStep {
@@ -163,6 +165,7 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
             operator,
             keys,
             on_error: step.on_error,
+            error_key: step.error_key,
             schema: schema.clone(),
         }));
     }
@@ -232,7 +235,7 @@ impl Check<'_> {
             let hint = "give the storage an `output`, or a `cache_type` other than `none`".to_owned();
             self.general(Severity::Error, "nothing would be written: there is no output, and no step caches are kept".into(), Some(hint));
         }
-        self.compiled_keys = self.steps.iter().map(|step| step.operator.as_ref().map(|operator| operator.keys()).unwrap_or_default()).collect();
+        self.compiled_keys = self.steps.iter().map(Step::keys).collect();
         self.names();
         let mut available = self.source.clone();
         // Who wrote a column last, and whether it was read since.
@@ -249,6 +252,10 @@ impl Check<'_> {
                 for (message, hint) in usage.problems(operator.info().module) {
                     self.at(Severity::Error, index, message, hint);
                 }
+            }
+            if step.error_key.is_some() && step.on_error != OnError::Keep {
+                let hint = "add `on_error: keep`".to_owned();
+                self.at(Severity::Error, index, "`error_key` is set, and rows that fail are not kept".into(), Some(hint));
             }
             self.serving(index, operator.as_ref());
             let keys = self.compiled_keys[index].clone();

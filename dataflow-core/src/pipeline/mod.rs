@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::journal::Journal;
+use crate::key::{ColumnType, Direction, KeyUse};
 use crate::operator::Operator;
 use crate::serving::LLMServing;
 use crate::storage::Storage;
@@ -76,6 +77,22 @@ pub(crate) struct Step {
     operator: Option<Box<dyn Operator>>,
     serving: Option<String>,
     on_error: OnError,
+    error_key: Option<String>,
+}
+
+impl Step {
+    /// Every column that the operator reads, changes or writes, and the one that its failures are told in.
+    fn keys(&self) -> Vec<KeyUse> {
+        let mut keys = self.operator.as_ref().map(|operator| operator.keys()).unwrap_or_default();
+        keys.extend(self.error_key.iter().map(|key| KeyUse {
+            field: "error_key".into(),
+            key: key.clone(),
+            direction: Direction::Write,
+            column_type: ColumnType::Text,
+            nullable: true,
+        }));
+        keys
+    }
 }
 
 impl fmt::Debug for Step {
@@ -104,6 +121,12 @@ impl StepOptions<'_> {
     /// Says what becomes of a row that fails; without it, the row is dropped.
     pub fn on_error(self, on_error: OnError) -> Self {
         self.0.on_error = on_error;
+        self
+    }
+
+    /// Has a row that fails and is kept ([`OnError::Keep`]) say why in this column: the class of the error and its message. It is null in all others.
+    pub fn error_key(self, column: impl Into<String>) -> Self {
+        self.0.error_key = Some(column.into());
         self
     }
 }
@@ -137,7 +160,7 @@ impl Pipeline {
     /// Appends a step.
     pub fn step(&mut self, operator: impl Operator) -> StepOptions<'_> {
         let operator_name = operator.info().name.to_owned();
-        self.push(Step { name: None, operator_name, operator: Some(Box::new(operator)), serving: None, on_error: OnError::Drop })
+        self.push(Step { name: None, operator_name, operator: Some(Box::new(operator)), serving: None, on_error: OnError::Drop, error_key: None })
     }
 
     fn push(&mut self, step: Step) -> StepOptions<'_> {

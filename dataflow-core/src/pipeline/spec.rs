@@ -47,6 +47,9 @@ pub struct StepSpec {
     /// What becomes of a row that fails.
     #[serde(default, skip_serializing_if = "is_drop")]
     pub on_error: OnError,
+    /// The column in which a row that failed and is kept says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_key: Option<String>,
     /// The operator's parameters.
     #[serde(flatten)]
     pub parameters: Map<String, Value>,
@@ -80,7 +83,7 @@ impl Pipeline {
     }
 
     fn push_spec(&mut self, number: usize, spec: StepSpec) {
-        let StepSpec { operator: operator_name, name, serving, on_error, parameters } = spec;
+        let StepSpec { operator: operator_name, name, serving, on_error, error_key, parameters } = spec;
         let shown = name.clone().unwrap_or_else(|| operator_name.clone());
         let mut problem = |message: String, hint: Option<String>| {
             self.problems.push(Problem { severity: Severity::Error, step: Some(number), name: shown.clone(), operator: operator_name.clone(), message, hint });
@@ -95,7 +98,7 @@ impl Pipeline {
             Some(info) => {
                 let unknown: Vec<&String> = parameters.keys().filter(|key| info.fields.iter().all(|field| field.name != key.as_str())).collect();
                 for key in &unknown {
-                    let known = info.fields.iter().map(|field| field.name).chain(["name", "serving", "on_error"]);
+                    let known = info.fields.iter().map(|field| field.name).chain(["name", "serving", "on_error", "error_key"]);
                     let near = registry::nearest(key, known.clone());
                     let hint = near.map_or_else(
                         || format!("it has {}", known.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
@@ -120,7 +123,7 @@ impl Pipeline {
                 whole.ok()
             }
         };
-        self.push(Step { name, operator_name, operator, serving, on_error });
+        self.push(Step { name, operator_name, operator, serving, on_error, error_key });
     }
 
     /// The pipeline as its file would have it. Reading it gives the same pipeline.
@@ -142,6 +145,7 @@ impl Pipeline {
                     name: step.name.clone(),
                     serving: step.serving.clone(),
                     on_error: step.on_error,
+                    error_key: step.error_key.clone(),
                     parameters: step.operator.as_ref().map(|operator| object(operator.parameters())).unwrap_or_default(),
                 })
                 .collect(),
