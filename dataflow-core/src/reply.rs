@@ -6,13 +6,27 @@ use serde_json::Value;
 /// array in the text (the last first, since models put their verdict last). Trailing commas and single quotes are mended.
 ///
 /// Thinking blocks (`<think>`) are left out. Returns `None` where nothing fits.
-pub fn find_json(text: &str, mut fits: impl FnMut(&Value) -> bool) -> Option<Value> {
+pub fn find_json(text: &str, fits: impl FnMut(&Value) -> bool) -> Option<Value> {
+    find(text, |spans| spans.reverse(), fits)
+}
+
+/// As [`find_json`], and of the objects and arrays in the text the first that fits, for replies that are data rather than a verdict.
+pub fn find_first_json(text: &str, fits: impl FnMut(&Value) -> bool) -> Option<Value> {
+    find(text, |_| {}, fits)
+}
+
+fn find(text: &str, order: impl FnOnce(&mut Vec<&str>), mut fits: impl FnMut(&Value) -> bool) -> Option<Value> {
     let text = without_thinking(text);
     let text = text.trim();
-    let whole = parse(text).filter(&mut fits);
-    whole
-        .or_else(|| fenced_blocks(text).into_iter().filter_map(parse).find(&mut fits))
-        .or_else(|| balanced_spans(text).into_iter().rev().filter_map(parse).find(&mut fits))
+    if let Some(whole) = parse(text).filter(&mut fits) {
+        return Some(whole);
+    }
+    if let Some(fenced) = fenced_blocks(text).into_iter().filter_map(parse).find(&mut fits) {
+        return Some(fenced);
+    }
+    let mut spans = balanced_spans(text);
+    order(&mut spans);
+    spans.into_iter().filter_map(parse).find(&mut fits)
 }
 
 /// The text without `<think>…</think>` blocks; an unclosed one hides the rest.

@@ -56,6 +56,7 @@ mod tests {
         ReasoningAnswerNgramFilter
         ReasoningQuestionFilter
         ReasoningQuestionGenerator
+        RecordGenerator
         RemoveEmojiRefiner
         RemoveExtraSpacesRefiner
         SentenceNumberFilter
