@@ -43,6 +43,11 @@ pub struct FileJournal {
     _lock: File,
 }
 
+/// Whether a folder holds a journal: one that was opened once, with answers or without.
+pub fn is_journal(folder: &Path) -> bool {
+    folder.join(index::LOCK).is_file() || index::segment_names(folder).is_ok_and(|names| !names.is_empty())
+}
+
 impl FileJournal {
     /// Opens the journal in a folder, or makes it. A folder that this process has open already gives the same journal.
     pub fn open(folder: &Path) -> Result<Arc<Self>> {

@@ -92,28 +92,11 @@ impl PipelineFile {
 
     /// The pipeline, not yet compiled.
     pub fn pipeline(&self) -> Result<Pipeline> {
-        let shown = self.path.display();
-        self.check_keys()?;
-        let spec: PipelineSpec = serde_json::from_value(self.value.clone()).map_err(|error| Error::Configuration(format!("{shown}: {error}")))?;
-        let base = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        Pipeline::from_spec(spec, &StorageContext { base })
-    }
-
-    /// Tells an unknown key at the top of the file with the nearest known one.
-    fn check_keys(&self) -> Result<()> {
-        let Value::Object(object) = &self.value else {
+        let Value::Object(content) = self.value.clone() else {
             return Err(Error::Configuration(format!("{}: a pipeline file is a map with `name`, `storage`, `serving` and `steps`", self.path.display())));
         };
-        let known = ["name", "seed", "storage", "serving", "steps"];
-        let unknown: Vec<String> = object
-            .keys()
-            .filter(|key| !known.contains(&key.as_str()))
-            .map(|key| match nearest(key, known) {
-                Some(near) => format!("unknown key `{key}`: did you mean `{near}`?"),
-                None => format!("unknown key `{key}`: the keys are `name`, `seed`, `storage`, `serving`, `steps`"),
-            })
-            .collect();
-        if unknown.is_empty() { Ok(()) } else { Err(Error::Configuration(format!("{}: {}", self.path.display(), unknown.join("; ")))) }
+        let base = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        Pipeline::from_file(content, &StorageContext { base })
     }
 }
 
@@ -245,8 +228,22 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_gets_the_nearest_one() {
-        let file = PipelineFile::parse("name: p\nstep: []\n", Path::new("p.yaml")).unwrap();
-        assert_eq!(file.pipeline().unwrap_err().to_string(), "p.yaml: unknown key `step`: did you mean `steps`?");
+    fn what_is_misspelt_or_of_the_wrong_type_is_told_with_all_else() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in.jsonl"), "{\"text\": \"x\"}\n").unwrap();
+        let text = "name: p\nsed: 3\nseed: x\nstorage: { input: in.jsonl }\nsteps:\n- { operator: LowercaseRefine, on_error: kep, input_key: text }\n- 7\n- { name: 5 }\n";
+        let file = PipelineFile::parse(text, &folder.path().join("p.yaml")).unwrap();
+        let told = file.pipeline().unwrap().compile().unwrap_err().to_string();
+        for expected in [
+            "unknown key `sed`\n    hint: did you mean `seed`?",
+            "`seed`: invalid type: string \"x\", expected u64",
+            "step 1 `LowercaseRefine` (LowercaseRefine): `on_error`: unknown variant `kep`, expected one of `drop`, `keep`, `fail`",
+            "there is no operator `LowercaseRefine`",
+            "step 2 should be a map with `operator` and its parameters, found `7`",
+            "`operator` is missing",
+            "`name`: invalid type: integer `5`, expected a string",
+        ] {
+            assert!(told.contains(expected), "{expected} is missing in:\n{told}");
+        }
     }
 }

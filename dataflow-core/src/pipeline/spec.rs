@@ -1,5 +1,6 @@
 //! The pipeline as a file has it.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -60,7 +61,79 @@ fn is_drop(on_error: &OnError) -> bool {
     *on_error == OnError::Drop
 }
 
+impl PipelineSpec {
+    /// Reads what a file holds. What is unknown or of the wrong type is left out and told, so that it comes together with all other problems.
+    fn read(mut file: Map<String, Value>) -> (Self, Vec<Problem>) {
+        const KEYS: [&str; 5] = ["name", "seed", "storage", "serving", "steps"];
+        let mut wrong: Vec<Wrong> = Vec::new();
+        for key in file.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+            let known = || format!("the keys are {}", KEYS.map(|key| format!("`{key}`")).join(", "));
+            let hint = registry::nearest(key, KEYS).map_or_else(known, |near| format!("did you mean `{near}`?"));
+            wrong.push((format!("unknown key `{key}`"), Some(hint)));
+        }
+        let mut spec = Self {
+            name: taken(&mut file, "name", &mut wrong),
+            seed: taken(&mut file, "seed", &mut wrong),
+            storage: taken(&mut file, "storage", &mut wrong),
+            serving: taken(&mut file, "serving", &mut wrong),
+            steps: Vec::new(),
+        };
+        let steps: Vec<Value> = taken(&mut file, "steps", &mut wrong);
+        let mut problems = Vec::new();
+        for (index, step) in steps.into_iter().enumerate() {
+            let Value::Object(mut step) = step else {
+                wrong.push((format!("step {} should be a map with `operator` and its parameters, found `{step}`", index + 1), None));
+                continue;
+            };
+            let mut wrong: Vec<Wrong> = Vec::new();
+            if !step.contains_key("operator") {
+                wrong.push(("`operator` is missing".into(), Some("`dataflow operators` lists them".into())));
+            }
+            let read = StepSpec {
+                operator: taken(&mut step, "operator", &mut wrong),
+                name: taken(&mut step, "name", &mut wrong),
+                serving: taken(&mut step, "serving", &mut wrong),
+                on_error: taken(&mut step, "on_error", &mut wrong),
+                error_key: taken(&mut step, "error_key", &mut wrong),
+                parameters: step,
+            };
+            let name = read.name.as_ref().unwrap_or(&read.operator);
+            problems.extend(wrong.into_iter().map(|wrong| problem(Some(index + 1), name, &read.operator, wrong)));
+            spec.steps.push(read);
+        }
+        problems.extend(wrong.into_iter().map(|wrong| problem(None, "", "", wrong)));
+        (spec, problems)
+    }
+}
+
+/// What is wrong, and what to do.
+type Wrong = (String, Option<String>);
+
+fn problem(step: Option<usize>, name: &str, operator: &str, (message, hint): Wrong) -> Problem {
+    Problem { severity: Severity::Error, step, name: name.to_owned(), operator: operator.to_owned(), message, hint }
+}
+
+/// The value of a key, or its default and word of what is wrong with it.
+fn taken<T: DeserializeOwned + Default>(file: &mut Map<String, Value>, key: &str, wrong: &mut Vec<Wrong>) -> T {
+    match file.shift_remove(key).map(serde_json::from_value) {
+        None => T::default(),
+        Some(Ok(value)) => value,
+        Some(Err(error)) => {
+            wrong.push((format!("`{key}`: {error}"), None));
+            T::default()
+        }
+    }
+}
+
 impl Pipeline {
+    /// The pipeline that a file's content describes; see [`from_spec`](Self::from_spec).
+    pub fn from_file(content: Map<String, Value>, context: &StorageContext) -> Result<Self> {
+        let (spec, problems) = PipelineSpec::read(content);
+        let mut pipeline = Self::from_spec(spec, context)?;
+        pipeline.problems.splice(..0, problems);
+        Ok(pipeline)
+    }
+
     /// The pipeline that a file describes. Operators, servings and parameters that are wrong are told by
     /// [`compile`](Pipeline::compile), all together; a storage that is wrong is an error here.
     pub fn from_spec(spec: PipelineSpec, context: &StorageContext) -> Result<Self> {

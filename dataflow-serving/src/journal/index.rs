@@ -13,7 +13,7 @@ use dataflow_core::journal::QuestionKey;
 use super::record::{self, Kind, Record};
 
 pub(super) const EXTENSION: &str = "segment";
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 /// A segment that has grown beyond it is not appended to by the next process.
 const FULL: u64 = 1 << 30;
 

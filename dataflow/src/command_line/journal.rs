@@ -99,7 +99,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
 }
 
 fn existing(path: &Path) -> Result<&Path> {
-    if path.is_dir() {
+    if dataflow_serving::journal::is_journal(path) {
         Ok(path)
     } else {
         Err(Error::NotFound(format!("there is no journal at {}\nhint: a pipeline's journal is at `<cache_path>/journal`", path.display())))

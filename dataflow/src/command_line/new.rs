@@ -24,11 +24,24 @@ enum What {
     Pipeline,
 }
 
+/// Words that no module can have as its name, in the form that a file's name has here.
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn",
+    "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "try", "type", "typeof", "union", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
 pub fn run(arguments: &Arguments) -> Result<Exit> {
     let Arguments { what, name, output } = arguments;
     let (type_name, file_name) = (camel(name), snake(name));
     if type_name.is_empty() || !type_name.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return Err(Error::Configuration(format!("`{name}` is no name: it begins with a letter and holds letters, digits and underscores")));
+    }
+    if *what != What::Pipeline && KEYWORDS.contains(&file_name.as_str()) {
+        return Err(Error::Configuration(format!(
+            "`{file_name}` is a word of Rust's own, and a module cannot have its name\nhint: say more, such as `{file_name}_{}`",
+            if *what == What::Prompt { "prompt" } else { "refiner" }
+        )));
     }
     let (template, extension) = match what {
         What::Operator => (include_str!("../scaffold/operator.rs.txt"), "rs"),
