@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test ends when its set-up is wrong")]
 
 mod behaviour;
+mod delay;
 mod ledger;
 mod service;
 mod wire;

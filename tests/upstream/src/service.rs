@@ -14,6 +14,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::behaviour::{Behaviour, Fault};
+use crate::delay;
 use crate::ledger::{Counts, InFlight, Ledger};
 use crate::wire::Wire;
 
@@ -38,6 +39,7 @@ async fn counts(State(service): State<Arc<Service>>) -> Json<Counts> {
 }
 
 async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, headers: HeaderMap, body: Bytes) -> Response {
+    let answered_at = Instant::now() + service.behaviour.latency;
     let Ok(request) = serde_json::from_slice::<Value>(&body) else { return error(400, "invalid_request_error", None, "the request is no JSON") };
     let prompt = prompt_of(&request);
     let marks = Marks::of(&prompt);
@@ -45,7 +47,7 @@ async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInf
     if let Some(refusal) = service.over_the_limit() {
         return refusal;
     }
-    tokio::time::sleep(service.behaviour.latency).await;
+    delay::until(answered_at).await;
     if let Some(status) = marks.status {
         return error(status, "asked_for", None, "the prompt asked for this status");
     }
@@ -57,12 +59,13 @@ async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInf
 }
 
 async fn embeddings(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, headers: HeaderMap, body: Bytes) -> Response {
+    let answered_at = Instant::now() + service.behaviour.latency;
     let Ok(request) = serde_json::from_slice::<Value>(&body) else { return error(400, "invalid_request_error", None, "the request is no JSON") };
     let (number, in_flight) = service.ledger.ask(None);
     if let Some(refusal) = service.over_the_limit() {
         return refusal;
     }
-    tokio::time::sleep(service.behaviour.latency).await;
+    delay::until(answered_at).await;
     let texts: Vec<&str> = request["input"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     // The last text first: a client has to go by the index.
     let data: Vec<Value> =
