@@ -48,6 +48,9 @@ pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) 
         Err(error) => {
             tell(&error);
             let exit = Exit::of_error(&error);
+            if matches!(error, crate::Error::Malformed { .. }) {
+                say("hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`");
+            }
             if exit == Exit::Stopped || exit == Exit::Unreachable {
                 say(GOES_ON);
             }
