@@ -127,8 +127,8 @@ fn taken<T: DeserializeOwned + Default>(file: &mut Map<String, Value>, key: &str
 
 impl Pipeline {
     /// The pipeline that a file's content describes; see [`from_spec`](Self::from_spec).
-    pub fn from_file(content: Map<String, Value>, context: &StorageContext) -> Result<Self> {
-        let (spec, problems) = PipelineSpec::read(content);
+    pub fn from_file(file: Map<String, Value>, context: &StorageContext) -> Result<Self> {
+        let (spec, problems) = PipelineSpec::read(file);
         let mut pipeline = Self::from_spec(spec, context)?;
         pipeline.problems.splice(..0, problems);
         Ok(pipeline)

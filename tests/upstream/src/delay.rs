@@ -67,7 +67,7 @@ impl Timer {
                     sender.send(()).ok(); // who waited may have gone
                 }
             }
-            let next = waits.times.peek().map_or(Duration::from_secs(3600), |Reverse((time, _))| time.saturating_duration_since(now));
+            let next = waits.times.peek().map_or(Duration::from_hours(1), |Reverse((time, _))| time.saturating_duration_since(now));
             waits = self.earlier.wait_timeout(waits, next).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
