@@ -4,6 +4,7 @@
 
 pub mod agentic_rag;
 pub mod answer;
+pub mod compatibility;
 pub mod conversations;
 pub mod core_text;
 mod filled;
@@ -14,6 +15,7 @@ pub mod reasoning;
 #[cfg(test)]
 mod rule_vectors;
 pub mod text_sft;
+mod word_list;
 
 #[cfg(test)]
 mod tests {
@@ -34,12 +36,14 @@ mod tests {
         FormatStrPromptedGenerator
         GeneralFilter
         HtmlEntityFilter
+        HtmlEntityRefiner
         HtmlUrlRemoverRefiner
         IDCardFilter
         LineEndWithEllipsisFilter
         LineStartWithBulletpointFilter
         LineWithJavascriptFilter
         LoremIpsumFilter
+        LowercaseRefiner
         MeanWordLengthFilter
         MinHashDeduplicateFilter
         MultiTurnConversationGenerator
@@ -57,12 +61,19 @@ mod tests {
         ReasoningQuestionFilter
         ReasoningQuestionGenerator
         RecordGenerator
+        ReferenceRemoverRefiner
         RemoveEmojiRefiner
         RemoveExtraSpacesRefiner
+        RemoveImageRefsRefiner
+        RemoveNumberRefiner
+        RemovePunctuationRefiner
+        RemoveRepetitionsPunctuationRefiner
+        RemoveStopwordsRefiner
         SentenceNumberFilter
         SpecialCharacterFilter
         SymbolWordRatioFilter
         Text2QAGenerator
+        TextNormalizationRefiner
         UniqueWordsFilter
         WatermarkFilter
         WordNumberFilter

@@ -28,6 +28,25 @@ pub(crate) fn is_word(character: char) -> bool {
     WORD_BITS.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1)
 }
 
+/// Whether Python's `isdigit` takes a character: decimal digits of every script, and superscript, circled and other single digits.
+pub(crate) fn is_digit(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_digit();
+    }
+    character.is_numeric() && (DECIMAL.is_match(character.encode_utf8(&mut [0; 4])) || is_other_digit(character))
+}
+
+#[expect(clippy::expect_used, reason = "the pattern is a constant")]
+static DECIMAL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\p{Nd}$").expect("a valid pattern"));
+
+fn is_other_digit(character: char) -> bool {
+    matches!(character,
+        '\u{b2}'..='\u{b3}' | '\u{b9}' | '\u{1369}'..='\u{1371}' | '\u{19da}' | '\u{2070}' | '\u{2074}'..='\u{2079}' | '\u{2080}'..='\u{2089}'
+        | '\u{2460}'..='\u{2468}' | '\u{2474}'..='\u{247c}' | '\u{2488}'..='\u{2490}' | '\u{24ea}' | '\u{24f5}'..='\u{24fd}' | '\u{24ff}'
+        | '\u{2776}'..='\u{277e}' | '\u{2780}'..='\u{2788}' | '\u{278a}'..='\u{2792}' | '\u{10a40}'..='\u{10a43}' | '\u{10e60}'..='\u{10e68}'
+        | '\u{11052}'..='\u{1105a}' | '\u{1f100}'..='\u{1f10a}')
+}
+
 /// A bit for each character. Rust's own classes count marks as letters, and the regex crate has the right ones but no question for one character.
 static WORD_BITS: LazyLock<Vec<u64>> = LazyLock::new(|| {
     const END: u32 = 0x4_0000; // letters and numbers lie in the first four planes

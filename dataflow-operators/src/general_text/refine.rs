@@ -1,9 +1,27 @@
 //! Refiners of running text.
 
+mod html_entity_refiner;
 mod html_url_remover_refiner;
+mod lowercase_refiner;
+mod reference_remover_refiner;
 mod remove_emoji_refiner;
 mod remove_extra_spaces_refiner;
+mod remove_image_refs_refiner;
+mod remove_number_refiner;
+mod remove_punctuation_refiner;
+mod remove_repetitions_punctuation_refiner;
+mod remove_stopwords_refiner;
+mod text_normalization_refiner;
 
+pub use html_entity_refiner::HtmlEntityRefiner;
 pub use html_url_remover_refiner::HtmlUrlRemoverRefiner;
+pub use lowercase_refiner::LowercaseRefiner;
+pub use reference_remover_refiner::ReferenceRemoverRefiner;
 pub use remove_emoji_refiner::RemoveEmojiRefiner;
 pub use remove_extra_spaces_refiner::RemoveExtraSpacesRefiner;
+pub use remove_image_refs_refiner::RemoveImageRefsRefiner;
+pub use remove_number_refiner::RemoveNumberRefiner;
+pub use remove_punctuation_refiner::RemovePunctuationRefiner;
+pub use remove_repetitions_punctuation_refiner::RemoveRepetitionsPunctuationRefiner;
+pub use remove_stopwords_refiner::RemoveStopwordsRefiner;
+pub use text_normalization_refiner::TextNormalizationRefiner;

@@ -1,0 +1,82 @@
+//! Deletes references to images.
+
+use crate::compatibility::Compatibility;
+use dataflow_core::key::{InOut, Text};
+use dataflow_core::operator;
+use dataflow_core::shape::Refine;
+use regex::Regex;
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// Deletes references to images: `![…](…)` of Markdown, `<img …>`, file names of images in brackets, and figure numbers such as `图 3-12：…`.
+///
+/// DataFlow also deletes every run of seven letters or digits, and so most long words; `compatibility: dataflow` does as it does.
+///
+/// # 中文
+///
+/// 删除图片引用：Markdown 的 `![…](…)`、`<img …>`、括号中的图片文件名，以及 `图 3-12：…` 一类的图号。
+///
+/// DataFlow 还会删除七个及以上连续的字母或数字，即大多数长单词；`compatibility: dataflow` 沿用其做法。
+#[operator(general_text, refine, Refine)]
+pub struct RemoveImageRefsRefiner {
+    /// The text to change. 中文：要处理的文本。
+    pub input_key: InOut<Text>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
+}
+
+impl Default for RemoveImageRefsRefiner {
+    fn default() -> Self {
+        Self { input_key: "text".into(), compatibility: Compatibility::Own }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the patterns are constants")]
+static PATTERNS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+    let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
+    [
+        pattern(r"(?i)!\[[^\]\n]*\]\([^()\n]*\)|<img\b[^>]*>|\([^()\s]*\.(?:jpe?g|png|gif|webp|bmp|svg|tiff?)\)|(?:图|圖)\s*\d+-\d+[:：][^\s。，；！？,;!?]*"),
+        pattern(concat!(
+            r"!\[\]\(images/[0-9a-fA-F]\.jpg\)|[a-fA-F0-9]+\.[a-zA-Z0-9]+\)|!\[\]\(images/[a-f0-9]|图\s+\d+-\d+：[\u{4e00}-\u{9fa5}a-zA-Z0-9]+|[0-9a-zA-Z]{7,}|",
+            r"[一二三四五六七八九十零壹贰叁肆伍陆柒捌玖拾佰仟万亿]{5,}|u200e|&#247;|\? :|[\u{fffd}\u{25a1}]|\{/U\}|U\+26[0-F][0-D]|U\+273[34]|U\+1F[3-6][0-F][0-F]",
+        )),
+    ]
+});
+
+impl Refine for RemoveImageRefsRefiner {
+    fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let [own, dataflow] = &*PATTERNS;
+        match self.compatibility {
+            Compatibility::Own => own.replace_all(text, ""),
+            Compatibility::Dataflow => dataflow.replace_all(text, ""),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(RemoveImageRefsRefiner);
+
+    #[test]
+    fn references_go_and_words_stay() {
+        let texts =
+            ["See ![a dog](img/dog.png) running", "<IMG src='x'>text", "file (a1b2.jpg) and (note)", "见图 3-12：系统架构，如下", "characteristically long"];
+        assert_snapshot!(check_rule(&RemoveImageRefsRefiner::default(), "text", texts), @r"
+        text=See  running
+        text=text
+        text=file  and (note)
+        text=见，如下
+        text=characteristically long
+        ");
+    }
+
+    #[test]
+    fn dataflow_deletes_long_words_too() {
+        let operator = RemoveImageRefsRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["a short sentence"]), @"text=a short ");
+    }
+}

@@ -1,0 +1,168 @@
+//! Writes dates and dollars in one form.
+
+use crate::compatibility::Compatibility;
+use dataflow_core::key::{InOut, Text};
+use dataflow_core::operator;
+use dataflow_core::shape::Refine;
+use regex::{Captures, Regex};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// Writes dates as `2021-05-12` and amounts such as `$5` as `5 USD`.
+///
+/// Dates are day, month and year as numbers between `/` or `.`, and English ones such as `May 5, 2020` and `5 May 2020`; what is no date of the calendar, a version or an address of a network stays.
+/// DataFlow takes parts of versions and longer numbers for dates, pads no zeros and changes the first English date alone; `compatibility: dataflow` does as it does.
+///
+/// # 中文
+///
+/// 把日期统一写为 `2021-05-12`，把 `$5` 一类的金额写为 `5 USD`。
+///
+/// 日期包括以 `/` 或 `.` 分隔的日、月、年数字，以及 `May 5, 2020`、`5 May 2020` 一类的英文日期；不是有效日期的内容、版本号与网络地址保持原样。
+/// DataFlow 会把版本号和更长数字的一部分当作日期，不补零，并且只处理第一个英文日期；`compatibility: dataflow` 沿用其做法。
+#[operator(general_text, refine, Refine)]
+pub struct TextNormalizationRefiner {
+    /// The text to change. 中文：要处理的文本。
+    pub input_key: InOut<Text>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
+}
+
+impl Default for TextNormalizationRefiner {
+    fn default() -> Self {
+        Self { input_key: "text".into(), compatibility: Compatibility::Own }
+    }
+}
+
+struct Patterns {
+    numeric: Regex,
+    month_first: Regex,
+    day_first: Regex,
+    dollars: Regex,
+    loose_numeric: Regex,
+    loose_month_first: Regex,
+    loose_day_first: Regex,
+    loose_dollars: Regex,
+}
+
+#[expect(clippy::expect_used, reason = "the patterns are constants")]
+static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
+    let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
+    Patterns {
+        // Whole runs of digits and marks; what is longer than a date is told by its number of parts.
+        numeric: pattern(r"[0-9]+(?:[./][0-9]+)+"),
+        month_first: pattern(r"\b([A-Za-z]+)\s+([0-9]{1,2}),\s+([0-9]{4})\b"),
+        day_first: pattern(r"\b([0-9]{1,2})\s+([A-Za-z]+)\s+([0-9]{4})\b"),
+        dollars: pattern(r"\$\s?([0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?)"),
+        loose_numeric: pattern(r"(\d{1,2})[/.](\d{1,2})[/.](\d{2,4})"),
+        loose_month_first: pattern(r"\b\w+\s+\d{1,2},\s+\d{4}\b"),
+        loose_day_first: pattern(r"\b\d{1,2}\s+\w+\s+\d{4}\b"),
+        loose_dollars: pattern(r"\$\s?(\d+)"),
+    }
+});
+
+impl Refine for TextNormalizationRefiner {
+    fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        // Without a digit there is neither a date nor an amount.
+        if !text.contains(char::is_numeric) {
+            return text.into();
+        }
+        let refined = match self.compatibility {
+            Compatibility::Own => own(text),
+            Compatibility::Dataflow => dataflow(text),
+        };
+        if refined == text { text.into() } else { refined.into() }
+    }
+}
+
+fn own(text: &str) -> String {
+    let text = PATTERNS.numeric.replace_all(text, |found: &Captures<'_>| numeric(&found[0]).unwrap_or_else(|| found[0].to_owned()));
+    let dated = |found: &Captures<'_>, day: usize, month: usize| iso(&found[3], &found[month], &found[day]).unwrap_or_else(|| found[0].to_owned());
+    let text = PATTERNS.month_first.replace_all(&text, |found: &Captures<'_>| dated(found, 2, 1));
+    let text = PATTERNS.day_first.replace_all(&text, |found: &Captures<'_>| dated(found, 1, 2));
+    PATTERNS.dollars.replace_all(&text, "$1 USD").into_owned()
+}
+
+/// `12/05/2021` as a date of the calendar; a year of two digits is one of 1970 to 2069.
+fn numeric(found: &str) -> Option<String> {
+    let mark = if found.contains('/') { '/' } else { '.' };
+    let parts: Vec<&str> = found.split(mark).collect();
+    let [day, month, year] = parts[..] else { return None };
+    let two_digits = |part: &str| matches!(part.len(), 1 | 2);
+    let year: i32 = match year.len() {
+        4 => year.parse().ok()?,
+        // `1.2.03` is as likely a version.
+        2 if mark == '/' => year.parse::<i32>().ok().map(|year| if year < 70 { year + 2000 } else { year + 1900 })?,
+        _ => return None,
+    };
+    if !two_digits(day) || !two_digits(month) {
+        return None;
+    }
+    date(year, month.parse().ok()?, day.parse().ok()?)
+}
+
+/// A date with the English name of its month.
+fn iso(year: &str, month: &str, day: &str) -> Option<String> {
+    let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))? as u32 + 1;
+    date(year.parse().ok()?, month, day.parse().ok()?)
+}
+
+fn date(year: i32, month: u32, day: u32) -> Option<String> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    (year > 0 && (1..=days).contains(&day)).then(|| format!("{year:04}-{month:02}-{day:02}"))
+}
+
+const MONTHS: [&str; 12] = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
+
+/// DataFlow's rule: anything like a date between marks, and of English dates the first of each form with its repetitions.
+fn dataflow(text: &str) -> String {
+    let mut text = PATTERNS.loose_numeric.replace_all(text, "$3-$2-$1").into_owned();
+    for (pattern, day, month) in [(&PATTERNS.loose_month_first, 1, 0), (&PATTERNS.loose_day_first, 0, 1)] {
+        let Some(found) = pattern.find(&text).map(|found| found.as_str().to_owned()) else { continue };
+        let parts: Vec<&str> = found.split_whitespace().map(|part| part.trim_end_matches(',')).collect();
+        if let [_, _, year] = parts[..]
+            && let Some(date) = iso(year, parts[month], parts[day])
+        {
+            text = text.replace(&found, &date);
+        }
+    }
+    PATTERNS.loose_dollars.replace_all(&text, "$1 USD").into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(TextNormalizationRefiner);
+
+    #[test]
+    fn dates_and_dollars_have_one_form_and_versions_stay() {
+        let texts = [
+            "on 12/05/2021, 1.2.2003 and 31/2/2020",
+            "version 3.14.15 at 192.168.1.100 or 1.2.03",
+            "May 5, 2020 to MAY 6, 2020; 5 January 1990, Foo 12, 2020",
+            "$1,000.50 or $ 7, US$5",
+            "no digits",
+        ];
+        assert_snapshot!(check_rule(&TextNormalizationRefiner::default(), "text", texts), @r"
+        text=on 2021-05-12, 2003-02-01 and 31/2/2020
+        text=version 3.14.15 at 192.168.1.100 or 1.2.03
+        text=2020-05-05 to 2020-05-06; 1990-01-05, Foo 12, 2020
+        text=1,000.50 USD or 7 USD, US5 USD
+        text=no digits
+        ");
+    }
+
+    #[test]
+    fn dataflow_takes_more_for_a_date() {
+        let operator = TextNormalizationRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["version 3.14.15, $7.50"]), @"text=version 15-14-3, 7 USD.50");
+    }
+}

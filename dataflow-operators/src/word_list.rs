@@ -1,0 +1,39 @@
+//! Lists of words: built in, or a file with a word a line.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use polars::prelude::PlHashSet;
+
+/// Words in lower case.
+pub(crate) type WordList = PlHashSet<String>;
+
+/// The English stop words, or those of a file.
+pub(crate) fn stop_words(path: Option<&Path>) -> Result<Arc<WordList>, String> {
+    static ENGLISH: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_en.txt"))));
+    path.map_or_else(|| Ok(Arc::clone(&ENGLISH)), of_file)
+}
+
+/// The words of a file: one a line, in lower case; blank lines and those that begin with `#` are none. It is read once.
+pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
+    static READ: Mutex<Option<HashMap<PathBuf, Arc<WordList>>>> = Mutex::new(None);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let read = read.get_or_insert_default();
+    if let Some(list) = read.get(path) {
+        return Ok(Arc::clone(list));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with a word a line", path.display()))?;
+    let list = Arc::new(words_of(&text));
+    read.insert(path.to_owned(), Arc::clone(&list));
+    Ok(list)
+}
+
+/// What is wrong with the parameter that names a list.
+pub(crate) fn problems(parameter: &str, path: Option<&Path>) -> Vec<String> {
+    path.and_then(|path| of_file(path).err()).map(|error| format!("`{parameter}`: {error}")).into_iter().collect()
+}
+
+fn words_of(text: &str) -> WordList {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_lowercase).collect()
+}
