@@ -4,6 +4,7 @@ pub mod eval;
 pub mod filter;
 pub mod refine;
 
+pub use crate::deduplication::HashFunction;
 pub use eval::*;
 pub use filter::*;
 pub use refine::*;

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod compatibility;
 pub mod conversations;
 pub mod core_text;
+mod deduplication;
 mod filled;
 pub mod general_text;
 mod ngram;
@@ -14,6 +15,7 @@ mod python;
 pub mod reasoning;
 #[cfg(test)]
 mod rule_vectors;
+pub mod text_pt;
 pub mod text_sft;
 mod word_list;
 
@@ -28,6 +30,7 @@ mod tests {
         insta::assert_snapshot!(names.join("\n"), @r"
         AgenticRAGDepthQAGenerator
         BenchDatasetEvaluator
+        CCNetDeduplicateFilter
         CharNumberFilter
         ColonEndFilter
         CondorGenerator
@@ -35,6 +38,7 @@ mod tests {
         CurlyBracketFilter
         FormatStrPromptedGenerator
         GeneralFilter
+        HashDeduplicateFilter
         HtmlEntityFilter
         HtmlEntityRefiner
         HtmlUrlRemoverRefiner
@@ -48,6 +52,7 @@ mod tests {
         MinHashDeduplicateFilter
         MultiTurnConversationGenerator
         NgramFilter
+        NgramHashDeduplicateFilter
         NgramSampleEvaluator
         NoPuncFilter
         PromptedEvaluator
@@ -70,6 +75,7 @@ mod tests {
         RemoveRepetitionsPunctuationRefiner
         RemoveStopwordsRefiner
         SentenceNumberFilter
+        SimHashDeduplicateFilter
         SpecialCharacterFilter
         SymbolWordRatioFilter
         Text2QAGenerator

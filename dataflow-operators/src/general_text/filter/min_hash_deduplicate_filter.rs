@@ -1,12 +1,12 @@
 //! Drops rows whose text is nearly that of an earlier row.
 
-use std::thread;
-
 use dataflow_core::key::{Input, Integer, Output, Text};
-use dataflow_core::operator::{Changes, DatasetWork};
-use dataflow_core::shape::{Dataset, texts_of};
+use dataflow_core::operator::DatasetWork;
+use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
-use polars::prelude::*;
+use polars::prelude::PlHashSet;
+
+use crate::deduplication::{Deduplication, Remember, Sign, key_problems};
 
 use self::signature::{Bands, Signer};
 
@@ -51,24 +51,13 @@ impl Dataset for MinHashDeduplicateFilter {
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         let shingle = if self.use_n_gram { self.ngram as usize } else { 1 };
         let bands = Bands::for_threshold(self.threshold, self.num_perm as usize);
-        let workers = thread::available_parallelism().map_or(1, usize::from);
-        Ok(Box::new(Deduplication {
-            keys: self.input_keys.iter().flatten().chain(&self.input_key).map(|key| key.as_str().to_owned()).collect(),
-            labelled: self.input_keys.is_some(),
-            output: self.output_key.as_str().to_owned(),
-            signers: vec![Signer::new(self.num_perm as usize, shingle, bands); workers],
-            seen: vec![PlHashSet::default(); bands.count],
-        }))
+        let signer = Signer::new(self.num_perm as usize, shingle, bands);
+        let seen = SeenBands(vec![PlHashSet::default(); bands.count]);
+        Ok(Box::new(Deduplication::new(self.input_key.as_ref(), self.input_keys.as_deref(), self.output_key.as_str(), &signer, seen)))
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        match (&self.input_key, &self.input_keys) {
-            (None, None) => problems.push("either `input_key` or `input_keys` has to be given".into()),
-            (Some(_), Some(_)) => problems.push("`input_key` and `input_keys` are both given, and only one of them can be used".into()),
-            (None, Some(keys)) if keys.is_empty() => problems.push("`input_keys` is an empty list".into()),
-            _ => {}
-        }
+        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
         if !(2..=4096).contains(&self.num_perm) {
             problems.push(format!("`num_perm` should be from 2 to 4096, found {}", self.num_perm));
         }
@@ -82,80 +71,28 @@ impl Dataset for MinHashDeduplicateFilter {
     }
 }
 
+impl Sign for Signer {
+    fn width(&self) -> usize {
+        self.bands()
+    }
+
+    fn sign(&mut self, text: &str, signature: &mut [u64]) {
+        self.band_hashes(text, signature);
+    }
+}
+
 /// Remembers, band by band, the hashes of the rows that stayed.
-struct Deduplication {
-    keys: Vec<String>,
-    /// Whether each value stands after its key's name.
-    labelled: bool,
-    output: String,
-    signers: Vec<Signer>,
-    seen: Vec<PlHashSet<u64>>,
-}
+struct SeenBands(Vec<PlHashSet<u64>>);
 
-/// Below this many rows a thread costs more than it saves.
-const ROWS_WORTH_A_THREAD: usize = 32;
-
-impl DatasetWork for Deduplication {
-    fn batch(&mut self, frame: &DataFrame) -> Result<Changes> {
-        let columns: Vec<StringChunked> = self.keys.iter().map(|key| texts_of(frame, key).map(|texts| texts.rechunk().into_owned())).collect::<Result<_>>()?;
-        let source = Source { keys: &self.keys, columns: &columns, labelled: self.labelled };
-        let (height, bands) = (frame.height(), self.seen.len());
-        let mut hashes = vec![0; height * bands];
-        let rows = height.div_ceil(self.signers.len()).max(ROWS_WORTH_A_THREAD);
-        thread::scope(|scope| {
-            for (number, (signer, hashes)) in self.signers.iter_mut().zip(hashes.chunks_mut(rows * bands)).enumerate() {
-                let mut sign = move || {
-                    for (offset, hashes) in hashes.chunks_mut(bands).enumerate() {
-                        source.with_text(number * rows + offset, |text| signer.band_hashes(text, hashes));
-                    }
-                };
-                if height <= rows { sign() } else { drop(scope.spawn(sign)) }
-            }
-        });
-        // Only this part has to see the rows one after another.
-        let kept: Vec<bool> = hashes.chunks(bands).enumerate().map(|(row, hashes)| source.has_text(row) && insert(&mut self.seen, hashes)).collect();
-        let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
-        Ok(Changes {
-            columns: vec![Column::new(self.output.as_str().into(), label)],
-            keep: Some(BooleanChunked::from_iter_values("".into(), kept.into_iter())),
-            failed: Vec::new(),
-        })
-    }
-}
-
-/// Remembers a row that is like no earlier one; `false` for one that is.
-fn insert(seen: &mut [PlHashSet<u64>], hashes: &[u64]) -> bool {
-    if seen.iter().zip(hashes).any(|(seen, hash)| seen.contains(hash)) {
-        return false;
-    }
-    for (seen, hash) in seen.iter_mut().zip(hashes) {
-        seen.insert(*hash);
-    }
-    true
-}
-
-/// The texts of a batch.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    keys: &'a [String],
-    columns: &'a [StringChunked],
-    labelled: bool,
-}
-
-impl Source<'_> {
-    fn has_text(&self, row: usize) -> bool {
-        self.columns.iter().any(|column| column.get(row).is_some())
-    }
-
-    fn with_text(&self, row: usize, mut work: impl FnMut(&str)) {
-        if !self.labelled {
-            if let Some(text) = self.columns.first().and_then(|column| column.get(row)) {
-                work(text);
-            }
-            return;
+impl Remember for SeenBands {
+    fn insert(&mut self, hashes: &[u64]) -> bool {
+        if self.0.iter().zip(hashes).any(|(seen, hash)| seen.contains(hash)) {
+            return false;
         }
-        let values = self.keys.iter().zip(self.columns).map(|(key, column)| format!("{key}:\n{}", column.get(row).unwrap_or_default()));
-        work(&values.collect::<Vec<_>>().join("\n"));
+        for (seen, hash) in self.0.iter_mut().zip(hashes) {
+            seen.insert(*hash);
+        }
+        true
     }
 }
 
@@ -165,6 +102,7 @@ mod tests {
     use dataflow_core::operator::Operator;
     use dataflow_core::testing::{check_frame, check_rule, conformance};
     use insta::assert_snapshot;
+    use polars::prelude::*;
 
     conformance!(MinHashDeduplicateFilter);
 

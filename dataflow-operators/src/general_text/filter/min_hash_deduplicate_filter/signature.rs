@@ -58,6 +58,11 @@ pub(super) struct Signer {
 }
 
 impl Signer {
+    /// How many bands a signature has.
+    pub(super) fn bands(&self) -> usize {
+        self.bands.count
+    }
+
     pub(super) fn new(num_perm: usize, shingle: usize, bands: Bands) -> Self {
         let mut random = MersenneTwister::new(1);
         let mut multipliers = vec![[1; LANES]; num_perm.div_ceil(LANES)];

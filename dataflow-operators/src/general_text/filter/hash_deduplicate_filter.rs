@@ -1,0 +1,85 @@
+//! Drops rows whose text was there before.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::operator::DatasetWork;
+use dataflow_core::shape::Dataset;
+use dataflow_core::{Result, operator};
+
+use crate::deduplication::{Deduplication, Exact, HashFunction, Sign, key_problems};
+
+/// Keeps the first of the rows whose texts are equal.
+///
+/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped, and so is a row in which all of several keys are null.
+/// Some 20 bytes are held for each row that stays.
+///
+/// # 中文
+///
+/// 对文本完全相同的行，只保留最先出现的一行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃。每个保留的行约占 20 字节内存。
+#[operator(general_text, filter, Dataset)]
+pub struct HashDeduplicateFilter {
+    /// The hash by which texts are compared. 中文：比较文本所用的哈希函数。
+    pub hash_func: HashFunction,
+    /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
+    pub input_keys: Option<Vec<Input<Text>>>,
+    /// The text to compare. 中文：要比较的文本列。
+    pub input_key: Option<Input<Text>>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+}
+
+impl Default for HashDeduplicateFilter {
+    fn default() -> Self {
+        Self { hash_func: HashFunction::Md5, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
+    }
+}
+
+impl Dataset for HashDeduplicateFilter {
+    fn start(&self) -> Result<Box<dyn DatasetWork>> {
+        Ok(Box::new(Deduplication::new(
+            self.input_key.as_ref(),
+            self.input_keys.as_deref(),
+            self.output_key.as_str(),
+            &Hashing(self.hash_func),
+            Exact::default(),
+        )))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        key_problems(self.input_key.as_ref(), self.input_keys.as_deref())
+    }
+}
+
+#[derive(Clone)]
+struct Hashing(HashFunction);
+
+impl Sign for Hashing {
+    fn width(&self) -> usize {
+        2
+    }
+
+    fn sign(&mut self, text: &str, signature: &mut [u64]) {
+        signature.copy_from_slice(&self.0.hash(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+
+    conformance!(HashDeduplicateFilter);
+
+    fn over(input_key: &str) -> HashDeduplicateFilter {
+        HashDeduplicateFilter { input_key: Some(input_key.into()), ..Default::default() }
+    }
+
+    #[test]
+    fn the_first_of_equal_texts_stays_by_any_hash() {
+        for hash_func in [HashFunction::Md5, HashFunction::Sha256, HashFunction::Xxh3] {
+            let operator = HashDeduplicateFilter { hash_func, ..over("text") };
+            let shown = check_rule(&operator, "text", ["a", "b", "a", "", "A", ""]);
+            let kept: Vec<bool> = shown.lines().map(|line| line != "dropped").collect();
+            assert_eq!(kept, [true, true, false, true, true, false], "{hash_func:?}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Drops rows that share whole parts with an earlier row.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::operator::DatasetWork;
+use dataflow_core::shape::Dataset;
+use dataflow_core::{Result, operator};
+use polars::prelude::PlHashMap;
+
+use crate::deduplication::{Deduplication, HashFunction, Remember, Sign, key_problems};
+
+/// Keeps the first of the rows that share at least `diff_size` of their `n_gram` parts.
+///
+/// A text is cut into `n_gram` parts of equal length, what remains at its end is not looked at, and a part may stand anywhere in the earlier row. As in DataFlow, texts shorter than `n_gram` characters are all the same.
+/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 30 bytes are held for each part of a row that stays.
+///
+/// # 中文
+///
+/// 把文本等分为 `n_gram` 段，与之前的行共有至少 `diff_size` 段时视为重复，只保留最先出现的一行。末尾不足一段的部分不参与比较，段的位置不限。与 DataFlow 一致，少于 `n_gram` 个字符的文本都视为相同。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。保留的行每段约占 30 字节内存。
+#[operator(general_text, filter, Dataset)]
+pub struct NgramHashDeduplicateFilter {
+    /// How many parts a text is cut into. 中文：文本等分的段数。
+    pub n_gram: u32,
+    /// The hash by which parts are compared. 中文：比较各段所用的哈希函数。
+    pub hash_func: HashFunction,
+    /// How many shared parts make a row a repetition. 中文：共有多少段即视为重复。
+    pub diff_size: u32,
+    /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
+    pub input_keys: Option<Vec<Input<Text>>>,
+    /// The text to compare. 中文：要比较的文本列。
+    pub input_key: Option<Input<Text>>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+}
+
+impl Default for NgramHashDeduplicateFilter {
+    fn default() -> Self {
+        Self { n_gram: 3, hash_func: HashFunction::Md5, diff_size: 1, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
+    }
+}
+
+impl Dataset for NgramHashDeduplicateFilter {
+    fn start(&self) -> Result<Box<dyn DatasetWork>> {
+        Ok(Box::new(Deduplication::new(
+            self.input_key.as_ref(),
+            self.input_keys.as_deref(),
+            self.output_key.as_str(),
+            &Parts { count: self.n_gram as usize, hash: self.hash_func },
+            SeenParts { enough: self.diff_size as usize, ..SeenParts::default() },
+        )))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        if self.n_gram == 0 {
+            problems.push("`n_gram` is 0, and a text has at least one part".into());
+        }
+        if self.diff_size == 0 {
+            problems.push("`diff_size` is 0, and every row would be a repetition".into());
+        }
+        problems
+    }
+}
+
+#[derive(Clone)]
+struct Parts {
+    count: usize,
+    hash: HashFunction,
+}
+
+impl Sign for Parts {
+    fn width(&self) -> usize {
+        self.count
+    }
+
+    fn sign(&mut self, text: &str, signature: &mut [u64]) {
+        let length = text.chars().count() / self.count;
+        let mut rest = text;
+        for hash in signature {
+            let end = rest.char_indices().nth(length).map_or(rest.len(), |(at, _)| at);
+            let (part, after) = rest.split_at(end);
+            *hash = self.hash.hash(part)[0];
+            rest = after;
+        }
+    }
+}
+
+/// The parts of the rows that stayed, each with the rows that have it.
+#[derive(Default)]
+struct SeenParts {
+    enough: usize,
+    rows: u32,
+    of_part: PlHashMap<u64, Vec<u32>>,
+}
+
+impl Remember for SeenParts {
+    fn insert(&mut self, parts: &[u64]) -> bool {
+        let mut own = parts.to_vec();
+        own.sort_unstable();
+        own.dedup();
+        let mut shared: PlHashMap<u32, usize> = PlHashMap::default();
+        for row in own.iter().filter_map(|part| self.of_part.get(part)).flatten() {
+            let count = shared.entry(*row).or_default();
+            *count += 1;
+            if *count >= self.enough {
+                return false;
+            }
+        }
+        for part in own {
+            self.of_part.entry(part).or_default().push(self.rows);
+        }
+        self.rows += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(NgramHashDeduplicateFilter);
+
+    fn over(input_key: &str) -> NgramHashDeduplicateFilter {
+        NgramHashDeduplicateFilter { input_key: Some(input_key.into()), ..Default::default() }
+    }
+
+    #[test]
+    fn a_shared_part_makes_a_repetition() {
+        assert_snapshot!(check_rule(&over("text"), "text", ["aaabbbccc", "xxxyyyaaa", "pppqqqrrrs", "pppqqqrrrt", "ab", ""]), @r"
+        text=aaabbbccc minhash_deduplicated_label=1
+        dropped
+        text=pppqqqrrrs minhash_deduplicated_label=1
+        dropped
+        text=ab minhash_deduplicated_label=1
+        dropped
+        ");
+        let two = NgramHashDeduplicateFilter { diff_size: 2, ..over("text") };
+        assert_snapshot!(check_rule(&two, "text", ["aaabbbccc", "xxxyyyaaa", "cccbbbzzz"]), @r"
+        text=aaabbbccc minhash_deduplicated_label=1
+        text=xxxyyyaaa minhash_deduplicated_label=1
+        dropped
+        ");
+    }
+}

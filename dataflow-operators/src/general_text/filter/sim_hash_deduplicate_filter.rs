@@ -1,0 +1,183 @@
+//! Drops rows whose fingerprint is near that of an earlier row.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::operator::DatasetWork;
+use dataflow_core::shape::Dataset;
+use dataflow_core::{Result, operator};
+use polars::prelude::PlHashMap;
+
+use crate::deduplication::{Deduplication, Remember, Sign, halves, key_problems};
+use crate::python::is_word;
+
+/// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
+///
+/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
+/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 100 bytes are held for each row that stays.
+///
+/// # 中文
+///
+/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存。
+#[operator(general_text, filter, Dataset)]
+pub struct SimHashDeduplicateFilter {
+    /// How many bits a fingerprint has, a multiple of 8 up to 128. 中文：指纹的位数，8 的倍数，最多 128。
+    pub fingerprint_size: u32,
+    /// The share of bits that may differ. 中文：允许不同的位所占的比例。
+    pub bound: f64,
+    /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
+    pub input_keys: Option<Vec<Input<Text>>>,
+    /// The text to compare. 中文：要比较的文本列。
+    pub input_key: Option<Input<Text>>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+}
+
+impl Default for SimHashDeduplicateFilter {
+    fn default() -> Self {
+        Self { fingerprint_size: 64, bound: 0.1, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
+    }
+}
+
+impl Dataset for SimHashDeduplicateFilter {
+    fn start(&self) -> Result<Box<dyn DatasetWork>> {
+        Ok(Box::new(Deduplication::new(
+            self.input_key.as_ref(),
+            self.input_keys.as_deref(),
+            self.output_key.as_str(),
+            &Fingerprint { bits: self.fingerprint_size, weights: Vec::new() },
+            SeenFingerprints::new(self.fingerprint_size, self.bound),
+        )))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        if self.fingerprint_size == 0 || self.fingerprint_size > 128 || !self.fingerprint_size.is_multiple_of(8) {
+            problems.push(format!("`fingerprint_size` should be a multiple of 8 from 8 to 128, found {}", self.fingerprint_size));
+        }
+        if !(0.0..1.0).contains(&self.bound) {
+            problems.push(format!("`bound` should be a share from 0 to below 1, found {}", self.bound));
+        }
+        problems
+    }
+}
+
+#[derive(Clone)]
+struct Fingerprint {
+    bits: u32,
+    weights: Vec<u32>,
+}
+
+/// The characters of a run.
+const RUN: usize = 4;
+
+impl Sign for Fingerprint {
+    fn width(&self) -> usize {
+        2
+    }
+
+    fn sign(&mut self, text: &str, signature: &mut [u64]) {
+        use md5::Digest;
+        let words: String = text.to_lowercase().chars().filter(|character| is_word(*character)).collect();
+        let starts: Vec<usize> = words.char_indices().map(|(at, _)| at).chain([words.len()]).collect();
+        let runs = starts.len().saturating_sub(RUN).max(1);
+        self.weights.clear();
+        self.weights.resize(self.bits as usize, 0);
+        for run in 0..runs {
+            let end = (run + RUN).min(starts.len() - 1);
+            let digest = md5::Md5::digest(&words[starts[run]..starts[end]]);
+            let [high, low] = halves(&digest);
+            let hash = u128::from(high) << 64 | u128::from(low);
+            for (bit, weight) in self.weights.iter_mut().enumerate() {
+                *weight += u32::from(hash >> bit & 1 == 1);
+            }
+        }
+        let fingerprint = self.weights.iter().enumerate().filter(|(_, weight)| **weight as usize * 2 > runs).fold(0u128, |bits, (bit, _)| bits | 1 << bit);
+        signature.copy_from_slice(&[(fingerprint >> 64) as u64, fingerprint as u64]);
+    }
+}
+
+/// The fingerprints of the rows that stayed, by each of their parts.
+struct SeenFingerprints {
+    bound: f64,
+    /// Bits before each part, and the bits of it.
+    parts: Vec<(u32, u128)>,
+    fingerprints: Vec<u128>,
+    of_part: Vec<PlHashMap<u128, Vec<u32>>>,
+}
+
+impl SeenFingerprints {
+    fn new(bits: u32, bound: f64) -> Self {
+        // With one part more than bits that may differ, one part is equal.
+        let parts = ((f64::from(bits + 2) * bound).floor() as u32 + 1).clamp(1, bits);
+        let edges: Vec<u32> = (0..=parts).map(|part| bits * part / parts).collect();
+        let parts: Vec<(u32, u128)> = edges.windows(2).map(|edge| (edge[0], u128::MAX >> (128 - (edge[1] - edge[0])))).collect();
+        Self { bound, of_part: vec![PlHashMap::default(); parts.len()], parts, fingerprints: Vec::new() }
+    }
+
+    /// DataFlow's similarity: its divisor is the length of the longer fingerprint written in binary with `0b` before it.
+    fn is_near(&self, one: u128, other: u128) -> bool {
+        let written = |fingerprint: u128| 2 + (128 - fingerprint.leading_zeros()).max(1);
+        1.0 - f64::from((one ^ other).count_ones()) / f64::from(written(one).max(written(other))) >= 1.0 - self.bound
+    }
+}
+
+impl Remember for SeenFingerprints {
+    fn insert(&mut self, signature: &[u64]) -> bool {
+        let fingerprint = u128::from(signature[0]) << 64 | u128::from(signature[1]);
+        let part = |(from, mask): &(u32, u128)| fingerprint >> from & mask;
+        let mut candidates = self.parts.iter().zip(&self.of_part).filter_map(|(place, rows)| rows.get(&part(place))).flatten();
+        if candidates.any(|row| self.is_near(self.fingerprints[*row as usize], fingerprint)) {
+            return false;
+        }
+        for (place, rows) in self.parts.iter().zip(&mut self.of_part) {
+            rows.entry(part(place)).or_default().push(self.fingerprints.len() as u32);
+        }
+        self.fingerprints.push(fingerprint);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::conformance;
+
+    conformance!(SimHashDeduplicateFilter);
+
+    fn over(input_key: &str) -> SimHashDeduplicateFilter {
+        SimHashDeduplicateFilter { input_key: Some(input_key.into()), ..Default::default() }
+    }
+
+    const LONG: &str = "The harbour was quiet in the early morning, and the fishing boats rocked gently against the wooden pier while gulls circled above an old man who mended his nets.";
+
+    #[test]
+    fn a_text_with_few_changes_is_a_repetition() {
+        let near = LONG.replace("old man", "OLD man!");
+        let kept: Vec<bool> =
+            dataflow_core::testing::run_rule(&over("text"), polars::prelude::df!("text" => [LONG, &near, "something else altogether", "", "!"]).unwrap()).1;
+        assert_eq!(kept, [true, false, true, true, false]);
+    }
+
+    #[test]
+    fn looking_up_by_parts_finds_what_comparing_all_finds() {
+        let mut random = 7u64;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random >> 40
+        };
+        let texts: Vec<String> = (0..300).map(|_| (0..3).map(|_| format!("word{} ", next() % 5)).collect()).collect();
+        for bound in [0.0, 0.05, 0.1, 0.3] {
+            let mut signer = Fingerprint { bits: 64, weights: Vec::new() };
+            let (mut seen, mut all): (_, Vec<u128>) = (SeenFingerprints::new(64, bound), Vec::new());
+            for text in &texts {
+                let mut signature = [0; 2];
+                signer.sign(text, &mut signature);
+                let fingerprint = u128::from(signature[1]);
+                let new = !all.iter().any(|other| seen.is_near(*other, fingerprint));
+                assert_eq!(seen.insert(&signature), new, "{text} at {bound}");
+                if new {
+                    all.push(fingerprint);
+                }
+            }
+        }
+    }
+}

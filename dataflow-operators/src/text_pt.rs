@@ -1,0 +1,5 @@
+//! Text for pre-training.
+
+pub mod filter;
+
+pub use filter::*;
