@@ -164,7 +164,7 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             random >> 40
         };
-        let texts: Vec<String> = (0..300).map(|_| (0..3).map(|_| format!("word{} ", next() % 5)).collect()).collect();
+        let texts: Vec<String> = (0..300).map(|_| ["word", "term", "item"].map(|word| word.repeat(1 + next() as usize % 5)).concat()).collect();
         for bound in [0.0, 0.05, 0.1, 0.3] {
             let mut signer = Fingerprint { bits: 64, weights: Vec::new() };
             let (mut seen, mut all): (_, Vec<u128>) = (SeenFingerprints::new(64, bound), Vec::new());
