@@ -2,6 +2,7 @@
 
 pub mod eval;
 pub mod filter;
+pub mod lexical_diversity;
 pub mod refine;
 
 pub use crate::deduplication::HashFunction;

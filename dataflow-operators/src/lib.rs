@@ -11,12 +11,15 @@ mod deduplication;
 mod filled;
 pub mod general_text;
 mod ngram;
+mod porter;
 mod python;
 pub mod reasoning;
 #[cfg(test)]
 mod rule_vectors;
+mod score_columns;
 pub mod text_pt;
 pub mod text_sft;
+mod treebank;
 mod word_list;
 
 #[cfg(test)]
@@ -29,8 +32,12 @@ mod tests {
         let names: Vec<&str> = registry::operators().iter().map(|info| info.name).collect();
         insta::assert_snapshot!(names.join("\n"), @r"
         AgenticRAGDepthQAGenerator
+        AlphaWordsFilter
         BenchDatasetEvaluator
+        BleuSampleEvaluator
+        BlocklistFilter
         CCNetDeduplicateFilter
+        CapitalWordsFilter
         CharNumberFilter
         ColonEndFilter
         CondorGenerator
@@ -43,6 +50,8 @@ mod tests {
         HtmlEntityRefiner
         HtmlUrlRemoverRefiner
         IDCardFilter
+        LexicalDiversityFilter
+        LexicalDiversitySampleEvaluator
         LineEndWithEllipsisFilter
         LineStartWithBulletpointFilter
         LineWithJavascriptFilter
@@ -67,7 +76,9 @@ mod tests {
         ReasoningQuestionGenerator
         RecordGenerator
         ReferenceRemoverRefiner
+        RemoveContractionsRefiner
         RemoveEmojiRefiner
+        RemoveEmoticonsRefiner
         RemoveExtraSpacesRefiner
         RemoveImageRefsRefiner
         RemoveNumberRefiner
@@ -77,6 +88,8 @@ mod tests {
         SentenceNumberFilter
         SimHashDeduplicateFilter
         SpecialCharacterFilter
+        StemmingLemmatizationRefiner
+        StopWordFilter
         SymbolWordRatioFilter
         Text2QAGenerator
         TextNormalizationRefiner

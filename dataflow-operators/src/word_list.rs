@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use polars::prelude::PlHashSet;
+
+use crate::python::is_han;
 
 /// Words in lower case.
 pub(crate) type WordList = PlHashSet<String>;
@@ -36,4 +39,44 @@ pub(crate) fn problems(parameter: &str, path: Option<&Path>) -> Vec<String> {
 
 fn words_of(text: &str) -> WordList {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_lowercase).collect()
+}
+
+/// Entries that a text should not have.
+pub(crate) struct BlockList {
+    /// Entries of one word.
+    pub words: WordList,
+    /// Entries that are found wherever they stand: those of several words, and those of languages without spaces.
+    pub anywhere: AhoCorasick,
+}
+
+impl BlockList {
+    fn of(entries: &WordList) -> Result<Self, String> {
+        let inside: Vec<&String> = entries.iter().filter(|entry| entry.contains(' ') || entry.chars().any(is_han)).collect();
+        let anywhere = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?;
+        Ok(Self { words: entries.clone(), anywhere })
+    }
+}
+
+/// The built-in block list, English or Chinese.
+pub(crate) fn block_list(chinese: bool) -> Arc<BlockList> {
+    #[expect(clippy::expect_used, reason = "the lists are constants")]
+    fn built(text: &str) -> Arc<BlockList> {
+        Arc::new(BlockList::of(&words_of(text)).expect("a short list makes an automaton"))
+    }
+    static ENGLISH: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(include_str!("word_list/block_list_en.txt")));
+    static CHINESE: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(include_str!("word_list/block_list_zh.txt")));
+    Arc::clone(if chinese { &CHINESE } else { &ENGLISH })
+}
+
+/// The block list of a file, as [`of_file`] reads it.
+pub(crate) fn block_list_of_file(path: &Path) -> Result<Arc<BlockList>, String> {
+    static MADE: Mutex<Option<HashMap<PathBuf, Arc<BlockList>>>> = Mutex::new(None);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = made.get_or_insert_default();
+    if let Some(list) = made.get(path) {
+        return Ok(Arc::clone(list));
+    }
+    let list = Arc::new(BlockList::of(&*of_file(path)?)?);
+    made.insert(path.to_owned(), Arc::clone(&list));
+    Ok(list)
 }

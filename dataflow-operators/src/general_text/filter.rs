@@ -1,5 +1,8 @@
 //! Filters of running text.
 
+mod alpha_words_filter;
+mod blocklist_filter;
+mod capital_words_filter;
 mod char_number_filter;
 mod colon_end_filter;
 mod content_null_filter;
@@ -7,6 +10,7 @@ mod curly_bracket_filter;
 mod hash_deduplicate_filter;
 mod html_entity_filter;
 mod id_card_filter;
+mod lexical_diversity_filter;
 mod line_end_with_ellipsis_filter;
 mod line_start_with_bulletpoint_filter;
 mod line_with_javascript_filter;
@@ -19,11 +23,15 @@ mod no_punc_filter;
 mod sentence_number_filter;
 mod sim_hash_deduplicate_filter;
 mod special_character_filter;
+mod stop_word_filter;
 mod symbol_word_ratio_filter;
 mod unique_words_filter;
 mod watermark_filter;
 mod word_number_filter;
 
+pub use alpha_words_filter::AlphaWordsFilter;
+pub use blocklist_filter::{BlockedLanguage, BlocklistFilter};
+pub use capital_words_filter::CapitalWordsFilter;
 pub use char_number_filter::CharNumberFilter;
 pub use colon_end_filter::ColonEndFilter;
 pub use content_null_filter::ContentNullFilter;
@@ -31,6 +39,7 @@ pub use curly_bracket_filter::CurlyBracketFilter;
 pub use hash_deduplicate_filter::HashDeduplicateFilter;
 pub use html_entity_filter::HtmlEntityFilter;
 pub use id_card_filter::IDCardFilter;
+pub use lexical_diversity_filter::LexicalDiversityFilter;
 pub use line_end_with_ellipsis_filter::LineEndWithEllipsisFilter;
 pub use line_start_with_bulletpoint_filter::LineStartWithBulletpointFilter;
 pub use line_with_javascript_filter::LineWithJavascriptFilter;
@@ -43,6 +52,7 @@ pub use no_punc_filter::NoPuncFilter;
 pub use sentence_number_filter::SentenceNumberFilter;
 pub use sim_hash_deduplicate_filter::SimHashDeduplicateFilter;
 pub use special_character_filter::SpecialCharacterFilter;
+pub use stop_word_filter::StopWordFilter;
 pub use symbol_word_ratio_filter::SymbolWordRatioFilter;
 pub use unique_words_filter::UniqueWordsFilter;
 pub use watermark_filter::WatermarkFilter;

@@ -1,0 +1,132 @@
+//! Scores a text against a reference by its n-grams.
+
+use dataflow_core::key::{Float, Input, Output, Text};
+use dataflow_core::operator::Changes;
+use dataflow_core::private::schemars::{self, JsonSchema};
+use dataflow_core::shape::{Columns, texts_of};
+use dataflow_core::{Result, operator};
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::compatibility::Compatibility;
+use crate::python::split_words;
+
+/// Writes the BLEU score of a text against a reference: the geometric mean of the shares of its 1- to `n`-grams that the reference has too.
+///
+/// Words are what white space separates. K. Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002. DataFlow gives BLEU-1
+/// whatever `n` is; `compatibility: dataflow` does as it does. A row in which one of the two is null has no score.
+///
+/// # 中文
+///
+/// 写入文本相对参考文本的 BLEU 得分：1 至 `n` 元词组命中率的几何平均。词以空白分隔。DataFlow 无论 `n` 为多少都给出 BLEU-1；`compatibility: dataflow` 沿用其做法。
+/// 两者之一为空的行没有得分。
+#[operator(general_text, eval, Columns)]
+pub struct BleuSampleEvaluator {
+    /// The text to score. 中文：要评分的文本。
+    pub input_key: Input<Text>,
+    /// The text that it is compared with. 中文：参考文本。
+    pub input_reference_key: Input<Text>,
+    /// Where the score goes. 中文：写入得分的列。
+    pub output_key: Output<Float>,
+    /// The longest n-gram, from 1 to 4. 中文：最长的词组，1 到 4。
+    pub n: u32,
+    /// How the length of the reference is taken; with one reference all are the same. 中文：参考长度的取法；只有一个参考时各种取法相同。
+    pub eff: EffectiveLength,
+    /// A length in the place of the reference's. 中文：替代参考长度的值。
+    pub special_reflen: Option<u32>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
+}
+
+/// Which length stands for several references.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EffectiveLength {
+    /// The mean.
+    #[default]
+    Average,
+    /// The shortest.
+    Shortest,
+    /// The one nearest to the text's.
+    Closest,
+}
+
+impl Default for BleuSampleEvaluator {
+    fn default() -> Self {
+        Self {
+            input_key: "text".into(),
+            input_reference_key: "reference".into(),
+            output_key: "BleuScore".into(),
+            n: 4,
+            eff: EffectiveLength::Average,
+            special_reflen: None,
+            compatibility: Compatibility::Own,
+        }
+    }
+}
+
+impl BleuSampleEvaluator {
+    /// The sum in the way of the COCO captions' scorer: a share without hits is a little above 0.
+    fn score(&self, text: &str, reference: &str) -> f64 {
+        const TINY: f64 = 1e-15;
+        const SMALL: f64 = 1e-9;
+        let (words, reference): (Vec<&str>, Vec<&str>) = (split_words(text).collect(), split_words(reference).collect());
+        let longest = if self.compatibility == Compatibility::Dataflow { 1 } else { self.n as usize };
+        let mut product = 1.0;
+        for n in 1..=longest {
+            let known = counts(&reference, n);
+            let hits: usize = counts(&words, n).iter().map(|(gram, count)| count.min(known.get(gram).unwrap_or(&0))).copied().sum();
+            let guesses = (words.len() + 1).saturating_sub(n);
+            product *= (hits as f64 + TINY) / (guesses as f64 + SMALL);
+        }
+        let score = product.powf(1.0 / longest as f64);
+        let reference_length = self.special_reflen.map_or(reference.len() as f64, f64::from);
+        let ratio = (words.len() as f64 + TINY) / (reference_length + SMALL);
+        if ratio < 1.0 { score * (1.0 - 1.0 / ratio).exp() } else { score }
+    }
+}
+
+fn counts<'a>(words: &'a [&'a str], n: usize) -> PlHashMap<&'a [&'a str], usize> {
+    let mut counts = PlHashMap::default();
+    for gram in words.windows(n) {
+        *counts.entry(gram).or_default() += 1;
+    }
+    counts
+}
+
+impl Columns for BleuSampleEvaluator {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let (texts, references) = (texts_of(frame, self.input_key.as_str())?, texts_of(frame, self.input_reference_key.as_str())?);
+        let scores: Float64Chunked = texts.iter().zip(references.iter()).map(|(text, reference)| Some(self.score(text?, reference?))).collect();
+        Ok(Changes { columns: vec![scores.with_name(self.output_key.as_str().into()).into_column()], ..Changes::default() })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        if (1..=4).contains(&self.n) { Vec::new() } else { vec![format!("`n` should be from 1 to 4, found {}", self.n)] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_frame, conformance};
+
+    conformance!(BleuSampleEvaluator);
+
+    #[test]
+    fn shared_phrases_raise_the_score_and_brevity_lowers_it() {
+        let frame = df!(
+            "text" => [Some("the cat sat on the mat"), Some("the cat"), Some("mat the on sat cat the"), None],
+            "reference" => [Some("the cat sat on the mat"), Some("the cat sat on the mat"), Some("the cat sat on the mat"), Some("x")]
+        )
+        .unwrap();
+        let score = |n: u32, line: usize| {
+            let shown = check_frame(&BleuSampleEvaluator { n, ..Default::default() }, frame.clone());
+            shown.lines().nth(line).unwrap().rsplit('=').next().unwrap().parse::<f64>().ok()
+        };
+        assert!((score(4, 0).unwrap() - 1.0).abs() < 1e-6);
+        assert!((score(2, 1).unwrap() - (1.0f64 - 3.0).exp()).abs() < 1e-6);
+        assert!((score(1, 2).unwrap() - 1.0).abs() < 1e-6 && score(4, 2).unwrap() < 0.01);
+        assert_eq!(score(4, 3), None);
+    }
+}

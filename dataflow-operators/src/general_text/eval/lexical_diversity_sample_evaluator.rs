@@ -1,0 +1,60 @@
+//! Scores how varied the words of a text are.
+
+use dataflow_core::key::{Input, Text};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::{Columns, texts_of};
+use dataflow_core::{Result, operator};
+use polars::prelude::*;
+
+use crate::general_text::lexical_diversity::{LexicalDiversity, scores};
+use crate::score_columns::ScoreColumns;
+
+/// Writes two measures of lexical diversity: MTLD, about how many words pass before they repeat, and HD-D, a share from 0 to 1.
+///
+/// Texts of 50 words or fewer have neither, texts of 1,000 words or more no HD-D. A text of different words alone has an MTLD of -1, as in DataFlow.
+///
+/// # 中文
+///
+/// 写入两种词汇多样性指标：MTLD（大约多少词之后开始重复）与 HD-D（0 到 1）。不超过 50 个词的文本没有这两项得分，1000 词及以上的文本没有 HD-D。
+/// 与 DataFlow 一致，全部词互不相同的文本 MTLD 为 -1。
+#[operator(general_text, eval, Columns)]
+#[derive(Default)]
+pub struct LexicalDiversitySampleEvaluator {
+    /// The text to score. 中文：要评分的文本。
+    pub input_key: Input<Text>,
+    /// What the names of the two columns begin with. 中文：两个得分列名的前缀。
+    #[keys]
+    pub output_prefix: ScoreColumns<LexicalDiversity>,
+}
+
+impl Columns for LexicalDiversitySampleEvaluator {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let texts = texts_of(frame, self.input_key.as_str())?;
+        let scores: Vec<[Option<f64>; 2]> = texts.iter().map(|text| text.map_or([None, None], scores)).collect();
+        let columns = self.output_prefix.columns().enumerate().map(|(place, name)| {
+            let column: Float64Chunked = scores.iter().map(|scores| scores[place]).collect();
+            column.with_name(name.as_str().into()).into_column()
+        });
+        Ok(Changes { columns: columns.collect(), ..Changes::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(LexicalDiversitySampleEvaluator);
+
+    #[test]
+    fn long_texts_have_scores() {
+        let operator = LexicalDiversitySampleEvaluator { input_key: "text".into(), ..Default::default() };
+        let shown = check_rule(&operator, "text", [&*"a b ".repeat(30), "short"]);
+        let scores: Vec<&str> = shown.lines().map(|line| line.split_once(" Lexical").unwrap().1).collect();
+        assert_snapshot!(scores.join("\n"), @r"
+        DiversityMTLDScore=3.0 LexicalDiversityHD-DScore=0.047619047619047616
+        DiversityMTLDScore=null LexicalDiversityHD-DScore=null
+        ");
+    }
+}

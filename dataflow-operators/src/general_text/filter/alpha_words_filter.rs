@@ -1,0 +1,78 @@
+//! Filters rows by their share of words with letters.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+
+use crate::treebank::Words;
+
+/// Keeps rows in which more than `threshold` of the words have a letter of `a` to `z`.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 保留含有英文字母的词占比高于 `threshold` 的行。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct AlphaWordsFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The share that is too low. 中文：不高于此占比即丢弃。
+    pub threshold: f64,
+    /// Whether words are told apart as NLTK's word tokenizer does, `the,` being two, or by white space alone. 中文：是否按 NLTK 分词器的规则切词（`the,` 为两个词）；否则仅按空白切分。
+    pub use_tokenizer: bool,
+}
+
+impl Default for AlphaWordsFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "alpha_words_filter_label".into(), threshold: 0.6, use_tokenizer: false }
+    }
+}
+
+impl Measure for AlphaWordsFilter {
+    type Value = f64;
+
+    fn measure(&self, text: &str) -> Option<f64> {
+        let words = Words::of(text, self.use_tokenizer);
+        Some(words.share(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic())).unwrap_or(f64::NEG_INFINITY))
+    }
+
+    fn keep(&self, share: f64) -> bool {
+        share > self.threshold
+    }
+
+    fn label(&self, share: f64) -> Cell {
+        i64::from(self.keep(share)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(AlphaWordsFilter);
+
+    #[test]
+    fn words_with_letters_are_counted() {
+        let texts = ["one two 3", "1 2 three", "中文 abc", ""];
+        assert_snapshot!(check_rule(&AlphaWordsFilter { threshold: 0.5, ..Default::default() }, "text", texts), @r"
+        text=one two 3 alpha_words_filter_label=1
+        dropped
+        dropped
+        dropped
+        ");
+    }
+
+    #[test]
+    fn the_tokenizer_takes_marks_for_words() {
+        let operator = AlphaWordsFilter { threshold: 0.5, use_tokenizer: true, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["yes!!", "yes, it is"]), @r"
+        dropped
+        text=yes, it is alpha_words_filter_label=1
+        ");
+    }
+}

@@ -1,0 +1,78 @@
+//! Filters rows written in capitals.
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+
+use crate::treebank::Words;
+
+/// Keeps rows in which at most `threshold` of the words are in capitals.
+///
+/// A word is in capitals if it has a capital letter and no small one: `I` and `A1` are. A text without words is kept, as in DataFlow.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 保留全大写单词占比不高于 `threshold` 的行。含大写字母且不含小写字母的词即为全大写，`I` 与 `A1` 也算。与 DataFlow 一致，没有词的文本保留。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct CapitalWordsFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The highest share to keep. 中文：保留的最高占比。
+    pub threshold: f64,
+    /// Whether words are told apart as NLTK's word tokenizer does, `the,` being two, or by white space alone. 中文：是否按 NLTK 分词器的规则切词（`the,` 为两个词）；否则仅按空白切分。
+    pub use_tokenizer: bool,
+}
+
+impl Default for CapitalWordsFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "capital_words_filter".into(), threshold: 0.2, use_tokenizer: false }
+    }
+}
+
+/// Whether Python's `isupper` holds of a word.
+fn is_upper(word: &str) -> bool {
+    let is_title = |character: char| matches!(character, '\u{1c5}' | '\u{1c8}' | '\u{1cb}' | '\u{1f2}' | '\u{1f88}'..='\u{1f8f}' | '\u{1f98}'..='\u{1f9f}' | '\u{1fa8}'..='\u{1faf}' | '\u{1fbc}' | '\u{1fcc}' | '\u{1ffc}');
+    !word.contains(|character: char| character.is_lowercase() || is_title(character)) && word.contains(char::is_uppercase)
+}
+
+impl Measure for CapitalWordsFilter {
+    type Value = f64;
+
+    fn measure(&self, text: &str) -> Option<f64> {
+        // DataFlow drops an empty text, and keeps one of white space.
+        Some(if text.is_empty() { f64::INFINITY } else { Words::of(text, self.use_tokenizer).share(is_upper).unwrap_or(0.0) })
+    }
+
+    fn keep(&self, share: f64) -> bool {
+        share <= self.threshold
+    }
+
+    fn label(&self, share: f64) -> Cell {
+        i64::from(self.keep(share)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(CapitalWordsFilter);
+
+    #[test]
+    fn shouting_goes() {
+        let texts = ["ALL CAPS here", "NASA sent a probe to Mars", "I A1 b c d", " ", ""];
+        assert_snapshot!(check_rule(&CapitalWordsFilter::default(), "text", texts), @r"
+        dropped
+        text=NASA sent a probe to Mars capital_words_filter=1
+        dropped
+        text=  capital_words_filter=1
+        dropped
+        ");
+    }
+}

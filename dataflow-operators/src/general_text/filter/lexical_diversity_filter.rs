@@ -1,0 +1,112 @@
+//! Filters rows by how varied their words are.
+
+use std::collections::BTreeMap;
+
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::{Columns, texts_of};
+use dataflow_core::{Result, operator};
+use polars::prelude::*;
+
+use crate::general_text::lexical_diversity::{LexicalDiversity, scores};
+use crate::score_columns::ScoreColumns;
+
+/// Keeps rows whose lexical diversity lies within bounds, and writes the scores and a label for each.
+///
+/// The scores are those of `LexicalDiversitySampleEvaluator`; a text that is too short for a score passes it, as in DataFlow. A null is dropped.
+///
+/// # 中文
+///
+/// 保留词汇多样性在范围之内的行，并写入各项得分与标签。得分与 `LexicalDiversitySampleEvaluator` 相同；与 DataFlow 一致，过短而没有得分的文本视为通过。空值会被丢弃。
+#[operator(general_text, filter, Columns)]
+pub struct LexicalDiversityFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// The lowest scores to keep, of `mtld` and `hdd`. 中文：保留的最低得分，键为 `mtld` 与 `hdd`。
+    pub min_scores: BTreeMap<String, f64>,
+    /// The highest scores to keep. 中文：保留的最高得分。
+    pub max_scores: BTreeMap<String, f64>,
+    /// The scores that are looked at. 中文：参与判断的得分。
+    pub metrics: Vec<String>,
+    /// What the names of the two score columns begin with. 中文：两个得分列名的前缀。
+    #[keys]
+    pub output_prefix: ScoreColumns<LexicalDiversity>,
+    /// Where the label of MTLD goes. 中文：写入 MTLD 标签的列。
+    pub output_mtld_label_key: Output<Integer>,
+    /// Where the label of HD-D goes. 中文：写入 HD-D 标签的列。
+    pub output_hdd_label_key: Output<Integer>,
+}
+
+/// The metrics, in the order of the scores.
+const METRICS: [&str; 2] = ["mtld", "hdd"];
+
+impl Default for LexicalDiversityFilter {
+    fn default() -> Self {
+        let scores = |values: [f64; 2]| METRICS.into_iter().map(ToOwned::to_owned).zip(values).collect();
+        Self {
+            input_key: "text".into(),
+            min_scores: scores([50.0, 0.8]),
+            max_scores: scores([99_999.0, 1.0]),
+            metrics: METRICS.map(Into::into).into(),
+            output_prefix: ScoreColumns::default(),
+            output_mtld_label_key: "LexicalDiversityMTLDScore_label".into(),
+            output_hdd_label_key: "LexicalDiversityHD-DScore_label".into(),
+        }
+    }
+}
+
+impl LexicalDiversityFilter {
+    fn is_well(&self, metric: usize, score: Option<f64>) -> bool {
+        let name = METRICS[metric];
+        let bound = |bounds: &BTreeMap<String, f64>, otherwise| bounds.get(name).copied().unwrap_or(otherwise);
+        score.is_none_or(|score| (bound(&self.min_scores, f64::NEG_INFINITY)..=bound(&self.max_scores, f64::INFINITY)).contains(&score))
+    }
+}
+
+impl Columns for LexicalDiversityFilter {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let texts = texts_of(frame, self.input_key.as_str())?;
+        let scores: Vec<[Option<f64>; 2]> = texts.iter().map(|text| text.map_or([None, None], scores)).collect();
+        let mut keep: Vec<bool> = texts.iter().map(|text| text.is_some()).collect();
+        let mut columns = Vec::new();
+        let labels = [&self.output_mtld_label_key, &self.output_hdd_label_key];
+        for ((metric, name), label) in self.output_prefix.columns().enumerate().zip(labels) {
+            let well: Vec<bool> = scores.iter().map(|scores| self.is_well(metric, scores[metric])).collect();
+            if self.metrics.iter().any(|wanted| wanted == METRICS[metric]) {
+                keep.iter_mut().zip(&well).for_each(|(keep, well)| *keep &= well);
+            }
+            let column: Float64Chunked = scores.iter().map(|scores| scores[metric]).collect();
+            columns.push(column.with_name(name.as_str().into()).into_column());
+            columns.push(Column::new(label.as_str().into(), well.into_iter().map(i64::from).collect::<Vec<_>>()));
+        }
+        Ok(Changes { columns, keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let named = self.min_scores.keys().map(|name| ("min_scores", name)).chain(self.max_scores.keys().map(|name| ("max_scores", name)));
+        let named = named.chain(self.metrics.iter().map(|name| ("metrics", name)));
+        named
+            .filter(|(_, name)| !METRICS.contains(&name.as_str()))
+            .map(|(field, name)| format!("`{field}` names `{name}`, and the scores are `mtld` and `hdd`"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+
+    conformance!(LexicalDiversityFilter);
+
+    #[test]
+    fn repetition_goes_and_short_texts_pass() {
+        let shown = check_rule(&LexicalDiversityFilter::default(), "text", [&*"a b ".repeat(30), "short"]);
+        assert_eq!(
+            shown,
+            "dropped\ntext=short LexicalDiversityMTLDScore=null LexicalDiversityMTLDScore_label=1 LexicalDiversityHD-DScore=null LexicalDiversityHD-DScore_label=1"
+        );
+        let one = LexicalDiversityFilter { metrics: vec!["ttr".into()], ..Default::default() };
+        assert_eq!(Columns::problems(&one), ["`metrics` names `ttr`, and the scores are `mtld` and `hdd`"]);
+    }
+}

@@ -1,0 +1,81 @@
+//! Filters rows by their share of stop words.
+use dataflow_core::key::{Input, Integer, Output, Text};
+use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
+use std::path::PathBuf;
+
+use crate::treebank::Words;
+use crate::word_list;
+
+/// Keeps rows with more than two stop words that are more than `threshold` of all words, as running text has.
+///
+/// Letter case does not count. The list is English; another can be given as a file.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+///
+/// # 中文
+///
+/// 保留停用词超过两个且占比高于 `threshold` 的行，正常行文大多如此。忽略大小写。内置英文停用词表，也可用文件给出其他词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+#[operator(general_text, filter, Measure)]
+pub struct StopWordFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// The share that is too low. 中文：不高于此占比即丢弃。
+    pub threshold: f64,
+    /// Whether words are told apart as NLTK's word tokenizer does, `the,` being two, or by white space alone. 中文：是否按 NLTK 分词器的规则切词（`the,` 为两个词）；否则仅按空白切分。
+    pub use_tokenizer: bool,
+    /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
+    pub stopwords_path: Option<PathBuf>,
+}
+
+impl Default for StopWordFilter {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_key: "stop_word_filter_label".into(), threshold: 0.01, use_tokenizer: false, stopwords_path: None }
+    }
+}
+
+impl Measure for StopWordFilter {
+    type Value = f64;
+
+    fn measure(&self, text: &str) -> Option<f64> {
+        let list = word_list::stop_words(self.stopwords_path.as_deref()).ok()?; // a problem at compile
+        let lower = text.to_lowercase();
+        let words = Words::of(&lower, self.use_tokenizer);
+        let (stop_words, all) = words.count(|word| list.contains(word));
+        Some(if stop_words > 2 { stop_words as f64 / all as f64 } else { f64::NEG_INFINITY })
+    }
+
+    fn keep(&self, share: f64) -> bool {
+        share > self.threshold
+    }
+
+    fn label(&self, share: f64) -> Cell {
+        i64::from(self.keep(share)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        word_list::problems("stopwords_path", self.stopwords_path.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(StopWordFilter);
+
+    #[test]
+    fn running_text_has_stop_words_and_lists_have_none() {
+        let texts = ["The cat is on the mat", "red green blue", "the of and", "the cat"];
+        assert_snapshot!(check_rule(&StopWordFilter { threshold: 0.3, ..Default::default() }, "text", texts), @r"
+        text=The cat is on the mat stop_word_filter_label=1
+        dropped
+        text=the of and stop_word_filter_label=1
+        dropped
+        ");
+    }
+}
