@@ -47,6 +47,12 @@ fn is_other_digit(character: char) -> bool {
         | '\u{11052}'..='\u{1105a}' | '\u{1f100}'..='\u{1f10a}')
 }
 
+/// Whether Python's `isupper` holds of a word.
+pub(crate) fn is_upper(word: &str) -> bool {
+    let is_title = |character: char| matches!(character, '\u{1c5}' | '\u{1c8}' | '\u{1cb}' | '\u{1f2}' | '\u{1f88}'..='\u{1f8f}' | '\u{1f98}'..='\u{1f9f}' | '\u{1fa8}'..='\u{1faf}' | '\u{1fbc}' | '\u{1fcc}' | '\u{1ffc}');
+    !word.contains(|character: char| character.is_lowercase() || is_title(character)) && word.contains(char::is_uppercase)
+}
+
 /// A bit for each character. Rust's own classes count marks as letters, and the regex crate has the right ones but no question for one character.
 static WORD_BITS: LazyLock<Vec<u64>> = LazyLock::new(|| {
     const END: u32 = 0x4_0000; // letters and numbers lie in the first four planes

@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::python::is_upper;
 use crate::treebank::Words;
 
 /// Keeps rows in which at most `threshold` of the words are in capitals.
@@ -31,12 +32,6 @@ impl Default for CapitalWordsFilter {
     fn default() -> Self {
         Self { input_key: "text".into(), output_key: "capital_words_filter".into(), threshold: 0.2, use_tokenizer: false }
     }
-}
-
-/// Whether Python's `isupper` holds of a word.
-fn is_upper(word: &str) -> bool {
-    let is_title = |character: char| matches!(character, '\u{1c5}' | '\u{1c8}' | '\u{1cb}' | '\u{1f2}' | '\u{1f88}'..='\u{1f8f}' | '\u{1f98}'..='\u{1f9f}' | '\u{1fa8}'..='\u{1faf}' | '\u{1fbc}' | '\u{1fcc}' | '\u{1ffc}');
-    !word.contains(|character: char| character.is_lowercase() || is_title(character)) && word.contains(char::is_uppercase)
 }
 
 impl Measure for CapitalWordsFilter {

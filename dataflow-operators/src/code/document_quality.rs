@@ -1,0 +1,139 @@
+//! Counts of words, repetitions and marks of a document, and bounds for them.
+
+use std::collections::BTreeMap;
+
+use dataflow_core::private::schemars::{self, JsonSchema};
+use polars::prelude::PlHashMap;
+use serde::{Deserialize, Serialize};
+
+use super::measure::CodeMeasure;
+use super::source_code::SourceCode;
+use crate::python::{is_upper, is_word, strip};
+use crate::score_columns::ScoreNames;
+
+/// The counts of a document, and whether they are within bounds.
+#[derive(Clone, Debug)]
+pub struct DocumentQuality(pub(super) QualityThresholds);
+
+impl ScoreNames for DocumentQuality {
+    const PREFIX: &'static str = "CodeDocumentQuality";
+    const NAMES: &'static [&'static str] = &[
+        "CharCount",
+        "WordCount",
+        "DuplicateLinesRatio",
+        "CurlyBracketRatio",
+        "AllCapsRatio",
+        "Entropy",
+        "Score",
+        // DataFlow's names, one word too many.
+        "Duplicate_2Gram_RatioRatio",
+        "Duplicate_3Gram_RatioRatio",
+        "Duplicate_4Gram_RatioRatio",
+        "Duplicate_5Gram_RatioRatio",
+        "Duplicate_6Gram_RatioRatio",
+        "Duplicate_7Gram_RatioRatio",
+        "Duplicate_8Gram_RatioRatio",
+        "Duplicate_9Gram_RatioRatio",
+        "Duplicate_10Gram_RatioRatio",
+    ];
+}
+
+/// Bounds of the counts, by DataFlow's names; one that is not given is as wide as there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct QualityThresholds(pub BTreeMap<String, f64>);
+
+/// The bounds and what they are without being given.
+const BOUNDS: [(&str, f64); 17] = [
+    ("min_num_chars", 1.0),
+    ("max_num_chars", 100_000.0),
+    ("min_num_words", 1.0),
+    ("max_num_words", 100_000.0),
+    ("max_frac_duplicate_lines", 1.0),
+    ("max_frac_duplicate_2gram", 1.0),
+    ("max_frac_duplicate_3gram", 1.0),
+    ("max_frac_duplicate_4gram", 1.0),
+    ("max_frac_duplicate_5gram", 1.0),
+    ("max_frac_duplicate_6gram", 1.0),
+    ("max_frac_duplicate_7gram", 1.0),
+    ("max_frac_duplicate_8gram", 1.0),
+    ("max_frac_duplicate_9gram", 1.0),
+    ("max_frac_duplicate_10gram", 1.0),
+    ("max_frac_curly_bracket", 1.0),
+    ("max_frac_all_caps_words", 1.0),
+    ("min_entropy_unigram", 0.0),
+];
+
+impl QualityThresholds {
+    pub(super) fn problems(&self) -> Vec<String> {
+        let names = || BOUNDS.iter().map(|(name, _)| *name);
+        self.0
+            .keys()
+            .filter(|name| !names().any(|known| known == name.as_str()))
+            .map(|name| match dataflow_core::registry::nearest(name, names()) {
+                Some(near) => format!("`thresholds` has no `{name}`\nhint: did you mean `{near}`?"),
+                None => format!("`thresholds` has no `{name}`\nhint: it has {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+            })
+            .collect()
+    }
+
+    fn bound(&self, name: &str) -> f64 {
+        let otherwise = || BOUNDS.iter().find(|(known, _)| *known == name).map_or(0.0, |(_, bound)| *bound);
+        self.0.get(name).copied().unwrap_or_else(otherwise)
+    }
+}
+
+impl CodeMeasure for DocumentQuality {
+    const SCORE: usize = 6;
+
+    fn numbers(&self, code: &SourceCode) -> Vec<f64> {
+        let text = code.text();
+        let characters = text.chars().count();
+        let share = |count: usize, all: usize| if all == 0 { 0.0 } else { count as f64 / all as f64 };
+        let words: Vec<&str> = text.split(|character| !is_word(character)).filter(|word| !word.is_empty()).collect();
+        let is_line_end = |character| matches!(character, '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+        let lines: Vec<&str> = text.split(is_line_end).map(strip).filter(|line| !line.is_empty()).collect();
+        let duplicate_lines = duplicate_grams(&lines, 1);
+        let brackets = share(text.matches(['{', '}']).count(), characters);
+        let capitals = share(words.iter().filter(|word| word.chars().nth(1).is_some() && is_upper(word)).count(), words.len());
+        let entropy = entropy(&words);
+        let grams: Vec<f64> = (2..=10).map(|n| duplicate_grams(&words, n)).collect();
+        let bound = |name: &str| self.0.bound(name);
+        let within = |count: usize, least: &str, most: &str| (bound(least)..=bound(most)).contains(&(count as f64));
+        let well = within(characters, "min_num_chars", "max_num_chars")
+            && within(words.len(), "min_num_words", "max_num_words")
+            && duplicate_lines <= bound("max_frac_duplicate_lines")
+            && (2..).zip(&grams).all(|(n, share): (u32, _)| *share <= bound(&format!("max_frac_duplicate_{n}gram")))
+            && brackets <= bound("max_frac_curly_bracket")
+            && capitals <= bound("max_frac_all_caps_words")
+            && entropy >= bound("min_entropy_unigram");
+        let mut numbers = vec![characters as f64, words.len() as f64, duplicate_lines, brackets, capitals, entropy, f64::from(well)];
+        numbers.extend(grams);
+        numbers
+    }
+}
+
+/// The entropy of the words, in bits.
+fn entropy(words: &[&str]) -> f64 {
+    let mut place: PlHashMap<&str, usize> = PlHashMap::default();
+    let mut counts: Vec<usize> = Vec::new();
+    for word in words {
+        let at = *place.entry(word).or_insert_with(|| {
+            counts.push(0);
+            counts.len() - 1
+        });
+        counts[at] += 1;
+    }
+    // In the order in which the words came, so that the sum is the same in every run.
+    counts.iter().map(|count| *count as f64 / words.len() as f64).map(|share| -share * share.log2()).sum()
+}
+
+/// The share of n-grams that occur more than once, each counted as often as it occurs.
+fn duplicate_grams(words: &[&str], n: usize) -> f64 {
+    let mut counts: PlHashMap<&[&str], usize> = PlHashMap::default();
+    for gram in words.windows(n) {
+        *counts.entry(gram).or_default() += 1;
+    }
+    let all: usize = counts.values().sum();
+    if all == 0 { 0.0 } else { counts.values().filter(|count| **count > 1).sum::<usize>() as f64 / all as f64 }
+}

@@ -1,0 +1,62 @@
+//! Scores source code: EncodedData as a measure.
+
+use dataflow_core::key::{Any, Input};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::Columns;
+use dataflow_core::{Result, operator};
+use polars::prelude::DataFrame;
+
+use crate::code::encoded_data::EncodedData;
+use crate::code::measure::evaluated;
+use crate::compatibility::Compatibility;
+use crate::score_columns::ScoreColumns;
+
+/// Writes the shares of base64, of hexadecimal bytes and of Unicode escapes, and a score of 0 where one of them is above a half.
+///
+/// `input_key` is a text, a list of lines, or a record with `text`, `lines` and `language`. DataFlow takes each character of a text for a line; `compatibility: dataflow` does as it does. A null has no score.
+///
+/// # 中文
+///
+/// 写入base64、十六进制字节、Unicode 转义各自的占比；其中之一超过一半时得分为 0。
+///
+/// `input_key` 可为文本、行的列表，或含 `text`、`lines`、`language` 的记录。DataFlow 把文本中的每个字符当作一行；`compatibility: dataflow` 沿用其做法。空值没有得分。
+#[operator(code, eval, Columns)]
+pub struct CodeEncodedDataSampleEvaluator {
+    /// The code. 中文：代码。
+    pub input_key: Input<Any>,
+    /// What the names of the columns begin with. 中文：写入列名的前缀。
+    #[keys]
+    pub output_prefix: ScoreColumns<EncodedData>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
+}
+
+impl Default for CodeEncodedDataSampleEvaluator {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_prefix: ScoreColumns::default(), compatibility: Compatibility::Own }
+    }
+}
+
+impl Columns for CodeEncodedDataSampleEvaluator {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        evaluated(&EncodedData, frame, self.input_key.as_str(), &self.output_prefix, self.compatibility)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{conformance, run_rule};
+    use polars::prelude::df;
+
+    conformance!(CodeEncodedDataSampleEvaluator);
+
+    #[test]
+    fn what_is_wrong_scores_0() {
+        let frame = df!("text" => [&"QUJD".repeat(20), "let x = 1;"]).unwrap();
+        let (after, kept) = run_rule(&CodeEncodedDataSampleEvaluator::default(), frame);
+        let score = after.columns().iter().find(|column| column.name().ends_with("Score")).unwrap();
+        assert_eq!(score.f64().unwrap().iter().flatten().collect::<Vec<_>>(), [0.0, 1.0]);
+        assert_eq!(kept, [true, true]);
+    }
+}

@@ -1,0 +1,62 @@
+//! Scores source code: CodeLength as a measure.
+
+use dataflow_core::key::{Any, Input};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::Columns;
+use dataflow_core::{Result, operator};
+use polars::prelude::DataFrame;
+
+use crate::code::length::CodeLength;
+use crate::code::measure::evaluated;
+use crate::compatibility::Compatibility;
+use crate::score_columns::ScoreColumns;
+
+/// Writes the number of lines, their mean and greatest length, and a score of 0 where there are more than 100,000 lines, lines of more than 100 characters in the mean, or one of more than 1,000; lines of data and documents (HTML, JSON, Markdown, TeX, text, XML and the like) may have 100,000.
+///
+/// `input_key` is a text, a list of lines, or a record with `text`, `lines` and `language`. DataFlow takes each character of a text for a line; `compatibility: dataflow` does as it does. A null has no score.
+///
+/// # 中文
+///
+/// 写入行数、平均行长、最大行长；行数超过 100000、平均行长超过 100 或最大行长超过 1000 时得分为 0；数据与文档类语言（HTML、JSON、Markdown、TeX、文本、XML 等）的行可长达 100000。
+///
+/// `input_key` 可为文本、行的列表，或含 `text`、`lines`、`language` 的记录。DataFlow 把文本中的每个字符当作一行；`compatibility: dataflow` 沿用其做法。空值没有得分。
+#[operator(code, eval, Columns)]
+pub struct CodeLengthSampleEvaluator {
+    /// The code. 中文：代码。
+    pub input_key: Input<Any>,
+    /// What the names of the columns begin with. 中文：写入列名的前缀。
+    #[keys]
+    pub output_prefix: ScoreColumns<CodeLength>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
+}
+
+impl Default for CodeLengthSampleEvaluator {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_prefix: ScoreColumns::default(), compatibility: Compatibility::Own }
+    }
+}
+
+impl Columns for CodeLengthSampleEvaluator {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        evaluated(&CodeLength, frame, self.input_key.as_str(), &self.output_prefix, self.compatibility)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{conformance, run_rule};
+    use polars::prelude::df;
+
+    conformance!(CodeLengthSampleEvaluator);
+
+    #[test]
+    fn what_is_wrong_scores_0() {
+        let frame = df!("text" => [&"x".repeat(1001), "short"]).unwrap();
+        let (after, kept) = run_rule(&CodeLengthSampleEvaluator::default(), frame);
+        let score = after.columns().iter().find(|column| column.name().ends_with("Score")).unwrap();
+        assert_eq!(score.f64().unwrap().iter().flatten().collect::<Vec<_>>(), [0.0, 1.0]);
+        assert_eq!(kept, [true, true]);
+    }
+}

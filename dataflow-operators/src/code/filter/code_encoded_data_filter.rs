@@ -1,0 +1,83 @@
+//! Filters source code: EncodedData as a measure.
+
+use dataflow_core::key::{Any, Input, Integer, Output};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::Columns;
+use dataflow_core::{Result, operator};
+use polars::prelude::DataFrame;
+
+use crate::code::encoded_data::EncodedData;
+use crate::code::measure::filtered;
+use crate::compatibility::Compatibility;
+use crate::score_columns::ScoreColumns;
+
+/// Keeps rows whose score lies between `min_score` and `max_score`, and writes the shares of base64, of hexadecimal bytes and of Unicode escapes, and a score of 0 where one of them is above a half.
+///
+/// `input_key` is a text, a list of lines, or a record with `text`, `lines` and `language`. DataFlow takes each character of a text for a line; `compatibility: dataflow` does as it does. A null is dropped.
+///
+/// # 中文
+///
+/// 保留得分在 `min_score` 与 `max_score` 之间的行，并写入base64、十六进制字节、Unicode 转义各自的占比；其中之一超过一半时得分为 0。
+///
+/// `input_key` 可为文本、行的列表，或含 `text`、`lines`、`language` 的记录。DataFlow 把文本中的每个字符当作一行；`compatibility: dataflow` 沿用其做法。空值会被丢弃。
+#[operator(code, filter, Columns)]
+pub struct CodeEncodedDataFilter {
+    /// The code. 中文：代码。
+    pub input_key: Input<Any>,
+    /// Where the label goes, 1 for a row that stays. 中文：写入标签的列，保留的行为 1。
+    pub output_key: Output<Integer>,
+    /// The lowest score to keep. 中文：保留的最低得分。
+    pub min_score: f64,
+    /// The highest score to keep. 中文：保留的最高得分。
+    pub max_score: f64,
+    /// What the names of the columns begin with. 中文：写入列名的前缀。
+    #[keys]
+    pub output_prefix: ScoreColumns<EncodedData>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
+}
+
+impl Default for CodeEncodedDataFilter {
+    fn default() -> Self {
+        Self {
+            input_key: "text".into(),
+            output_key: "encoded_data_filter_label".into(),
+            min_score: 1.0,
+            max_score: 1.0,
+            output_prefix: ScoreColumns::default(),
+            compatibility: Compatibility::Own,
+        }
+    }
+}
+
+impl Columns for CodeEncodedDataFilter {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        filtered(
+            &EncodedData,
+            frame,
+            self.input_key.as_str(),
+            &self.output_prefix,
+            self.compatibility,
+            self.output_key.as_str(),
+            self.min_score..=self.max_score,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{conformance, run_rule};
+    use polars::prelude::df;
+
+    conformance!(CodeEncodedDataFilter);
+
+    #[test]
+    fn what_scores_too_low_goes() {
+        let frame = df!("text" => [&"QUJD".repeat(20), "let x = 1;"]).unwrap();
+        let (after, kept) = run_rule(&CodeEncodedDataFilter::default(), frame);
+        let score = after.columns().iter().find(|column| column.name().ends_with("Score")).unwrap();
+        assert_eq!(score.f64().unwrap().iter().flatten().collect::<Vec<_>>(), [0.0, 1.0]);
+        assert_eq!(kept, [false, true]);
+    }
+}

@@ -1,0 +1,100 @@
+//! Filters rows by a number that is there already.
+
+use dataflow_core::key::{Any, Input, Integer, Output};
+use dataflow_core::operator::Changes;
+use dataflow_core::private::schemars::{self, JsonSchema};
+use dataflow_core::shape::Columns;
+use dataflow_core::{Result, operator};
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Keeps rows whose score compares with a threshold as `filter_method` says.
+///
+/// The label is 1 for a row that stays and 0 for one that goes. A null, and a text that is no number, is dropped.
+///
+/// # 中文
+///
+/// 按 `filter_method` 将得分与阈值比较并保留满足条件的行。保留的行标签为 1，丢弃的为 0；空值与不是数字的文本会被丢弃。
+#[operator(code, filter, Columns)]
+pub struct CodeGenericScoreFilter {
+    /// The score. 中文：得分。
+    pub input_key: Input<Any>,
+    /// Where the label goes. 中文：写入标签的列。
+    pub output_key: Output<Integer>,
+    /// What it is compared with. 中文：阈值。
+    pub score_threshold: f64,
+    /// How they compare. 中文：比较方式。
+    pub filter_method: Comparison,
+}
+
+/// How a score compares with a threshold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// The score is as high or higher.
+    #[default]
+    GreaterEqual,
+    /// The score is higher.
+    Greater,
+    /// The score is as low or lower.
+    LessEqual,
+    /// The score is lower.
+    Less,
+    /// The two are equal.
+    Equal,
+}
+
+impl Default for CodeGenericScoreFilter {
+    fn default() -> Self {
+        Self {
+            input_key: "quality_score".into(),
+            output_key: "generic_score_filter_label".into(),
+            score_threshold: 8.0,
+            filter_method: Comparison::GreaterEqual,
+        }
+    }
+}
+
+impl CodeGenericScoreFilter {
+    fn keeps(&self, score: f64) -> bool {
+        let threshold = self.score_threshold;
+        match self.filter_method {
+            Comparison::GreaterEqual => score >= threshold,
+            Comparison::Greater => score > threshold,
+            Comparison::LessEqual => score <= threshold,
+            Comparison::Less => score < threshold,
+            #[expect(clippy::float_cmp, reason = "the user asks for equal numbers")]
+            Comparison::Equal => score == threshold,
+        }
+    }
+}
+
+impl Columns for CodeGenericScoreFilter {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let scores = frame.column(self.input_key.as_str())?.cast(&DataType::Float64)?;
+        let keep: Vec<bool> = scores.f64()?.iter().map(|score| score.is_some_and(|score| self.keeps(score))).collect();
+        let label = Column::new(self.output_key.as_str().into(), keep.iter().map(|keep| i64::from(*keep)).collect::<Vec<_>>());
+        Ok(Changes { columns: vec![label], keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{conformance, run_rule};
+
+    conformance!(CodeGenericScoreFilter);
+
+    #[test]
+    fn every_comparison_is_made() {
+        let kept = |filter_method| {
+            let frame = df!("quality_score" => [Some(7.0), Some(8.0), Some(9.0), None]).unwrap();
+            run_rule(&CodeGenericScoreFilter { filter_method, ..Default::default() }, frame).1
+        };
+        assert_eq!(kept(Comparison::GreaterEqual), [false, true, true, false]);
+        assert_eq!(kept(Comparison::Greater), [false, false, true, false]);
+        assert_eq!(kept(Comparison::LessEqual), [true, true, false, false]);
+        assert_eq!(kept(Comparison::Less), [true, false, false, false]);
+        assert_eq!(kept(Comparison::Equal), [false, true, false, false]);
+    }
+}

@@ -1,0 +1,60 @@
+//! What the evaluator and the filter of one measure of source code share.
+
+use dataflow_core::Result;
+use dataflow_core::operator::Changes;
+use polars::prelude::*;
+
+use super::source_code::SourceCode;
+use crate::compatibility::Compatibility;
+use crate::score_columns::{ScoreColumns, ScoreNames};
+
+/// A measure of source code: several numbers, one of which is its score.
+pub(crate) trait CodeMeasure: ScoreNames {
+    /// The place of the score among the numbers.
+    const SCORE: usize;
+
+    /// The numbers of a piece of code, in the order of their names.
+    fn numbers(&self, code: &SourceCode) -> Vec<f64>;
+}
+
+/// The columns of a measure, and the score of each row.
+fn measured<M: CodeMeasure>(
+    measure: &M,
+    frame: &DataFrame,
+    key: &str,
+    output: &ScoreColumns<M>,
+    compatibility: Compatibility,
+) -> Result<(Vec<Column>, Vec<Option<f64>>)> {
+    let cells = frame.column(key)?;
+    let mut columns: Vec<Vec<Option<f64>>> = vec![Vec::with_capacity(cells.len()); M::NAMES.len()];
+    for row in 0..cells.len() {
+        let numbers = SourceCode::of(&cells.get(row)?, compatibility).map(|code| measure.numbers(&code));
+        for (place, column) in columns.iter_mut().enumerate() {
+            column.push(numbers.as_ref().map(|numbers| numbers[place]));
+        }
+    }
+    let scores = columns[M::SCORE].clone();
+    Ok((output.columns().zip(columns).map(|(name, column)| Column::new(name.as_str().into(), column)).collect(), scores))
+}
+
+/// What an evaluator of a measure writes.
+pub(crate) fn evaluated<M: CodeMeasure>(measure: &M, frame: &DataFrame, key: &str, output: &ScoreColumns<M>, compatibility: Compatibility) -> Result<Changes> {
+    let (columns, _) = measured(measure, frame, key, output, compatibility)?;
+    Ok(Changes { columns, ..Changes::default() })
+}
+
+/// The same columns and a label; rows stay whose score lies within the bounds.
+pub(crate) fn filtered<M: CodeMeasure>(
+    measure: &M,
+    frame: &DataFrame,
+    key: &str,
+    output: &ScoreColumns<M>,
+    compatibility: Compatibility,
+    label: &str,
+    bounds: std::ops::RangeInclusive<f64>,
+) -> Result<Changes> {
+    let (mut columns, scores) = measured(measure, frame, key, output, compatibility)?;
+    let keep: Vec<bool> = scores.iter().map(|score| score.is_some_and(|score| bounds.contains(&score))).collect();
+    columns.push(Column::new(label.into(), keep.iter().map(|keep| i64::from(*keep)).collect::<Vec<_>>()));
+    Ok(Changes { columns, keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
+}
