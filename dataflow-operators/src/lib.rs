@@ -18,8 +18,10 @@ pub mod reasoning;
 #[cfg(test)]
 mod rule_vectors;
 mod score_columns;
+pub mod text2sql;
 pub mod text_pt;
 pub mod text_sft;
+pub mod tokens;
 mod treebank;
 mod word_list;
 
@@ -33,6 +35,7 @@ mod tests {
         let names: Vec<&str> = registry::operators().iter().map(|info| info.name).collect();
         insta::assert_snapshot!(names.join("\n"), @r"
         AgenticRAGDepthQAGenerator
+        AgenticRAGQAF1SampleEvaluator
         AlphaWordsFilter
         BenchDatasetEvaluator
         BleuSampleEvaluator
@@ -82,11 +85,19 @@ mod tests {
         PromptedGenerator
         PromptedRefiner
         RandomDomainKnowledgeRowGenerator
+        ReasoningAnswerFormatterFilter
         ReasoningAnswerGenerator
+        ReasoningAnswerGroundTruthFilter
         ReasoningAnswerModelJudgeFilter
         ReasoningAnswerNgramFilter
+        ReasoningAnswerPipelineRootFilter
+        ReasoningAnswerTokenLengthFilter
+        ReasoningCategoryDatasetEvaluator
+        ReasoningDifficultyDatasetEvaluator
+        ReasoningPretrainFormatConvertGenerator
         ReasoningQuestionFilter
         ReasoningQuestionGenerator
+        ReasoningTokenDatasetEvaluator
         RecordGenerator
         ReferenceRemoverRefiner
         RemoveContractionsRefiner
@@ -98,6 +109,7 @@ mod tests {
         RemovePunctuationRefiner
         RemoveRepetitionsPunctuationRefiner
         RemoveStopwordsRefiner
+        SQLComponentClassifier
         SentenceNumberFilter
         SimHashDeduplicateFilter
         SpecialCharacterFilter

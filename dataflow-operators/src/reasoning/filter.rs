@@ -1,9 +1,17 @@
 //! Filters of reasoning questions and answers.
 
+mod reasoning_answer_formatter_filter;
+mod reasoning_answer_ground_truth_filter;
 mod reasoning_answer_model_judge_filter;
 mod reasoning_answer_ngram_filter;
+mod reasoning_answer_pipeline_root_filter;
+mod reasoning_answer_token_length_filter;
 mod reasoning_question_filter;
 
+pub use reasoning_answer_formatter_filter::ReasoningAnswerFormatterFilter;
+pub use reasoning_answer_ground_truth_filter::{CompareMethod, ReasoningAnswerGroundTruthFilter};
 pub use reasoning_answer_model_judge_filter::ReasoningAnswerModelJudgeFilter;
 pub use reasoning_answer_ngram_filter::ReasoningAnswerNgramFilter;
+pub use reasoning_answer_pipeline_root_filter::ReasoningAnswerPipelineRootFilter;
+pub use reasoning_answer_token_length_filter::ReasoningAnswerTokenLengthFilter;
 pub use reasoning_question_filter::{GeneralQuestionFilterPrompt, MathQuestionFilterPrompt, ReasoningQuestionFilter};

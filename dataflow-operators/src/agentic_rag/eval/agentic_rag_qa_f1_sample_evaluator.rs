@@ -1,0 +1,100 @@
+//! Scores an answer by the words that it shares with the right one.
+
+use dataflow_core::key::{Any, Float, Input, Output};
+use dataflow_core::operator::Changes;
+use dataflow_core::row::json_of;
+use dataflow_core::shape::Columns;
+use dataflow_core::{Result, operator};
+use polars::prelude::*;
+use serde_json::Value;
+
+use crate::python::split_words;
+
+/// Writes the F1 score of the words that an answer shares with the right one, or with the best of several right ones.
+///
+/// Letter case, ASCII punctuation and the articles a, an and the do not count; `yes`, `no` and `noanswer` have to be met whole, as in HotpotQA (Z. Yang et al., 2018).
+/// As in DataFlow a missing answer scores 0, and so does an empty one beside an empty one.
+///
+/// # 中文
+///
+/// 写入答案与标准答案（或多个标准答案中最接近者）共有词的 F1 得分。忽略大小写、ASCII 标点与冠词 a、an、the；`yes`、`no`、`noanswer` 须完全一致，与 HotpotQA 相同。
+/// 与 DataFlow 一致，缺失的答案得 0，双方均为空也得 0。
+#[operator(agentic_rag, eval, Columns)]
+pub struct AgenticRAGQAF1SampleEvaluator {
+    /// The answer. 中文：答案。
+    pub input_prediction_key: Input<Any>,
+    /// The right answer, or a list of right ones. 中文：标准答案，或其列表。
+    pub input_ground_truth_key: Input<Any>,
+    /// Where the score goes. 中文：写入得分的列。
+    pub output_key: Output<Float>,
+}
+
+impl Default for AgenticRAGQAF1SampleEvaluator {
+    fn default() -> Self {
+        Self { input_prediction_key: "refined_answer".into(), input_ground_truth_key: "golden_doc_answer".into(), output_key: "F1Score".into() }
+    }
+}
+
+fn normalized(text: &str) -> Vec<String> {
+    let plain: String = text.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect();
+    split_words(&plain).filter(|word| !["a", "an", "the"].contains(word)).map(ToOwned::to_owned).collect()
+}
+
+fn f1(prediction: &str, truth: &str) -> f64 {
+    let (prediction, truth) = (normalized(prediction), normalized(truth));
+    let is_verdict = |words: &[String]| matches!(words, [word] if ["yes", "no", "noanswer"].contains(&word.as_str()));
+    if (is_verdict(&prediction) || is_verdict(&truth)) && prediction != truth {
+        return 0.0;
+    }
+    let mut left = truth.clone();
+    let shared = prediction.iter().filter(|word| left.iter().position(|other| other == *word).map(|at| left.swap_remove(at)).is_some()).count() as f64;
+    if shared == 0.0 {
+        return 0.0;
+    }
+    let (precision, recall) = (shared / prediction.len() as f64, shared / truth.len() as f64);
+    2.0 * precision * recall / (precision + recall)
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+impl Columns for AgenticRAGQAF1SampleEvaluator {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let (predictions, truths) = (frame.column(self.input_prediction_key.as_str())?, frame.column(self.input_ground_truth_key.as_str())?);
+        let mut scores = Vec::with_capacity(frame.height());
+        for row in 0..frame.height() {
+            let prediction = text_of(&json_of(&predictions.get(row)?));
+            let truths: Vec<String> = match json_of(&truths.get(row)?) {
+                Value::Array(items) => items.iter().filter_map(text_of).collect(),
+                other => text_of(&other).into_iter().collect(),
+            };
+            scores.push(prediction.map_or(0.0, |prediction| truths.iter().map(|truth| f1(&prediction, truth)).fold(0.0, f64::max)));
+        }
+        Ok(Changes { columns: vec![Column::new(self.output_key.as_str().into(), scores)], ..Changes::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_frame, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(AgenticRAGQAF1SampleEvaluator);
+
+    #[test]
+    fn shared_words_count_and_verdicts_are_met_whole() {
+        let frame =
+            df!("refined_answer" => ["The Paris, France", "yes it is", "red and blue"], "golden_doc_answer" => ["Paris France", "yes", "blue"]).unwrap();
+        assert_snapshot!(check_frame(&AgenticRAGQAF1SampleEvaluator::default(), frame), @r"
+        refined_answer=The Paris, France golden_doc_answer=Paris France F1Score=1.0
+        refined_answer=yes it is golden_doc_answer=yes F1Score=0.0
+        refined_answer=red and blue golden_doc_answer=blue F1Score=0.5
+        ");
+    }
+}

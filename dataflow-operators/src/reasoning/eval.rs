@@ -1,0 +1,9 @@
+//! Evaluators.
+
+mod reasoning_category_dataset_evaluator;
+mod reasoning_difficulty_dataset_evaluator;
+mod reasoning_token_dataset_evaluator;
+
+pub use reasoning_category_dataset_evaluator::ReasoningCategoryDatasetEvaluator;
+pub use reasoning_difficulty_dataset_evaluator::ReasoningDifficultyDatasetEvaluator;
+pub use reasoning_token_dataset_evaluator::ReasoningTokenDatasetEvaluator;

@@ -1,0 +1,59 @@
+//! Filters answers by their form.
+
+use dataflow_core::key::{Input, Text};
+use dataflow_core::operator;
+use dataflow_core::shape::Measure;
+
+use crate::compatibility::Compatibility;
+
+/// Keeps answers whose result stands in a box, `\\boxed{…}`.
+///
+/// DataFlow's check is commented out and keeps every row; `compatibility: dataflow` does as it does. A null is dropped.
+///
+/// # 中文
+///
+/// 保留结果写在 `\\boxed{…}` 中的答案。DataFlow 的检查被注释掉，会保留所有行；`compatibility: dataflow` 沿用其做法。空值会被丢弃。
+#[operator(reasoning, filter, Measure)]
+pub struct ReasoningAnswerFormatterFilter {
+    /// The answer. 中文：答案。
+    pub input_key: Input<Text>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
+}
+
+impl Default for ReasoningAnswerFormatterFilter {
+    fn default() -> Self {
+        Self { input_key: "generated_cot".into(), compatibility: Compatibility::Own }
+    }
+}
+
+impl Measure for ReasoningAnswerFormatterFilter {
+    type Value = bool;
+
+    fn measure(&self, text: &str) -> Option<bool> {
+        let boxed = text.rsplit_once("\\boxed{").is_some_and(|(_, inside)| inside.contains('}') && !inside.trim_start().starts_with('}'));
+        Some(boxed || self.compatibility == Compatibility::Dataflow)
+    }
+
+    fn keep(&self, boxed: bool) -> bool {
+        boxed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(ReasoningAnswerFormatterFilter);
+
+    #[test]
+    fn a_box_with_something_in_it_is_wanted() {
+        assert_snapshot!(check_rule(&ReasoningAnswerFormatterFilter::default(), "generated_cot", [r"so \boxed{42}.", "so 42", r"\boxed{ }"]), @r"
+        generated_cot=so \boxed{42}.
+        dropped
+        dropped
+        ");
+    }
+}

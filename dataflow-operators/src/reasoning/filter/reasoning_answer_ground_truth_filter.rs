@@ -1,0 +1,90 @@
+//! Filters answers by whether they are right.
+
+use dataflow_core::Result;
+use dataflow_core::key::{Input, Text};
+use dataflow_core::operator;
+use dataflow_core::operator::Changes;
+use dataflow_core::private::schemars::{self, JsonSchema};
+use dataflow_core::shape::{Columns, texts_of};
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::answer::{answers_match, extract_answer, reference_answer};
+
+/// Keeps rows whose answer is the right one.
+///
+/// The final answer is taken out of the text and compared with the right one: by value, so that `1/2`, `0.5` and `\\frac{1}{2}` are the same, or letter by letter with `compare_method: exact`.
+/// A row without an answer, or without a right one, is dropped.
+///
+/// # 中文
+///
+/// 保留答案正确的行。从文本中提取最终答案并与标准答案比较：按数值比较，`1/2`、`0.5` 与 `\\frac{1}{2}` 视为相同；`compare_method: exact` 则逐字比较。
+/// 没有答案或没有标准答案的行会被丢弃。
+#[operator(reasoning, filter, Columns)]
+pub struct ReasoningAnswerGroundTruthFilter {
+    /// The answer, worked out. 中文：带推理过程的答案。
+    pub input_test_answer_key: Input<Text>,
+    /// The right answer. 中文：标准答案。
+    pub input_gt_answer_key: Input<Text>,
+    /// How the two are compared. 中文：比较方式。
+    pub compare_method: CompareMethod,
+}
+
+/// How an answer is compared with the right one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompareMethod {
+    /// By value.
+    #[default]
+    MathVerify,
+    /// Letter by letter.
+    Exact,
+}
+
+impl Default for ReasoningAnswerGroundTruthFilter {
+    fn default() -> Self {
+        Self { input_test_answer_key: "generated_cot".into(), input_gt_answer_key: "golden_answer".into(), compare_method: CompareMethod::MathVerify }
+    }
+}
+
+impl ReasoningAnswerGroundTruthFilter {
+    fn is_right(&self, solution: &str, truth: &str) -> bool {
+        let Some(answer) = extract_answer(solution) else { return false };
+        match self.compare_method {
+            CompareMethod::MathVerify => answers_match(&answer, &reference_answer(truth)),
+            CompareMethod::Exact => {
+                // `x = 5` is the answer 5.
+                let value = answer.rsplit('=').next().unwrap_or(&answer).trim().trim_end_matches('.');
+                value == truth.trim() || answer.trim() == truth.trim()
+            }
+        }
+    }
+}
+
+impl Columns for ReasoningAnswerGroundTruthFilter {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let (solutions, truths) = (texts_of(frame, self.input_test_answer_key.as_str())?, texts_of(frame, self.input_gt_answer_key.as_str())?);
+        let keep = solutions.iter().zip(truths.iter()).map(|pair| Some(matches!(pair, (Some(solution), Some(truth)) if self.is_right(solution, truth))));
+        Ok(Changes { keep: Some(keep.collect()), ..Changes::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{conformance, run_rule};
+
+    conformance!(ReasoningAnswerGroundTruthFilter);
+
+    #[test]
+    fn right_answers_stay_in_any_form() {
+        let frame = df!(
+            "generated_cot" => [Some(r"so \boxed{\frac{1}{2}}"), Some("The answer is 7."), Some("The answer is 8."), Some("The answer is B."), None, Some("hm")],
+            "golden_answer" => [Some("0.5"), Some("7"), Some("7"), Some("B"), Some("1"), Some("1")]
+        )
+        .unwrap();
+        assert_eq!(run_rule(&ReasoningAnswerGroundTruthFilter::default(), frame.clone()).1, [true, true, false, true, false, false]);
+        let exact = ReasoningAnswerGroundTruthFilter { compare_method: CompareMethod::Exact, ..Default::default() };
+        assert_eq!(run_rule(&exact, frame).1, [false, true, false, true, false, false]);
+    }
+}

@@ -1,0 +1,5 @@
+//! Questions to databases.
+
+pub mod eval;
+
+pub use eval::*;
