@@ -5,6 +5,7 @@ pub(crate) mod apply;
 mod batch;
 mod cache;
 mod dead_letter;
+mod examples;
 mod passage;
 mod reading;
 mod report;
@@ -17,6 +18,7 @@ mod stop;
 mod tests;
 
 pub use dead_letter::DeadLetter;
+pub use examples::{RowChange, RowExample};
 pub use report::{LiveRun, Observer, Report, RunOutcome, StepReport};
 pub use run::{Run, RunFrom};
 pub use stop::Stop;

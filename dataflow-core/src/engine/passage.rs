@@ -14,6 +14,7 @@ use super::answers::{Served, StepAnswers};
 use super::batch::Batch;
 use super::cache::{self, Beside, CacheWriter};
 use super::dead_letter::{DeadLetters, path_of};
+use super::examples::Examples;
 use super::reading::{Reading, each_batch};
 use super::report::{LiveRun, Report, RunOutcome, StepCounts};
 use super::rows::{Job, RowStage};
@@ -65,7 +66,14 @@ impl Passage<'_> {
             Ok(letters) => letters,
             Err(error) => return (report, Vec::new(), Some(error)),
         };
-        let shared = Arc::new(Shared { live: live.clone(), letters, stop: self.run.stop.clone(), grace: self.run.grace, cut: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            live: live.clone(),
+            letters,
+            examples: self.run.explain_drops.then(|| Examples::of(steps.len())),
+            stop: self.run.stop.clone(),
+            grace: self.run.grace,
+            cut: AtomicBool::new(false),
+        });
         if let Some(observer) = &self.run.observer {
             observer.begins(live.clone());
         }
@@ -75,6 +83,11 @@ impl Passage<'_> {
         }
         report.rows_read = live.read.load(Ordering::Relaxed);
         report.steps = live.steps();
+        if let Some(examples) = &shared.examples {
+            for (place, step) in report.steps.iter_mut().enumerate() {
+                step.examples = examples.take(place);
+            }
+        }
         report.failed = report.steps.iter().map(|step| step.failed).sum();
         report.errors = shared.letters.written();
         match done {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::examples::{RowChange, RowExample};
+
 /// The counters of one step. Read at any time, from any thread.
 #[derive(Debug, Default)]
 pub(crate) struct StepCounts {
@@ -93,6 +95,7 @@ impl LiveRun {
                     output_tokens: get(&counts.output_tokens),
                     seconds: last.saturating_sub(first) as f64 / 1e6,
                     result: None,
+                    examples: Vec::new(),
                 }
             })
             .collect()
@@ -156,6 +159,9 @@ pub struct StepReport {
     /// The result for the whole set, where the operator gives one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
+    /// The first rows that it dropped, and the first whose text it changed, where the run was to explain that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<RowExample>,
 }
 
 /// What a run did.
@@ -215,6 +221,7 @@ impl fmt::Display for Report {
                 writeln!(formatter)?;
             }
         }
+        self.explained(formatter)?;
         let ended = match self.outcome {
             RunOutcome::Complete => "complete",
             RunOutcome::Stopped => "stopped, and can be resumed",
@@ -236,6 +243,24 @@ impl fmt::Display for Report {
         }
         if let Some(errors) = &self.errors {
             write!(formatter, "\nfailed rows: {}", errors.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// For each step with examples: what it dropped and changed.
+    fn explained(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            let (dropped, changed): (Vec<&RowExample>, Vec<&RowExample>) =
+                step.examples.iter().partition(|example| matches!(example.what, RowChange::Dropped { .. }));
+            for (what, examples) in [(format!("dropped {} rows", step.dropped), dropped), ("changed texts".to_owned(), changed)] {
+                if examples.is_empty() {
+                    continue;
+                }
+                writeln!(formatter, "step {} {} {what}; the first are", step.step, step.name)?;
+                examples.iter().try_for_each(|example| writeln!(formatter, "  {example}"))?;
+            }
         }
         Ok(())
     }

@@ -289,11 +289,20 @@ impl RowStage {
         let counts = self.placed.counts(&self.shared);
         let filter = self.placed.step.info().kind == Kind::Filter;
         let mut rows = Leaving::default();
+        let mut judged = self.shared.examples.as_ref().map(|_| Leaving::default());
+        let mut dropped = vec![false; batch.height()];
         for (index, ended) in outcomes.enumerate() {
+            if let (Some(judged), false) = (&mut judged, matches!(ended, Ended::Well(_))) {
+                judged.push(index, batch.id(index).to_owned(), Cells::new(), Others::AsParent);
+            }
             match ended {
                 Ended::Well(outcome) => {
                     if !outcome.keep && outcome.rows.is_empty() {
                         add(&counts.dropped, 1);
+                        dropped[index] = true;
+                    }
+                    if let Some(judged) = &mut judged {
+                        judged.push(index, batch.id(index).to_owned(), outcome.cells.clone(), Others::AsParent);
                     }
                     if outcome.keep {
                         rows.push(index, batch.id(index).to_owned(), outcome.cells, Others::AsParent);
@@ -303,7 +312,10 @@ impl RowStage {
                     }
                 }
                 // A filter cannot keep a row that it knows nothing of; other kinds pass it on with nulls.
-                Ended::Skipped if filter => add(&counts.dropped, 1),
+                Ended::Skipped if filter => {
+                    add(&counts.dropped, 1);
+                    dropped[index] = true;
+                }
                 Ended::Skipped => rows.push(index, batch.id(index).to_owned(), Cells::new(), Others::AsParent),
                 Ended::Kept(told) => {
                     let cells = match (&self.placed.step.error_key, told) {
@@ -316,6 +328,10 @@ impl RowStage {
             }
         }
         add(&counts.rows_out, rows.ids.len() as u64);
+        if let (Some(examples), Some(judged)) = (&self.shared.examples, judged) {
+            let after = judged.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)?;
+            examples.observe(self.placed.place, &self.placed.step.keys, &batch.ids, &batch.frame, &after.frame, |index| dropped[index]);
+        }
         rows.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)
     }
 

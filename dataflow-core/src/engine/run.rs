@@ -39,6 +39,8 @@ pub struct Run {
     pub grace: Duration,
     /// Where the report is written; `<name>_report.json` in the work folder without it.
     pub report: Option<PathBuf>,
+    /// Keeps, for the report, the first rows that each step drops and the first whose text it changes.
+    pub explain_drops: bool,
     /// Asks the run to stop.
     pub stop: Stop,
     /// Shows its progress.
@@ -54,6 +56,7 @@ impl Default for Run {
             batch_rows: 1024,
             grace: Duration::from_secs(30),
             report: None,
+            explain_drops: false,
             stop: Stop::default(),
             observer: None,
         }

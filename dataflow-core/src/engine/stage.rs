@@ -1,5 +1,6 @@
 //! What every stage of a run shares, and the stages that work on whole batches.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use super::apply::apply_columns;
 use super::batch::Batch;
 use super::dead_letter::{DeadLetter, DeadLetters};
+use super::examples::Examples;
 use super::report::{LiveRun, StepCounts, add};
 use super::stop::Stop;
 use crate::error::{Error, Result};
@@ -26,6 +28,8 @@ pub(super) const WAITING_BATCHES: usize = 2;
 pub(super) struct Shared {
     pub live: Arc<LiveRun>,
     pub letters: DeadLetters,
+    /// Rows that show what each step does, where they are asked for.
+    pub examples: Option<Examples>,
     pub stop: Stop,
     /// How long rows in flight may take after a gentle stop.
     pub grace: Duration,
@@ -130,8 +134,14 @@ fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes)
         }
         changes.columns.push(Column::new(key.as_str().into(), told));
     }
+    let before = shared.examples.as_ref().map(|examples| (examples, frame.clone()));
     let frame = apply_columns(step.info(), &step.keys, frame, &changes)?;
     let batch = Batch::new(frame, ids);
+    if let Some((examples, before)) = before {
+        let failed: HashSet<usize> = changes.failed.iter().map(|(index, _)| *index).collect();
+        let dropped = |index| changes.keep.as_ref().is_some_and(|keep| keep.get(index) != Some(true)) && !failed.contains(&index);
+        examples.observe(placed.place, &step.keys, &batch.ids, &before, &batch.frame, dropped);
+    }
     let mut failed: Vec<usize> = Vec::new();
     for (index, error) in changes.failed {
         if shared.row_failed(placed, batch.id(index), error)? == Fate::Drop {

@@ -220,6 +220,30 @@ async fn rows_leave_in_the_order_they_came_through_every_shape() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_shows_what_its_steps_drop_and_change() {
+    let storage = MemoryStorage::new(rows(500));
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.serving("default", Echo::of(32) as Arc<dyn LLMServing>);
+    pipeline.step(Longer { input_key: "text".into(), output_key: "length".into(), min: 3 });
+    pipeline.step(Loud { input_key: "text".into() });
+    pipeline.step(ask("text", "a"));
+    let compiled = pipeline.compile().unwrap();
+    let report = compiled.forward(Run { batch_rows: 4, explain_drops: true, ..Run::default() }).await.unwrap();
+    assert_eq!((report.steps[0].dropped, report.steps[0].examples.len(), report.steps[1].examples.len()), (9, 9, 10));
+    assert_eq!(serde_json::to_value(&report.steps[0].examples[1]).unwrap(), json!({"row": "2", "dropped": {"wrote": {"length": 2}, "read": {"text": "t2"}}}));
+    assert_eq!(
+        serde_json::to_value(&report.steps[1].examples[0]).unwrap(),
+        json!({"row": "10", "changed": {"column": "text", "before": "t10", "after": "T10"}})
+    );
+    assert!(report.steps[2].examples.is_empty());
+    let told = report.to_string();
+    assert!(told.contains("dropped 9 rows; the first are\n  row 1: length=2 for text=\"t1\"\n"), "{told}");
+    assert!(told.contains("  row 10, text:\n    - \"t10\"\n    + \"T10\"\n"), "{told}");
+    let plain = compiled.forward(Run::default()).await.unwrap();
+    assert!(plain.steps.iter().all(|step| step.examples.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_serving_is_busy_to_its_limit_and_never_beyond_it() {
     let storage = MemoryStorage::new(rows(4000));
     let echo = Echo::of(100);

@@ -25,6 +25,9 @@ pub struct RunArguments {
     /// Write the report here
     #[arg(long, value_name = "PATH")]
     report: Option<PathBuf>,
+    /// Show ten rows that each step drops, and ten texts that it changes, at the end and in the report; steps whose cache holds do not run, and show none
+    #[arg(long)]
+    explain_drops: bool,
     /// How progress is shown: auto, plain, json (events on stdout), none
     #[arg(long, default_value = "auto", value_name = "HOW")]
     progress: ProgressMode,
@@ -38,7 +41,8 @@ impl RunArguments {
             (None, true) => RunFrom::Fresh,
             (None, false) => RunFrom::LastThatHolds,
         };
-        let run = Run { limit: self.limit, from, retry_failed: self.retry_failed, report: self.report.clone(), ..Run::default() };
+        let run =
+            Run { limit: self.limit, from, retry_failed: self.retry_failed, report: self.report.clone(), explain_drops: self.explain_drops, ..Run::default() };
         super::run(compiled, run, self.progress).await
     }
 }
