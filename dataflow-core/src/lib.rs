@@ -24,6 +24,7 @@ pub mod shape;
 pub mod storage;
 #[doc(hidden)]
 pub mod testing;
+pub mod variables;
 
 pub use cell::{Cell, Cells};
 pub use dataflow_macros::{operator, prompt};

@@ -1,11 +1,11 @@
 //! A client of services that speak OpenAI's interface, the common tongue of hosted and local models.
 
-mod back_off;
-mod classify;
+pub(crate) mod back_off;
+pub(crate) mod classify;
 mod connection;
-mod options;
+pub(crate) mod options;
 mod schema;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Secret;
 use connection::Connection;
+pub(crate) use connection::{cause, not_sent};
 pub use options::{ApiOptions, SchemaMode};
 
 inventory::submit! {

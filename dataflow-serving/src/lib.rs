@@ -5,10 +5,12 @@ pub mod demo;
 pub mod environment;
 pub mod journal;
 mod options;
+pub mod pool;
 mod secret;
 
 pub use api::ApiServing;
 pub use demo::DemoServing;
 pub use environment::EnvServing;
 pub use journal::FileJournal;
+pub use pool::PoolServing;
 pub use secret::Secret;

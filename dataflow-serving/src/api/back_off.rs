@@ -12,14 +12,14 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// Full jitter: a random time up to `base` doubled for each try, and never above 60 seconds.
 ///
 /// Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: of the variants it spreads the retries best.
-pub(super) fn full_jitter(base: Duration, tries: u32) -> Duration {
+pub(crate) fn full_jitter(base: Duration, tries: u32) -> Duration {
     let bound = base.saturating_mul(2u32.saturating_pow(tries.min(20))).min(LONGEST);
     bound.mul_f64(rand::rng().random::<f64>())
 }
 
 /// A pause of all calls of one serving, because its service said when it may be asked again.
 #[derive(Debug)]
-pub(super) struct Pause {
+pub(crate) struct Pause {
     started: Instant,
     /// Milliseconds after `started`; 0 where there is no pause.
     until: AtomicU64,

@@ -2,16 +2,22 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use dataflow_core::serving::ErrorClass;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 /// One failed try.
-#[derive(Debug)]
-pub(super) struct Failure {
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What kind of fault it was.
     pub class: ErrorClass,
+    /// The HTTP status, where there was one.
     pub status: Option<u16>,
+    /// What the service or the connection says, without any key.
     pub message: String,
+    /// The body as the service sent it, for whoever passes it on.
+    pub body: Option<Bytes>,
     /// When the service said that it may be asked again.
     pub retry_after: Option<Duration>,
     /// The service said that trying again is of no use.
@@ -19,13 +25,14 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// A failure of a class, without a status.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, status: None, message: message.into(), retry_after: None, vetoed: false }
+        Self { class, status: None, message: message.into(), body: None, retry_after: None, vetoed: false }
     }
 }
 
 /// A reply whose status is not 2xx.
-pub(super) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
+pub(crate) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
     let parsed = serde_json::from_slice::<Value>(body).ok();
     let error = Told::of(parsed.as_ref());
     let class = error.class().unwrap_or(match status {
@@ -46,11 +53,12 @@ pub(super) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failur
     };
     let message = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
     let vetoed = header(headers, "x-should-retry") == Some("false");
-    Failure { class, status: Some(status), message, retry_after: retry_after(headers, SystemTime::now()), vetoed }
+    let body = (!body.is_empty()).then(|| Bytes::copy_from_slice(body));
+    Failure { class, status: Some(status), message, body, retry_after: retry_after(headers, SystemTime::now()), vetoed }
 }
 
 /// An error in the body of a 200.
-pub(super) fn in_band(error: &Value) -> Failure {
+pub(crate) fn in_band(error: &Value) -> Failure {
     let told = Told::of(Some(error));
     let by_status = || told.status().map(|status| by_status(status, &HeaderMap::new(), b"").class);
     let by_type = || told.codes.iter().any(|code| code == "invalid_request_error").then_some(ErrorClass::Caller);

@@ -224,7 +224,7 @@ fn headers(given: &BTreeMap<String, Secret>, key: Option<&Secret>) -> Result<Hea
     Ok(headers)
 }
 
-fn not_sent(error: &reqwest::Error) -> Failure {
+pub(crate) fn not_sent(error: &reqwest::Error) -> Failure {
     let class = if error.is_connect() { ErrorClass::Unreachable } else { ErrorClass::Transient };
     let what = match (error.is_connect(), error.is_timeout()) {
         (true, true) => "no connection in time".to_owned(),
@@ -236,7 +236,7 @@ fn not_sent(error: &reqwest::Error) -> Failure {
 }
 
 /// The innermost cause; what stands around it repeats the address.
-fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -93,7 +93,7 @@ impl Default for ApiOptions {
 
 impl ApiOptions {
     /// Says which value no service could take.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let wrong = [
             (self.model.trim().is_empty(), "`model` is empty: name the model, such as `gpt-4o`".to_owned()),
             (self.max_concurrency == 0, "`max_concurrency` should be at least 1, found 0".to_owned()),
@@ -130,7 +130,7 @@ impl ApiOptions {
 }
 
 /// Whether a header or a part of an address is likely to hold a key.
-pub(super) fn tells_of_a_secret(name: &str) -> bool {
+pub(crate) fn tells_of_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["key", "token", "secret", "auth", "cookie", "password", "signature"].iter().any(|word| name.contains(word))
 }

@@ -30,7 +30,7 @@ struct ChatRequest<'a> {
 }
 
 /// Writes a chat as a request's body.
-pub(super) fn chat_request(options: &ApiOptions, chat: &Chat) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn chat_request(options: &ApiOptions, chat: &Chat) -> serde_json::Result<Vec<u8>> {
     let sampling = &chat.sampling;
     let mut request = ChatRequest {
         model: &options.model,
@@ -122,7 +122,7 @@ impl From<WireUsage> for Usage {
 }
 
 /// Reads the body of a 200 to a chat.
-pub(super) fn read_chat(body: &[u8]) -> Result<Reply, Failure> {
+pub(crate) fn read_chat(body: &[u8]) -> Result<Reply, Failure> {
     let reply: ChatReply = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     if let Some(error) = reply.error.filter(|error| !error.is_null()) {
         return Err(in_band(&error));
@@ -171,7 +171,7 @@ struct WireVector {
 }
 
 /// Reads the body of a 200 to a request for vectors.
-pub(super) fn read_embeddings(body: &[u8], texts: usize) -> Result<Embeddings, Failure> {
+pub(crate) fn read_embeddings(body: &[u8], texts: usize) -> Result<Embeddings, Failure> {
     let reply: EmbeddingsReply = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     if let Some(error) = reply.error.filter(|error| !error.is_null()) {
         return Err(in_band(&error));

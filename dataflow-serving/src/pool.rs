@@ -1,0 +1,309 @@
+//! Many models behind many channels as one: chosen by weight, held to their limits, left alone while they fail.
+//!
+//! The pool is the only owner of retries. The pipeline's serving (`type: pool`) and the gateway both stand on it.
+
+mod client;
+mod configuration;
+mod deployment;
+mod health;
+mod limits;
+mod retry_budget;
+mod serving;
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use dataflow_core::serving::ErrorClass;
+use rand::RngExt;
+use tokio::sync::Notify;
+
+pub use crate::api::classify::Failure;
+use client::Clients;
+pub use configuration::{Backoff, ChannelSettings, Configuration, GatewaySettings, GlobalSettings, LogSettings, ModelSettings, Prices};
+pub use deployment::{Deployment, Lease};
+use health::NotNow;
+pub use health::{HealthReport, Outcome};
+use retry_budget::RetryBudget;
+pub use serving::{PoolOptions, PoolServing};
+
+/// Names that mean any model.
+const ANY: [&str; 5] = ["auto", "any", "default", "*", ""];
+
+/// Deployments as one service.
+#[derive(Debug)]
+pub struct Pool {
+    deployments: ArcSwap<Vec<Arc<Deployment>>>,
+    budget: RetryBudget,
+    /// Calls of one name wait in line; whoever is first waits for a deployment.
+    lines: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    waiting: AtomicUsize,
+    /// Told when a call has ended.
+    freed: Notify,
+}
+
+/// What a call wants of the pool.
+#[derive(Clone, Debug)]
+pub struct CallOptions {
+    /// The model that is asked for: an identity, a name, a model's name, or one of `auto`, `any`, `default`, `*`.
+    pub model: String,
+    /// About how many tokens the call takes.
+    pub tokens: u64,
+    /// When the answer has to be there.
+    pub deadline: Option<Instant>,
+    /// How long the call may wait for its turn.
+    pub queue_timeout: Option<Duration>,
+    /// How many calls may wait before it.
+    pub max_queue: usize,
+    /// How many tries may fail; refusals for too many calls do not count while other calls get through.
+    pub most_failures: u32,
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self { model: "auto".into(), tokens: 1, deadline: None, queue_timeout: None, max_queue: usize::MAX, most_failures: 6 }
+    }
+}
+
+/// An answer, and how many tries it took.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// What the attempt gave.
+    pub value: T,
+    /// Tries, the last one too.
+    pub attempts: u32,
+    /// How long the call waited before its last try.
+    pub waited: Duration,
+}
+
+/// Why a call was not answered.
+#[derive(Debug)]
+pub enum Exhausted {
+    /// No deployment has this name.
+    UnknownModel(String),
+    /// The call would have waited behind too many others.
+    QueueFull,
+    /// No deployment was ready in time; when the first will be, where that is known.
+    NotReady(Option<Duration>),
+    /// The last try failed, and there is no other.
+    Failed {
+        /// The last failure.
+        failure: Failure,
+        /// Tries in all.
+        attempts: u32,
+    },
+}
+
+impl Pool {
+    /// The pool that a configuration describes; the error tells all problems.
+    pub fn new(configuration: &Configuration) -> Result<Arc<Self>, Vec<String>> {
+        let pool = Self {
+            deployments: ArcSwap::from_pointee(Vec::new()),
+            budget: RetryBudget::new(),
+            lines: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            freed: Notify::new(),
+        };
+        pool.reload(configuration)?;
+        Ok(Arc::new(pool))
+    }
+
+    /// Takes a changed configuration over. Deployments that stay keep their limits and their health; calls on their way are not touched.
+    pub fn reload(&self, configuration: &Configuration) -> Result<(), Vec<String>> {
+        let before = self.deployments.load();
+        let (mut clients, mut problems, mut deployments) = (Clients::default(), Vec::new(), Vec::new());
+        let gateway = &configuration.gateway;
+        for settings in &configuration.models {
+            let Some(channel) = configuration.channels.get(&settings.channel_id) else { continue }; // told when the file was read
+            let mut make = |old: Option<&Deployment>| {
+                Deployment::new(settings, &settings.channel_id, channel, gateway.backoff, gateway.max_connections_per_host, &mut clients, old)
+            };
+            match make(None) {
+                Err(problem) => problems.push(problem),
+                Ok(new) => {
+                    let old = before.iter().find(|old| old.is_same_as(&new));
+                    deployments.push(Arc::new(match old {
+                        Some(old) => make(Some(old)).unwrap_or(new),
+                        None => new,
+                    }));
+                }
+            }
+        }
+        if deployments.is_empty() && problems.is_empty() {
+            problems.push("there are no models: list them under `models`, each with the `channel_id` of one of `channels`".to_owned());
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        self.deployments.store(Arc::new(deployments));
+        self.freed.notify_waiters();
+        Ok(())
+    }
+
+    /// All deployments, in the order of the file.
+    pub fn deployments(&self) -> Arc<Vec<Arc<Deployment>>> {
+        self.deployments.load_full()
+    }
+
+    /// Calls that wait for a deployment.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Makes a call: has `attempt` ask one deployment after the other until one answers.
+    ///
+    /// The lease is the attempt's to keep, in a stream that goes on, say; the pool ends it when the attempt fails. An attempt that
+    /// answers gives it back ended, or ends it later.
+    pub async fn call<T, F>(&self, options: &CallOptions, mut attempt: impl FnMut(Lease) -> F) -> Result<Answered<T>, Exhausted>
+    where
+        F: Future<Output = Result<T, (Lease, Failure)>>,
+    {
+        let begun = Instant::now();
+        self.budget.deposit();
+        let (mut tried, mut attempts, mut failures) = (HashSet::new(), 0, 0);
+        loop {
+            let lease = self.lease(options, begun, &tried).await?;
+            let waited = begun.elapsed();
+            attempts += 1;
+            let id = lease.deployment().settings().id.clone();
+            let (lease, failure) = match attempt(lease).await {
+                Ok(value) => {
+                    self.freed.notify_one();
+                    return Ok(Answered { value, attempts, waited });
+                }
+                Err(failed) => failed,
+            };
+            let at_fault = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
+            let outcome = if at_fault { Outcome::Failed(failure.class, failure.retry_after) } else { Outcome::NotItsFault };
+            let deployment = Arc::clone(lease.deployment());
+            lease.end(outcome, Some(&failure.message));
+            self.freed.notify_one();
+            tried.insert(id);
+            let others = self.candidates(&options.model).iter().filter(|other| !tried.contains(&other.settings().id)).count();
+            // A refusal is no failure while the service answers others.
+            let passes = failure.class == ErrorClass::RateLimited && deployment.health().answered > 0;
+            failures += u32::from(!passes);
+            let hopeless = !at_fault || failure.vetoed || (others == 0 && matches!(failure.class, ErrorClass::Quota | ErrorClass::Auth));
+            let late = options.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take()) {
+                return Err(Exhausted::Failed { failure, attempts });
+            }
+            tracing::debug!(model = deployment.name(), class = failure.class.name(), status = failure.status, attempts, "a call failed and is tried again");
+            if others == 0 {
+                tried.clear();
+            }
+        }
+    }
+
+    /// The deployments that a name means.
+    fn candidates(&self, name: &str) -> Vec<Arc<Deployment>> {
+        let any = ANY.contains(&name);
+        self.deployments.load().iter().filter(|deployment| if any { deployment.settings().weight > 0.0 } else { deployment.is_named(name) }).cloned().collect()
+    }
+
+    /// A place at a deployment: at once where one is ready, and otherwise in line.
+    async fn lease(&self, options: &CallOptions, begun: Instant, tried: &HashSet<String>) -> Result<Lease, Exhausted> {
+        let group = if ANY.contains(&options.model.as_str()) { String::new() } else { options.model.clone() };
+        if self.candidates(&options.model).is_empty() {
+            return Err(Exhausted::UnknownModel(options.model.clone()));
+        }
+        let line = Arc::clone(self.lines.lock().unwrap_or_else(PoisonError::into_inner).entry(group).or_default());
+        let first = if let Ok(first) = line.try_lock() {
+            first
+        } else {
+            let waiting = Waiting::of(&self.waiting);
+            if waiting.before >= options.max_queue {
+                return Err(Exhausted::QueueFull);
+            }
+            let turn = line.lock();
+            match self.until(options, begun) {
+                Some(until) => tokio::time::timeout_at(until.into(), turn).await.map_err(|_| Exhausted::NotReady(None))?,
+                None => turn.await,
+            }
+        };
+        loop {
+            let freed = self.freed.notified();
+            let soonest = match self.choose(options, tried) {
+                Ok(lease) => {
+                    drop(first);
+                    return Ok(lease);
+                }
+                Err(soonest) => soonest,
+            };
+            let _waiting = Waiting::of(&self.waiting);
+            let until = self.until(options, begun);
+            if let Some(until) = until
+                && (Instant::now() >= until || soonest.is_some_and(|soonest| soonest > until))
+            {
+                return Err(Exhausted::NotReady(soonest.map(|soonest| soonest.saturating_duration_since(Instant::now()))));
+            }
+            let wake = [soonest, until].into_iter().flatten().min();
+            match wake {
+                Some(wake) => _ = tokio::time::timeout_at(wake.into(), freed).await,
+                None => freed.await,
+            }
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a question to the pool")]
+    fn until(&self, options: &CallOptions, begun: Instant) -> Option<Instant> {
+        [options.queue_timeout.map(|timeout| begun + timeout), options.deadline].into_iter().flatten().min()
+    }
+
+    /// A deployment by weight among those that are ready, or when the first will be. Those that failed in this call come last.
+    fn choose(&self, options: &CallOptions, tried: &HashSet<String>) -> Result<Lease, Option<Instant>> {
+        let candidates = self.candidates(&options.model);
+        let (again, mut fresh): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|deployment| tried.contains(&deployment.settings().id));
+        let mut soonest: Option<Instant> = None;
+        if fresh.is_empty() {
+            fresh = again;
+        }
+        while let Some(place) = drawn(&fresh) {
+            match fresh.swap_remove(place).begin(options.tokens) {
+                Ok(lease) => return Ok(lease),
+                Err(NotNow::At(at)) => soonest = Some(soonest.map_or(at, |soonest| soonest.min(at))),
+                Err(NotNow::WhenOneEnds) => {}
+            }
+        }
+        Err(soonest)
+    }
+}
+
+/// A place among deployments, each as likely as its weight says.
+fn drawn(deployments: &[Arc<Deployment>]) -> Option<usize> {
+    // Asked for by name, one without a weight is as good as another.
+    let weight = |deployment: &Arc<Deployment>| deployment.settings().weight.max(f64::MIN_POSITIVE);
+    let all: f64 = deployments.iter().map(weight).sum();
+    let mut left = rand::rng().random::<f64>() * all;
+    deployments
+        .iter()
+        .position(|deployment| {
+            left -= weight(deployment);
+            left < 0.0
+        })
+        .or_else(|| deployments.len().checked_sub(1))
+}
+
+/// Counts a call that waits, as long as it does.
+struct Waiting<'a> {
+    count: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        Self { before: count.fetch_add(1, Ordering::Relaxed), count }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,433 @@
+//! The configuration of a pool and its gateway: an AI-DataFlux file's `models`, `channels`, `gateway` and `global.log`, and some keys more.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use dataflow_core::registry::nearest;
+use dataflow_core::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use crate::Secret;
+
+/// What a file says of models and the channels to them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Configuration {
+    /// The models that answer.
+    pub models: Vec<ModelSettings>,
+    /// The ways to services, by their names.
+    pub channels: BTreeMap<String, ChannelSettings>,
+    /// How the gateway serves.
+    pub gateway: GatewaySettings,
+    /// What all parts share.
+    pub global: GlobalSettings,
+}
+
+/// One model behind one channel: a deployment.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ModelSettings {
+    /// What tells it apart; a number or a text.
+    #[serde(deserialize_with = "text_or_number")]
+    pub id: String,
+    /// The name that is shown; the identity without it. A request may ask by it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The model's name at the service.
+    pub model: String,
+    /// The channel that leads to it.
+    #[serde(deserialize_with = "text_or_number")]
+    pub channel_id: String,
+    /// The key; better in the environment, see `api_key_env`.
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub api_key: Option<Secret>,
+    /// The environment variable that holds the key.
+    #[serde(default)]
+    pub api_key_env: Option<String>,
+    /// Seconds that a call may take; the channel's where it is shorter.
+    #[serde(default = "default_model_timeout")]
+    pub timeout: f64,
+    /// Its share of the calls beside the other weights; 0 or less is asked by name alone.
+    #[serde(default = "default_weight")]
+    pub weight: f64,
+    /// The temperature of requests that name none.
+    #[serde(default = "default_temperature")]
+    pub temperature: Option<f64>,
+    /// Requests a second, with bursts of twice as many; 0 or less is no limit. A tenth of the weight, from 0.5 to 10, without it.
+    #[serde(default)]
+    pub safe_rps: Option<f64>,
+    /// Tokens a minute; no limit without it.
+    #[serde(default)]
+    pub safe_tpm: Option<u64>,
+    /// Calls in flight; adapted up to 1,000 without it.
+    #[serde(default)]
+    pub max_concurrency: Option<usize>,
+    /// Whether it takes a JSON schema; without, it is asked in words.
+    #[serde(default)]
+    pub supports_json_schema: bool,
+    /// Whether it takes penalties and biases; the gateway leaves them out otherwise.
+    #[serde(default)]
+    pub supports_advanced_params: bool,
+    /// What a million tokens cost.
+    #[serde(default)]
+    pub prices: Option<Prices>,
+    /// Seconds until the first token of a stream.
+    #[serde(default)]
+    pub timeout_first_token: Option<f64>,
+    /// Seconds between two pieces of a stream.
+    #[serde(default)]
+    pub timeout_idle: Option<f64>,
+}
+
+/// What a million tokens cost, in whatever money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Prices {
+    /// Tokens of questions.
+    #[serde(rename = "in")]
+    pub input: f64,
+    /// Tokens of replies.
+    #[serde(rename = "out")]
+    pub output: f64,
+}
+
+/// A way to a service.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ChannelSettings {
+    /// The name that is shown.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The service's address, such as `https://api.openai.com`.
+    pub base_url: String,
+    /// What follows the address for chats.
+    #[serde(default = "default_api_path")]
+    pub api_path: String,
+    /// Seconds that a call may take.
+    #[serde(default = "default_channel_timeout")]
+    pub timeout: f64,
+    /// A proxy, `http://…` or `socks5://…`.
+    #[serde(default)]
+    pub proxy: String,
+    /// Whether the service's certificate is checked.
+    #[serde(default = "yes")]
+    pub ssl_verify: bool,
+    /// Addresses of the service's host that connections are made to in turn; not with a proxy.
+    #[serde(default)]
+    pub ip_pool: Option<Vec<String>>,
+}
+
+/// How the gateway serves, and how its pool behaves.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct GatewaySettings {
+    /// Connections in all; as many as the system allows, and named for files that have it.
+    pub max_connections: usize,
+    /// Connections to one service that are kept.
+    pub max_connections_per_host: usize,
+    /// Keys of which a caller has to show one; none is asked for where there are none.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Vec<String>")]
+    pub api_keys: Vec<Secret>,
+    /// The key of the pages under `/admin`.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub admin_key: Option<Secret>,
+    /// The largest request, in MB.
+    pub max_body_mb: u64,
+    /// Calls that may wait for a deployment.
+    pub max_queue: usize,
+    /// Seconds that a call may wait.
+    pub queue_timeout: f64,
+    /// Origins that browsers may call from; `*` is all.
+    pub cors: Vec<String>,
+    /// How long a deployment that failed is left alone.
+    pub backoff: Backoff,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 1000,
+            max_connections_per_host: 1000,
+            api_keys: Vec::new(),
+            admin_key: None,
+            max_body_mb: 20,
+            max_queue: 10_000,
+            queue_timeout: 60.0,
+            cors: Vec::new(),
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+/// How long a deployment that failed is left alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backoff {
+    /// A random time up to 0.5 s doubled for each failure, 60 s at the most.
+    #[default]
+    Adaptive,
+    /// AI-DataFlux's 2, 4, 6, 8, 10, 14, 22, 38 and then 60 seconds.
+    Ladder,
+}
+
+/// What all parts share.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct GlobalSettings {
+    /// What is logged, and where to.
+    pub log: LogSettings,
+    /// A running gateway.
+    pub flux_api_url: Option<String>,
+}
+
+/// What is logged, and where to.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LogSettings {
+    /// `debug`, `info`, `warning` or `error`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: String,
+    /// `console` or `file`.
+    pub output: String,
+    /// The file.
+    pub file_path: String,
+    /// How a time is written.
+    pub date_format: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: "text".into(),
+            output: "console".into(),
+            file_path: "./logs/ai_dataflux.log".into(),
+            date_format: "%Y-%m-%d %H:%M:%S".into(),
+        }
+    }
+}
+
+fn default_model_timeout() -> f64 {
+    300.0
+}
+fn default_channel_timeout() -> f64 {
+    600.0
+}
+fn default_weight() -> f64 {
+    1.0
+}
+#[expect(clippy::unnecessary_wraps, reason = "serde takes the field's type")]
+fn default_temperature() -> Option<f64> {
+    Some(0.7)
+}
+fn default_api_path() -> String {
+    "/v1/chat/completions".into()
+}
+fn yes() -> bool {
+    true
+}
+
+fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(serde::de::Error::custom(format!("expected a text or a number, found `{other}`"))),
+    }
+}
+
+/// Sections of such a file that belong to the batch engine.
+const OTHER_SECTIONS: [&str; 12] =
+    ["datasource", "mysql", "postgresql", "sqlite", "excel", "csv", "feishu", "columns_to_extract", "columns_to_write", "validation", "prompt", "routing"];
+
+impl Configuration {
+    /// Reads a YAML file. `${NAME}` in its values is taken from the environment. Gives the warnings too: keys that nobody knows, with the nearest that is known.
+    pub fn read(path: &Path) -> Result<(Self, Vec<String>)> {
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no configuration file {}", path.display())),
+            _ => Error::storage(format!("cannot read {}", path.display()), error),
+        })?;
+        Self::parse(&text, &|name| std::env::var(name).ok()).map_err(|problems| Error::Configuration(format!("{}: {}", path.display(), problems.join("\n  "))))
+    }
+
+    /// Reads the text of a file; the error tells all problems.
+    pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Vec<String>> {
+        let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
+        let mut value = serde_json::to_value(yaml).map_err(|error| vec![error.to_string()])?;
+        dataflow_core::variables::put_in(&mut value, variable)?;
+        Self::of_value(value, variable)
+    }
+
+    /// Takes what a file's value says.
+    pub fn of_value(value: Value, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Vec<String>> {
+        let Value::Object(mut file) = value else { return Err(vec!["expected keys and values".into()]) };
+        file.retain(|_, section| !section.is_null());
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+        let known = ["models", "channels", "gateway", "global", "token_estimation", "budget", "routing"];
+        warn_unknown(&mut warnings, "", file.keys(), known.iter().chain(&OTHER_SECTIONS).copied());
+        let mut configuration = Self {
+            gateway: section(&file, "gateway", &mut problems, &mut warnings),
+            global: section(&file, "global", &mut problems, &mut warnings),
+            ..Self::default()
+        };
+        if let Some(log) = file.get("global").and_then(|global| global.get("log")).and_then(Value::as_object) {
+            warn_unknown(&mut warnings, "global.log.", log.keys(), ["level", "format", "output", "file_path", "date_format"].into_iter());
+        }
+        for (number, model) in file.get("models").and_then(Value::as_array).into_iter().flatten().enumerate() {
+            if let Some(model) = item::<ModelSettings>(&format!("models.{}", number + 1), model, &MODEL_KEYS, &mut problems, &mut warnings) {
+                configuration.models.push(model);
+            }
+        }
+        for (id, channel) in file.get("channels").and_then(Value::as_object).into_iter().flatten() {
+            if let Some(channel) = item::<ChannelSettings>(&format!("channels.{id}"), channel, &CHANNEL_KEYS, &mut problems, &mut warnings) {
+                configuration.channels.insert(id.clone(), channel);
+            }
+        }
+        configuration.check(&mut problems, variable);
+        if problems.is_empty() { Ok((configuration, warnings)) } else { Err(problems) }
+    }
+
+    fn check(&mut self, problems: &mut Vec<String>, variable: &dyn Fn(&str) -> Option<String>) {
+        let mut ids = std::collections::HashSet::new();
+        for model in &mut self.models {
+            if !ids.insert(model.id.clone()) {
+                problems.push(format!("two models have the id `{}`", model.id));
+            }
+            if !self.channels.contains_key(&model.channel_id) {
+                let hint = nearest(&model.channel_id, self.channels.keys().map(String::as_str))
+                    .map(|near| format!("\n  hint: did you mean `{near}`?"))
+                    .unwrap_or_default();
+                problems.push(format!("model `{}` names the channel `{}`, which is not there{hint}", model.id, model.channel_id));
+            }
+            if !(model.timeout > 0.0 && model.timeout.is_finite()) {
+                problems.push(format!("model `{}`: `timeout` should be a number of seconds above 0, found {}", model.id, model.timeout));
+            }
+            if let Some(name) = &model.api_key_env {
+                match variable(name).filter(|key| !key.trim().is_empty()) {
+                    Some(key) => model.api_key = Some(key.into()),
+                    None => problems.push(format!("model `{}`: the environment variable `{name}` is not set\n  hint: `export {name}=…`", model.id)),
+                }
+            }
+        }
+        for (id, channel) in &self.channels {
+            match reqwest::Url::parse(&channel.base_url) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
+                _ => problems.push(format!("channel `{id}`: `base_url` should be an address such as `https://api.openai.com`, found `{}`", channel.base_url)),
+            }
+        }
+    }
+
+    /// The JSON Schema of such a file, for editors.
+    pub fn json_schema() -> Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+const MODEL_KEYS: [&str; 17] = [
+    "id",
+    "name",
+    "model",
+    "channel_id",
+    "api_key",
+    "api_key_env",
+    "timeout",
+    "weight",
+    "temperature",
+    "safe_rps",
+    "safe_tpm",
+    "max_concurrency",
+    "supports_json_schema",
+    "supports_advanced_params",
+    "prices",
+    "timeout_first_token",
+    "timeout_idle",
+];
+const CHANNEL_KEYS: [&str; 7] = ["name", "base_url", "api_path", "timeout", "proxy", "ssl_verify", "ip_pool"];
+
+/// One section, or its defaults and word of what is wrong.
+fn section<T: serde::de::DeserializeOwned + Default + Serialize>(
+    file: &Map<String, Value>,
+    name: &str,
+    problems: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> T {
+    let Some(value) = file.get(name) else { return T::default() };
+    if let (Some(given), Ok(Value::Object(known))) = (value.as_object(), serde_json::to_value(T::default())) {
+        let secret = ["api_keys", "admin_key"].into_iter().filter(|_| name == "gateway");
+        warn_unknown(warnings, &format!("{name}."), given.keys(), known.keys().map(String::as_str).chain(secret));
+    }
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| {
+        problems.push(format!("{name}: {error}"));
+        T::default()
+    })
+}
+
+fn item<T: serde::de::DeserializeOwned>(place: &str, value: &Value, keys: &[&str], problems: &mut Vec<String>, warnings: &mut Vec<String>) -> Option<T> {
+    if let Some(given) = value.as_object() {
+        warn_unknown(warnings, &format!("{place}."), given.keys(), keys.iter().copied());
+    }
+    serde_json::from_value(value.clone()).map_err(|error| problems.push(format!("{place}: {error}"))).ok()
+}
+
+fn warn_unknown<'a, 'b>(warnings: &mut Vec<String>, place: &str, given: impl Iterator<Item = &'a String>, known: impl Iterator<Item = &'b str>) {
+    let known: Vec<&str> = known.collect();
+    for key in given.filter(|key| !known.contains(&key.as_str())) {
+        let near = nearest(key, known.iter().copied()).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+        warnings.push(format!("unknown key `{place}{key}`{near}"));
+    }
+}
+
+/// Seconds as a time; none where they are none.
+pub(crate) fn seconds(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "
+models:
+- { id: 1, name: fast, model: gpt-4o, channel_id: 1, api_key: '${KEY}', weight: 10, safe_rp: 3 }
+- { id: b, model: gpt-4o, channel_id: '1' }
+channels:
+  1: { base_url: 'https://api.example.com/', timeout: 30 }
+gateway: { max_qeue: 5 }
+datasource: { type: excel }
+";
+
+    #[test]
+    fn an_old_file_is_read_with_its_defaults_and_unknown_keys_are_told() {
+        let (configuration, warnings) = Configuration::parse(FILE, &|name| (name == "KEY").then(|| "sk-1".to_owned())).unwrap();
+        let model = &configuration.models[0];
+        assert_eq!((model.id.as_str(), model.channel_id.as_str(), model.timeout, model.temperature), ("1", "1", 300.0, Some(0.7)));
+        assert_eq!(configuration.channels["1"].api_path, "/v1/chat/completions");
+        assert_eq!(warnings, ["unknown key `gateway.max_qeue`: did you mean `max_queue`?", "unknown key `models.1.safe_rp`: did you mean `safe_rps`?"]);
+        assert!(!format!("{configuration:?}").contains("sk-1"));
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let text = "models: [{ id: 1, model: m, channel_id: 2, api_key_env: NONE }, { id: 1, channel_id: 1 }]\nchannels: { 1: { base_url: nowhere } }\n";
+        let problems = Configuration::parse(text, &|_| None).unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "models.2: missing field `model`",
+                "model `1` names the channel `2`, which is not there",
+                "model `1`: the environment variable `NONE` is not set\n  hint: `export NONE=…`",
+                "channel `1`: `base_url` should be an address such as `https://api.openai.com`, found `nowhere`",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_schema_knows_every_key() {
+        let schema = Configuration::json_schema().to_string();
+        assert!(MODEL_KEYS.iter().chain(&CHANNEL_KEYS).all(|key| schema.contains(&format!("\"{key}\""))));
+    }
+}

@@ -1,0 +1,246 @@
+//! A pool as a pipeline's serving: `type: pool`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dataflow_core::serving::{Chat, Embeddings, ErrorClass, LLMServing, Reply, ServingError, ServingKind, Usage};
+use dataflow_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool};
+use crate::api::classify::by_status;
+use crate::api::options::{ApiOptions, SchemaMode};
+use crate::api::wire;
+
+inventory::submit! {
+    ServingKind { name: "pool", build: |value| {
+        let serving = PoolServing::try_new(crate::options::read::<PoolOptions>(value)?)?;
+        Ok(Arc::new(serving))
+    } }
+}
+
+/// How a pool is set up in a pipeline file: its models and channels there, or the file that has them.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolOptions {
+    /// A configuration file with `models` and `channels`, from the current folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
+    /// The models, as such a file has them.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub models: Value,
+    /// The channels, as such a file has them.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub channels: Value,
+    /// The gateway's settings that shape the pool, such as `backoff`.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub gateway: Value,
+    /// The model that is asked for by name; without it, any by weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How often a call that failed is tried again.
+    pub max_retries: Option<u32>,
+    /// The longest reply, in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// The most calls in flight over all models; what the models allow without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<usize>,
+}
+
+/// Leaves the models out: keys may stand in them.
+impl fmt::Debug for PoolOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PoolOptions").field("config", &self.config).field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// Weighted, rate-limited models as one serving.
+#[derive(Debug)]
+pub struct PoolServing {
+    options: PoolOptions,
+    configuration: Configuration,
+    pool: OnceLock<Arc<Pool>>,
+}
+
+impl PoolServing {
+    /// Reads the configuration; connects to nothing.
+    pub fn try_new(options: PoolOptions) -> Result<Self> {
+        let (configuration, warnings) = if let Some(path) = &options.config {
+            Configuration::read(path)?
+        } else {
+            let sections = [("models", &options.models), ("channels", &options.channels), ("gateway", &options.gateway)];
+            let value: Map<String, Value> = sections.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+            Configuration::of_value(value.into(), &|name| std::env::var(name).ok()).map_err(|problems| Error::Configuration(problems.join("\n")))?
+        };
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let serving = Self { options, configuration, pool: OnceLock::new() };
+        serving.made()?;
+        Ok(serving)
+    }
+
+    /// The pool behind it.
+    pub fn pool(&self) -> Result<&Arc<Pool>> {
+        self.made()
+    }
+
+    fn made(&self) -> Result<&Arc<Pool>> {
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool);
+        }
+        let pool = Pool::new(&self.configuration).map_err(|problems| Error::Configuration(problems.join("\n")))?;
+        if let Some(model) = self.options.model.as_ref().filter(|model| !super::ANY.contains(&model.as_str()) && pool.candidates(model).is_empty()) {
+            return Err(Error::Configuration(format!("`model` is `{model}`, and no model of the pool has this id, name or model")));
+        }
+        Ok(self.pool.get_or_init(|| pool))
+    }
+
+    fn call_options(&self, chat: &Chat) -> CallOptions {
+        // Four bytes a token, and a reply of some hundreds where nothing is said.
+        let question: usize = chat.messages.iter().map(|message| message.content.len() / 4 + 4).sum();
+        CallOptions {
+            model: self.options.model.clone().unwrap_or_else(|| "auto".into()),
+            tokens: question as u64 + chat.sampling.max_tokens.or(self.options.max_tokens).unwrap_or(256),
+            most_failures: self.options.max_retries.unwrap_or(5) + 1,
+            ..CallOptions::default()
+        }
+    }
+}
+
+#[async_trait]
+impl LLMServing for PoolServing {
+    fn identity(&self) -> Value {
+        // Any of them may answer; which one does is not the question's doing.
+        let wanted = |model: &&super::ModelSettings| {
+            self.options
+                .model
+                .as_ref()
+                .is_none_or(|name| super::ANY.contains(&name.as_str()) || [&model.id, &model.model].contains(&name) || model.name.as_ref() == Some(name))
+        };
+        let mut models: Vec<Value> =
+            self.configuration.models.iter().filter(wanted).map(|model| json!({ "model": model.model, "temperature": model.temperature })).collect();
+        models.sort_by_key(ToString::to_string);
+        models.dedup();
+        json!({ "models": models, "max_tokens": self.options.max_tokens })
+    }
+
+    fn spec(&self) -> Value {
+        let mut spec = Map::from_iter([("type".to_owned(), Value::from("pool"))]);
+        if let Ok(Value::Object(options)) = serde_json::to_value(&self.options) {
+            spec.extend(options.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+        // A key that stands in the file is not written out.
+        if let Some(models) = spec.get_mut("models").and_then(Value::as_array_mut) {
+            models.iter_mut().filter_map(Value::as_object_mut).for_each(|model| _ = model.shift_remove("api_key"));
+        }
+        Value::Object(spec)
+    }
+
+    fn max_concurrency(&self) -> usize {
+        let each = |model: &super::ModelSettings| model.max_concurrency.unwrap_or(64);
+        self.options.max_concurrency.unwrap_or_else(|| self.configuration.models.iter().map(each).sum()).clamp(1, 1024)
+    }
+
+    fn limits_itself(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Result<()> {
+        self.made().map(|_| ())
+    }
+
+    async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {
+        let pool = self.made().map_err(|error| ServingError::new(ErrorClass::Auth, error.to_string()))?;
+        let options = self.call_options(chat);
+        pool.call(&options, |lease| ask(lease, chat, self.options.max_tokens)).await.map(|Answered { value, .. }| value).map_err(told)
+    }
+
+    async fn embed(&self, texts: &[String]) -> Result<Embeddings, ServingError> {
+        let pool = self.made().map_err(|error| ServingError::new(ErrorClass::Auth, error.to_string()))?;
+        let mut options = self.call_options(&Chat::default());
+        options.tokens = texts.iter().map(|text| text.len() as u64 / 4 + 1).sum();
+        let answered = pool.call(&options, |lease| async {
+            let body = json!({ "model": lease.deployment().settings().model, "input": texts }).to_string().into_bytes();
+            let url = lease.deployment().embeddings_url().clone();
+            match send(&lease, url, body).await.and_then(|reply| wire::read_embeddings(&reply, texts.len())) {
+                Ok(embeddings) => {
+                    lease.settle(embeddings.usage);
+                    lease.end(Outcome::Answered, None);
+                    Ok(embeddings)
+                }
+                Err(failure) => Err((lease, failure)),
+            }
+        });
+        answered.await.map(|Answered { value, .. }| value).map_err(told)
+    }
+}
+
+/// Asks the deployment of a lease.
+async fn ask(lease: Lease, chat: &Chat, max_tokens: Option<u64>) -> Result<Reply, (Lease, Failure)> {
+    let settings = lease.deployment().settings();
+    let options = ApiOptions {
+        model: settings.model.clone(),
+        temperature: settings.temperature,
+        max_tokens,
+        json_schema_mode: if settings.supports_json_schema { SchemaMode::Send } else { SchemaMode::Words },
+        ..ApiOptions::default()
+    };
+    let body = match wire::chat_request(&options, chat) {
+        Ok(body) => body,
+        Err(error) => return Err((lease, Failure::new(ErrorClass::Caller, format!("the request cannot be written: {error}")))),
+    };
+    let url = lease.deployment().chat_url().clone();
+    match send(&lease, url, body).await.and_then(|reply| wire::read_chat(&reply)) {
+        Ok(reply) => {
+            lease.settle(Usage { ..reply.usage });
+            lease.end(Outcome::Answered, None);
+            Ok(reply)
+        }
+        Err(failure) => Err((lease, failure)),
+    }
+}
+
+/// Sends a body and gives that of a reply that is well.
+async fn send(lease: &Lease, url: reqwest::Url, body: Vec<u8>) -> Result<bytes::Bytes, Failure> {
+    let deployment = lease.deployment();
+    let request = deployment.client().post(url).headers(deployment.headers().clone()).header(reqwest::header::CONTENT_TYPE, "application/json");
+    let response = request.timeout(deployment.timeout()).body(body).send().await.map_err(|error| crate::api::not_sent(&error))?;
+    let status = response.status();
+    if status.is_success() {
+        return response.bytes().await.map_err(|error| Failure::new(ErrorClass::Transient, format!("the reply was cut: {}", crate::api::cause(&error))));
+    }
+    let headers = response.headers().clone();
+    let body = response.bytes().await.unwrap_or_default(); // the status alone tells enough
+    let mut failure = by_status(status.as_u16(), &headers, &body);
+    if let Some(key) = &deployment.settings().api_key {
+        failure.message = key.blot_out(&failure.message);
+    }
+    failure.message = format!("{}: {}", deployment.name(), failure.message);
+    Err(failure)
+}
+
+/// What the engine is told of a call that nobody answered.
+fn told(exhausted: Exhausted) -> ServingError {
+    match exhausted {
+        Exhausted::UnknownModel(name) => ServingError::new(ErrorClass::Auth, format!("no model of the pool is called `{name}`")),
+        Exhausted::QueueFull => ServingError::new(ErrorClass::RateLimited, "too many calls wait for the pool"),
+        Exhausted::NotReady(after) => {
+            ServingError { retry_after: after, ..ServingError::new(ErrorClass::RateLimited, "no model of the pool was ready in time") }
+        }
+        Exhausted::Failed { failure, attempts } => {
+            let after = if attempts > 1 { format!(" (after {attempts} tries)") } else { String::new() };
+            ServingError {
+                class: failure.class,
+                status: failure.status,
+                message: format!("{}{after}", failure.message),
+                retry_after: failure.retry_after.map(|after| after.min(Duration::from_hours(1))),
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+use super::*;
+use dataflow_core::serving::{Chat, LLMServing};
+use dataflow_upstream::{Behaviour, Fault, Upstream};
+use futures::StreamExt;
+use serde_json::json;
+
+/// A pool of one model a line: identity, address, weight, more.
+fn pool_of(models: &[(&str, &str, f64, serde_json::Value)]) -> serde_json::Value {
+    let entry = |(id, _, weight, more): &(&str, &str, f64, serde_json::Value)| {
+        let mut model = json!({ "id": id, "model": "m", "channel_id": id, "weight": weight, "safe_rps": 0, "timeout": 2 });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            model[name] = value.clone();
+        }
+        model
+    };
+    let channels: serde_json::Map<String, serde_json::Value> =
+        models.iter().map(|(id, url, ..)| ((*id).to_owned(), json!({ "base_url": url.trim_end_matches("/v1") }))).collect();
+    json!({ "models": models.iter().map(entry).collect::<Vec<_>>(), "channels": channels })
+}
+
+fn serving(value: serde_json::Value) -> PoolServing {
+    PoolServing::try_new(crate::options::read(value).unwrap()).unwrap()
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+}
+
+/// Asks so many different questions, so many at once; the numbers of answers and of errors.
+async fn ask(serving: &PoolServing, calls: usize, at_once: usize) -> (usize, Vec<String>) {
+    let asked = futures::stream::iter(0..calls).map(|number| async move { serving.chat(&Chat::from(format!("question {number}"))).await });
+    let replies: Vec<_> = asked.buffer_unordered(at_once).collect().await;
+    let errors: Vec<String> = replies.iter().filter_map(|reply| reply.as_ref().err()).map(ToString::to_string).collect();
+    (replies.len() - errors.len(), errors)
+}
+
+fn nothing() -> serde_json::Value {
+    json!({})
+}
+
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+#[test]
+fn each_is_chosen_as_often_as_its_weight_says() {
+    let weights = [10.0, 5.0, 1.0, 0.0];
+    let models: Vec<_> = ["a", "b", "c", "d"].iter().zip(weights).map(|(id, weight)| (*id, NOWHERE, weight, json!({ "max_concurrency": 10 }))).collect();
+    let serving = serving(pool_of(&models));
+    let pool = serving.pool().unwrap();
+    let mut counts = HashMap::new();
+    for _ in 0..100_000 {
+        let lease = pool.choose(&CallOptions::default(), &HashSet::new()).unwrap();
+        *counts.entry(lease.deployment().name().to_owned()).or_insert(0.0) += 1.0;
+    }
+    for (id, weight) in ["a", "b", "c"].iter().zip(weights) {
+        let (share, wanted): (f64, f64) = (counts[*id] / 100_000.0, weight / 16.0);
+        // Four standard deviations.
+        assert!((share - wanted).abs() < 4.0 * (wanted * (1.0 - wanted) / 100_000.0).sqrt(), "{id}: {share} for {wanted}");
+    }
+    assert!(!counts.contains_key("d"), "what has no weight is asked by name alone");
+    let by_name = CallOptions { model: "d".into(), ..CallOptions::default() };
+    assert_eq!(pool.choose(&by_name, &HashSet::new()).unwrap().deployment().name(), "d");
+}
+
+#[test]
+fn a_dead_deployment_costs_no_answer_and_is_asked_a_handful_of_times() {
+    let alive = Upstream::start(Behaviour::default());
+    let serving = serving(pool_of(&[("dead", NOWHERE, 10.0, nothing()), ("alive", &alive.url(), 5.0, nothing())]));
+    let (answered, errors) = run(ask(&serving, 2000, 64));
+    assert_eq!((answered, errors), (2000, Vec::new()));
+    let pool = serving.pool().unwrap();
+    let dead = pool.deployments()[0].health();
+    assert!(dead.failed < 80, "the dead one was asked {} times", dead.failed);
+    assert!(pool.deployments().iter().all(|deployment| deployment.health().in_flight == 0), "no place is lost");
+}
+
+#[test]
+fn faults_of_the_service_are_answered_elsewhere() {
+    for fault in [
+        Fault::RateLimited,
+        Fault::Quota,
+        Fault::Unauthorized,
+        Fault::Status(503),
+        Fault::Reset,
+        Fault::CutBody,
+        Fault::BadJson,
+        Fault::ErrorInBody,
+        Fault::NoChoices,
+    ] {
+        let (faulty, well) = (Upstream::start(Behaviour::default().share(fault, 1.0)), Upstream::start(Behaviour::default()));
+        let serving = serving(pool_of(&[("faulty", &faulty.url(), 1000.0, nothing()), ("well", &well.url(), 1.0, nothing())]));
+        let (answered, errors) = run(ask(&serving, 20, 4));
+        assert_eq!((answered, errors), (20, Vec::new()), "{fault:?}");
+        assert!(faulty.counts().requests <= 12, "{fault:?}: the faulty one was asked {} times", faulty.counts().requests);
+        assert_eq!(well.counts().answered, 20, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_request_at_fault_is_returned_at_once_and_disables_nothing() {
+    let (one, other) = (Upstream::start(Behaviour::default()), Upstream::start(Behaviour::default()));
+    let serving = serving(pool_of(&[("one", &one.url(), 1.0, nothing()), ("other", &other.url(), 1.0, nothing())]));
+    run(async {
+        for _ in 0..10 {
+            let error = serving.chat(&Chat::from("[[status 400]]")).await.unwrap_err();
+            assert_eq!((error.class, error.status), (ErrorClass::Caller, Some(400)));
+        }
+        assert_eq!(one.counts().requests + other.counts().requests, 10, "each was asked once");
+        assert!(serving.pool().unwrap().deployments().iter().all(|deployment| deployment.health().available));
+        assert!(serving.chat(&Chat::from("well")).await.is_ok());
+    });
+}
+
+#[test]
+fn a_lone_deployment_is_waited_for() {
+    let upstream =
+        Upstream::start(Behaviour::default().first([Fault::RateLimited, Fault::Status(500), Fault::Reset]).retry_after(Some(Duration::from_millis(200))));
+    let serving = serving(pool_of(&[("one", &upstream.url(), 1.0, nothing())]));
+    assert_eq!(run(ask(&serving, 1, 1)), (1, Vec::new()));
+    assert_eq!(upstream.counts().requests, 4);
+}
+
+#[test]
+fn a_lone_deployment_that_refuses_the_key_is_told_at_once() {
+    let upstream = Upstream::start(Behaviour::default().share(Fault::Leak, 1.0));
+    let serving = serving(pool_of(&[("one", &upstream.url(), 1.0, json!({ "api_key": "sk-very-secret" }))]));
+    let (answered, errors) = run(ask(&serving, 1, 1));
+    assert_eq!(answered, 0);
+    assert!(errors[0].contains("401") && !errors[0].contains("very-secret"), "{errors:?}");
+    assert!(!format!("{serving:?} {}", serving.spec()).contains("very-secret"));
+}
+
+#[test]
+fn a_name_goes_to_those_that_have_it_and_to_no_other() {
+    let (one, other) = (Upstream::start(Behaviour::default()), Upstream::start(Behaviour::default()));
+    let mut value = pool_of(&[("one", &one.url(), 1.0, json!({ "name": "fast" })), ("other", &other.url(), 1.0, nothing())]);
+    value["model"] = json!("fast");
+    let serving = serving(value.clone());
+    assert_eq!(run(ask(&serving, 20, 4)), (20, Vec::new()));
+    assert_eq!((one.counts().answered, other.counts().answered), (20, 0));
+    value["model"] = json!("slow");
+    let error = PoolServing::try_new(crate::options::read(value).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("no model of the pool has this id, name or model"), "{error}");
+}
+
+#[test]
+fn a_reload_keeps_what_is_known_of_a_deployment() {
+    let upstream = Upstream::start(Behaviour::default());
+    let value = pool_of(&[("one", &upstream.url(), 1.0, json!({ "safe_rps": 100 })), ("dead", NOWHERE, 1.0, nothing())]);
+    let configuration = |value: serde_json::Value| Configuration::of_value(value, &|_| None).unwrap().0;
+    let serving = serving(value.clone());
+    run(ask(&serving, 50, 8));
+    let pool = serving.pool().unwrap();
+    let before: Vec<HealthReport> = pool.deployments().iter().map(|deployment| deployment.health()).collect();
+    let mut changed = value;
+    changed["models"][0]["weight"] = json!(7);
+    pool.reload(&configuration(changed.clone())).unwrap();
+    let after: Vec<HealthReport> = pool.deployments().iter().map(|deployment| deployment.health()).collect();
+    assert_eq!((after[0].answered, after[1].failed), (before[0].answered, before[1].failed));
+    assert!((pool.deployments()[0].settings().weight - 7.0).abs() < f64::EPSILON);
+    changed["models"] = json!([]);
+    assert!(pool.reload(&configuration(changed)).is_err());
+    assert_eq!(pool.deployments().len(), 2, "what cannot be used changes nothing");
+}
+
+#[test]
+fn limits_are_waited_for_in_line_and_not_beyond_the_deadline() {
+    let upstream = Upstream::start(Behaviour::default());
+    let serving = serving(pool_of(&[("one", &upstream.url(), 1.0, json!({ "safe_rps": 10 }))]));
+    run(async {
+        let begun = Instant::now();
+        assert_eq!(ask(&serving, 26, 26).await, (26, Vec::new()));
+        assert!(begun.elapsed() > Duration::from_millis(450), "20 go at once, and 6 more take half a second: {:?}", begun.elapsed());
+        let pool = serving.pool().unwrap();
+        let options = CallOptions { queue_timeout: Some(Duration::from_millis(20)), ..CallOptions::default() };
+        let exhausted = pool.call(&options, |lease| async move { Err::<(), _>((lease, Failure::new(ErrorClass::Caller, "not asked"))) }).await;
+        assert!(matches!(exhausted, Err(Exhausted::NotReady(Some(_)))), "{exhausted:?}");
+        assert_eq!(pool.waiting(), 0);
+    });
+}
+
+#[test]
+fn calls_that_are_given_up_leave_no_place_taken() {
+    let upstream = Upstream::start(Behaviour::default().latency(Duration::from_secs(30)));
+    let serving = serving(pool_of(&[("one", &upstream.url(), 1.0, json!({ "max_concurrency": 2 }))]));
+    run(async {
+        let question = Chat::from("x");
+        let calls = futures::future::join_all((0..6).map(|_| serving.chat(&question)));
+        assert!(tokio::time::timeout(Duration::from_millis(200), calls).await.is_err());
+    });
+    let pool = serving.pool().unwrap();
+    assert_eq!((pool.deployments()[0].health().in_flight, pool.waiting()), (0, 0));
+}
+
+#[test]
+fn an_untuned_pool_finds_the_pace_of_a_service() {
+    let upstream = Upstream::start(Behaviour::default().latency(Duration::from_millis(20)).requests_per_second(40));
+    let serving = serving(pool_of(&[("one", &upstream.url(), 1.0, nothing())]));
+    assert_eq!(run(ask(&serving, 200, 64)), (200, Vec::new()));
+    let refused = upstream.counts().requests - 200;
+    assert!(refused <= 40, "{refused} of 200 calls were refused");
+}
