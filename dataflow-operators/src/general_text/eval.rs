@@ -1,9 +1,11 @@
 //! Evaluators of running text.
 
 mod bleu_sample_evaluator;
+mod cider_sample_evaluator;
 mod lexical_diversity_sample_evaluator;
 pub(crate) mod ngram_sample_evaluator;
 
 pub use bleu_sample_evaluator::{BleuSampleEvaluator, EffectiveLength};
+pub use cider_sample_evaluator::{CiderSampleEvaluator, DocumentFrequencies};
 pub use lexical_diversity_sample_evaluator::LexicalDiversitySampleEvaluator;
 pub use ngram_sample_evaluator::{Language, NgramSampleEvaluator};

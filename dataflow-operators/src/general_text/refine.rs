@@ -13,6 +13,7 @@ mod remove_number_refiner;
 mod remove_punctuation_refiner;
 mod remove_repetitions_punctuation_refiner;
 mod remove_stopwords_refiner;
+mod spelling_correction_refiner;
 mod stemming_lemmatization_refiner;
 mod text_normalization_refiner;
 
@@ -29,5 +30,6 @@ pub use remove_number_refiner::RemoveNumberRefiner;
 pub use remove_punctuation_refiner::RemovePunctuationRefiner;
 pub use remove_repetitions_punctuation_refiner::RemoveRepetitionsPunctuationRefiner;
 pub use remove_stopwords_refiner::RemoveStopwordsRefiner;
+pub use spelling_correction_refiner::SpellingCorrectionRefiner;
 pub use stemming_lemmatization_refiner::{ReductionMethod, StemmingLemmatizationRefiner};
 pub use text_normalization_refiner::TextNormalizationRefiner;

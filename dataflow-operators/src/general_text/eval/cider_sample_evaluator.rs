@@ -1,0 +1,207 @@
+//! Scores a text against a reference by its rare n-grams.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dataflow_core::key::{Float, Input, Output, Text};
+use dataflow_core::operator::Changes;
+use dataflow_core::private::schemars::{self, JsonSchema};
+use dataflow_core::shape::{Columns, texts_of};
+use dataflow_core::{Result, operator};
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::python::split_words;
+
+/// Writes the CIDEr-D score of a text against a reference, from 0 to 10: how alike their n-grams are, rare ones weighing more.
+///
+/// R. Vedantam et al., "CIDEr: Consensus-based Image Description Evaluation", 2015. Words are what white space separates. How rare an n-gram is says a JSON file,
+/// `{"df": {"the cat": 3}, "ref_len": 40}`: the number of documents that have it, its words joined by a space, and the number of documents in all. DataFlow reads the
+/// same as a Python pickle. Its `df_mode: corpus` takes every row for a corpus of its own, and gives 0 to all; it is refused. A row in which one of the two texts is null
+/// has no score.
+///
+/// # 中文
+///
+/// 写入文本相对参考文本的 CIDEr-D 得分（0 到 10）：两者 n 元词组的相似程度，罕见词组权重更高。
+///
+/// 词以空白分隔。词组的罕见程度由 JSON 文件给出：`{"df": {"the cat": 3}, "ref_len": 40}`，即含有该词组（词间一个空格）的文档数与文档总数；DataFlow 读取同样内容的
+/// Python pickle。DataFlow 的 `df_mode: corpus` 把每一行当作单独的语料，得分恒为 0，因此不予接受。两者之一为空的行没有得分。
+#[operator(general_text, eval, Columns)]
+pub struct CiderSampleEvaluator {
+    /// The text to score. 中文：要评分的文本。
+    pub input_key: Input<Text>,
+    /// The text that it is compared with. 中文：参考文本。
+    pub input_reference_key: Input<Text>,
+    /// Where the score goes. 中文：写入得分的列。
+    pub output_key: Output<Float>,
+    /// The longest n-gram, from 1 to 4. 中文：最长的词组，1 到 4。
+    pub n: u32,
+    /// How gently a difference in length is punished. 中文：对长度差异的宽容程度。
+    pub sigma: f64,
+    /// Where the document frequencies come from. 中文：文档频率的来源。
+    pub df_mode: DocumentFrequencies,
+    /// The JSON file with the document frequencies. 中文：给出文档频率的 JSON 文件。
+    pub idf_path: Option<PathBuf>,
+}
+
+/// Where document frequencies come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DocumentFrequencies {
+    /// A file.
+    #[default]
+    CocoValDf,
+    /// The row itself, which DataFlow calls a corpus.
+    Corpus,
+}
+
+impl Default for CiderSampleEvaluator {
+    fn default() -> Self {
+        Self {
+            input_key: "text".into(),
+            input_reference_key: "reference".into(),
+            output_key: "CiderScore".into(),
+            n: 4,
+            sigma: 6.0,
+            df_mode: DocumentFrequencies::CocoValDf,
+            idf_path: None,
+        }
+    }
+}
+
+/// How many documents have an n-gram, and how many there are.
+#[derive(Deserialize)]
+struct Frequencies {
+    df: HashMap<String, f64>,
+    ref_len: f64,
+}
+
+impl Frequencies {
+    /// The frequencies of a file, which is read once.
+    fn of_file(path: &Path) -> Result<Arc<Self>, String> {
+        static READ: Mutex<Option<HashMap<PathBuf, Arc<Frequencies>>>> = Mutex::new(None);
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = read.get_or_insert_default();
+        if let Some(frequencies) = read.get(path) {
+            return Ok(Arc::clone(frequencies));
+        }
+        let hint = "hint: give a JSON file such as {\"df\": {\"the cat\": 3}, \"ref_len\": 40}; a pickle can be written as one by Python";
+        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\n{hint}", path.display()))?;
+        let frequencies: Self = serde_json::from_str(&text).map_err(|error| format!("{} is no table of frequencies: {error}\n{hint}", path.display()))?;
+        if frequencies.ref_len < 1.0 {
+            return Err(format!("`ref_len` of {} should be at least 1, found {}", path.display(), frequencies.ref_len));
+        }
+        let frequencies = Arc::new(frequencies);
+        read.insert(path.to_owned(), Arc::clone(&frequencies));
+        Ok(frequencies)
+    }
+
+    /// The n-grams of a text with their weights, in the order in which they come.
+    fn weights<'a>(&self, words: &'a [&'a str], n: usize) -> Vec<(&'a [&'a str], f64)> {
+        let mut places: PlHashMap<&[&str], usize> = PlHashMap::default();
+        let mut counts: Vec<(&[&str], f64)> = Vec::new();
+        for gram in words.windows(n) {
+            let place = *places.entry(gram).or_insert_with(|| {
+                counts.push((gram, 0.0));
+                counts.len() - 1
+            });
+            counts[place].1 += 1.0;
+        }
+        let weight = |gram: &[&str]| self.ref_len.ln() - self.df.get(&gram.join(" ")).copied().unwrap_or(0.0).max(1.0).ln();
+        counts.into_iter().map(|(gram, count)| (gram, count * weight(gram))).collect()
+    }
+}
+
+impl CiderSampleEvaluator {
+    fn frequencies(&self) -> Result<Arc<Frequencies>, String> {
+        let path = self.idf_path.as_deref().ok_or("it is missing\nhint: give a JSON file such as {\"df\": {\"the cat\": 3}, \"ref_len\": 40}")?;
+        Frequencies::of_file(path)
+    }
+
+    fn score(&self, frequencies: &Frequencies, text: &str, reference: &str) -> f64 {
+        let (words, reference): (Vec<&str>, Vec<&str>) = (split_words(text).collect(), split_words(reference).collect());
+        // As in the scorer of the COCO captions, the length of a text is how many pairs of words it has.
+        let pairs = |words: &[&str]| words.len().saturating_sub(1) as f64;
+        let difference = pairs(&words) - pairs(&reference);
+        let brevity = (-(difference * difference) / (2.0 * self.sigma * self.sigma)).exp();
+        let similarity = |n: usize| {
+            let (ours, theirs) = (frequencies.weights(&words, n), frequencies.weights(&reference, n));
+            let known: PlHashMap<&[&str], f64> = theirs.iter().copied().collect();
+            let norm = |weights: &[(&[&str], f64)]| weights.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
+            let product: f64 = ours
+                .iter()
+                .map(|(gram, weight)| {
+                    let other = known.get(gram).copied().unwrap_or(0.0);
+                    weight.min(other) * other
+                })
+                .sum();
+            let norms = norm(&ours) * norm(&theirs);
+            brevity * if norms == 0.0 { product } else { product / norms }
+        };
+        10.0 * (1..=self.n as usize).map(similarity).sum::<f64>() / f64::from(self.n)
+    }
+}
+
+impl Columns for CiderSampleEvaluator {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let (texts, references) = (texts_of(frame, self.input_key.as_str())?, texts_of(frame, self.input_reference_key.as_str())?);
+        let frequencies = self.frequencies().ok(); // a problem at compile
+        let score = |text: Option<&str>, reference: Option<&str>| Some(self.score(frequencies.as_deref()?, text?, reference?));
+        let scores: Float64Chunked = texts.iter().zip(references.iter()).map(|(text, reference)| score(text, reference)).collect();
+        Ok(Changes { columns: vec![scores.with_name(self.output_key.as_str().into()).into_column()], ..Changes::default() })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !(1..=4).contains(&self.n) {
+            problems.push(format!("`n` should be from 1 to 4, found {}", self.n));
+        }
+        if self.sigma.is_nan() || self.sigma <= 0.0 {
+            problems.push(format!("`sigma` should be above 0, found {}", self.sigma));
+        }
+        match self.df_mode {
+            DocumentFrequencies::Corpus => {
+                problems.push("`df_mode: corpus` would give 0 to every row\nhint: give the frequencies as a file, `idf_path`".into());
+            }
+            DocumentFrequencies::CocoValDf => problems.extend(self.frequencies().err().map(|error| format!("`idf_path`: {error}"))),
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_frame, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(CiderSampleEvaluator);
+
+    #[test]
+    fn shared_rare_phrases_raise_the_score() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"df": {"the": 40, "a": 40, "the cat": 4}, "ref_len": 40}"#).unwrap();
+        let frame = df!(
+            "text" => [Some("the cat sat down here"), Some("the the the"), Some("the cat ran"), None],
+            "reference" => [Some("the cat sat down here"), Some("the dog"), Some("the cat sat"), Some("x")]
+        )
+        .unwrap();
+        let shown = check_frame(&CiderSampleEvaluator { idf_path: Some(file.path().to_owned()), ..Default::default() }, frame);
+        let scores: Vec<&str> = shown.lines().map(|line| line.rsplit('=').next().unwrap()).collect();
+        assert!((scores[0].parse::<f64>().unwrap() - 10.0).abs() < 1e-9, "a text like its reference has 10");
+        assert!(scores[1].parse::<f64>().unwrap().abs() < 1e-9, "a word that is in all documents weighs nothing");
+        assert!((0.5..5.0).contains(&scores[2].parse::<f64>().unwrap()));
+        assert_eq!(scores[3], "null");
+    }
+
+    #[test]
+    fn what_cannot_give_a_score_is_refused() {
+        assert_snapshot!(Columns::problems(&CiderSampleEvaluator { n: 5, df_mode: DocumentFrequencies::Corpus, ..Default::default() }).join("\n"), @r"
+        `n` should be from 1 to 4, found 5
+        `df_mode: corpus` would give 0 to every row
+        hint: give the frequencies as a file, `idf_path`
+        ");
+        assert!(Columns::problems(&CiderSampleEvaluator::default())[0].starts_with("`idf_path`: it is missing"));
+    }
+}
