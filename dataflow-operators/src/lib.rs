@@ -11,6 +11,7 @@ pub mod core_text;
 mod deduplication;
 mod filled;
 pub mod general_text;
+pub mod language;
 mod ngram;
 mod porter;
 mod python;

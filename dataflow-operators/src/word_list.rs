@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use aho_corasick::{AhoCorasick, MatchKind};
 use polars::prelude::PlHashSet;
 
+use crate::language::TextLanguage;
 use crate::python::is_han;
 
 /// Words in lower case.
@@ -16,6 +17,15 @@ pub(crate) type WordList = PlHashSet<String>;
 pub(crate) fn stop_words(path: Option<&Path>) -> Result<Arc<WordList>, String> {
     static ENGLISH: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_en.txt"))));
     path.map_or_else(|| Ok(Arc::clone(&ENGLISH)), of_file)
+}
+
+/// The stop words of a language, or those of a file.
+pub(crate) fn stop_words_of(language: TextLanguage, path: Option<&Path>) -> Result<Arc<WordList>, String> {
+    static CHINESE: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_zh.txt"))));
+    match (language, path) {
+        (TextLanguage::Zh, None) => Ok(Arc::clone(&CHINESE)),
+        (_, path) => stop_words(path),
+    }
 }
 
 /// The words of a file: one a line, in lower case; blank lines and those that begin with `#` are none. It is read once.

@@ -5,7 +5,7 @@
 
 use polars::prelude::{PlHashMap, PlHashSet};
 
-use crate::python::split_words;
+use crate::language::TextLanguage;
 use crate::score_columns::ScoreNames;
 
 /// The columns of the scores.
@@ -18,12 +18,10 @@ impl ScoreNames for LexicalDiversity {
 }
 
 /// MTLD and HD-D of a text; `None` for one that is too short, and HD-D also for one that is too long for it.
-pub(crate) fn scores(text: &str) -> [Option<f64>; 2] {
-    let mut count = 0;
-    let tokens: Vec<String> = split_words(text)
-        .inspect(|_| count += 1)
-        .map(|word| word.chars().filter(|character| !character.is_ascii_punctuation()).collect::<String>().to_lowercase())
-        .collect();
+pub(crate) fn scores(text: &str, language: TextLanguage) -> [Option<f64>; 2] {
+    let mut tokens: Vec<String> = Vec::new();
+    language.each_word(text, |word| tokens.push(word.chars().filter(|character| !character.is_ascii_punctuation()).collect::<String>().to_lowercase()));
+    let count = tokens.len();
     let words: Vec<&str> = tokens.iter().map(String::as_str).collect();
     [(count > 50).then(|| mtld(&words)), (count > 50 && count < 1000).then(|| hdd(&words))]
 }
@@ -80,13 +78,13 @@ mod tests {
 
     #[test]
     fn repetition_lowers_both_and_short_texts_have_neither() {
-        assert_eq!(scores(&"word ".repeat(50)), [None, None]);
-        let [mtld, hdd] = scores(&"word ".repeat(60));
+        assert_eq!(scores(&"word ".repeat(50), TextLanguage::Dataflow), [None, None]);
+        let [mtld, hdd] = scores(&"word ".repeat(60), TextLanguage::Dataflow);
         assert_eq!((mtld, hdd.map(|hdd| (hdd * 42.0).round())), (Some(2.0), Some(1.0)));
         let different: String = (0..80).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ");
-        let [mtld, hdd] = scores(&different);
+        let [mtld, hdd] = scores(&different, TextLanguage::Dataflow);
         assert_eq!(mtld, Some(-1.0));
         assert!((hdd.unwrap() - 1.0).abs() < 1e-9);
-        assert_eq!(scores(&"a b ".repeat(600))[1], None);
+        assert_eq!(scores(&"a b ".repeat(600), TextLanguage::Dataflow)[1], None);
     }
 }

@@ -7,6 +7,7 @@ use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
 use crate::general_text::lexical_diversity::{LexicalDiversity, scores};
+use crate::language::TextLanguage;
 use crate::score_columns::ScoreColumns;
 
 /// Writes two measures of lexical diversity: MTLD, about how many words pass before they repeat, and HD-D, a share from 0 to 1.
@@ -25,12 +26,14 @@ pub struct LexicalDiversitySampleEvaluator {
     /// What the names of the two columns begin with. 中文：两个得分列名的前缀。
     #[keys]
     pub output_prefix: ScoreColumns<LexicalDiversity>,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Columns for LexicalDiversitySampleEvaluator {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let texts = texts_of(frame, self.input_key.as_str())?;
-        let scores: Vec<[Option<f64>; 2]> = texts.iter().map(|text| text.map_or([None, None], scores)).collect();
+        let scores: Vec<[Option<f64>; 2]> = texts.iter().map(|text| text.map_or([None, None], |text| scores(text, self.language))).collect();
         let columns = self.output_prefix.columns().enumerate().map(|(place, name)| {
             let column: Float64Chunked = scores.iter().map(|scores| scores[place]).collect();
             column.with_name(name.as_str().into()).into_column()

@@ -9,6 +9,7 @@ use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
 use crate::general_text::lexical_diversity::{LexicalDiversity, scores};
+use crate::language::TextLanguage;
 use crate::score_columns::ScoreColumns;
 
 /// Keeps rows whose lexical diversity lies within bounds, and writes the scores and a label for each.
@@ -35,6 +36,8 @@ pub struct LexicalDiversityFilter {
     pub output_mtld_label_key: Output<Integer>,
     /// Where the label of HD-D goes. 中文：写入 HD-D 标签的列。
     pub output_hdd_label_key: Output<Integer>,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 /// The metrics, in the order of the scores.
@@ -51,6 +54,7 @@ impl Default for LexicalDiversityFilter {
             output_prefix: ScoreColumns::default(),
             output_mtld_label_key: "LexicalDiversityMTLDScore_label".into(),
             output_hdd_label_key: "LexicalDiversityHD-DScore_label".into(),
+            language: TextLanguage::Dataflow,
         }
     }
 }
@@ -66,7 +70,7 @@ impl LexicalDiversityFilter {
 impl Columns for LexicalDiversityFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let texts = texts_of(frame, self.input_key.as_str())?;
-        let scores: Vec<[Option<f64>; 2]> = texts.iter().map(|text| text.map_or([None, None], scores)).collect();
+        let scores: Vec<[Option<f64>; 2]> = texts.iter().map(|text| text.map_or([None, None], |text| scores(text, self.language))).collect();
         let mut keep: Vec<bool> = texts.iter().map(|text| text.is_some()).collect();
         let mut columns = Vec::new();
         let labels = [&self.output_mtld_label_key, &self.output_hdd_label_key];

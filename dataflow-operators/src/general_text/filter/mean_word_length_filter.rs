@@ -4,7 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
-use crate::python::split_words;
+use crate::language::TextLanguage;
 
 /// Keeps rows whose words have on average at least `min_length` and fewer than `max_length` characters.
 ///
@@ -25,11 +25,19 @@ pub struct MeanWordLengthFilter {
     pub min_length: f64,
     /// The first mean length that is too long. 中文：达到此平均词长即丢弃。
     pub max_length: f64,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Default for MeanWordLengthFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "mean_word_length_filter_label".into(), min_length: 3.0, max_length: 10.0 }
+        Self {
+            input_key: "text".into(),
+            output_key: "mean_word_length_filter_label".into(),
+            min_length: 3.0,
+            max_length: 10.0,
+            language: TextLanguage::Dataflow,
+        }
     }
 }
 
@@ -43,10 +51,10 @@ impl Measure for MeanWordLengthFilter {
 
     fn measure(&self, text: &str) -> Option<f64> {
         let (mut words, mut characters) = (0_usize, 0_usize);
-        for word in split_words(text) {
+        self.language.each_word(text, |word| {
             words += 1;
             characters += word.chars().count();
-        }
+        });
         Some(if words == 0 { f64::INFINITY } else { hundredths(characters as f64 / words as f64) })
     }
 

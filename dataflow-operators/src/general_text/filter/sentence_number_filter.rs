@@ -4,17 +4,18 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::language::TextLanguage;
 use crate::python::is_word;
 
 /// Keeps rows whose text has at least `min_sentences` and at most `max_sentences` sentences.
 ///
-/// As in DataFlow a sentence begins with a letter or a number and ends at `.`, `!`, `?` or the end of its line, so that `3.50` is two.
+/// As in DataFlow a sentence begins with a letter or a number and ends at `.`, `!`, `?` or the end of its line, so that `3.50` is two and a line of Chinese one; `language` asks for those of a language.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留句数在 `min_sentences` 与 `max_sentences` 之间（含两端）的行。与 DataFlow 一致：句子始于文字或数字，止于 `.`、`!`、`?` 或行尾，因此 `3.50` 算两句。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留句数在 `min_sentences` 与 `max_sentences` 之间（含两端）的行。与 DataFlow 一致：句子始于文字或数字，止于 `.`、`!`、`?` 或行尾，因此 `3.50` 算两句，一行中文算一句；可用 `language` 按语言断句。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct SentenceNumberFilter {
     /// The text to look at. 中文：要检查的文本。
@@ -25,11 +26,19 @@ pub struct SentenceNumberFilter {
     pub min_sentences: u32,
     /// The most sentences to keep. 中文：保留的最多句数。
     pub max_sentences: u32,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the sentences of a language, which know Chinese marks, and numbers such as `3.50`. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言断句，识别中文标点与 `3.50` 一类的数字。
+    pub language: TextLanguage,
 }
 
 impl Default for SentenceNumberFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "sentence_number_filter_label".into(), min_sentences: 3, max_sentences: 7500 }
+        Self {
+            input_key: "text".into(),
+            output_key: "sentence_number_filter_label".into(),
+            min_sentences: 3,
+            max_sentences: 7500,
+            language: TextLanguage::Dataflow,
+        }
     }
 }
 
@@ -37,6 +46,9 @@ impl Measure for SentenceNumberFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
+        if self.language != TextLanguage::Dataflow {
+            return Some(self.language.count_sentences(text) as i64);
+        }
         let (mut sentences, mut inside) = (0, false);
         for character in text.chars() {
             if inside {
@@ -81,6 +93,16 @@ mod tests {
         text=... a?
         b sentence_number_filter_label=1
         dropped
+        ");
+    }
+
+    #[test]
+    fn a_language_has_sentences_of_its_own() {
+        let operator = SentenceNumberFilter { min_sentences: 2, language: TextLanguage::Auto, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["天亮了。鸟在叫！", "It cost 3.50.", "Dr. No came. He left."]), @r"
+        text=天亮了。鸟在叫！ sentence_number_filter_label=1
+        dropped
+        text=Dr. No came. He left. sentence_number_filter_label=1
         ");
     }
 }

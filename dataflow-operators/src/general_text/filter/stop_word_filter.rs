@@ -4,18 +4,19 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 use std::path::PathBuf;
 
+use crate::language::TextLanguage;
 use crate::treebank::Words;
 use crate::word_list;
 
 /// Keeps rows with more than two stop words that are more than `threshold` of all words, as running text has.
 ///
-/// Letter case does not count. The list is English; another can be given as a file.
+/// Letter case does not count. The built-in lists are English and, for a `language` that is Chinese, Chinese; another can be given as a file.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留停用词超过两个且占比高于 `threshold` 的行，正常行文大多如此。忽略大小写。内置英文停用词表，也可用文件给出其他词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留停用词超过两个且占比高于 `threshold` 的行，正常行文大多如此。忽略大小写。内置英文停用词表，`language` 为中文时使用中文词表，也可用文件给出其他词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct StopWordFilter {
     /// The text to look at. 中文：要检查的文本。
@@ -28,11 +29,20 @@ pub struct StopWordFilter {
     pub use_tokenizer: bool,
     /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
     pub stopwords_path: Option<PathBuf>,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Default for StopWordFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "stop_word_filter_label".into(), threshold: 0.01, use_tokenizer: false, stopwords_path: None }
+        Self {
+            input_key: "text".into(),
+            output_key: "stop_word_filter_label".into(),
+            threshold: 0.01,
+            use_tokenizer: false,
+            stopwords_path: None,
+            language: TextLanguage::Dataflow,
+        }
     }
 }
 
@@ -40,10 +50,19 @@ impl Measure for StopWordFilter {
     type Value = f64;
 
     fn measure(&self, text: &str) -> Option<f64> {
-        let list = word_list::stop_words(self.stopwords_path.as_deref()).ok()?; // a problem at compile
+        let language = self.language.of(text);
+        let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
         let lower = text.to_lowercase();
-        let words = Words::of(&lower, self.use_tokenizer);
-        let (stop_words, all) = words.count(|word| list.contains(word));
+        let (stop_words, all) = if language == TextLanguage::Dataflow {
+            Words::of(&lower, self.use_tokenizer).count(|word| list.contains(word))
+        } else {
+            let (mut stop_words, mut all) = (0, 0);
+            language.each_word(&lower, |word| {
+                all += 1;
+                stop_words += usize::from(list.contains(word));
+            });
+            (stop_words, all)
+        };
         Some(if stop_words > 2 { stop_words as f64 / all as f64 } else { f64::NEG_INFINITY })
     }
 
@@ -56,7 +75,11 @@ impl Measure for StopWordFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        word_list::problems("stopwords_path", self.stopwords_path.as_deref())
+        let mut problems = word_list::problems("stopwords_path", self.stopwords_path.as_deref());
+        if self.use_tokenizer && self.language != TextLanguage::Dataflow {
+            problems.push("`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out".into());
+        }
+        problems
     }
 }
 
@@ -77,5 +100,17 @@ mod tests {
         text=the of and stop_word_filter_label=1
         dropped
         ");
+    }
+
+    #[test]
+    fn chinese_has_stop_words_of_its_own() {
+        let operator = StopWordFilter { threshold: 0.3, language: TextLanguage::Auto, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["这是我的书，那是你的。", "苹果、香蕉、葡萄、西瓜", "The cat is on the mat."]), @r"
+        text=这是我的书，那是你的。 stop_word_filter_label=1
+        dropped
+        text=The cat is on the mat. stop_word_filter_label=1
+        ");
+        let both = StopWordFilter { use_tokenizer: true, ..operator };
+        assert_eq!(Measure::problems(&both), ["`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out"]);
     }
 }

@@ -5,7 +5,7 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 use polars::prelude::PlHashSet;
 
-use crate::python::split_words;
+use crate::language::TextLanguage;
 
 /// Keeps rows in which the share of distinct words among all words is above `threshold`.
 ///
@@ -24,11 +24,13 @@ pub struct UniqueWordsFilter {
     pub output_key: Output<Integer>,
     /// The share that is too low. 中文：不高于此占比即丢弃。
     pub threshold: f64,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Default for UniqueWordsFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "unique_words_filter".into(), threshold: 0.1 }
+        Self { input_key: "text".into(), output_key: "unique_words_filter".into(), threshold: 0.1, language: TextLanguage::Dataflow }
     }
 }
 
@@ -38,7 +40,11 @@ impl Measure for UniqueWordsFilter {
     fn measure(&self, text: &str) -> Option<f64> {
         let lower = text.to_lowercase();
         let mut seen: PlHashSet<&str> = PlHashSet::default();
-        let words = split_words(&lower).map(|word| seen.insert(word)).count();
+        let mut words = 0_usize;
+        self.language.each_word(&lower, |word| {
+            words += 1;
+            seen.insert(word);
+        });
         Some(if words == 0 { 0.0 } else { seen.len() as f64 / words as f64 })
     }
 

@@ -4,15 +4,15 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Measure;
 
-use crate::python::split_words;
+use crate::language::TextLanguage;
 
 /// Keeps rows whose text has at least `min_words` and fewer than `max_words` words.
 ///
-/// Words are what white space separates, as in DataFlow; a null has no words and is dropped.
+/// Words are what white space separates, as in DataFlow, or those of a `language`; a null has no words and is dropped.
 ///
 /// # 中文
 ///
-/// 保留词数不少于 `min_words` 且少于 `max_words` 的行；词以空白分隔。空值视为没有词，会被丢弃。
+/// 保留词数不少于 `min_words` 且少于 `max_words` 的行；词以空白分隔（与 DataFlow 一致），或按 `language` 切分。空值视为没有词，会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct WordNumberFilter {
     /// The text to count. 中文：要计数的文本。
@@ -23,11 +23,13 @@ pub struct WordNumberFilter {
     pub min_words: u32,
     /// The first number of words that is too many. 中文：词数达到此值即丢弃。
     pub max_words: u32,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Default for WordNumberFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "word_number_filter_label".into(), min_words: 20, max_words: 100_000 }
+        Self { input_key: "text".into(), output_key: "word_number_filter_label".into(), min_words: 20, max_words: 100_000, language: TextLanguage::Dataflow }
     }
 }
 
@@ -35,7 +37,7 @@ impl Measure for WordNumberFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        Some(split_words(text).count() as i64)
+        Some(self.language.count_words(text) as i64)
     }
 
     fn problems(&self) -> Vec<String> {
@@ -64,6 +66,16 @@ mod tests {
         text=one word_number_filter_label=1
         text=one two word_number_filter_label=2
         dropped
+        ");
+    }
+
+    #[test]
+    fn a_language_has_words_of_its_own() {
+        let operator = WordNumberFilter { min_words: 2, language: TextLanguage::Auto, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["我们使用分词器。", "你好", "well, well - yes"]), @r"
+        text=我们使用分词器。 word_number_filter_label=3
+        dropped
+        text=well, well - yes word_number_filter_label=3
         ");
     }
 }

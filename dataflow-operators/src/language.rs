@@ -1,0 +1,128 @@
+//! The words and sentences of a text by the rules of its language.
+
+use std::sync::LazyLock;
+
+use dataflow_core::private::schemars::{self, JsonSchema};
+use jieba_rs::Jieba;
+use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::python::{is_han, is_word, split_words};
+
+/// Whose words and sentences an operator counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TextLanguage {
+    /// DataFlow's, whatever the language: words are what white space separates.
+    #[default]
+    Dataflow,
+    /// `zh` for a text with Chinese characters and no Japanese syllables, `en` for any other.
+    Auto,
+    /// Words and sentences as Unicode tells them apart (UAX #29), for all languages with spaces.
+    En,
+    /// Chinese words by a segmenter with a dictionary, and Chinese marks; other words in the text as in `en`.
+    Zh,
+}
+
+impl TextLanguage {
+    /// The language of a text: never [`Auto`](Self::Auto).
+    pub(crate) fn of(self, text: &str) -> Self {
+        let is_kana = |character: char| matches!(character, '\u{3041}'..='\u{309f}' | '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}');
+        match self {
+            Self::Auto if text.chars().any(is_han) && !text.chars().any(is_kana) => Self::Zh,
+            Self::Auto => Self::En,
+            other => other,
+        }
+    }
+
+    /// Gives each word of a text to `with`, in their order.
+    pub(crate) fn each_word<'a>(self, text: &'a str, mut with: impl FnMut(&'a str)) {
+        match self.of(text) {
+            Self::Dataflow => split_words(text).for_each(with),
+            Self::Zh => each_chinese_word(text, &mut with),
+            Self::En | Self::Auto => text.unicode_words().for_each(with),
+        }
+    }
+
+    /// How many words a text has.
+    pub(crate) fn count_words(self, text: &str) -> usize {
+        let mut words = 0;
+        self.each_word(text, |_| words += 1);
+        words
+    }
+
+    /// How many sentences a text has; `Dataflow` has its own rule where it is needed, and counts as `En` here.
+    pub(crate) fn count_sentences(self, text: &str) -> usize {
+        match self.of(text) {
+            // The long dots end a sentence in Chinese, and no mark of Unicode's sentences.
+            Self::Zh => text.split("……").map(sentences).sum(),
+            _ => sentences(text),
+        }
+    }
+}
+
+/// The sentences by UAX #29, which knows the marks of all scripts; a title such as `Dr.` ends none, and marks alone are none.
+fn sentences(text: &str) -> usize {
+    const TITLES: [&str; 11] = ["Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "St.", "vs.", "No.", "Fig.", "Gen.", "Sen."];
+    let (mut sentences, mut has_words) = (0, false);
+    // A loop, since the size hint of this iterator fails on an empty text.
+    for part in text.split_sentence_bounds() {
+        has_words |= part.contains(is_word);
+        let last = part.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+        if !TITLES.contains(&last) {
+            sentences += usize::from(has_words);
+            has_words = false;
+        }
+    }
+    sentences + usize::from(has_words)
+}
+
+fn each_chinese_word<'a>(text: &'a str, with: &mut impl FnMut(&'a str)) {
+    static SEGMENTER: LazyLock<Jieba> = LazyLock::new(Jieba::new);
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let chinese = is_han(first);
+        let end = rest.find(|character: char| is_han(character) != chinese).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end);
+        if chinese {
+            SEGMENTER.cut(run, true).into_iter().for_each(|token| with(token.word));
+        } else {
+            run.unicode_words().for_each(&mut *with);
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(language: TextLanguage, text: &str) -> String {
+        let mut words = Vec::new();
+        language.each_word(text, |word| words.push(word));
+        words.join("|")
+    }
+
+    #[test]
+    fn words_are_those_of_the_language() {
+        assert_eq!(words(TextLanguage::Dataflow, "Don't stop, 世界 你好。"), "Don't|stop,|世界|你好。");
+        assert_eq!(words(TextLanguage::En, "Don't stop -- at 3.50, well-made."), "Don't|stop|at|3.50|well|made");
+        assert_eq!(words(TextLanguage::Zh, "我们使用Python编写数据处理程序，性能提升10倍。"), "我们|使用|Python|编写|数据处理|程序|性能|提升|10|倍");
+        assert_eq!(words(TextLanguage::Auto, "今天天气很好"), "今天天气|很|好");
+        assert_eq!(words(TextLanguage::Auto, "plain words"), "plain|words");
+        assert_eq!(TextLanguage::Auto.of("これは日本語"), TextLanguage::En);
+        assert_eq!(words(TextLanguage::Zh, ""), "");
+    }
+
+    #[test]
+    fn sentences_are_those_of_the_language() {
+        let count = |text| TextLanguage::Auto.count_sentences(text);
+        assert_eq!(count("He paid 3.50 dollars. Dr. Smith left! Why?"), 3);
+        assert_eq!(count("编译器读取源代码；检查类型。你同意吗？同意！"), 3);
+        assert_eq!(count("他笑了……然后走了……"), 2);
+        assert_eq!(count("他说：“真的吗？”然后笑了。"), 2);
+        assert_eq!(count("One\nTwo\n\n...\n"), 2);
+        assert_eq!(count("Dr."), 1);
+        assert_eq!(count(""), 0);
+    }
+}
