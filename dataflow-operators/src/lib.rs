@@ -17,6 +17,8 @@ mod porter;
 mod python;
 pub mod reasoning;
 #[cfg(test)]
+mod rule_laws;
+#[cfg(test)]
 mod rule_vectors;
 mod score_columns;
 mod spelling;

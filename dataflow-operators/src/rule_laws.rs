@@ -1,0 +1,170 @@
+//! What holds of every rule operator on any text: it does not fail, keeps to its kind, and makes the same of rows however they are cut into batches.
+//!
+//! `PROPTEST_CASES=100000 cargo test --workspace --lib -- rule_laws` searches for long; without it there is time for a few cases.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use dataflow_core::key::{ColumnType, Direction, KeyUse};
+use dataflow_core::operator::{Changes, Operator, OperatorInfo, Shape, Work};
+use dataflow_core::registry;
+use dataflow_core::testing::run_rule;
+use polars::prelude::*;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Map, Value, json};
+
+/// What rules look for, and what has broken rules elsewhere.
+#[rustfmt::skip]
+const PIECES: &[&str] = &[
+    " ", "\n", "\r\n", "\t", "\u{1c}", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{200d}", "\u{301}", "\0", "a", "I", "the", "The ", "word ",
+    "don't", "I'm ", "U.S. ", "Dr. ", "e.g.", "supercalifragilistic", "İ", "ı", "ß", "ſ", "K", "Σ", "ς", "ǅ", "ﬁ", "é", "e\u{301}", "你", "好", "春天来了。",
+    "什么？", "……", "…", "...", "。", "！", "，", "“", "”", "カ", "한국", "مرحبا", "हिन्दी", "0", "1", "3.14", "1,000", "12/05/2021", "May 5, 2020", "$5", "½",
+    "²", "Ⅷ", "٣", "1️⃣", "😀", "👨‍👩‍👧", "🇨🇳", "☀", ":)", ":-D", "XD", "http://a.b/c?d=1&e=2 ", "https://", "<b>", "</b>", "<ref>", "</ref>",
+    "<ref name=", "/>", "{{cite web|", "}}", "{", "}", "[", "]", "(", ")", "<", ">", "&lt;", "&amp", "＆nbsp；", "![](images/a.jpg)", "图 1-2：", "#",
+    "##", "- ", "• ", "* ", ":", ";", "!", "?", "-", "_", "__", "'", "\"", "`", "``", "|", "\\", "\\n", "/", "@", "%", "^", "=", "+", "~", "�", "□",
+    "{/U}", "U+2600", "u200e", "Copyright", "lorem ipsum", "javascript", "identity", "身份证", "None", "null", "NaN", "true", "\\boxed{", "\\boxed{42}",
+    "\\frac{1}{2}", "\\text{ m}", "\\sqrt", "\\pi", "$", "$$", "x=", "(1, 2]", "\\infty", "-1e308", "1e999", "99999999999999999999", "the answer is ",
+    "final answer is $", "SELECT a, b FROM t WHERE x IN (", " JOIN ", " AND ", " or ", "GROUP BY ", "def f(x):\n    return x\n",
+    "// auto-generated\n", "\\u4e2d", "0xDE, ", "DE AD BE EF ", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5eg==", "<think>",
+    "</think>", "```json\n", "[\"a\"]", "{\"a\": 1}",
+];
+
+fn text() -> impl Strategy<Value = String> {
+    let pieces = vec(proptest::sample::select(PIECES), 0..24).prop_map(|pieces| pieces.concat());
+    let repeated = (proptest::sample::select(PIECES), 1_usize..400).prop_map(|(piece, times)| piece.repeat(times));
+    let mixed = (pieces.clone(), ".{0,12}", pieces.clone()).prop_map(|(before, inside, after)| [before, inside, after].concat());
+    prop_oneof![4 => pieces, 1 => repeated, 2 => mixed, 2 => "(?s).{0,40}", 1 => Just(String::new())]
+}
+
+/// Rows of a few texts, some of them equal and some null, and where they are cut.
+fn rows() -> impl Strategy<Value = (Vec<Vec<Option<String>>>, Vec<usize>)> {
+    let row = vec(option::weighted(0.9, text()), 4);
+    let rows = vec(row, 1..7).prop_flat_map(|rows| {
+        let height = rows.len();
+        (Just(rows), vec(0..height, 0..3)).prop_map(|(mut rows, again)| {
+            let again: Vec<_> = again.into_iter().map(|row| rows[row].clone()).collect();
+            rows.extend(again);
+            rows
+        })
+    });
+    (rows, vec(0_usize..9, 0..4))
+}
+
+/// An operator with its defaults, and with each other value of each parameter that is a choice.
+fn variants(info: &OperatorInfo) -> Vec<(String, Box<dyn Operator>)> {
+    let schema = (info.schema)();
+    let mut found = vec![(info.name.to_owned(), info.with_defaults().unwrap())];
+    for field in info.fields {
+        for value in choices(&schema, &schema["properties"][field.name]) {
+            let parameters = Map::from_iter([(field.name.to_owned(), value.clone())]);
+            if let Ok(operator) = (info.build)(Value::Object(parameters)) {
+                found.push((format!("{} with {}: {value}", info.name, field.name), operator));
+            }
+        }
+    }
+    found.retain(|(_, operator)| operator.problems().is_empty());
+    found
+}
+
+/// The values of a parameter that is a truth value or a list of names.
+fn choices(schema: &Value, of: &Value) -> Vec<Value> {
+    if let Some(path) = of["$ref"].as_str() {
+        return choices(schema, schema.pointer(path.trim_start_matches('#')).unwrap_or(&Value::Null));
+    }
+    if of["type"] == "boolean" {
+        return vec![json!(true), json!(false)];
+    }
+    let names = of["enum"].as_array().cloned().unwrap_or_default();
+    let each = ["oneOf", "anyOf", "allOf"].iter().filter_map(|key| of[*key].as_array()).flatten();
+    let single = of.get("const").cloned();
+    names.into_iter().chain(single).chain(each.flat_map(|inner| choices(schema, inner))).collect()
+}
+
+/// The columns that an operator reads: texts as they are given, other types made of them.
+fn frame(keys: &[KeyUse], rows: &[Vec<Option<String>>]) -> DataFrame {
+    let mut names: Vec<&KeyUse> = Vec::new();
+    for key in keys.iter().filter(|key| key.direction != Direction::Write) {
+        if names.iter().all(|known| known.key != key.key) {
+            names.push(key);
+        }
+    }
+    let columns = names.iter().enumerate().map(|(place, key)| {
+        let texts: StringChunked = rows.iter().map(|row| row[place % row.len()].as_deref()).collect();
+        let lengths = || rows.iter().map(|row| row[place % row.len()].as_ref().map(|text| text.len() as i64 - 3));
+        let name = PlSmallStr::from(key.key.as_str());
+        match &key.column_type {
+            ColumnType::Text | ColumnType::Any => texts.with_name(name).into_column(),
+            ColumnType::Integer => lengths().collect::<Int64Chunked>().with_name(name).into_column(),
+            ColumnType::Float => lengths().map(|length| length.map(|length| length as f64 / 3.0)).collect::<Float64Chunked>().with_name(name).into_column(),
+            ColumnType::Boolean => lengths().map(|length| length.map(|length| length % 2 == 0)).collect::<BooleanChunked>().with_name(name).into_column(),
+            other => Column::full_null(name, rows.len(), &other.data_type()),
+        }
+    });
+    DataFrame::new(rows.len(), columns.collect()).unwrap()
+}
+
+/// What an operator makes of the pieces of a frame, in order.
+fn over(operator: &dyn Operator, frame: &DataFrame, cuts: &[usize]) -> Vec<Changes> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (frame.height() + 1)).chain([0, frame.height()]).collect();
+    cuts.sort_unstable();
+    let mut work = operator.work().unwrap();
+    let mut batch = |frame: &DataFrame| match &mut work {
+        Work::Column(work) => work.batch(frame),
+        Work::Dataset(work) => work.batch(frame),
+        Work::Row(_) | Work::Source(_) => unreachable!("a rule"),
+    };
+    cuts.windows(2).map(|cut| batch(&frame.slice(cut[0] as i64, cut[1] - cut[0])).unwrap()).collect()
+}
+
+/// Columns, which rows stay, and which have failed.
+type Told = (Vec<String>, Vec<Option<bool>>, Vec<(usize, String)>);
+
+/// Everything that changes say, with rows counted through all batches.
+fn told(batches: &[Changes], frame: &DataFrame) -> Told {
+    let (mut columns, mut keep, mut failed, mut rows) = (Vec::<(String, Vec<String>)>::new(), Vec::new(), Vec::new(), 0);
+    for changes in batches {
+        let height = changes.columns.first().map(Column::len).or(changes.keep.as_ref().map(ChunkedArray::len)).unwrap_or_default();
+        for column in &changes.columns {
+            assert_eq!(column.len(), height, "`{}` is as long as the batch", column.name());
+            let values = (0..height).map(|row| dataflow_core::row::json_of(&column.get(row).unwrap()).to_string());
+            match columns.iter_mut().find(|(name, _)| name == column.name().as_str()) {
+                Some((_, known)) => known.extend(values),
+                None => columns.push((column.name().to_string(), values.collect())),
+            }
+        }
+        keep.extend(changes.keep.iter().flat_map(ChunkedArray::iter));
+        failed.extend(changes.failed.iter().map(|(row, error)| (rows + row, error.to_string())));
+        rows += height;
+    }
+    assert!(rows == frame.height() || rows == 0, "{rows} rows of {}", frame.height());
+    (columns.into_iter().map(|(name, values)| format!("{name}: {}", values.join(", "))).collect(), keep, failed)
+}
+
+#[test]
+fn every_rule_keeps_its_promises_on_any_text_and_in_any_batches() {
+    let rules = registry::operators().iter().filter(|info| matches!(info.shape, Shape::Column | Shape::Dataset));
+    let operators: Vec<(String, Box<dyn Operator>)> = rules.flat_map(|info| variants(info)).collect();
+    assert!(operators.len() > 60, "{} operators", operators.len());
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+    let law = |(rows, cuts): (Vec<Vec<Option<String>>>, Vec<usize>)| {
+        for (name, operator) in &operators {
+            let kept = catch_unwind(AssertUnwindSafe(|| {
+                let frame = frame(&operator.keys(), &rows);
+                run_rule(operator.as_ref(), frame.clone());
+                let (whole, parts) = (over(operator.as_ref(), &frame, &[]), over(operator.as_ref(), &frame, &cuts));
+                (told(&whole, &frame), told(&parts, &frame))
+            }));
+            match kept {
+                Ok((whole, parts)) => prop_assert_eq!(whole, parts, "{} depends on how rows are cut into batches", name),
+                Err(panic) => {
+                    let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+                    return Err(TestCaseError::fail(format!("{name} failed: {}", message.unwrap_or("a panic"))));
+                }
+            }
+        }
+        Ok(())
+    };
+    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() }).run(&rows(), law).unwrap();
+}
