@@ -3,6 +3,7 @@
 pub mod eval;
 pub mod filter;
 pub mod lexical_diversity;
+pub mod readability;
 pub mod refine;
 
 pub use crate::deduplication::HashFunction;

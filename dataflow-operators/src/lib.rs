@@ -71,6 +71,8 @@ mod tests {
         HtmlEntityRefiner
         HtmlUrlRemoverRefiner
         IDCardFilter
+        LangkitFilter
+        LangkitSampleEvaluator
         LexicalDiversityFilter
         LexicalDiversitySampleEvaluator
         LineEndWithEllipsisFilter

@@ -33,7 +33,12 @@ pub(crate) fn is_digit(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_digit();
     }
-    character.is_numeric() && (DECIMAL.is_match(character.encode_utf8(&mut [0; 4])) || is_other_digit(character))
+    is_decimal(character) || (character.is_numeric() && is_other_digit(character))
+}
+
+/// Whether Python's `isdecimal` and `\d` take a character: decimal digits of every script.
+pub(crate) fn is_decimal(character: char) -> bool {
+    character.is_ascii_digit() || (!character.is_ascii() && character.is_numeric() && DECIMAL.is_match(character.encode_utf8(&mut [0; 4])))
 }
 
 #[expect(clippy::expect_used, reason = "the pattern is a constant")]

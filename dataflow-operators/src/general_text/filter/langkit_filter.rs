@@ -1,0 +1,119 @@
+//! Filters rows by how hard they are to read.
+
+use std::collections::BTreeMap;
+
+use dataflow_core::key::{Input, Text};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::Columns;
+use dataflow_core::{Result, operator};
+use polars::prelude::*;
+
+use crate::general_text::eval::langkit_sample_evaluator::{column_of, values_of};
+use crate::general_text::readability::{LabelledReadabilityColumns, ReadabilityMetric};
+
+/// Keeps rows whose measures of reading lie within bounds, and writes each measure with a label.
+///
+/// The measures are those of `LangkitSampleEvaluator`. One without a bound passes; only those of `metrics_to_keep` and `output_keys` are looked at. A null is dropped.
+///
+/// # 中文
+///
+/// 保留各项阅读指标均在范围之内的行，并写入指标及其标签。
+///
+/// 指标与 `LangkitSampleEvaluator` 相同。没有界限的指标视为通过；只检查同时列在 `metrics_to_keep` 与 `output_keys` 中的指标。空值会被丢弃。
+#[operator(general_text, filter, Columns)]
+pub struct LangkitFilter {
+    /// The text to look at. 中文：要检查的文本。
+    pub input_key: Input<Text>,
+    /// The lowest values to keep. 中文：保留的最低值。
+    pub min_scores: BTreeMap<ReadabilityMetric, f64>,
+    /// The highest values to keep. 中文：保留的最高值。
+    pub max_scores: BTreeMap<ReadabilityMetric, f64>,
+    /// The measures by which rows go; the others are only written. 中文：用于过滤的指标，其余只写入。
+    pub metrics_to_keep: Vec<ReadabilityMetric>,
+    /// The measures that are written, each to its column and its label's. 中文：要写入的指标，每项一列，另有一列标签。
+    #[keys]
+    pub output_keys: LabelledReadabilityColumns,
+}
+
+/// The lowest and the highest value of each metric, DataFlow's.
+const BOUNDS: [(f64, f64); ReadabilityMetric::ALL.len()] = [
+    (0.0, 100.0),
+    (0.0, 100.0),
+    (0.0, 100.0),
+    (32.0, 2331.9),
+    (23.0, 1554.0),
+    (1.0, 89.1),
+    (118.0, 7466.3),
+    (109.0, 7193.0),
+    (0.0, 216.4),
+    (13.0, 1044.1),
+    (4.0, 213.4),
+];
+
+impl Default for LangkitFilter {
+    fn default() -> Self {
+        let bounds = || ReadabilityMetric::ALL.into_iter().zip(BOUNDS);
+        Self {
+            input_key: "text".into(),
+            min_scores: bounds().map(|(metric, (least, _))| (metric, least)).collect(),
+            max_scores: bounds().map(|(metric, (_, most))| (metric, most)).collect(),
+            metrics_to_keep: ReadabilityMetric::ALL.into(),
+            output_keys: LabelledReadabilityColumns::default(),
+        }
+    }
+}
+
+impl LangkitFilter {
+    fn is_well(&self, metric: ReadabilityMetric, value: f64) -> bool {
+        let least = self.min_scores.get(&metric).copied().unwrap_or(f64::NEG_INFINITY);
+        let most = self.max_scores.get(&metric).copied().unwrap_or(f64::INFINITY);
+        (least..=most).contains(&value)
+    }
+}
+
+impl Columns for LangkitFilter {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let values = values_of(frame, self.input_key.as_str())?;
+        let mut keep: Vec<bool> = values.iter().map(Option::is_some).collect();
+        let mut columns = Vec::new();
+        for metric in self.output_keys.metrics() {
+            let well: Vec<Option<bool>> = values.iter().map(|values| values.map(|values| self.is_well(*metric, values[*metric as usize]))).collect();
+            if self.metrics_to_keep.contains(metric) {
+                keep.iter_mut().zip(&well).for_each(|(keep, well)| *keep &= *well == Some(true));
+            }
+            columns.push(column_of(*metric, &values));
+            columns.push(Column::new(metric.label().into(), well.into_iter().map(|well| well.map(i64::from)).collect::<Vec<_>>()));
+        }
+        Ok(Changes { columns, keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    conformance!(LangkitFilter);
+
+    #[test]
+    fn rows_outside_the_bounds_go() {
+        let parameters = json!({
+            "min_scores": {"lexicon_count": 3}, "max_scores": {"lexicon_count": 4, "syllable_count": 3}, "metrics_to_keep": ["lexicon_count"],
+            "output_keys": ["lexicon_count", "syllable_count"],
+        });
+        let operator: LangkitFilter = serde_json::from_value(parameters).unwrap();
+        assert_snapshot!(check_rule(&operator, "text", ["one two", "one two three", "a paper on paper"]), @r"
+        dropped
+        text=one two three LangkitLexiconCountScore=3.0 LangkitLexiconCountScore_label=1 LangkitSyllableCountScore=3.0 LangkitSyllableCountScore_label=1
+        text=a paper on paper LangkitLexiconCountScore=4.0 LangkitLexiconCountScore_label=1 LangkitSyllableCountScore=6.0 LangkitSyllableCountScore_label=0
+        ");
+    }
+
+    #[test]
+    fn an_unknown_measure_is_refused() {
+        let error = serde_json::from_value::<LangkitFilter>(json!({"min_scores": {"lexicon": 3}})).unwrap_err().to_string();
+        assert!(error.starts_with("unknown variant `lexicon`, expected one of `flesch_reading_ease`"), "{error}");
+    }
+}
