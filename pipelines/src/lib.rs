@@ -2,13 +2,21 @@
 //!
 //! Paths start from the repository's root, where `cargo run --bin translate` is called.
 
+mod code_pt_filter;
 mod general_reasoning;
+mod reasoning_filter;
 mod text2qa;
 mod text_filter;
+mod text_pt_filter;
+mod text_sft_filter;
 mod translate;
 
+pub use code_pt_filter::code_pt_filter;
 pub use general_reasoning::general_reasoning;
+pub use reasoning_filter::reasoning_filter;
 pub use text_filter::text_filter;
+pub use text_pt_filter::text_pt_filter;
+pub use text_sft_filter::text_sft_filter;
 pub use text2qa::text2qa;
 pub use translate::translate;
 
@@ -52,10 +60,14 @@ mod tests {
         let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = crate_folder.parent().unwrap();
         std::env::set_current_dir(root).unwrap(); // where the binaries are called; the only test of this program
-        let all: [(&str, Make); 4] = [
+        let all: [(&str, Make); 8] = [
+            ("code_pt_filter", super::code_pt_filter),
             ("general_reasoning", super::general_reasoning),
+            ("reasoning_filter", super::reasoning_filter),
             ("text2qa", super::text2qa),
             ("text_filter", super::text_filter),
+            ("text_pt_filter", super::text_pt_filter),
+            ("text_sft_filter", super::text_sft_filter),
             ("translate", super::translate),
         ];
         for (name, make) in all {

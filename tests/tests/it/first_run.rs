@@ -40,6 +40,28 @@ fn the_other_ready_made_pipelines_run_too() {
 }
 
 #[test]
+fn every_rule_of_the_ready_made_filters_has_a_row_to_act_on() {
+    for (name, steps, left) in [("text_pt_filter", 23, 10), ("text_sft_filter", 1, 6), ("code_pt_filter", 6, 6), ("reasoning_filter", 3, 7)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, stderr, rows) = run(name, folder.path());
+        assert_eq!((code, rows.len()), (0, left), "{name}: {stderr}");
+        let report: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(folder.path().join(format!("cache/{name}_report.json"))).unwrap()).unwrap();
+        let told = report["steps"].as_array().unwrap();
+        assert_eq!(told.len(), steps, "{name}");
+        for (number, step) in told.iter().enumerate() {
+            let operator = step["operator"].as_str().unwrap();
+            if operator.ends_with("Filter") {
+                assert_ne!(step["dropped"], 0, "{name}: {operator} drops nothing");
+            } else {
+                let cache = |step: usize| dataflow_tests::rows(&folder.path().join(format!("cache/dataflow_cache_step_step{step}.jsonl")));
+                assert_ne!(cache(number), cache(number + 1), "{name}: {operator} changes nothing");
+            }
+        }
+    }
+}
+
+#[test]
 fn values_come_back_as_they_went_in() {
     let folder = tempfile::tempdir().unwrap();
     let (_, _, rows) = run("translate", folder.path());

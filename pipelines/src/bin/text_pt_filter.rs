@@ -1,0 +1,5 @@
+//! Runs the pipeline `text_pt_filter` over its example data.
+
+fn main() -> std::process::ExitCode {
+    dataflow::terminal::main(pipelines::text_pt_filter)
+}
