@@ -3,6 +3,7 @@
 //! `PROPTEST_CASES=100000 cargo test --workspace --lib -- rule_laws` searches for long; without it there is time for a few cases.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use dataflow_core::key::{ColumnType, Direction, KeyUse};
 use dataflow_core::operator::{Changes, Operator, OperatorInfo, Shape, Work};
@@ -52,13 +53,22 @@ fn rows() -> impl Strategy<Value = (Vec<Vec<Option<String>>>, Vec<usize>)> {
     (rows, vec(0_usize..9, 0..4))
 }
 
+/// What the files hold that some operators cannot do without, by the parameter that names them.
+const FILES: [(&str, &str); 2] = [
+    ("dictionary_path", "the 900\na 700\nword 60\nidentity 50\nwatermark 40\nis 400\n你好 9\n"),
+    ("idf_path", r#"{"df": {"the": 30, "word word": 4}, "ref_len": 40}"#),
+];
+
 /// An operator with its defaults, and with each other value of each parameter that is a choice.
-fn variants(info: &OperatorInfo) -> Vec<(String, Box<dyn Operator>)> {
+fn variants(info: &OperatorInfo, folder: &Path) -> Vec<(String, Box<dyn Operator>)> {
     let schema = (info.schema)();
-    let mut found = vec![(info.name.to_owned(), info.with_defaults().unwrap())];
+    let files = FILES.iter().filter(|(field, _)| info.fields.iter().any(|known| known.name == *field));
+    let needed: Map<String, Value> = files.map(|(field, _)| ((*field).to_owned(), folder.join(field).to_str().into())).collect();
+    let mut found = vec![(info.name.to_owned(), (info.build)(Value::Object(needed.clone())).unwrap())];
     for field in info.fields {
         for value in choices(&schema, &schema["properties"][field.name]) {
-            let parameters = Map::from_iter([(field.name.to_owned(), value.clone())]);
+            let mut parameters = needed.clone();
+            parameters.insert(field.name.to_owned(), value.clone());
             if let Ok(operator) = (info.build)(Value::Object(parameters)) {
                 found.push((format!("{} with {}: {value}", info.name, field.name), operator));
             }
@@ -145,7 +155,12 @@ fn told(batches: &[Changes], frame: &DataFrame) -> Told {
 #[test]
 fn every_rule_keeps_its_promises_on_any_text_and_in_any_batches() {
     let rules = registry::operators().iter().filter(|info| matches!(info.shape, Shape::Column | Shape::Dataset));
-    let operators: Vec<(String, Box<dyn Operator>)> = rules.flat_map(|info| variants(info)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in FILES {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let operators: Vec<(String, Box<dyn Operator>)> = rules.flat_map(|info| variants(info, folder.path())).collect();
+    assert!(["CiderSampleEvaluator", "SpellingCorrectionRefiner"].iter().all(|name| operators.iter().any(|(known, _)| known == name)));
     assert!(operators.len() > 60, "{} operators", operators.len());
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
     let law = |(rows, cuts): (Vec<Vec<Option<String>>>, Vec<usize>)| {
