@@ -3,26 +3,33 @@
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Reads a serving's options; `T` has defaults for all and denies unknown fields.
+#[expect(clippy::needless_pass_by_value, reason = "whoever builds a serving gives the value away")]
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|error| {
-        let message = error.to_string();
-        // serde names the unknown field and then all known ones, each in backticks.
-        let mut names = message.split('`').skip(1).step_by(2);
-        match (message.starts_with("unknown field"), names.next()) {
-            (true, Some(unknown)) => {
-                let known: Vec<&str> = names.collect();
-                let hint = match nearest(unknown, known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("it has {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
-                };
-                Error::Configuration(format!("there is no option `{unknown}`\nhint: {hint}"))
-            }
-            _ => Error::Configuration(message),
-        }
-    })
+    T::deserialize(&value).map_err(|error| Error::Configuration(told::<T>(&value, &error.to_string())))
+}
+
+/// What is wrong, by the option's name.
+fn told<T: DeserializeOwned>(value: &Value, message: &str) -> String {
+    // serde names the unknown field and then all known ones, each in backticks.
+    let mut names = message.split('`').skip(1).step_by(2);
+    if let (true, Some(unknown)) = (message.starts_with("unknown field"), names.next()) {
+        let known: Vec<&str> = names.collect();
+        let hint = match nearest(unknown, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+        };
+        return format!("there is no option `{unknown}`\nhint: {hint}");
+    }
+    // One option at a time tells which it is.
+    let alone = |(name, value): (&String, &Value)| {
+        let option = Value::Object(Map::from_iter([(name.clone(), value.clone())]));
+        T::deserialize(&option).err().map(|error| format!("`{name}`: {error}"))
+    };
+    let wrong: Vec<String> = value.as_object().into_iter().flatten().filter_map(alone).collect();
+    if wrong.is_empty() { message.to_owned() } else { wrong.join("; ") }
 }
 
 #[cfg(test)]
@@ -42,6 +49,10 @@ mod tests {
     fn an_unknown_option_gets_the_nearest_name() {
         let check = |value| read::<Options>(value).unwrap_err().to_string();
         assert_eq!(check(json!({ "temprature": 1 })), "there is no option `temprature`\nhint: did you mean `temperature`?");
+        assert_eq!(
+            check(json!({ "model": 1, "temperature": "x" })),
+            "`model`: invalid type: integer `1`, expected a string; `temperature`: invalid type: string \"x\", expected f64"
+        );
         assert_eq!(check(json!({ "zzz": 1 })), "there is no option `zzz`\nhint: it has `temperature`, `model`");
     }
 }

@@ -253,7 +253,19 @@ mod whole_file {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 std::fs::create_dir_all(folder).map_err(failed)?;
             }
-            let temporary = path.with_file_name(format!(".{}.{}.tmp", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+            let begin = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+            // The work folder is this run's alone, so what is there of another process was left by one that was killed.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            for left in folder.read_dir().into_iter().flatten().flatten() {
+                if left
+                    .file_name()
+                    .to_str()
+                    .is_some_and(|name| name.strip_prefix(&begin).is_some_and(|rest| rest.strip_suffix(".tmp").is_some_and(|id| id.parse::<u32>().is_ok())))
+                {
+                    let _ = std::fs::remove_file(left.path()); // it may be gone already
+                }
+            }
+            let temporary = path.with_file_name(format!("{begin}{}.tmp", std::process::id()));
             let file = File::create(&temporary).map_err(failed)?;
             Ok(Self { file, temporary, path: path.to_owned(), committed: false })
         }

@@ -321,7 +321,8 @@ impl Passage<'_> {
         joined(
             tokio::task::spawn_blocking(move || {
                 for (step, mut writer) in whole {
-                    let failed = counts.iter().filter(|(number, _)| *number <= step).map(|(_, failed)| failed).sum();
+                    // A record that was set aside is told again by the next run, so a cache without it is not resumed from.
+                    let failed = counts.iter().filter(|(number, _)| *number <= step).map(|(_, failed)| failed).sum::<u64>() + streamed.malformed;
                     if let Some(rows) = writer.gathered() {
                         streamed.gathered = rows;
                         continue;

@@ -20,10 +20,18 @@ pub(super) async fn run(pipeline: &CompiledPipeline, run: &Run) -> Result<Report
     let fail = |error| (Box::new(pipeline.empty_report()), error);
     let errors = path_of(pipeline.storage.work_path(), &pipeline.name);
     let roots = failed_roots(&errors).map_err(fail)?;
-    if roots.is_empty() {
-        if Beside::of(pipeline, pipeline.steps.len()).manifest().is_none() {
-            return Err(fail(Error::Configuration("the run before did not come to its end, so its rows are not there yet\nhint: run without `--retry-failed`; the journal answers what was paid for".into())));
+    let fingerprints = cache::fingerprints(pipeline, run.limit).map_err(fail)?;
+    // Only rows that failed in a whole run of this very pipeline can be put among the others of that run.
+    let refused =
+        |message: &str| Err(fail(Error::Configuration(format!("{message}\nhint: run without `--retry-failed`; the journal answers what was paid for"))));
+    match Beside::of(pipeline, pipeline.steps.len()).manifest() {
+        None => return refused("the run before did not come to its end, so its rows are not there yet"),
+        Some(manifest) if Some(&manifest.fingerprint) != fingerprints.last() => {
+            return refused("the pipeline, its input or `--limit` is not that of the run before, so its failed rows cannot be put among the others");
         }
+        Some(_) => {}
+    }
+    if roots.is_empty() {
         let mut report = pipeline.empty_report();
         report.outcome = RunOutcome::Complete;
         report.output = pipeline.output_path();
@@ -42,7 +50,6 @@ pub(super) async fn run(pipeline: &CompiledPipeline, run: &Run) -> Result<Report
         )));
     };
     let letters = std::fs::read(&errors).map_err(|error| fail(Error::storage(format!("cannot read {}", errors.display()), error)))?;
-    let fingerprints = cache::fingerprints(pipeline, run.limit).map_err(fail)?;
     let roots = Arc::new(roots);
     let plan = Plan { after: 0, fingerprints: fingerprints.clone(), roots: Some(roots.clone()), gathers: true };
     let (mut report, rows, error) = Passage { pipeline, run, plan }.pass().await;

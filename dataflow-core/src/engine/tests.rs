@@ -336,6 +336,22 @@ async fn failed_rows_are_run_alone_and_put_in_their_places() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_rows_are_put_among_those_of_their_own_run_only() {
+    let storage = MemoryStorage::new(rows(30));
+    let (echo, journal) = (Echo::failing(8, &["t1", "t20"]), Arc::new(MemoryJournal::default()));
+    let retry = |limit| Run { retry_failed: true, limit, ..Run::default() };
+    let pipeline = |on_error| one_step(&storage, &echo, &journal, on_error);
+    assert_eq!(pipeline(OnError::Drop).forward(Run { limit: Some(25), ..Run::default() }).await.unwrap().failed, 2);
+    let error = pipeline(OnError::Drop).forward(retry(None)).await.unwrap_err().to_string();
+    assert!(error.starts_with("the pipeline, its input or `--limit` is not that of the run before"), "{error}");
+    assert!(pipeline(OnError::Drop).forward(retry(Some(25))).await.is_ok());
+    // A run that ended early told of some failed rows only.
+    pipeline(OnError::Fail).forward(Run { from: RunFrom::Fresh, limit: Some(25), ..Run::default() }).await.unwrap_err();
+    let error = pipeline(OnError::Fail).forward(retry(Some(25))).await.unwrap_err().to_string();
+    assert!(error.starts_with("the run before did not come to its end"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_resumes_from_the_last_cache_that_holds() {
     let storage = MemoryStorage::new(rows(5)).with_caches();
     let (echo, journal) = (Echo::of(8), Arc::new(MemoryJournal::default()));

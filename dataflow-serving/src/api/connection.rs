@@ -120,7 +120,7 @@ impl Connection {
             failed += u32::from(!others_pass);
             let hopeless = !failure.class.may_pass() || failure.vetoed || failure.retry_after.is_some_and(|after| after > LONGEST_ASKED_WAIT);
             if hopeless || failed > self.max_retries {
-                return Err(self.give_up(&failure, tries));
+                return Err(self.give_up(url, &failure, tries));
             }
             // Refused among many, a call is not to wait for a minute while others pass.
             let doublings = if failure.class == ErrorClass::RateLimited { (tries - 1).min(5) } else { failed - 1 };
@@ -156,9 +156,11 @@ impl Connection {
         Err(by_status(status.as_u16(), &headers, &body))
     }
 
-    fn give_up(&self, failure: &Failure, tries: u32) -> ServingError {
+    fn give_up(&self, url: &Url, failure: &Failure, tries: u32) -> ServingError {
+        // A service that knows nothing there is most likely asked at the wrong path.
+        let path = if failure.status == Some(404) { url.path() } else { "" };
         let after = if tries > 1 { format!(" (after {tries} tries)") } else { String::new() };
-        let message = self.secrets.iter().fold(format!("{}: {}{after}", self.host, failure.message), |message, secret| secret.blot_out(&message));
+        let message = self.secrets.iter().fold(format!("{}{path}: {}{after}", self.host, failure.message), |message, secret| secret.blot_out(&message));
         ServingError { class: failure.class, status: failure.status, message, retry_after: failure.retry_after }
     }
 }

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dataflow_core::Result;
+use dataflow_core::{Error, Result};
 use dataflow_core::storage::{FrameReader, Sink, Source};
 use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::{
-    DataFrame, ParquetCompression, ParquetReader, ParquetWriter, SchemaRef, SerReader,
+    DataFrame, DataType, ParquetCompression, ParquetReader, ParquetWriter, SchemaRef, SerReader,
 };
 
 use super::columnar::{Gathered, conform, guarded, slices};
@@ -24,12 +24,24 @@ pub(super) const INFO: FormatInfo = FormatInfo {
     source: |file, options| Ok(Arc::new(ParquetSource { file: Arc::new(file), wanted: options.schema.clone(), found: Mutex::new(None) })),
     sink: |file, compression, schema| {
         debug_assert_eq!(compression, crate::compression::Compression::None);
+        if let Some((name, _)) = schema.iter().find(|(_, data_type)| holds_empty_object(data_type)) {
+            let message = format!("column `{name}` holds objects without members, which parquet has no form for\nhint: write jsonl, json or arrow, or leave the column out");
+            return Err(Error::Configuration(message));
+        }
         let schema = schema.clone();
         let options = ParquetWriter::new(file.writer()).with_compression(ParquetCompression::Zstd(None)).with_row_group_size(Some(ROW_GROUP));
         let writer = guarded(|| options.batched(&schema)).map_err(|error| file.error(error))?;
         Ok(Box::new(ParquetSink { file, writer, gathered: Gathered::new(ROW_GROUP) }))
     },
 };
+
+fn holds_empty_object(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Struct(fields) => fields.is_empty() || fields.iter().any(|field| holds_empty_object(field.dtype())),
+        DataType::List(inner) => holds_empty_object(inner),
+        _ => false,
+    }
+}
 
 /// Rows of a row group that is written: enough to compress well, and little enough to be read back in bounded memory.
 const ROW_GROUP: usize = 16_384;

@@ -21,7 +21,7 @@ pub struct Arguments {
     /// Describe this one; without it, all are listed
     name: Option<String>,
     /// The language of the descriptions: en or zh
-    #[arg(long, default_value = "en", value_name = "LANGUAGE")]
+    #[arg(long, default_value = "en", value_name = "LANGUAGE", value_parser = ["en", "zh"])]
     lang: String,
     /// How it is written; told by the name of `--output` where that is given, and text otherwise
     #[arg(long)]

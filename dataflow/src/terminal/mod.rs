@@ -48,16 +48,18 @@ pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) 
         Err(error) => {
             tell(&error);
             let exit = Exit::of_error(&error);
-            if matches!(error, crate::Error::Malformed { .. }) {
-                say("hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`");
-            }
-            if exit == Exit::Stopped || exit == Exit::Unreachable {
-                say(GOES_ON);
+            match exit {
+                Exit::Stopped => say(GOES_ON),
+                Exit::Unreachable => say(MENDED_GOES_ON),
+                _ => {}
             }
             exit
         }
     }
 }
+
+/// What a user does when a service gave no answers.
+const MENDED_GOES_ON: &str = "hint: once that is mended the same command goes on; what was answered is in the journal and is not asked again";
 
 /// What a user does after a run that did not get to its end.
 const GOES_ON: &str = "hint: run the same command again to go on; what was answered is in the journal and is not asked again";
@@ -126,6 +128,9 @@ pub fn tell(error: &Error) {
         source = cause.source();
     }
     say(&format!("{label}: {text}{causes}"));
+    if matches!(error, Error::Malformed { .. }) && !text.contains("hint:") {
+        say("hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`");
+    }
 }
 
 /// Stops the run gently at the first SIGINT or SIGTERM and at once at the second; gives the number of the first.

@@ -6,7 +6,7 @@ use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
-use polars::prelude::{BooleanChunked, DataFrame, DataType, Expr, IntoLazy, NewChunkedArray};
+use polars::prelude::{AggExpr, BooleanChunked, DataFrame, DataType, Expr, IntoLazy, NewChunkedArray};
 use polars::sql::sql_expr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,7 @@ fn columns_of(expression: &Expr) -> Vec<String> {
 
 fn needs_more_than_a_row(part: &Expr) -> Option<&'static str> {
     match part {
+        Expr::Agg(AggExpr::Implode { .. }) => None, // the list of an `IN`
         Expr::Agg(_) | Expr::Len => Some("an aggregate"),
         Expr::Over { .. } => Some("a window"),
         Expr::Selector(_) => Some("`*`"),
@@ -100,7 +101,7 @@ impl Columns for GeneralFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let mut keep = vec![true; frame.height()];
         let unusable = |rule: &SqlRule, wrong: &dyn std::fmt::Display| Error::Data(format!("`filter_rules`: `{}`: {wrong}", rule.0));
-        for rule in self.filter_rules.iter().filter(|_| frame.height() > 0) {
+        for rule in &self.filter_rules {
             let expression = rule.parse().map_err(|wrong| unusable(rule, &wrong))?;
             let verdicts = frame.clone().lazy().select([expression.alias("verdict")]).collect().map_err(|error| unusable(rule, &error))?;
             let verdicts = verdicts.column("verdict")?;
@@ -132,6 +133,7 @@ mod tests {
     use dataflow_core::operator::Operator;
     use dataflow_core::testing::{check_frame, conformance, frame_of};
     use insta::assert_snapshot;
+    use polars::prelude::df;
     use serde_json::json;
 
     conformance!(GeneralFilter);
@@ -154,6 +156,23 @@ mod tests {
         dropped
         dropped
         ");
+    }
+
+    #[test]
+    fn a_list_of_values_is_one_rule() {
+        let frame = df!("domain" => ["news", "law", "sport"], "n" => [1, 2, 3]).unwrap();
+        assert_snapshot!(check_frame(&filter(&["domain IN ('news', 'law')", "n NOT IN (1, 7)"]), frame), @r"
+        dropped
+        domain=law n=2
+        dropped
+        ");
+    }
+
+    #[test]
+    fn a_rule_of_the_wrong_type_is_found_before_there_are_rows() {
+        let frame = df!("score" => [1i64]).unwrap().clear();
+        let Ok(dataflow_core::operator::Work::Column(work)) = Operator::work(&filter(&["score + 1"])) else { panic!("a filter works on columns") };
+        assert!(work.batch(&frame).unwrap_err().to_string().contains("a truth value was expected"));
     }
 
     #[test]
