@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use polars::prelude::{BooleanChunked, Column, DataFrame};
+use polars::prelude::{BooleanChunked, Column, DataFrame, StringChunked};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -196,6 +196,11 @@ pub trait ColumnWork: Send + Sync {
 
 /// Work over all rows in order, with a memory.
 pub trait DatasetWork: Send {
+    /// Tells, before each batch, the identities of its rows: for work that names rows in what it writes beside the data set.
+    fn identities(&mut self, identities: &StringChunked) {
+        let _ = identities;
+    }
+
     /// What the next batch becomes.
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes>;
 

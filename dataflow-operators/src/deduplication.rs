@@ -1,12 +1,26 @@
 //! What the filters that drop repeated rows share: reading the texts of a batch, signing them on all cores, and remembering in order.
+//!
+//! A new way to tell repeated rows is a [`Sign`] and a [`Remember`]. One by meaning fits too: its signature is a quantised embedding, read from a column that an earlier step
+//! wrote, and its memory an index of nearest neighbours; [`Remember::find`] then gives the rows above a similarity.
 
+use std::borrow::Cow;
 use std::thread;
 
 use dataflow_core::Result;
 use dataflow_core::key::{Input, Text};
-use dataflow_core::operator::{Changes, DatasetWork};
+use dataflow_core::operator::{Changes, DatasetResult, DatasetWork};
 use dataflow_core::shape::texts_of;
 use polars::prelude::*;
+
+pub(crate) use self::beside::Beside;
+use self::memory::Memory;
+
+mod beside;
+mod clusters;
+mod index;
+mod memory;
+mod pairs;
+mod stored_texts;
 
 /// Makes the signature of a text.
 pub(crate) trait Sign: Clone + Send + 'static {
@@ -15,12 +29,30 @@ pub(crate) trait Sign: Clone + Send + 'static {
 
     /// Writes the signature of a text.
     fn sign(&mut self, text: &str, signature: &mut [u64]);
+
+    /// How alike two texts are, from 0 to 1, where signatures only estimate it.
+    fn similarity(&self, one: &str, other: &str) -> Option<f64> {
+        let _ = (one, other);
+        None
+    }
 }
 
 /// Remembers the signatures of the rows that stayed.
 pub(crate) trait Remember: Send + 'static {
-    /// Remembers a signature that is like no earlier one; `false` for one that is.
-    fn insert(&mut self, signature: &[u64]) -> bool;
+    /// Finds the remembered rows that a row of this signature repeats, in any order, also more than once.
+    fn find(&self, signature: &[u64], found: &mut Vec<Found>);
+
+    /// Remembers the signature of the next row that stays; rows are numbered from 0 in the order in which they come.
+    fn remember(&mut self, signature: &[u64]);
+}
+
+/// A remembered row that another one repeats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Found {
+    /// Its number among the remembered rows.
+    pub(crate) row: u32,
+    /// How alike the two are, where that is known.
+    pub(crate) similarity: Option<f64>,
 }
 
 /// Drops the rows whose signature was seen before.
@@ -30,7 +62,10 @@ pub(crate) struct Deduplication<S, R> {
     labelled: bool,
     output: String,
     signers: Vec<S>,
-    seen: R,
+    memory: Memory<R>,
+    /// The identities of the next batch's rows.
+    identities: Option<StringChunked>,
+    rows: u64,
 }
 
 /// Below this many rows a thread costs more than it saves.
@@ -38,14 +73,16 @@ const ROWS_WORTH_A_THREAD: usize = 32;
 
 impl<S: Sign, R: Remember> Deduplication<S, R> {
     /// Compares the text of one key, or those of several together.
-    pub(crate) fn new(input_key: Option<&Input<Text>>, input_keys: Option<&[Input<Text>]>, output: &str, signer: &S, seen: R) -> Self {
+    pub(crate) fn new(input_key: Option<&Input<Text>>, input_keys: Option<&[Input<Text>]>, output: &str, signer: &S, seen: R, beside: Beside) -> Self {
         let workers = thread::available_parallelism().map_or(1, usize::from);
         Self {
             keys: input_keys.into_iter().flatten().chain(input_key).map(|key| key.as_str().to_owned()).collect(),
             labelled: input_keys.is_some(),
             output: output.to_owned(),
             signers: vec![signer.clone(); workers],
-            seen,
+            memory: Memory::new(seen, signer.width(), beside),
+            identities: None,
+            rows: 0,
         }
     }
 }
@@ -62,30 +99,54 @@ pub(crate) fn key_problems(input_key: Option<&Input<Text>>, input_keys: Option<&
 }
 
 impl<S: Sign, R: Remember> DatasetWork for Deduplication<S, R> {
+    fn identities(&mut self, identities: &StringChunked) {
+        self.identities = Some(identities.clone());
+    }
+
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes> {
-        let columns: Vec<StringChunked> = self.keys.iter().map(|key| texts_of(frame, key).map(|texts| texts.rechunk().into_owned())).collect::<Result<_>>()?;
-        let source = Source { keys: &self.keys, columns: &columns, labelled: self.labelled };
-        let (height, width) = (frame.height(), self.signers.first().map_or(0, Sign::width));
+        let Self { keys, labelled, output, signers, memory, identities, rows: rows_before } = self;
+        let columns: Vec<StringChunked> = keys.iter().map(|key| texts_of(frame, key).map(|texts| texts.rechunk().into_owned())).collect::<Result<_>>()?;
+        let source = Source { keys, columns: &columns, labelled: *labelled };
+        let (height, width) = (frame.height(), signers.first().map_or(0, Sign::width));
         let mut signatures = vec![0; height * width];
-        let rows = height.div_ceil(self.signers.len()).max(ROWS_WORTH_A_THREAD);
+        let rows = height.div_ceil(signers.len()).max(ROWS_WORTH_A_THREAD);
         thread::scope(|scope| {
-            for (number, (signer, signatures)) in self.signers.iter_mut().zip(signatures.chunks_mut(rows * width)).enumerate() {
+            for (number, (signer, signatures)) in signers.iter_mut().zip(signatures.chunks_mut(rows * width)).enumerate() {
                 let mut sign = move || {
                     for (offset, signature) in signatures.chunks_mut(width).enumerate() {
-                        source.with_text(number * rows + offset, |text| signer.sign(text, signature));
+                        if let Some(text) = source.text(number * rows + offset) {
+                            signer.sign(&text, signature);
+                        }
                     }
                 };
                 if height <= rows { sign() } else { drop(scope.spawn(sign)) }
             }
         });
+        let identities = identities.take().filter(|identities| identities.len() == height);
+        let identity = |row: usize| match identities.as_ref().and_then(|identities| identities.get(row)) {
+            Some(identity) => Cow::Borrowed(identity),
+            None => Cow::Owned((*rows_before + row as u64 + 1).to_string()),
+        };
         // Only this part has to see the rows one after another.
-        let kept: Vec<bool> = signatures.chunks(width).enumerate().map(|(row, signature)| source.has_text(row) && self.seen.insert(signature)).collect();
+        let mut kept = Vec::with_capacity(height);
+        for (row, signature) in signatures.chunks(width).enumerate() {
+            let text = source.text(row);
+            kept.push(match (&text, signers.first()) {
+                (Some(text), Some(signer)) => memory.stays(signer, text, signature, || identity(row))?,
+                _ => false,
+            });
+        }
+        *rows_before += height as u64;
         let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
         Ok(Changes {
-            columns: vec![Column::new(self.output.as_str().into(), label)],
+            columns: vec![Column::new(output.as_str().into(), label)],
             keep: Some(BooleanChunked::from_iter_values("".into(), kept.into_iter())),
             failed: Vec::new(),
         })
+    }
+
+    fn end(&mut self) -> Result<Option<DatasetResult>> {
+        self.memory.end().map(|()| None)
     }
 }
 
@@ -97,30 +158,30 @@ struct Source<'a> {
     labelled: bool,
 }
 
-impl Source<'_> {
-    fn has_text(&self, row: usize) -> bool {
-        self.columns.iter().any(|column| column.get(row).is_some())
-    }
-
-    fn with_text(&self, row: usize, mut work: impl FnMut(&str)) {
+impl<'a> Source<'a> {
+    /// The text by which a row is compared; `None` where it has none.
+    fn text(&self, row: usize) -> Option<Cow<'a, str>> {
         if !self.labelled {
-            if let Some(text) = self.columns.first().and_then(|column| column.get(row)) {
-                work(text);
-            }
-            return;
+            return self.columns.first().and_then(|column| column.get(row)).map(Cow::Borrowed);
         }
+        self.columns.iter().find(|column| column.get(row).is_some())?;
         let values = self.keys.iter().zip(self.columns).map(|(key, column)| format!("{key}:\n{}", column.get(row).unwrap_or_default()));
-        work(&values.collect::<Vec<_>>().join("\n"));
+        Some(values.collect::<Vec<_>>().join("\n").into())
     }
 }
 
 /// Signatures that are the same or not.
 #[derive(Default)]
-pub(crate) struct Exact(PlHashSet<[u64; 2]>);
+pub(crate) struct Exact(PlHashMap<[u64; 2], u32>);
 
 impl Remember for Exact {
-    fn insert(&mut self, signature: &[u64]) -> bool {
-        self.0.insert([signature[0], signature[1]])
+    fn find(&self, signature: &[u64], found: &mut Vec<Found>) {
+        found.extend(self.0.get(&[signature[0], signature[1]]).map(|row| Found { row: *row, similarity: Some(1.0) }));
+    }
+
+    fn remember(&mut self, signature: &[u64]) {
+        let row = self.0.len() as u32;
+        self.0.insert([signature[0], signature[1]], row);
     }
 }
 
@@ -153,4 +214,118 @@ impl HashFunction {
 pub(crate) fn halves(bytes: &[u8]) -> [u64; 2] {
     let half = |from: usize| bytes[from..from + 8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     [half(0), half(8)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use dataflow_core::operator::Operator;
+    use dataflow_core::shape::Dataset;
+
+    use super::*;
+    use crate::general_text::{HashDeduplicateFilter, MinHashDeduplicateFilter, Verify};
+
+    /// Runs to the end, two rows a batch, and tells which rows stay.
+    fn run(operator: &impl Dataset, texts: &[&str]) -> Result<Vec<bool>> {
+        let mut work = operator.start()?;
+        let mut kept = Vec::new();
+        for (number, texts) in texts.chunks(2).enumerate() {
+            work.identities(&StringChunked::from_iter_values("".into(), (0..texts.len()).map(|row| format!("r{}", 2 * number + row))));
+            let changes = work.batch(&df!("text" => texts)?)?;
+            kept.extend(changes.keep.iter().flat_map(BooleanChunked::no_null_iter));
+        }
+        work.end().map(|_| kept)
+    }
+
+    fn lines(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    const LONG: &str = "The harbour was quiet in the early morning, and the fishing boats rocked gently against the wooden pier while gulls circled above an old man who mended his nets.";
+
+    #[test]
+    fn pairs_and_clusters_are_written_with_the_identities_of_their_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pairs, clusters) = (folder.path().join("pairs.jsonl"), folder.path().join("more/clusters.jsonl"));
+        let operator = MinHashDeduplicateFilter {
+            input_key: Some("text".into()),
+            pairs_path: Some(pairs.clone()),
+            clusters_path: Some(clusters.clone()),
+            ..Default::default()
+        };
+        let near = format!("{LONG} ");
+        assert_eq!(run(&operator, &["other", LONG, &near, "another", LONG]).unwrap(), [true, true, false, true, false]);
+        let shingles = LONG.as_bytes().windows(5).collect::<PlHashSet<_>>().len();
+        assert_eq!(
+            lines(&pairs),
+            format!(
+                "{{\"row\":\"r2\",\"repeats\":\"r1\",\"similarity\":{}}}\n{{\"row\":\"r4\",\"repeats\":\"r1\",\"similarity\":1.0}}\n",
+                shingles as f64 / (shingles + 1) as f64
+            )
+        );
+        assert_eq!(lines(&clusters), "{\"cluster\":\"r1\",\"rows\":[\"r1\",\"r2\",\"r4\"]}\n");
+    }
+
+    #[test]
+    fn what_is_compared_exactly_is_dropped_by_its_own_similarity_alone() {
+        // Signatures of so few bands with one value each call nearly everything the same.
+        let loose = MinHashDeduplicateFilter { input_key: Some("text".into()), threshold: 0.05, ..Default::default() };
+        let texts = [LONG, "The harbour was loud in the late evening, and nobody mended nets.", "The harbour was quiet.", LONG];
+        assert_eq!(run(&loose, &texts).unwrap(), [true, false, false, false]);
+        let jaccard = |one: &str, other: &str| {
+            let runs = |text: &str| -> PlHashSet<String> { text.as_bytes().windows(5).map(|run| String::from_utf8_lossy(run).into_owned()).collect() };
+            let (one, other) = (runs(one), runs(other));
+            one.intersection(&other).count() as f64 / one.union(&other).count() as f64
+        };
+        let (second, third) = (jaccard(texts[0], texts[1]), jaccard(texts[0], texts[2]));
+        assert!(third < second, "{third} {second}");
+        let verified = MinHashDeduplicateFilter { verify: Some(Verify::Exact), threshold: 0.05, ..loose };
+        let expected = |least: f64| [true, second < least, third.max(if second < least { jaccard(texts[1], texts[2]) } else { 0.0 }) < least, false];
+        assert_eq!(run(&verified, &texts).unwrap(), expected(0.05));
+    }
+
+    #[test]
+    fn a_data_set_is_compared_with_those_of_other_runs_and_never_with_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str| HashDeduplicateFilter {
+            input_key: Some("text".into()),
+            index_path: Some(folder.path().join("index")),
+            index_name: Some(name.into()),
+            pairs_path: Some(folder.path().join("pairs.jsonl")),
+            ..Default::default()
+        };
+        let (may, june) = (["a", "b", "a", "c"], ["d", "b", "e", "d"]);
+        assert_eq!(run(&of("may"), &may).unwrap(), [true, true, false, true]);
+        assert_eq!(run(&of("june"), &june).unwrap(), [true, false, true, false]);
+        assert_eq!(
+            lines(&folder.path().join("pairs.jsonl")),
+            "{\"row\":\"r1\",\"repeats\":\"may/r1\",\"similarity\":1.0}\n{\"row\":\"r3\",\"repeats\":\"r0\",\"similarity\":1.0}\n"
+        );
+        // A run that is repeated, and one that was cut before its end, change nothing.
+        assert_eq!(run(&of("june"), &june).unwrap(), [true, false, true, false]);
+        let mut cut = of("july").start().unwrap();
+        cut.batch(&df!("text" => ["f"]).unwrap()).unwrap();
+        drop(cut);
+        assert_eq!(run(&of("may"), &may).unwrap(), [true, true, false, true]);
+        assert_eq!(run(&of("august"), &["f", "c", "e"]).unwrap(), [true, false, false]);
+        assert!(run(&of("may"), &june).unwrap_err().to_string().starts_with("the index has other data under the name `may`"));
+    }
+
+    #[test]
+    fn an_index_needs_a_name_and_has_no_texts() {
+        let operator = MinHashDeduplicateFilter {
+            input_key: Some("text".into()),
+            verify: Some(Verify::Exact),
+            index_path: Some("index".into()),
+            index_name: Some("a/b".into()),
+            ..Default::default()
+        };
+        insta::assert_snapshot!(Operator::problems(&operator).join("\n"), @r"
+        `index_name` should have letters, digits, `-` and `_` alone, since it names a file; found `a/b`
+        `verify` compares texts, and an index has signatures alone: only one of `verify` and `index_path` can be used
+        ");
+        let nameless = HashDeduplicateFilter { input_key: Some("text".into()), index_path: Some("index".into()), ..Default::default() };
+        insta::assert_snapshot!(Operator::problems(&nameless).join("\n"), @"`index_path` is given without `index_name`, the name that this data set has in the index");
+    }
 }

@@ -230,7 +230,10 @@ pub(super) async fn dataset(
             let counts = placed_there.counts(&shared_there);
             shared_there.live.mark(counts);
             add(&counts.rows_in, batch.height() as u64);
-            let changes = guarded(&placed_there.step, || work.batch(&batch.frame))?;
+            let changes = guarded(&placed_there.step, || {
+                work.identities(&batch.ids);
+                work.batch(&batch.frame)
+            })?;
             let batch = changed(&shared_there, &placed_there, batch, changes)?;
             shared_there.live.mark(counts);
             Ok((work, batch))

@@ -47,7 +47,7 @@ pub use line_start_with_bulletpoint_filter::LineStartWithBulletpointFilter;
 pub use line_with_javascript_filter::LineWithJavascriptFilter;
 pub use lorem_ipsum_filter::LoremIpsumFilter;
 pub use mean_word_length_filter::MeanWordLengthFilter;
-pub use min_hash_deduplicate_filter::MinHashDeduplicateFilter;
+pub use min_hash_deduplicate_filter::{MinHashDeduplicateFilter, Verify};
 pub use ngram_filter::NgramFilter;
 pub use ngram_hash_deduplicate_filter::NgramHashDeduplicateFilter;
 pub use no_punc_filter::NoPuncFilter;

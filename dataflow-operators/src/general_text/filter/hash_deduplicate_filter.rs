@@ -1,20 +1,22 @@
 //! Drops rows whose text was there before.
 
+use std::path::PathBuf;
+
 use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator::DatasetWork;
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 
-use crate::deduplication::{Deduplication, Exact, HashFunction, Sign, key_problems};
+use crate::deduplication::{Beside, Deduplication, Exact, HashFunction, Sign, key_problems};
 
 /// Keeps the first of the rows whose texts are equal.
 ///
 /// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped, and so is a row in which all of several keys are null.
-/// Some 20 bytes are held for each row that stays.
+/// Some 50 bytes are held for each row that stays.
 ///
 /// # 中文
 ///
-/// 对文本完全相同的行，只保留最先出现的一行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃。每个保留的行约占 20 字节内存。
+/// 对文本完全相同的行，只保留最先出现的一行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃。每个保留的行约占 50 字节内存。
 #[operator(general_text, filter, Dataset)]
 pub struct HashDeduplicateFilter {
     /// The hash by which texts are compared. 中文：比较文本所用的哈希函数。
@@ -23,13 +25,43 @@ pub struct HashDeduplicateFilter {
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
+    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    pub pairs_path: Option<PathBuf>,
+    /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
+    pub clusters_path: Option<PathBuf>,
+    /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
+    pub index_path: Option<PathBuf>,
+    /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
+    pub index_name: Option<String>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
 
 impl Default for HashDeduplicateFilter {
     fn default() -> Self {
-        Self { hash_func: HashFunction::Md5, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
+        Self {
+            hash_func: HashFunction::Md5,
+            input_keys: None,
+            input_key: None,
+            pairs_path: None,
+            clusters_path: None,
+            index_path: None,
+            index_name: None,
+            output_key: "minhash_deduplicated_label".into(),
+        }
+    }
+}
+
+impl HashDeduplicateFilter {
+    fn beside(&self) -> Beside {
+        Beside {
+            pairs_path: self.pairs_path.clone(),
+            clusters_path: self.clusters_path.clone(),
+            index_path: self.index_path.clone(),
+            index_name: self.index_name.clone(),
+            settings: format!("HashDeduplicateFilter hash_func={:?}", self.hash_func),
+            verified_from: None,
+        }
     }
 }
 
@@ -41,11 +73,14 @@ impl Dataset for HashDeduplicateFilter {
             self.output_key.as_str(),
             &Hashing(self.hash_func),
             Exact::default(),
+            self.beside(),
         )))
     }
 
     fn problems(&self) -> Vec<String> {
-        key_problems(self.input_key.as_ref(), self.input_keys.as_deref())
+        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        problems.extend(self.beside().problems());
+        problems
     }
 }
 

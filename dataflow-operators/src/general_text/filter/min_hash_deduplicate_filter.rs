@@ -1,12 +1,14 @@
 //! Drops rows whose text is nearly that of an earlier row.
 
+use std::path::PathBuf;
+
 use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator::DatasetWork;
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
-use polars::prelude::PlHashSet;
+use polars::prelude::PlHashMap;
 
-use crate::deduplication::{Deduplication, Remember, Sign, key_problems};
+use crate::deduplication::{Beside, Deduplication, Found, Remember, Sign, key_problems};
 
 use self::signature::{Bands, Signer};
 
@@ -16,13 +18,15 @@ mod signature;
 ///
 /// Texts are compared by MinHash signatures of their runs of `ngram` characters, looked up by locality-sensitive hashing at a Jaccard similarity of
 /// about `threshold`; what is kept is what DataFlow keeps with datasketch 2. Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0
-/// for one that goes; a null is dropped, and so is a row in which all of several keys are null. Some 100 bytes are held for each row that stays.
+/// for one that goes; a null is dropped, and so is a row in which all of several keys are null. At the default threshold some 200 bytes are held for each row that stays, and 30 more with
+/// `verify`, whose texts wait in a temporary file.
 ///
 /// # 中文
 ///
 /// 对文本几乎相同的行，只保留最先出现的一行。以长度为 `ngram` 的字符片段计算 MinHash 签名，用局部敏感哈希按约为 `threshold` 的 Jaccard 相似度查重，
 /// 保留结果与使用 datasketch 2 的 DataFlow 相同。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，
-/// 多列全为空的行也会被丢弃。每个保留的行约占 100 字节内存。
+/// 多列全为空的行也会被丢弃。默认阈值下每个保留的行约占 200 字节内存，
+/// 使用 `verify` 时再加 30 字节，文本存放在临时文件中。
 #[operator(general_text, filter, Dataset)]
 pub struct MinHashDeduplicateFilter {
     /// How many hash functions a signature has. 中文：签名所用哈希函数的个数。
@@ -33,31 +37,81 @@ pub struct MinHashDeduplicateFilter {
     pub use_n_gram: bool,
     /// How many characters a run has. 中文：每个片段的字符数。
     pub ngram: u32,
+    /// With `exact`, a row goes only where the runs of both texts themselves reach the threshold, so that no row is dropped by chance. 中文：取 `exact` 时，只有两段文本的片段本身达到阈值才丢弃，不会误删。
+    pub verify: Option<Verify>,
     /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
+    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    pub pairs_path: Option<PathBuf>,
+    /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
+    pub clusters_path: Option<PathBuf>,
+    /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
+    pub index_path: Option<PathBuf>,
+    /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
+    pub index_name: Option<String>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
 
 impl Default for MinHashDeduplicateFilter {
     fn default() -> Self {
-        Self { num_perm: 128, threshold: 0.9, use_n_gram: true, ngram: 5, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
+        Self {
+            num_perm: 128,
+            threshold: 0.9,
+            use_n_gram: true,
+            ngram: 5,
+            verify: None,
+            input_keys: None,
+            input_key: None,
+            pairs_path: None,
+            clusters_path: None,
+            index_path: None,
+            index_name: None,
+            output_key: "minhash_deduplicated_label".into(),
+        }
+    }
+}
+
+/// How pairs that signatures find are looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// By the Jaccard similarity of the texts' runs themselves.
+    Exact,
+}
+
+impl MinHashDeduplicateFilter {
+    fn shingle(&self) -> usize {
+        if self.use_n_gram { self.ngram as usize } else { 1 }
+    }
+
+    fn beside(&self) -> Beside {
+        let shingle = self.shingle();
+        Beside {
+            pairs_path: self.pairs_path.clone(),
+            clusters_path: self.clusters_path.clone(),
+            index_path: self.index_path.clone(),
+            index_name: self.index_name.clone(),
+            settings: format!("MinHashDeduplicateFilter num_perm={} threshold={} shingle={shingle}", self.num_perm, self.threshold),
+            verified_from: self.verify.map(|Verify::Exact| self.threshold),
+        }
     }
 }
 
 impl Dataset for MinHashDeduplicateFilter {
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
-        let shingle = if self.use_n_gram { self.ngram as usize } else { 1 };
+        let shingle = self.shingle();
         let bands = Bands::for_threshold(self.threshold, self.num_perm as usize);
         let signer = Signer::new(self.num_perm as usize, shingle, bands);
-        let seen = SeenBands(vec![PlHashSet::default(); bands.count]);
-        Ok(Box::new(Deduplication::new(self.input_key.as_ref(), self.input_keys.as_deref(), self.output_key.as_str(), &signer, seen)))
+        let seen = SeenBands::new(bands.count, self.verify);
+        Ok(Box::new(Deduplication::new(self.input_key.as_ref(), self.input_keys.as_deref(), self.output_key.as_str(), &signer, seen, self.beside())))
     }
 
     fn problems(&self) -> Vec<String> {
         let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        problems.extend(self.beside().problems());
         if !(2..=4096).contains(&self.num_perm) {
             problems.push(format!("`num_perm` should be from 2 to 4096, found {}", self.num_perm));
         }
@@ -79,20 +133,52 @@ impl Sign for Signer {
     fn sign(&mut self, text: &str, signature: &mut [u64]) {
         self.band_hashes(text, signature);
     }
+
+    fn similarity(&self, one: &str, other: &str) -> Option<f64> {
+        let (one, other) = (self.shingles(one), self.shingles(other));
+        let both = one.intersection(&other).count();
+        let all = one.len() + other.len() - both;
+        Some(if all == 0 { 1.0 } else { both as f64 / all as f64 })
+    }
 }
 
-/// Remembers, band by band, the hashes of the rows that stayed.
-struct SeenBands(Vec<PlHashSet<u64>>);
+/// Remembers, band by band, the rows that stayed.
+struct SeenBands {
+    /// For each band the last row of each hash.
+    last: Vec<PlHashMap<u64, u32>>,
+    /// For each row and band the row before it of the same hash. Only texts that are compared themselves let two rows of one hash stay; without that there is none.
+    before: Option<Vec<u32>>,
+    rows: u32,
+}
+
+/// No row.
+const NONE: u32 = u32::MAX;
+
+impl SeenBands {
+    fn new(bands: usize, verify: Option<Verify>) -> Self {
+        Self { last: vec![PlHashMap::default(); bands], before: verify.map(|_| Vec::new()), rows: 0 }
+    }
+}
 
 impl Remember for SeenBands {
-    fn insert(&mut self, hashes: &[u64]) -> bool {
-        if self.0.iter().zip(hashes).any(|(seen, hash)| seen.contains(hash)) {
-            return false;
+    fn find(&self, hashes: &[u64], found: &mut Vec<Found>) {
+        for (band, (last, hash)) in self.last.iter().zip(hashes).enumerate() {
+            let mut next = last.get(hash).copied().unwrap_or(NONE);
+            while next != NONE {
+                found.push(Found { row: next, similarity: None });
+                next = self.before.as_ref().map_or(NONE, |before| before[next as usize * self.last.len() + band]);
+            }
         }
-        for (seen, hash) in self.0.iter_mut().zip(hashes) {
-            seen.insert(*hash);
+    }
+
+    fn remember(&mut self, hashes: &[u64]) {
+        for (last, hash) in self.last.iter_mut().zip(hashes) {
+            let replaced = last.insert(*hash, self.rows);
+            if let Some(before) = &mut self.before {
+                before.push(replaced.unwrap_or(NONE));
+            }
         }
-        true
+        self.rows += 1;
     }
 }
 

@@ -1,12 +1,14 @@
 //! Drops rows that share whole parts with an earlier row.
 
+use std::path::PathBuf;
+
 use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator::DatasetWork;
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
-use crate::deduplication::{Deduplication, HashFunction, Remember, Sign, key_problems};
+use crate::deduplication::{Beside, Deduplication, Found, HashFunction, Remember, Sign, key_problems};
 
 /// Keeps the first of the rows that share at least `diff_size` of their `n_gram` parts.
 ///
@@ -28,13 +30,45 @@ pub struct NgramHashDeduplicateFilter {
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
+    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    pub pairs_path: Option<PathBuf>,
+    /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
+    pub clusters_path: Option<PathBuf>,
+    /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
+    pub index_path: Option<PathBuf>,
+    /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
+    pub index_name: Option<String>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
 
 impl Default for NgramHashDeduplicateFilter {
     fn default() -> Self {
-        Self { n_gram: 3, hash_func: HashFunction::Md5, diff_size: 1, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
+        Self {
+            n_gram: 3,
+            hash_func: HashFunction::Md5,
+            diff_size: 1,
+            input_keys: None,
+            input_key: None,
+            pairs_path: None,
+            clusters_path: None,
+            index_path: None,
+            index_name: None,
+            output_key: "minhash_deduplicated_label".into(),
+        }
+    }
+}
+
+impl NgramHashDeduplicateFilter {
+    fn beside(&self) -> Beside {
+        Beside {
+            pairs_path: self.pairs_path.clone(),
+            clusters_path: self.clusters_path.clone(),
+            index_path: self.index_path.clone(),
+            index_name: self.index_name.clone(),
+            settings: format!("NgramHashDeduplicateFilter n_gram={} hash_func={:?}", self.n_gram, self.hash_func),
+            verified_from: None,
+        }
     }
 }
 
@@ -45,12 +79,14 @@ impl Dataset for NgramHashDeduplicateFilter {
             self.input_keys.as_deref(),
             self.output_key.as_str(),
             &Parts { count: self.n_gram as usize, hash: self.hash_func },
-            SeenParts { enough: self.diff_size as usize, ..SeenParts::default() },
+            SeenParts { parts: self.n_gram as usize, enough: self.diff_size as usize, ..SeenParts::default() },
+            self.beside(),
         )))
     }
 
     fn problems(&self) -> Vec<String> {
         let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        problems.extend(self.beside().problems());
         if self.n_gram == 0 {
             problems.push("`n_gram` is 0, and a text has at least one part".into());
         }
@@ -87,29 +123,36 @@ impl Sign for Parts {
 /// The parts of the rows that stayed, each with the rows that have it.
 #[derive(Default)]
 struct SeenParts {
+    /// Parts of a text, and how many of them shared make a repetition.
+    parts: usize,
     enough: usize,
     rows: u32,
     of_part: PlHashMap<u64, Vec<u32>>,
 }
 
+fn distinct(parts: &[u64]) -> Vec<u64> {
+    let mut own = parts.to_vec();
+    own.sort_unstable();
+    own.dedup();
+    own
+}
+
 impl Remember for SeenParts {
-    fn insert(&mut self, parts: &[u64]) -> bool {
-        let mut own = parts.to_vec();
-        own.sort_unstable();
-        own.dedup();
+    fn find(&self, parts: &[u64], found: &mut Vec<Found>) {
+        let own = distinct(parts);
         let mut shared: PlHashMap<u32, usize> = PlHashMap::default();
         for row in own.iter().filter_map(|part| self.of_part.get(part)).flatten() {
-            let count = shared.entry(*row).or_default();
-            *count += 1;
-            if *count >= self.enough {
-                return false;
-            }
+            *shared.entry(*row).or_default() += 1;
         }
-        for part in own {
+        let repeated = shared.into_iter().filter(|(_, count)| *count >= self.enough);
+        found.extend(repeated.map(|(row, count)| Found { row, similarity: Some(count as f64 / self.parts as f64) }));
+    }
+
+    fn remember(&mut self, parts: &[u64]) {
+        for part in distinct(parts) {
             self.of_part.entry(part).or_default().push(self.rows);
         }
         self.rows += 1;
-        true
     }
 }
 

@@ -1,12 +1,14 @@
 //! Drops rows whose fingerprint is near that of an earlier row.
 
+use std::path::PathBuf;
+
 use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator::DatasetWork;
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
-use crate::deduplication::{Deduplication, Remember, Sign, halves, key_problems};
+use crate::deduplication::{Beside, Deduplication, Found, Remember, Sign, halves, key_problems};
 use crate::python::is_word;
 
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
@@ -27,13 +29,44 @@ pub struct SimHashDeduplicateFilter {
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
+    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    pub pairs_path: Option<PathBuf>,
+    /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
+    pub clusters_path: Option<PathBuf>,
+    /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
+    pub index_path: Option<PathBuf>,
+    /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
+    pub index_name: Option<String>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
 
 impl Default for SimHashDeduplicateFilter {
     fn default() -> Self {
-        Self { fingerprint_size: 64, bound: 0.1, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
+        Self {
+            fingerprint_size: 64,
+            bound: 0.1,
+            input_keys: None,
+            input_key: None,
+            pairs_path: None,
+            clusters_path: None,
+            index_path: None,
+            index_name: None,
+            output_key: "minhash_deduplicated_label".into(),
+        }
+    }
+}
+
+impl SimHashDeduplicateFilter {
+    fn beside(&self) -> Beside {
+        Beside {
+            pairs_path: self.pairs_path.clone(),
+            clusters_path: self.clusters_path.clone(),
+            index_path: self.index_path.clone(),
+            index_name: self.index_name.clone(),
+            settings: format!("SimHashDeduplicateFilter fingerprint_size={}", self.fingerprint_size),
+            verified_from: None,
+        }
     }
 }
 
@@ -45,11 +78,13 @@ impl Dataset for SimHashDeduplicateFilter {
             self.output_key.as_str(),
             &Fingerprint { bits: self.fingerprint_size, weights: Vec::new() },
             SeenFingerprints::new(self.fingerprint_size, self.bound),
+            self.beside(),
         )))
     }
 
     fn problems(&self) -> Vec<String> {
         let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        problems.extend(self.beside().problems());
         if self.fingerprint_size == 0 || self.fingerprint_size > 128 || !self.fingerprint_size.is_multiple_of(8) {
             problems.push(format!("`fingerprint_size` should be a multiple of 8 from 8 to 128, found {}", self.fingerprint_size));
         }
@@ -114,25 +149,39 @@ impl SeenFingerprints {
     }
 
     /// DataFlow's similarity: its divisor is the length of the longer fingerprint written in binary with `0b` before it.
-    fn is_near(&self, one: u128, other: u128) -> bool {
+    fn similarity(one: u128, other: u128) -> f64 {
         let written = |fingerprint: u128| 2 + (128 - fingerprint.leading_zeros()).max(1);
-        1.0 - f64::from((one ^ other).count_ones()) / f64::from(written(one).max(written(other))) >= 1.0 - self.bound
+        1.0 - f64::from((one ^ other).count_ones()) / f64::from(written(one).max(written(other)))
+    }
+
+    fn is_near(&self, one: u128, other: u128) -> bool {
+        Self::similarity(one, other) >= 1.0 - self.bound
     }
 }
 
+fn fingerprint_of(signature: &[u64]) -> u128 {
+    u128::from(signature[0]) << 64 | u128::from(signature[1])
+}
+
 impl Remember for SeenFingerprints {
-    fn insert(&mut self, signature: &[u64]) -> bool {
-        let fingerprint = u128::from(signature[0]) << 64 | u128::from(signature[1]);
-        let part = |(from, mask): &(u32, u128)| fingerprint >> from & mask;
-        let mut candidates = self.parts.iter().zip(&self.of_part).filter_map(|(place, rows)| rows.get(&part(place))).flatten();
-        if candidates.any(|row| self.is_near(self.fingerprints[*row as usize], fingerprint)) {
-            return false;
+    fn find(&self, signature: &[u64], found: &mut Vec<Found>) {
+        let fingerprint = fingerprint_of(signature);
+        for ((from, mask), rows) in self.parts.iter().zip(&self.of_part) {
+            for row in rows.get(&(fingerprint >> from & mask)).into_iter().flatten() {
+                let earlier = self.fingerprints[*row as usize];
+                if self.is_near(earlier, fingerprint) {
+                    found.push(Found { row: *row, similarity: Some(Self::similarity(earlier, fingerprint)) });
+                }
+            }
         }
-        for (place, rows) in self.parts.iter().zip(&mut self.of_part) {
-            rows.entry(part(place)).or_default().push(self.fingerprints.len() as u32);
+    }
+
+    fn remember(&mut self, signature: &[u64]) {
+        let fingerprint = fingerprint_of(signature);
+        for ((from, mask), rows) in self.parts.iter().zip(&mut self.of_part) {
+            rows.entry(fingerprint >> from & mask).or_default().push(self.fingerprints.len() as u32);
         }
         self.fingerprints.push(fingerprint);
-        true
     }
 }
 
@@ -173,8 +222,11 @@ mod tests {
                 signer.sign(text, &mut signature);
                 let fingerprint = u128::from(signature[1]);
                 let new = !all.iter().any(|other| seen.is_near(*other, fingerprint));
-                assert_eq!(seen.insert(&signature), new, "{text} at {bound}");
+                let mut found = Vec::new();
+                seen.find(&signature, &mut found);
+                assert_eq!(found.is_empty(), new, "{text} at {bound}");
                 if new {
+                    seen.remember(&signature);
                     all.push(fingerprint);
                 }
             }

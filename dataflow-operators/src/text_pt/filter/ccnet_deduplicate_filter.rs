@@ -1,20 +1,22 @@
 //! Drops rows whose text was there before, by a part of its hash.
 
+use std::path::PathBuf;
+
 use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator::DatasetWork;
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 
-use crate::deduplication::{Deduplication, Exact, Sign, halves, key_problems};
+use crate::deduplication::{Beside, Deduplication, Exact, Sign, halves, key_problems};
 
 /// Keeps the first of the rows whose texts have equal first `bit_length` bits of SHA-1.
 ///
 /// With few bits different texts meet by chance: of a million rows 32 bits drop some hundred that are unique, 64 bits none.
-/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 20 bytes are held for each row that stays.
+/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 50 bytes are held for each row that stays.
 ///
 /// # 中文
 ///
-/// 对 SHA-1 前 `bit_length` 位相同的文本，只保留最先出现的一行。位数少时不同文本会偶然相同：一百万行时 32 位约误删一百余行，64 位则不会。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 20 字节内存。
+/// 对 SHA-1 前 `bit_length` 位相同的文本，只保留最先出现的一行。位数少时不同文本会偶然相同：一百万行时 32 位约误删一百余行，64 位则不会。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 50 字节内存。
 #[operator(text_pt, filter, Dataset)]
 pub struct CCNetDeduplicateFilter {
     /// How many bits are compared, a multiple of 8 up to 128. 中文：比较的位数，8 的倍数，最多 128。
@@ -23,13 +25,43 @@ pub struct CCNetDeduplicateFilter {
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
+    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    pub pairs_path: Option<PathBuf>,
+    /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
+    pub clusters_path: Option<PathBuf>,
+    /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
+    pub index_path: Option<PathBuf>,
+    /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
+    pub index_name: Option<String>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
 
 impl Default for CCNetDeduplicateFilter {
     fn default() -> Self {
-        Self { bit_length: 64, input_keys: None, input_key: None, output_key: "minhash_deduplicated_label".into() }
+        Self {
+            bit_length: 64,
+            input_keys: None,
+            input_key: None,
+            pairs_path: None,
+            clusters_path: None,
+            index_path: None,
+            index_name: None,
+            output_key: "minhash_deduplicated_label".into(),
+        }
+    }
+}
+
+impl CCNetDeduplicateFilter {
+    fn beside(&self) -> Beside {
+        Beside {
+            pairs_path: self.pairs_path.clone(),
+            clusters_path: self.clusters_path.clone(),
+            index_path: self.index_path.clone(),
+            index_name: self.index_name.clone(),
+            settings: format!("CCNetDeduplicateFilter bit_length={}", self.bit_length),
+            verified_from: None,
+        }
     }
 }
 
@@ -41,11 +73,13 @@ impl Dataset for CCNetDeduplicateFilter {
             self.output_key.as_str(),
             &FirstBits(self.bit_length),
             Exact::default(),
+            self.beside(),
         )))
     }
 
     fn problems(&self) -> Vec<String> {
         let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        problems.extend(self.beside().problems());
         if self.bit_length == 0 || self.bit_length > 128 || !self.bit_length.is_multiple_of(8) {
             problems.push(format!("`bit_length` should be a multiple of 8 from 8 to 128, found {}", self.bit_length));
         }

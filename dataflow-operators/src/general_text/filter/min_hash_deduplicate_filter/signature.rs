@@ -1,5 +1,6 @@
 //! MinHash signatures as datasketch 2 makes them, and the bands in which they are looked up.
 
+use polars::prelude::PlHashSet;
 use sha1::{Digest, Sha1};
 
 /// How a signature is cut up: two texts are taken for the same where all values of one band are equal.
@@ -84,6 +85,16 @@ impl Signer {
             remembered: vec![(0, 0); REMEMBERED],
             recent: vec![0; RECENT],
         }
+    }
+
+    /// The text's shingles, each once.
+    pub(super) fn shingles<'a>(&self, text: &'a str) -> PlHashSet<&'a str> {
+        let starts = text.char_indices().map(|(at, _)| at);
+        let mut ends = starts.clone().chain([text.len()]).skip(self.shingle).peekable();
+        if ends.peek().is_none() && !text.is_empty() {
+            return std::iter::once(text).collect();
+        }
+        starts.zip(ends).map(|(start, end)| &text[start..end]).collect()
     }
 
     /// Writes one hash for each band of a text's signature.

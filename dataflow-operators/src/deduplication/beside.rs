@@ -1,0 +1,38 @@
+//! What a filter of repeated rows is asked to do beside dropping them.
+
+use std::path::PathBuf;
+
+/// What is written beside the label, and with what else rows are compared.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside {
+    /// Where the pairs go.
+    pub(crate) pairs_path: Option<PathBuf>,
+    /// Where the clusters go.
+    pub(crate) clusters_path: Option<PathBuf>,
+    /// The folder of the index, and the name that this data set has in it.
+    pub(crate) index_path: Option<PathBuf>,
+    pub(crate) index_name: Option<String>,
+    /// All that shapes a signature: an index of other signatures cannot be used.
+    pub(crate) settings: String,
+    /// The similarity that a pair has to have when its texts themselves are compared.
+    pub(crate) verified_from: Option<f64>,
+}
+
+impl Beside {
+    /// What is wrong with it.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        match (&self.index_path, &self.index_name) {
+            (Some(_), None) => problems.push("`index_path` is given without `index_name`, the name that this data set has in the index".to_owned()),
+            (None, Some(_)) => problems.push("`index_name` is given without `index_path`, the folder of the index".to_owned()),
+            (_, Some(name)) if name.is_empty() || !name.chars().all(|character| character.is_alphanumeric() || matches!(character, '-' | '_')) => {
+                problems.push(format!("`index_name` should have letters, digits, `-` and `_` alone, since it names a file; found `{name}`"));
+            }
+            _ => {}
+        }
+        if self.index_path.is_some() && self.verified_from.is_some() {
+            problems.push("`verify` compares texts, and an index has signatures alone: only one of `verify` and `index_path` can be used".to_owned());
+        }
+        problems
+    }
+}

@@ -1,0 +1,207 @@
+//! The index on disk by which rows are compared with those of other runs.
+//!
+//! It is a folder with a file for each data set. A run reads the files of all others and, when it has ended well, writes its own, whole or not at all. So a run that is repeated or
+//! taken up again does not meet its own rows, and what it keeps is the same each time.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use dataflow_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use super::pairs::WholeFile;
+
+const ENDING: &str = "duplicates";
+/// Stands in the place of an identity's length behind the last row.
+const END: u16 = u16::MAX;
+
+/// The first line of a data set's file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    /// What shapes the signatures.
+    settings: String,
+    /// How many numbers a signature has.
+    width: usize,
+    /// A hash of the data set's first text, by which another data set of the same name is told.
+    first: String,
+}
+
+/// The file that this run writes.
+pub(super) struct Index {
+    folder: PathBuf,
+    name: String,
+    settings: String,
+    width: usize,
+    file: Option<WholeFile>,
+    rows: u64,
+}
+
+impl Index {
+    pub(super) fn new(folder: &Path, name: &str, settings: &str, width: usize) -> Self {
+        Self { folder: folder.to_owned(), name: name.to_owned(), settings: settings.to_owned(), width, file: None, rows: 0 }
+    }
+
+    /// Reads the rows of all other data sets: each one's name and identity, and its signature.
+    pub(super) fn read_others(&self, mut row: impl FnMut(String, &[u64])) -> Result<()> {
+        let failed = |error| Error::storage(format!("cannot read the index {}", self.folder.display()), error);
+        std::fs::create_dir_all(&self.folder).map_err(failed)?;
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            paths.push(entry.map_err(failed)?.path());
+        }
+        // In the order of their names, so that a run is the same each time.
+        paths.sort();
+        for path in paths.iter().filter(|path| path.extension().is_some_and(|ending| ending == ENDING) && **path != self.path()) {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let (header, mut file) = open(path)?;
+            self.fits(&header, path)?;
+            read_rows(&mut file, self.width, |identity, signature| row(format!("{name}/{identity}"), signature)).map_err(|error| broken(path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn fits(&self, header: &Header, path: &Path) -> Result<()> {
+        if (header.version, header.width, &header.settings) == (1, self.width, &self.settings) {
+            return Ok(());
+        }
+        Err(Error::Configuration(format!(
+            "the index should hold signatures of `{}`, found those of `{}` in {}\nhint: give each operator and each setting an `index_path` of its own",
+            self.settings,
+            header.settings,
+            path.display()
+        )))
+    }
+
+    /// Takes in the next row that stays.
+    pub(super) fn push(&mut self, identity: &str, text: &str, signature: &[u64]) -> Result<()> {
+        if self.file.is_none() {
+            self.file = Some(self.begin(text)?);
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let length = u16::try_from(identity.len()).ok().filter(|length| *length != END);
+        let length = length.ok_or_else(|| Error::Data(format!("an identity should have fewer than {END} bytes to be indexed, found {}", identity.len())))?;
+        file.write(&length.to_le_bytes())?;
+        file.write(identity.as_bytes())?;
+        for number in signature {
+            file.write(&number.to_le_bytes())?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Begins the file, where it is none of other data.
+    fn begin(&self, first_text: &str) -> Result<WholeFile> {
+        let first = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(first_text.as_bytes()));
+        let header = Header { version: 1, settings: self.settings.clone(), width: self.width, first };
+        let path = self.path();
+        if path.exists() {
+            let (known, _) = open(&path)?;
+            self.fits(&known, &path)?;
+            if known.first != header.first {
+                return Err(Error::Configuration(format!(
+                    "the index has other data under the name `{}`, whose first text is not this one's\nhint: give this data set an `index_name` of its own, or delete {} if its data has changed",
+                    self.name,
+                    path.display()
+                )));
+            }
+        }
+        let mut file = WholeFile::create(&path)?;
+        file.write(format!("{}\n", serde_json::to_string(&header).unwrap_or_default()).as_bytes())?;
+        Ok(file)
+    }
+
+    /// Makes the file visible to other runs.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        file.write(&END.to_le_bytes())?;
+        file.write(&self.rows.to_le_bytes())?;
+        file.finish()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(format!("{}.{ENDING}", self.name))
+    }
+}
+
+fn open(path: &Path) -> Result<(Header, BufReader<File>)> {
+    let mut file = BufReader::new(File::open(path).map_err(|error| Error::storage(format!("cannot read {}", path.display()), error))?);
+    let mut line = String::new();
+    file.read_line(&mut line).map_err(|error| broken(path, &error))?;
+    let header = serde_json::from_str(&line).map_err(|error| broken(path, &error.into()))?;
+    Ok((header, file))
+}
+
+fn read_rows(file: &mut impl Read, width: usize, mut row: impl FnMut(&str, &[u64])) -> std::io::Result<()> {
+    let malformed = |what: &'static str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+    let (mut two, mut eight, mut signature, mut rows) = ([0; 2], [0; 8], vec![0; width], 0);
+    loop {
+        file.read_exact(&mut two)?;
+        let length = u16::from_le_bytes(two);
+        if length == END {
+            file.read_exact(&mut eight)?;
+            return if u64::from_le_bytes(eight) == rows { Ok(()) } else { Err(malformed("rows are missing")) };
+        }
+        let mut identity = vec![0; usize::from(length)];
+        file.read_exact(&mut identity)?;
+        for number in &mut signature {
+            file.read_exact(&mut eight)?;
+            *number = u64::from_le_bytes(eight);
+        }
+        row(std::str::from_utf8(&identity).map_err(|_| malformed("an identity is not UTF-8"))?, &signature);
+        rows += 1;
+    }
+}
+
+fn broken(path: &Path, error: &std::io::Error) -> Error {
+    Error::Data(format!(
+        "{} should be an index of duplicates, found one that is cut or malformed: {error}\nhint: delete it, and run its data set again",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(folder: &Path, name: &str, rows: &[(&str, u64)]) -> Result<()> {
+        let mut index = Index::new(folder, name, "hash", 2);
+        for (identity, hash) in rows {
+            index.push(identity, identity, &[*hash, 0])?;
+        }
+        index.finish()
+    }
+
+    fn others(folder: &Path, name: &str, settings: &str) -> Result<Vec<(String, u64)>> {
+        let mut found = Vec::new();
+        Index::new(folder, name, settings, 2).read_others(|name, signature| found.push((name, signature[0])))?;
+        Ok(found)
+    }
+
+    #[test]
+    fn a_run_reads_the_rows_of_all_others_and_not_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), "b", &[("1", 7)]).unwrap();
+        written(folder.path(), "a", &[("1", 5), ("2.3-1", 6)]).unwrap();
+        assert_eq!(others(folder.path(), "c", "hash").unwrap(), [("a/1".into(), 5), ("a/2.3-1".into(), 6), ("b/1".into(), 7)]);
+        assert_eq!(others(folder.path(), "a", "hash").unwrap(), [("b/1".into(), 7)]);
+        written(folder.path(), "a", &[("1", 5)]).unwrap();
+        assert_eq!(others(folder.path(), "b", "hash").unwrap(), [("a/1".into(), 5)], "a run that is repeated replaces its rows");
+    }
+
+    #[test]
+    fn other_data_other_settings_and_cut_files_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), "a", &[("1", 5), ("2", 6)]).unwrap();
+        let other = written(folder.path(), "a", &[("9", 9)]).unwrap_err().to_string();
+        assert!(other.starts_with("the index has other data under the name `a`") && other.contains("hint: give this data set an `index_name`"), "{other}");
+        let settings = others(folder.path(), "b", "other").unwrap_err().to_string();
+        assert!(settings.starts_with("the index should hold signatures of `other`, found those of `hash`"), "{settings}");
+        let path = folder.path().join("a.duplicates");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 11]).unwrap();
+        let cut = others(folder.path(), "b", "hash").unwrap_err().to_string();
+        assert!(cut.contains("found one that is cut or malformed"), "{cut}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Decides, one row after another, which rows stay, and tells of those that go.
+
+use std::borrow::Cow;
+
+use dataflow_core::Result;
+
+use super::beside::Beside;
+use super::clusters::Clusters;
+use super::index::Index;
+use super::pairs::Pairs;
+use super::stored_texts::StoredTexts;
+use super::{Found, Remember, Sign};
+
+/// What is remembered of the rows so far.
+pub(super) struct Memory<R> {
+    seen: R,
+    /// How many rows are remembered, and how many of them are of other runs; those come first.
+    remembered: u32,
+    of_others: u32,
+    width: usize,
+    beside: Beside,
+    opened: bool,
+    names: Option<Names>,
+    texts: Option<StoredTexts>,
+    pairs: Option<Pairs>,
+    clusters: Option<Clusters>,
+    index: Option<Index>,
+    found: Vec<Found>,
+}
+
+impl<R: Remember> Memory<R> {
+    pub(super) fn new(seen: R, width: usize, beside: Beside) -> Self {
+        Self {
+            seen,
+            remembered: 0,
+            of_others: 0,
+            width,
+            beside,
+            opened: false,
+            names: None,
+            texts: None,
+            pairs: None,
+            clusters: None,
+            index: None,
+            found: Vec::new(),
+        }
+    }
+
+    /// Opens what rows are compared with and what is written; only now, since compiling a pipeline touches no file.
+    fn open(&mut self) -> Result<()> {
+        self.opened = true;
+        let Beside { pairs_path, clusters_path, index_path, index_name, settings, verified_from } = &self.beside;
+        let named = pairs_path.is_some() || clusters_path.is_some();
+        self.names = named.then(Names::default);
+        self.pairs = pairs_path.as_deref().map(Pairs::create).transpose()?;
+        self.clusters = clusters_path.is_some().then(Clusters::default);
+        if pairs_path.is_some() || verified_from.is_some() {
+            self.texts = Some(StoredTexts::create()?);
+        }
+        if let (Some(folder), Some(name)) = (index_path, index_name) {
+            let index = Index::new(folder, name, settings, self.width);
+            index.read_others(|name, signature| {
+                self.seen.remember(signature);
+                self.remembered += 1;
+                if let Some(names) = &mut self.names {
+                    names.push(&name);
+                }
+            })?;
+            self.of_others = self.remembered;
+            self.index = Some(index);
+        }
+        Ok(())
+    }
+
+    /// Whether a row stays; one that does is remembered.
+    pub(super) fn stays<'a, S: Sign>(&mut self, signer: &S, text: &str, signature: &[u64], identity: impl Fn() -> Cow<'a, str>) -> Result<bool> {
+        if !self.opened {
+            self.open()?;
+        }
+        self.found.clear();
+        self.seen.find(signature, &mut self.found);
+        if !self.found.is_empty() {
+            self.look_closer(signer, text)?;
+        }
+        if !self.found.is_empty() {
+            self.tell(&identity())?;
+            return Ok(false);
+        }
+        self.seen.remember(signature);
+        self.remembered += 1;
+        if let Some(names) = &mut self.names {
+            names.push(&identity());
+        }
+        if let Some(texts) = &mut self.texts {
+            texts.push(text)?;
+        }
+        if let Some(index) = &mut self.index {
+            index.push(&identity(), text, signature)?;
+        }
+        Ok(true)
+    }
+
+    /// Puts what was found in order, works out similarities that signatures do not tell, and leaves out what is not alike enough.
+    fn look_closer<S: Sign>(&mut self, signer: &S, text: &str) -> Result<()> {
+        self.found.sort_unstable_by_key(|found| found.row);
+        self.found.dedup_by_key(|found| found.row);
+        if let Some(texts) = &mut self.texts {
+            for found in self.found.iter_mut().filter(|found| found.row >= self.of_others) {
+                if let Some(earlier) = texts.get((found.row - self.of_others) as usize)? {
+                    found.similarity = signer.similarity(text, &earlier).or(found.similarity);
+                }
+            }
+        }
+        if let Some(least) = self.beside.verified_from {
+            self.found.retain(|found| found.similarity.is_some_and(|similarity| similarity >= least));
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, identity: &str) -> Result<()> {
+        if let (Some(pairs), Some(names)) = (&mut self.pairs, &self.names) {
+            for found in &self.found {
+                pairs.push(identity, names.get(found.row), found.similarity)?;
+            }
+        }
+        if let Some(clusters) = &mut self.clusters {
+            clusters.join(identity, &self.found);
+        }
+        Ok(())
+    }
+
+    /// Makes visible what was written.
+    pub(super) fn end(&mut self) -> Result<()> {
+        if !self.opened {
+            self.open()?;
+        }
+        if let Some(pairs) = self.pairs.take() {
+            pairs.finish()?;
+        }
+        if let (Some(clusters), Some(names), Some(path)) = (self.clusters.take(), &self.names, &self.beside.clusters_path) {
+            clusters.write(path, |row| names.get(row).to_owned())?;
+        }
+        self.index.take().map_or(Ok(()), |mut index| index.finish())
+    }
+}
+
+/// Names by their number, in one piece of memory.
+#[derive(Default)]
+struct Names {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    fn push(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+
+    fn get(&self, number: u32) -> &str {
+        let number = number as usize;
+        let start = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.get(number).map_or("", |end| &self.text[start..*end])
+    }
+}
