@@ -1,6 +1,6 @@
 //! Where rows come from and where they go: files of seven formats, one module each under [`mod@format`].
 //!
-//! [`FileStorage`] is what a pipeline uses. [`source_at`] and [`sink_at`] read and write a single file.
+//! [`FileStorage`] is what a pipeline uses. [`source_at`] and [`sink_at`] read and write a single file. A [`table::Table`] is read where something is to be done, and written back in place.
 
 mod column_builder;
 mod column_text;
@@ -11,6 +11,7 @@ mod inferred_type;
 mod input_file;
 mod json_rows;
 mod scalar_text;
+pub mod table;
 mod whole_file;
 
 pub use file_storage::{CacheType, FileStorage};
