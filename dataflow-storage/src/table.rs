@@ -1,9 +1,27 @@
 //! Tables whose rows are read where something is to be done, and whose cells are written back in place.
 //!
-//! A [`Table`] is a table of a database or a file. What is not written stays as it is.
+//! A [`Table`] is a table of a database ([`SqlTable`]) or a file ([`FileTable`]). What is not written stays as it is.
 
+mod claims;
+mod csv_file;
+mod delimited_text;
+mod excel_file;
+mod file_content;
 mod file_table;
+#[cfg(test)]
+mod file_table_tests;
+mod jsonl_file;
+mod mysql;
+mod parquet_file;
+mod postgresql;
+mod sheet_patch;
+mod sql_statement;
 mod sql_table;
+mod sqlite;
+#[cfg(test)]
+mod sqlite_tests;
+mod text_encoding;
+mod workbook_package;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,8 +31,8 @@ use dataflow_core::Result;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub use file_table::{FileTableOptions, TableFileKind};
-pub use sql_table::{SqlAddress, SqlTableOptions};
+pub use file_table::{FileTable, FileTableOptions, TableFileKind};
+pub use sql_table::{SqlAddress, SqlTable, SqlTableOptions};
 
 /// What a column holds, as far as reading and writing its cells goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

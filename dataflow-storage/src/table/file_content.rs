@@ -1,0 +1,47 @@
+//! What the kinds of files have in common: cells in memory, and the file that is made of them.
+
+use std::fmt;
+
+use dataflow_core::Result;
+use serde_json::Value;
+
+use super::TableColumn;
+
+/// A file's cells. Rows and columns are counted from 0.
+pub(super) trait FileContent: fmt::Debug + Send + Sync {
+    /// The columns, with those that were added.
+    fn columns(&self) -> Vec<TableColumn>;
+
+    /// How many rows there are.
+    fn rows(&self) -> usize;
+
+    /// A row's cells in some columns.
+    fn cells(&self, row: usize, columns: &[usize]) -> Vec<Value>;
+
+    /// Adds a column at the end.
+    fn add_column(&mut self, name: &str) -> Result<()>;
+
+    /// Sets cells of a row, all of them or none; the error is why the file cannot hold one.
+    fn set(&mut self, row: usize, cells: &[(usize, &Value)]) -> Result<(), String>;
+
+    /// The whole file: what was not set stands as it was read.
+    fn render(&self) -> Result<Vec<u8>>;
+}
+
+/// Whether a cell holds nothing: absent, null or blank.
+pub(super) fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        _ => false,
+    }
+}
+
+/// A value as the text of a cell: texts as they are, null as nothing, lists and objects as JSON.
+pub(super) fn cell_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,196 @@
+//! MySQL and MariaDB: cells are read in their text form, and the server brings what is written to the column's type, strictly.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dataflow_core::{Error, Result};
+use serde_json::Value;
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
+use sqlx::{AssertSqlSafe, Executor as _, MySql, Row as _};
+
+use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, words};
+use super::{ColumnKind, SqlAddress, TableColumn};
+
+#[derive(Debug)]
+pub(super) struct MysqlDatabase {
+    pool: MySqlPool,
+    database: String,
+}
+
+impl MysqlDatabase {
+    pub(super) async fn open(address: &SqlAddress, pool_size: u32) -> Result<Self> {
+        let SqlAddress::Mysql { host, port, user, password, database } = address else {
+            return Err(Error::Configuration(format!("{address} is no server of MySQL")));
+        };
+        let options = MySqlConnectOptions::new().host(host).port(*port).username(user).password(password).database(database);
+        let pool = MySqlPoolOptions::new()
+            .max_connections(pool_size.max(1))
+            .acquire_timeout(Duration::from_secs(5))
+            // Without it a server may cut a text that is too long and say nothing.
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')").await.map(drop) })
+            });
+        match pool.connect_with(options).await {
+            Ok(pool) => Ok(Self { pool, database: database.clone() }),
+            Err(error) => Err(Error::storage(
+                format!("connecting to {address}"),
+                format!("{}\nhint: is the server running, and are `host`, `port`, `user` and `password` right?", words(&error)),
+            )),
+        }
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, MySql, MySqlArguments>;
+
+fn query<'q>(statement: Statement) -> Query<'q> {
+    statement.parameters.into_iter().fold(sqlx::query(AssertSqlSafe(statement.sql)), |query, parameter| match parameter {
+        Parameter::Null => query.bind(None::<String>),
+        Parameter::Integer(number) => match (i64::try_from(number), u64::try_from(number)) {
+            (Ok(number), _) => query.bind(number),
+            (_, Ok(number)) => query.bind(number),
+            _ => query.bind(number.to_string()),
+        },
+        Parameter::Real(number) => query.bind(number),
+        Parameter::Text(text) => query.bind(text),
+    })
+}
+
+fn cells(row: &MySqlRow) -> Result<Vec<RawCell>, sqlx::Error> {
+    let cell = |place| row.try_get_unchecked::<Option<String>, _>(place).map(|text| text.map_or(RawCell::Null, RawCell::Text));
+    (0..row.len()).map(cell).collect()
+}
+
+fn kind(data_type: &str, declared: &str) -> ColumnKind {
+    match data_type {
+        "tinyint" if declared.starts_with("tinyint(1)") => ColumnKind::Boolean,
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => ColumnKind::Integer,
+        "decimal" => ColumnKind::Decimal,
+        "float" | "double" => ColumnKind::Float,
+        "json" => ColumnKind::Json,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => ColumnKind::Text,
+        _ => ColumnKind::Other,
+    }
+}
+
+const DESCRIBE: &str = "SELECT c.COLUMN_NAME, c.COLUMN_TYPE, c.DATA_TYPE, c.IS_NULLABLE,
+       EXISTS (SELECT 1 FROM information_schema.STATISTICS s
+                WHERE s.TABLE_SCHEMA = c.TABLE_SCHEMA AND s.TABLE_NAME = c.TABLE_NAME AND s.COLUMN_NAME = c.COLUMN_NAME AND s.NON_UNIQUE = 0 AND s.SUB_PART IS NULL
+                  AND (SELECT COUNT(*) FROM information_schema.STATISTICS o
+                        WHERE o.TABLE_SCHEMA = s.TABLE_SCHEMA AND o.TABLE_NAME = s.TABLE_NAME AND o.INDEX_NAME = s.INDEX_NAME) = 1)
+  FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = ? AND c.TABLE_NAME = ? ORDER BY c.ORDINAL_POSITION";
+
+#[async_trait]
+impl Database for MysqlDatabase {
+    fn quote(&self, name: &str) -> String {
+        format!("`{}`", name.replace('`', "``"))
+    }
+
+    fn table(&self, name: &str) -> String {
+        format!("{}.{}", self.quote(&self.database), self.quote(name))
+    }
+
+    fn mark(&self, _position: usize, _cast: &str) -> String {
+        "?".to_owned()
+    }
+
+    fn read(&self, column: &SqlColumn) -> String {
+        format!("CAST({} AS CHAR)", self.quote(&column.column.name))
+    }
+
+    fn text_type(&self) -> &'static str {
+        "LONGTEXT"
+    }
+
+    fn now(&self) -> &'static str {
+        "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+    }
+
+    /// A whole number is asked of a column of whole numbers, which would round.
+    fn would_change(&self, column: &SqlColumn, value: &Value) -> Option<String> {
+        let number = match value {
+            Value::Number(number) => number.as_f64()?,
+            Value::String(text) => text.trim().parse().ok()?,
+            _ => return None,
+        };
+        let rounds = column.column.kind == ColumnKind::Integer && number.fract() != 0.0;
+        rounds.then(|| format!("column `{}` is `{}`, and `{value}` is not a whole number", column.column.name, column.column.declared))
+    }
+
+    fn claim(&self, claims: &str) -> (String, String) {
+        // The second assignment sees what the first has done.
+        let now = self.now();
+        let before = format!("INSERT INTO {claims} (claimed_table, row_key, owner, lease_until) VALUES ");
+        let after = format!(
+            " ON DUPLICATE KEY UPDATE owner = IF(lease_until < {now}, VALUES(owner), owner), lease_until = IF(owner = VALUES(owner), VALUES(lease_until), lease_until)"
+        );
+        (before, after)
+    }
+
+    fn create_claims(&self, claims: &str) -> String {
+        format!(
+            "CREATE TABLE IF NOT EXISTS {claims} (claimed_table VARCHAR(180) NOT NULL, row_key VARCHAR(180) NOT NULL, owner VARCHAR(180) NOT NULL, \
+             lease_until BIGINT NOT NULL, PRIMARY KEY (claimed_table, row_key)) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        )
+    }
+
+    async fn tables(&self) -> Result<Vec<String>, sqlx::Error> {
+        let names = "SELECT CAST(TABLE_NAME AS CHAR) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME";
+        let rows = sqlx::query(names).bind(&self.database).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| row.try_get_unchecked(0)).collect()
+    }
+
+    async fn describe(&self, table: &str) -> Result<Vec<SqlColumn>, sqlx::Error> {
+        let rows = sqlx::query(DESCRIBE).bind(&self.database).bind(table).fetch_all(&self.pool).await?;
+        // MariaDB has JSON as a text that is checked, and MySQL has no such column in its list of checks.
+        let checks = "SELECT CAST(CHECK_CLAUSE AS CHAR) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ?";
+        let checks = sqlx::query(checks).bind(&self.database).bind(table).fetch_all(&self.pool).await.unwrap_or_default();
+        let checks: HashSet<String> = checks.iter().filter_map(|row| row.try_get_unchecked(0).ok()).collect();
+        rows.iter()
+            .map(|row| {
+                let (name, declared): (String, String) = (row.try_get_unchecked(0)?, row.try_get_unchecked(1)?);
+                let is_json = checks.contains(&format!("json_valid({})", self.quote(&name)));
+                let kind = if is_json { ColumnKind::Json } else { kind(&row.try_get_unchecked::<String, _>(2)?, &declared) };
+                let nullable = row.try_get_unchecked::<String, _>(3)? == "YES";
+                Ok(SqlColumn {
+                    column: TableColumn { name, declared, kind, nullable },
+                    cast: String::new(),
+                    is_unique: row.try_get_unchecked::<i64, _>(4)? == 1,
+                })
+            })
+            .collect()
+    }
+
+    async fn rows(&self, statement: Statement) -> Result<Vec<Vec<RawCell>>, sqlx::Error> {
+        let rows = query(statement).fetch_all(&self.pool).await?;
+        rows.iter().map(cells).collect()
+    }
+
+    async fn transaction(&self, statements: Vec<Statement>, refusals: Refusals) -> Result<Vec<Outcome>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let mut outcomes = Vec::with_capacity(statements.len());
+        for statement in statements {
+            // A statement that is refused is undone by itself here.
+            match query(statement).execute(&mut *transaction).await {
+                Ok(done) => outcomes.push(Ok(done.rows_affected())),
+                Err(error) if refusals == Refusals::Alone && self.verdict(&error) == Verdict::Row => outcomes.push(Err(words(&error))),
+                Err(error) => return Err(error),
+            }
+        }
+        transaction.commit().await?;
+        Ok(outcomes)
+    }
+
+    fn verdict(&self, error: &sqlx::Error) -> Verdict {
+        let Some(error) = error.as_database_error().and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()) else {
+            return if is_lost(error) { Verdict::Again } else { Verdict::Final };
+        };
+        match (error.number(), error.code().and_then(|state| state.get(..2)).unwrap_or_default()) {
+            // Too many connections, shutting down, killed, locks.
+            (1040 | 1053 | 1077 | 1152 | 1158..=1161 | 1205 | 1213 | 1317 | 1927 | 3169, _) | (_, "08") => Verdict::Again,
+            // Values that are no value of the column, in states of their own or in the general one.
+            (1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1411 | 1644 | 3140 | 3819 | 4025, _) | (_, "22" | "23" | "45") => Verdict::Row,
+            _ => Verdict::Final,
+        }
+    }
+}
