@@ -29,8 +29,20 @@ pub enum Fault {
     BadJson,
     /// A 200 whose body is an error.
     ErrorInBody,
-    /// A 200 without any choice.
+    /// A 200 without any choice; a stream that ends without a word.
     NoChoices,
+    /// A stream that breaks off after its role and before its first word; of a reply that is no stream, as `CutBody`.
+    CutBeforeContent,
+    /// A stream that says its role and then nothing more; no reply at all, where none is asked for as a stream.
+    StallBeforeContent,
+    /// A stream that stops after its first words and keeps the connection; no reply at all, where none is asked for as a stream.
+    StallAfterContent,
+    /// A stream whose first event is an error; of a reply that is no stream, as `ErrorInBody`.
+    ErrorEvent,
+    /// A stream with an error after its first words; of a reply that is no stream, as `ErrorInBody`.
+    ErrorEventLater,
+    /// A stream with an event that is no JSON after its first words; of a reply that is no stream, as `BadJson`.
+    BadEventLater,
 }
 
 /// Makes an answer of a request's JSON.
@@ -49,6 +61,10 @@ pub struct Behaviour {
     pub(crate) retry_after: Option<Duration>,
     pub(crate) requests_per_second: Option<u64>,
     pub(crate) answer: Option<Answer>,
+    pub(crate) first_token: Duration,
+    pub(crate) between_tokens: Duration,
+    pub(crate) chunk_bytes: Option<usize>,
+    pub(crate) keeps_requests: bool,
 }
 
 impl Default for Behaviour {
@@ -61,6 +77,10 @@ impl Default for Behaviour {
             retry_after: Some(Duration::from_secs(1)),
             requests_per_second: None,
             answer: None,
+            first_token: Duration::ZERO,
+            between_tokens: Duration::ZERO,
+            chunk_bytes: None,
+            keeps_requests: false,
         }
     }
 }
@@ -118,6 +138,34 @@ impl Behaviour {
     #[must_use]
     pub fn answer(mut self, answer: impl Fn(&Value) -> String + Send + Sync + 'static) -> Self {
         self.answer = Some(Arc::new(answer));
+        self
+    }
+
+    /// Lets a stream say its role at once and its first word after this time.
+    #[must_use]
+    pub fn first_token(mut self, after: Duration) -> Self {
+        self.first_token = after;
+        self
+    }
+
+    /// Lets a stream wait so long between two pieces of its answer.
+    #[must_use]
+    pub fn between_tokens(mut self, time: Duration) -> Self {
+        self.between_tokens = time;
+        self
+    }
+
+    /// Sends a stream in chunks of so many bytes, wherever they fall: within an event, within a letter.
+    #[must_use]
+    pub fn chunk_bytes(mut self, bytes: usize) -> Self {
+        self.chunk_bytes = Some(bytes.max(1));
+        self
+    }
+
+    /// Keeps the headers and bodies of requests, for [`Upstream::requests`](crate::Upstream::requests).
+    #[must_use]
+    pub fn keep_requests(mut self) -> Self {
+        self.keeps_requests = true;
         self
     }
 

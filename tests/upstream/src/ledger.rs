@@ -24,7 +24,10 @@ pub struct Counts {
     pub answered: u64,
     /// Requests without a reply as yet.
     pub in_flight_now: u64,
-    /// The most that there ever were of these.
+    /// Requests whose client went away before the end of the reply.
+    #[serde(default)]
+    pub left: u64,
+    /// The most that there ever were of those in flight.
     pub max_in_flight: u64,
     /// Seconds from the service's start to the first request.
     pub first_request: Option<f64>,
@@ -54,11 +57,35 @@ impl Counts {
 pub(crate) struct Ledger {
     started: Instant,
     counts: Mutex<Counts>,
+    received: Mutex<Vec<Received>>,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// The path.
+    pub path: String,
+    /// The names and values of its headers, in their order.
+    pub headers: Vec<(String, String)>,
+    /// Its body, byte by byte.
+    pub body: Vec<u8>,
+}
+
+impl Received {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { started: Instant::now(), counts: Mutex::default() }
+        Self { started: Instant::now(), counts: Mutex::default(), received: Mutex::default() }
     }
 }
 
@@ -81,7 +108,16 @@ impl Ledger {
                 None => drop(counts.prompts.insert(prompt.clone(), PromptCounts { asked: 1, answered: 0 })),
             }
         }
-        (number, InFlight { ledger: Arc::clone(self), prompt })
+        (number, InFlight { ledger: Arc::clone(self), prompt, ended: false })
+    }
+
+    /// Keeps a request.
+    pub(crate) fn keep(&self, received: Received) {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -94,11 +130,18 @@ impl Ledger {
 pub(crate) struct InFlight {
     ledger: Arc<Ledger>,
     prompt: Option<String>,
+    ended: bool,
 }
 
 impl InFlight {
+    /// Says that the service itself ends the request without a full reply.
+    pub(crate) fn failed(mut self) {
+        self.ended = true;
+    }
+
     /// Counts the full reply, which is written to the socket in the same turn.
-    pub(crate) fn answered(self) {
+    pub(crate) fn answered(mut self) {
+        self.ended = true;
         let mut counts = self.ledger.lock();
         counts.answered += 1;
         counts.last_answer = Some(self.ledger.started.elapsed().as_secs_f64());
@@ -110,6 +153,8 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.ledger.lock().in_flight_now -= 1;
+        let mut counts = self.ledger.lock();
+        counts.in_flight_now -= 1;
+        counts.left += u64::from(!self.ended);
     }
 }

@@ -5,7 +5,9 @@
 mod behaviour;
 mod delay;
 mod ledger;
+mod reply;
 mod service;
+mod streamed;
 mod wire;
 
 use std::net::SocketAddr;
@@ -15,7 +17,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 pub use behaviour::{Behaviour, Fault};
-pub use ledger::{Counts, PromptCounts};
+pub use ledger::{Counts, PromptCounts, Received};
 
 use crate::ledger::Ledger;
 
@@ -71,6 +73,11 @@ impl Upstream {
     /// What was asked and answered so far.
     pub fn counts(&self) -> Counts {
         self.ledger.counts()
+    }
+
+    /// The requests that came, where the behaviour keeps them.
+    pub fn requests(&self) -> Vec<Received> {
+        self.ledger.received()
     }
 
     /// Waits until the service is stopped by another, for a program that is nothing else.

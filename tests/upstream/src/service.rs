@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 
 use crate::behaviour::{Behaviour, Fault};
 use crate::delay;
-use crate::ledger::{Counts, InFlight, Ledger};
+use crate::ledger::{Counts, InFlight, Ledger, Received};
+use crate::reply::chat_reply;
+use crate::streamed;
 use crate::wire::Wire;
 
 struct Service {
@@ -40,41 +42,49 @@ async fn counts(State(service): State<Arc<Service>>) -> Json<Counts> {
 
 async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, headers: HeaderMap, body: Bytes) -> Response {
     let answered_at = Instant::now() + service.behaviour.latency;
+    service.keep("/v1/chat/completions", &headers, &body);
     let Ok(request) = serde_json::from_slice::<Value>(&body) else { return error(400, "invalid_request_error", None, "the request is no JSON") };
     let prompt = prompt_of(&request);
     let marks = Marks::of(&prompt);
     let (number, in_flight) = service.ledger.ask(Some(prompt));
     if let Some(refusal) = service.over_the_limit() {
+        in_flight.failed();
         return refusal;
     }
     delay::until(answered_at).await;
     if let Some(status) = marks.status {
+        in_flight.failed();
         return error(status, "asked_for", None, "the prompt asked for this status");
     }
-    let reply = service.chat_reply(&request, body.len(), number, &marks);
-    match service.behaviour.fault_of(number) {
-        Some(fault) => service.fail(fault, &wire, &headers, &reply).await,
-        None => answer(in_flight, &reply),
+    let reply = chat_reply(&service.behaviour, &request, body.len(), number, &marks);
+    let fault = service.behaviour.fault_of(number);
+    if request["stream"] == true
+        && let Some(pieces) = streamed::pieces(&service.behaviour, &request, &reply, fault)
+    {
+        return streamed::response(pieces, in_flight);
     }
+    service.give(fault, &wire, &headers, &reply, in_flight).await
 }
 
 async fn embeddings(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, headers: HeaderMap, body: Bytes) -> Response {
     let answered_at = Instant::now() + service.behaviour.latency;
+    service.keep("/v1/embeddings", &headers, &body);
     let Ok(request) = serde_json::from_slice::<Value>(&body) else { return error(400, "invalid_request_error", None, "the request is no JSON") };
     let (number, in_flight) = service.ledger.ask(None);
     if let Some(refusal) = service.over_the_limit() {
+        in_flight.failed();
         return refusal;
     }
     delay::until(answered_at).await;
-    let texts: Vec<&str> = request["input"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let texts: Vec<&str> = match &request["input"] {
+        Value::String(text) => vec![text],
+        texts => texts.as_array().into_iter().flatten().filter_map(Value::as_str).collect(),
+    };
     // The last text first: a client has to go by the index.
     let data: Vec<Value> =
         texts.iter().enumerate().rev().map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector_of(text) })).collect();
     let reply = json!({ "object": "list", "model": request["model"], "data": data, "usage": { "prompt_tokens": texts.len(), "total_tokens": texts.len() } });
-    match service.behaviour.fault_of(number) {
-        Some(fault) => service.fail(fault, &wire, &headers, &reply).await,
-        None => answer(in_flight, &reply),
-    }
+    service.give(service.behaviour.fault_of(number), &wire, &headers, &reply, in_flight).await
 }
 
 /// Four numbers that are the same for the same text.
@@ -84,10 +94,10 @@ fn vector_of(text: &str) -> [f64; 4] {
 }
 
 /// What a prompt asks for itself.
-struct Marks {
-    length: bool,
-    thinking: bool,
-    filter: bool,
+pub(crate) struct Marks {
+    pub(crate) length: bool,
+    pub(crate) thinking: bool,
+    pub(crate) filter: bool,
     status: Option<u16>,
 }
 
@@ -116,33 +126,29 @@ impl Service {
         (second.1 > limit).then(|| rate_limited(Some(Duration::from_secs(1).saturating_sub(since))))
     }
 
-    fn chat_reply(&self, request: &Value, bytes: usize, number: u64, marks: &Marks) -> Value {
-        let mut content = match &self.behaviour.answer {
-            Some(answer) => answer(request),
-            None => format!("echo: {}", last_user_message(request)),
-        };
-        let mut finish = "stop";
-        if marks.length {
-            content = content.chars().take(content.chars().count() / 2).collect();
-            finish = "length";
+    fn keep(&self, path: &str, headers: &HeaderMap, body: &Bytes) {
+        if self.behaviour.keeps_requests {
+            let headers = headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+            self.ledger.keep(Received { path: path.to_owned(), headers, body: body.to_vec() });
         }
-        if marks.filter {
-            content.clear();
-            finish = "content_filter";
-        }
-        let (read, written) = (bytes / 4, content.len() / 4 + 1);
-        let mut message = json!({ "role": "assistant", "content": content });
-        if marks.thinking {
-            message["reasoning_content"] = "I think before I answer.".into();
-        }
-        json!({
-            "id": format!("chatcmpl-{number}"), "object": "chat.completion", "model": request["model"],
-            "choices": [{ "index": 0, "message": message, "finish_reason": finish }],
-            "usage": { "prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written },
-        })
     }
 
-    async fn fail(&self, fault: Fault, wire: &Wire, headers: &HeaderMap, reply: &Value) -> Response {
+    /// The reply, or what the fault makes of it.
+    async fn give(&self, fault: Option<Fault>, wire: &Wire, headers: &HeaderMap, reply: &Value, in_flight: InFlight) -> Response {
+        match fault {
+            None => answer(in_flight, reply),
+            Some(Fault::Stall | Fault::StallBeforeContent | Fault::StallAfterContent) => {
+                let _waits = in_flight; // until the client goes away
+                std::future::pending().await
+            }
+            Some(fault) => {
+                in_flight.failed();
+                self.fail(fault, wire, headers, reply)
+            }
+        }
+    }
+
+    fn fail(&self, fault: Fault, wire: &Wire, headers: &HeaderMap, reply: &Value) -> Response {
         let key = headers.get(header::AUTHORIZATION).and_then(|key| key.to_str().ok()).unwrap_or_default();
         match fault {
             Fault::RateLimited => rate_limited(self.behaviour.retry_after),
@@ -154,8 +160,7 @@ impl Service {
                 wire.reset();
                 StatusCode::OK.into_response()
             }
-            Fault::Stall => std::future::pending().await,
-            Fault::CutBody => {
+            Fault::CutBody | Fault::CutBeforeContent => {
                 let whole = reply.to_string();
                 let half = Bytes::copy_from_slice(&whole.as_bytes()[..whole.len() / 2]);
                 let cut = stream::once(async { Ok(half) }).chain(stream::once(async {
@@ -165,9 +170,13 @@ impl Service {
                 ([(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, whole.len().to_string())], Body::from_stream(cut))
                     .into_response()
             }
-            Fault::BadJson => ([(header::CONTENT_TYPE, "application/json")], "{\"choices\": [{\"message\": {\"content\": \"never closed").into_response(),
-            Fault::ErrorInBody => Json(json!({ "error": { "message": "the model is overloaded", "type": "overloaded_error", "code": 503 } })).into_response(),
-            Fault::NoChoices => Json(json!({ "id": "chatcmpl-0", "choices": [] })).into_response(),
+            Fault::BadJson | Fault::BadEventLater => {
+                ([(header::CONTENT_TYPE, "application/json")], "{\"choices\": [{\"message\": {\"content\": \"never closed").into_response()
+            }
+            Fault::ErrorInBody | Fault::ErrorEvent | Fault::ErrorEventLater => Json(overloaded()).into_response(),
+            Fault::NoChoices | Fault::Stall | Fault::StallBeforeContent | Fault::StallAfterContent => {
+                Json(json!({ "id": "chatcmpl-0", "choices": [] })).into_response()
+            }
         }
     }
 }
@@ -176,6 +185,11 @@ fn answer(in_flight: InFlight, reply: &Value) -> Response {
     let response = Json(reply).into_response();
     in_flight.answered();
     response
+}
+
+/// The error of a service that has too much to do.
+pub(crate) fn overloaded() -> Value {
+    json!({ "error": { "message": "the model is overloaded", "type": "overloaded_error", "code": 503 } })
 }
 
 fn rate_limited(after: Option<Duration>) -> Response {
@@ -198,9 +212,4 @@ fn error(status: u16, kind: &str, code: Option<&str>, message: &str) -> Response
 fn prompt_of(request: &Value) -> String {
     let contents = request["messages"].as_array().into_iter().flatten().filter_map(|message| message["content"].as_str());
     contents.collect::<Vec<_>>().join("\n")
-}
-
-fn last_user_message(request: &Value) -> &str {
-    let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    messages.iter().rev().find(|message| message["role"] == "user").and_then(|message| message["content"].as_str()).unwrap_or_default()
 }
