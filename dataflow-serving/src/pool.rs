@@ -42,7 +42,7 @@ pub struct Pool {
     lines: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     waiting: AtomicUsize,
     /// Told when a call has ended.
-    freed: Notify,
+    freed: Arc<Notify>,
 }
 
 /// What a call wants of the pool.
@@ -105,7 +105,7 @@ impl Pool {
             budget: RetryBudget::new(),
             lines: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            freed: Notify::new(),
+            freed: Arc::default(),
         };
         pool.reload(configuration)?;
         Ok(Arc::new(pool))
@@ -262,7 +262,7 @@ impl Pool {
             fresh = again;
         }
         while let Some(place) = drawn(&fresh) {
-            match fresh.swap_remove(place).begin(options.tokens) {
+            match fresh.swap_remove(place).begin(options.tokens, &self.freed) {
                 Ok(lease) => return Ok(lease),
                 Err(NotNow::At(at)) => soonest = Some(soonest.map_or(at, |soonest| soonest.min(at))),
                 Err(NotNow::WhenOneEnds) => {}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use dataflow_core::serving::Usage;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
+use tokio::sync::Notify;
 
 use super::client::Clients;
 use super::configuration::{Backoff, ChannelSettings, ModelSettings, seconds};
@@ -168,12 +169,12 @@ impl Deployment {
     }
 
     /// Begins a call of about so many tokens; or says when that may be.
-    pub(super) fn begin(self: &Arc<Self>, tokens: u64) -> Result<Lease, NotNow> {
+    pub(super) fn begin(self: &Arc<Self>, tokens: u64, freed: &Arc<Notify>) -> Result<Lease, NotNow> {
         let now = Instant::now();
         self.health.ready(now)?;
         self.limits.take(tokens).map_err(|wait| NotNow::At(now + wait))?;
         self.health.begin(now)?;
-        Ok(Lease { deployment: Arc::clone(self), begun: now, thought: tokens, ended: false })
+        Ok(Lease { deployment: Arc::clone(self), begun: now, thought: tokens, ended: false, freed: Arc::clone(freed) })
     }
 }
 
@@ -184,6 +185,8 @@ pub struct Lease {
     begun: Instant,
     thought: u64,
     ended: bool,
+    /// Told when the place is free again, also where that is long after the pool's part is done.
+    freed: Arc<Notify>,
 }
 
 impl Lease {
@@ -212,5 +215,6 @@ impl Drop for Lease {
         if !self.ended {
             self.deployment.health.end(Outcome::NotItsFault, self.begun.elapsed(), None);
         }
+        self.freed.notify_waiters();
     }
 }
