@@ -3,6 +3,7 @@
 pub mod api;
 pub mod demo;
 pub mod environment;
+pub mod gateway;
 pub mod journal;
 mod options;
 pub mod pool;

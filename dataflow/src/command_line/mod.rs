@@ -2,6 +2,7 @@
 
 mod check;
 mod describe;
+mod gateway;
 mod graph;
 mod journal;
 mod new;
@@ -36,6 +37,8 @@ enum Command {
     Operators(describe::Arguments),
     /// List the prompts, or describe one
     Prompts(describe::Arguments),
+    /// Serve the models of a configuration at one address that speaks OpenAI's interface
+    Gateway(gateway::Arguments),
     /// Look into a journal of paid answers
     Journal(journal::Arguments),
     /// Write a file that compiles and says what to fill in
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Operators(arguments) => describe::operators(&arguments),
         Command::Prompts(arguments) => describe::prompts(&arguments),
+        Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Completions { shell } => {

@@ -152,8 +152,9 @@ fn stop_on_signals(stop: &Stop) -> Arc<AtomicI32> {
     first
 }
 
+/// The number of the next SIGTERM or SIGINT.
 #[cfg(unix)]
-async fn next_signal() -> Option<i32> {
+pub(crate) async fn next_signal() -> Option<i32> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).ok()?;
     let mut interrupt = signal(SignalKind::interrupt()).ok()?;
@@ -163,8 +164,9 @@ async fn next_signal() -> Option<i32> {
     }
 }
 
+/// The number of the next Ctrl-C.
 #[cfg(not(unix))]
-async fn next_signal() -> Option<i32> {
+pub(crate) async fn next_signal() -> Option<i32> {
     tokio::signal::ctrl_c().await.ok().map(|()| 2)
 }
 

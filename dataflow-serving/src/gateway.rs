@@ -1,0 +1,217 @@
+//! The pool behind HTTP: one address that speaks OpenAI's interface, with all the models of a configuration behind it.
+//!
+//! What a caller sends passes through as it is, but for the model's name and what the deployment sets; what a service answers comes back
+//! byte for byte. Retries are the pool's alone.
+
+mod access;
+mod attempt;
+mod body;
+mod errors;
+mod history;
+mod listener;
+mod metrics;
+mod pages;
+mod relay;
+mod routes;
+mod sse;
+mod streaming;
+
+use std::fmt;
+use std::future::Future;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use dataflow_core::{Error, Result};
+
+use crate::pool::{Configuration, GatewaySettings, Pool};
+use listener::{Arrived, PatientListener};
+use metrics::Metrics;
+
+/// How often the file is looked at.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Where a gateway listens and what it serves.
+#[derive(Clone, Debug)]
+pub struct GatewayOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The address to listen at.
+    pub host: String,
+    /// The port; 0 for any that is free.
+    pub port: u16,
+    /// How long calls may go on once it is told to stop.
+    pub drain: Duration,
+}
+
+/// What is asked of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Chat,
+    Embeddings,
+}
+
+impl Route {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Embeddings => "/v1/embeddings",
+        }
+    }
+
+    /// OpenTelemetry's name.
+    fn operation(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embeddings => "embeddings",
+        }
+    }
+}
+
+/// What all requests share.
+struct State {
+    pool: Arc<Pool>,
+    settings: ArcSwap<GatewaySettings>,
+    config: PathBuf,
+    /// Nobody but this machine can reach it.
+    loopback: bool,
+    started: Instant,
+    created: u64,
+    metrics: Arc<Metrics>,
+    reload_error: Mutex<Option<String>>,
+}
+
+impl State {
+    /// Takes the file as it is now; what is wrong in it changes nothing. Gives the warnings.
+    fn reload(&self) -> Result<Vec<String>> {
+        let done = Configuration::read(&self.config).and_then(|(configuration, warnings)| {
+            check_exposure(self.loopback, &configuration.gateway)?;
+            self.pool.reload(&configuration).map_err(|problems| Error::Configuration(format!("{}: {}", self.config.display(), problems.join("\n  "))))?;
+            self.settings.store(Arc::new(configuration.gateway));
+            Ok(warnings)
+        });
+        *self.reload_error.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().map(ToString::to_string);
+        match &done {
+            Ok(warnings) => tracing::info!(file = %self.config.display(), warnings = warnings.len(), "the configuration was read anew"),
+            Err(error) => tracing::error!(%error, "the configuration has changed and cannot be used; the one before goes on"),
+        }
+        done
+    }
+
+    fn last_reload_error(&self) -> Option<String> {
+        self.reload_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the file anew whenever it has changed.
+    async fn watch(self: Arc<Self>) {
+        let path = self.config.clone();
+        let look = move || std::fs::metadata(&path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
+        let mut before = look();
+        loop {
+            tokio::time::sleep(WATCH).await;
+            let now = look();
+            if now.is_some() && now != before {
+                before = now;
+                _ = self.reload(); // told by itself
+            }
+        }
+    }
+}
+
+/// Models are not given to everybody on the network.
+fn check_exposure(loopback: bool, settings: &GatewaySettings) -> Result<()> {
+    if loopback || !settings.api_keys.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Configuration(
+        "others could reach this gateway and spend on your keys: there are no `gateway.api_keys`\nhint: list at least one key there, or listen at 127.0.0.1"
+            .into(),
+    ))
+}
+
+/// A gateway that listens and is about to serve.
+pub struct Gateway {
+    state: Arc<State>,
+    listener: tokio::net::TcpListener,
+    address: SocketAddr,
+    warnings: Vec<String>,
+    drain: Duration,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Gateway").field("address", &self.address).field("config", &self.state.config).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Reads the configuration and listens. Within a runtime.
+    pub fn bind(options: GatewayOptions) -> Result<Self> {
+        let (configuration, warnings) = Configuration::read(&options.config)?;
+        let wrong = |problem: String| Error::Configuration(format!("{}: {problem}", options.config.display()));
+        let pool = Pool::new(&configuration).map_err(|problems| wrong(problems.join("\n  ")))?;
+        let place = format!("{}:{}", options.host, options.port);
+        let failed = |error| Error::storage(format!("cannot listen at {place}\nhint: `--port` chooses another port, `--host` another address"), error);
+        let addresses: Vec<SocketAddr> = (options.host.as_str(), options.port).to_socket_addrs().map_err(failed)?.collect();
+        let loopback = addresses.iter().all(|address| address.ip().is_loopback());
+        check_exposure(loopback, &configuration.gateway)?;
+        let listener = std::net::TcpListener::bind(addresses.as_slice()).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+        let metrics = Metrics::new().map_err(|error| wrong(error.to_string()))?;
+        let state = State {
+            pool,
+            settings: ArcSwap::from_pointee(configuration.gateway),
+            config: options.config,
+            loopback,
+            started: Instant::now(),
+            created: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            metrics: Arc::new(metrics),
+            reload_error: Mutex::default(),
+        };
+        Ok(Self { state: Arc::new(state), listener, address, warnings, drain: options.drain })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What is odd in the configuration and no error.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Serves until `stop` is there; then takes no more calls and lets those that it has come to their end, within its time to drain.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let watch = tokio::spawn(Arc::clone(&self.state).watch());
+        let router = Router::new().fallback(routes::answer).with_state(Arc::clone(&self.state));
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let told = async move {
+            stop.await;
+            stopping.send(()).ok(); // nobody waits for it where serving has failed
+        };
+        let serve = axum::serve(PatientListener(self.listener), router.into_make_service_with_connect_info::<Arrived>()).with_graceful_shutdown(told);
+        let (drain, metrics) = (self.drain, Arc::clone(&self.state.metrics));
+        let too_long = async move {
+            if stopped.await.is_err() {
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(drain).await;
+            tracing::warn!(calls = metrics.in_flight(), "calls are broken off: they did not end in time");
+        };
+        let done = tokio::select! {
+            done = serve.into_future() => done,
+            () = too_long => Ok(()),
+        };
+        watch.abort();
+        done.map_err(|error| Error::storage("cannot serve", error))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Who may ask: keys, and what a browser may do for another site's page.
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use subtle::{Choice, ConstantTimeEq};
+
+use super::errors::GatewayError;
+use crate::Secret;
+use crate::pool::GatewaySettings;
+
+/// What a request wants to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Models.
+    Api,
+    /// The state of the gateway.
+    Admin,
+}
+
+/// Lets a request in, or tells it why not. `loopback`: nobody but this machine can reach the gateway.
+pub(super) fn enter(door: Door, settings: &GatewaySettings, loopback: bool, headers: &HeaderMap) -> Result<(), GatewayError> {
+    check_origin(settings, loopback, headers)?;
+    let shown = shown_key(headers);
+    let refused = || GatewayError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "a valid key is needed\nhint: send `Authorization: Bearer KEY`");
+    match (door, &settings.admin_key) {
+        (Door::Api, _) if settings.api_keys.is_empty() && loopback => Ok(()),
+        (Door::Api, _) => {
+            // All are looked at, so that the time tells nothing about which one it was.
+            let found = settings.api_keys.iter().fold(Choice::from(0), |found, key| found | equal(key, shown));
+            if bool::from(found) { Ok(()) } else { Err(refused()) }
+        }
+        (Door::Admin, Some(key)) => {
+            if bool::from(equal(key, shown)) {
+                Ok(())
+            } else {
+                Err(refused())
+            }
+        }
+        (Door::Admin, None) if loopback => Ok(()),
+        (Door::Admin, None) => Err(GatewayError::new(StatusCode::FORBIDDEN, "no_admin_key", "this needs `gateway.admin_key` in the configuration")),
+    }
+}
+
+fn equal(key: &Secret, shown: &[u8]) -> Choice {
+    let key = key.reveal().trim().as_bytes();
+    key.ct_eq(shown) & Choice::from(u8::from(!key.is_empty()))
+}
+
+fn shown_key(headers: &HeaderMap) -> &[u8] {
+    let bearer = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
+        let (scheme, key) = value.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
+    });
+    bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes)).unwrap_or_default().trim_ascii()
+}
+
+/// Another site's page must not spend the user's money, nor read what it may not, by asking a gateway that wants no key.
+fn check_origin(settings: &GatewaySettings, loopback: bool, headers: &HeaderMap) -> Result<(), GatewayError> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    if loopback && settings.api_keys.is_empty() && !is_loopback_name(host) {
+        return Err(GatewayError::new(StatusCode::FORBIDDEN, "wrong_host", "this gateway is reached by the name `127.0.0.1` or `localhost`"));
+    }
+    match text(header::ORIGIN) {
+        Some(origin) if origin.split_once("://").is_none_or(|(_, name)| name != host) && allowed_origin(settings, origin).is_none() => {
+            Err(GatewayError::new(StatusCode::FORBIDDEN, "wrong_origin", "pages of this origin may not call\nhint: list it under `gateway.cors`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.eq_ignore_ascii_case("localhost") || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn allowed_origin<'a>(settings: &GatewaySettings, origin: &'a str) -> Option<&'a str> {
+    settings.cors.iter().any(|allowed| allowed == "*" || allowed.trim_end_matches('/').eq_ignore_ascii_case(origin)).then_some(origin)
+}
+
+/// Says to a browser what the page that asks may read.
+pub(super) fn add_cors(settings: &GatewaySettings, asked: &HeaderMap, method: &Method, headers: &mut HeaderMap) {
+    let Some(origin) = asked.get(header::ORIGIN) else { return };
+    if origin.to_str().ok().and_then(|origin| allowed_origin(settings, origin)).is_none() {
+        return;
+    }
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, x-flux-model, x-flux-attempts, retry-after"));
+    if method == Method::OPTIONS {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+        let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or_else(|| HeaderValue::from_static("authorization, content-type")));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(door: Door, settings: &GatewaySettings, loopback: bool, headers: &[(&'static str, &str)]) -> u16 {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        enter(door, settings, loopback, &headers).map_or_else(|error| error.status.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn keys_open_their_own_door_alone() {
+        let settings = GatewaySettings { api_keys: vec!["one".into(), "two".into()], admin_key: Some("root".into()), ..GatewaySettings::default() };
+        for (door, header, value, status) in [
+            (Door::Api, "authorization", "Bearer two", 200),
+            (Door::Api, "authorization", "bearer one", 200),
+            (Door::Api, "x-api-key", "one", 200),
+            (Door::Api, "authorization", "Bearer three", 401),
+            (Door::Api, "authorization", "Bearer root", 401),
+            (Door::Api, "authorization", "one", 401),
+            (Door::Admin, "authorization", "Bearer root", 200),
+            (Door::Admin, "authorization", "Bearer one", 401),
+            (Door::Admin, "x-other", "root", 401),
+        ] {
+            assert_eq!(check(door, &settings, true, &[(header, value), ("host", "127.0.0.1:1")]), status, "{door:?} {header}: {value}");
+        }
+        let blank = GatewaySettings { api_keys: vec!["".into()], ..GatewaySettings::default() };
+        assert_eq!(check(Door::Api, &blank, true, &[("host", "localhost")]), 401, "an empty key is no key");
+    }
+
+    #[test]
+    fn without_keys_only_this_machine_may_ask_and_no_foreign_page() {
+        let settings = GatewaySettings::default();
+        assert_eq!(check(Door::Api, &settings, true, &[("host", "127.0.0.1:8787")]), 200);
+        assert_eq!(check(Door::Admin, &settings, true, &[("host", "[::1]:8787")]), 200);
+        assert_eq!(check(Door::Api, &settings, false, &[("host", "gate.example")]), 401);
+        assert_eq!(check(Door::Admin, &settings, false, &[("host", "gate.example")]), 403);
+        assert_eq!(check(Door::Api, &settings, true, &[("host", "evil.example")]), 403);
+        assert_eq!(check(Door::Api, &settings, true, &[("host", "127.0.0.1:8787"), ("origin", "https://evil.example")]), 403);
+        assert_eq!(check(Door::Admin, &settings, true, &[("host", "127.0.0.1:8787"), ("origin", "http://127.0.0.1:8787")]), 200);
+        let open = GatewaySettings { cors: vec!["https://app.example".into()], ..GatewaySettings::default() };
+        assert_eq!(check(Door::Api, &open, true, &[("host", "127.0.0.1:8787"), ("origin", "https://app.example")]), 200);
+    }
+}

@@ -1,0 +1,106 @@
+//! Errors as OpenAI's clients read them.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use dataflow_core::serving::ErrorClass;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::pool::{Exhausted, Failure, Pool};
+
+/// An error that the gateway answers with.
+#[derive(Debug)]
+pub(super) struct GatewayError {
+    pub status: StatusCode,
+    pub code: &'static str,
+    body: Bytes,
+    retry_after: Option<Duration>,
+    /// Whether trying again is of no use, since the gateway has tried.
+    exhausted: bool,
+    pub attempts: u32,
+}
+
+/// The body of an error.
+pub(super) fn error_body(message: &str, kind: &str, param: Option<&str>, code: &str) -> Bytes {
+    json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }).to_string().into()
+}
+
+impl GatewayError {
+    /// An error of the gateway's own.
+    pub fn new(status: StatusCode, code: &'static str, message: &str) -> Self {
+        let kind = if status.is_server_error() { "gateway_error" } else { "invalid_request_error" };
+        Self { status, code, body: error_body(message, kind, None, code), retry_after: None, exhausted: false, attempts: 0 }
+    }
+
+    /// A request that is at fault.
+    pub fn caller((param, message): super::body::Fault) -> Self {
+        let body = error_body(&message, "invalid_request_error", param, "invalid_request");
+        Self { body, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", "") }
+    }
+
+    /// When it may be tried again.
+    pub fn after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time), ..self }
+    }
+
+    /// What a pool's silence means to the caller.
+    pub fn of(exhausted: Exhausted, model: &str, pool: &Pool) -> Self {
+        match exhausted {
+            Exhausted::UnknownModel(name) => {
+                let message = format!("there is no model `{name}`\nhint: GET /v1/models lists them, and `auto` is any of them");
+                let body = error_body(&message, "invalid_request_error", Some("model"), "model_not_found");
+                Self { body, ..Self::new(StatusCode::NOT_FOUND, "model_not_found", "") }
+            }
+            Exhausted::QueueFull => Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many calls wait for a model").after(Duration::from_secs(1)),
+            Exhausted::NotReady(ready) => {
+                let any = |name: &str| matches!(name, "auto" | "any" | "default" | "*" | "");
+                let well = pool.deployments().iter().any(|deployment| (any(model) || deployment.is_named(model)) && deployment.health().available);
+                let error = if well {
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_timeout", "no model was free in time")
+                } else {
+                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", "no model can be asked at the moment")
+                };
+                error.after(ready.unwrap_or(Duration::from_secs(1)))
+            }
+            Exhausted::Failed { failure, attempts } => Self { attempts, ..Self::of_failure(failure) },
+        }
+    }
+
+    /// The last failure of a call, as the service told it.
+    fn of_failure(failure: Failure) -> Self {
+        let (status, code) = match (failure.status, failure.class) {
+            (Some(504), _) => (504, "upstream_timeout"),
+            (Some(status), _) if (400..600).contains(&status) => (status, failure.class.name()),
+            (_, ErrorClass::RateLimited | ErrorClass::Quota) => (429, failure.class.name()),
+            (_, ErrorClass::Caller | ErrorClass::Filtered) => (400, failure.class.name()),
+            (_, ErrorClass::Unreachable) => (502, "upstream_unreachable"),
+            _ => (502, "upstream_error"),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        // A service's own error is passed on whole; what is no error of OpenAI's shape is put into one.
+        let own = failure.body.filter(|body| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error").is_some()));
+        let body = own.unwrap_or_else(|| error_body(&failure.message, "gateway_error", None, code));
+        let exhausted = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
+        let wants_time = matches!(status.as_u16(), 429 | 503) && failure.class != ErrorClass::Quota;
+        let retry_after = failure.retry_after.or_else(|| wants_time.then_some(Duration::from_secs(1)));
+        Self { status, code, body, retry_after, exhausted, attempts: 0 }
+    }
+
+    /// The response.
+    pub fn response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil().max(1.0) as u64));
+        }
+        if self.exhausted {
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        response
+    }
+}

@@ -1,0 +1,159 @@
+//! What is counted: Prometheus metrics under the names of OpenTelemetry's GenAI conventions, and the last minutes for the status page.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dataflow_core::serving::Usage;
+use prometheus::core::Collector;
+use prometheus::{Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+use super::Route;
+use super::history::History;
+use crate::pool::Pool;
+
+const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+const TOKENS: [f64; 14] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 67_108_864.0];
+const OVERHEAD: [f64; 10] = [0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1];
+
+/// The gateway's metrics.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    duration: HistogramVec,
+    first_token: HistogramVec,
+    tokens: HistogramVec,
+    overhead: Histogram,
+    requests: IntCounterVec,
+    attempts: IntCounterVec,
+    in_flight: IntGauge,
+    pub history: Mutex<History>,
+}
+
+impl Metrics {
+    pub fn new() -> prometheus::Result<Self> {
+        let histogram =
+            |name: &str, help: &str, buckets: &[f64], labels: &[&str]| HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels);
+        let labels = ["gen_ai_operation_name", "gen_ai_request_model", "deployment"];
+        let metrics = Self {
+            registry: Registry::new(),
+            duration: histogram("gen_ai_server_request_duration_seconds", "How long calls take", &SECONDS, &[labels[0], labels[1], labels[2], "error_type"])?,
+            first_token: histogram("gen_ai_server_time_to_first_token_seconds", "How long streams take to their first words", &SECONDS, &labels)?,
+            tokens: histogram("gen_ai_client_token_usage", "Tokens of a call", &TOKENS, &[labels[0], labels[1], labels[2], "gen_ai_token_type"])?,
+            overhead: Histogram::with_opts(
+                HistogramOpts::new("dataflow_gateway_overhead_seconds", "What the gateway adds, without waiting for its turn").buckets(OVERHEAD.to_vec()),
+            )?,
+            requests: IntCounterVec::new(Opts::new("dataflow_gateway_requests_total", "Requests by route and status"), &["route", "status"])?,
+            attempts: IntCounterVec::new(Opts::new("dataflow_gateway_attempts_total", "Tries of calls"), &["route"])?,
+            in_flight: IntGauge::new("dataflow_gateway_requests_in_flight", "Requests that are being answered")?,
+            history: Mutex::new(History::new(Instant::now())),
+        };
+        let all: [Box<dyn Collector>; 7] = [
+            Box::new(metrics.duration.clone()),
+            Box::new(metrics.first_token.clone()),
+            Box::new(metrics.tokens.clone()),
+            Box::new(metrics.overhead.clone()),
+            Box::new(metrics.requests.clone()),
+            Box::new(metrics.attempts.clone()),
+            Box::new(metrics.in_flight.clone()),
+        ];
+        all.into_iter().try_for_each(|metric| metrics.registry.register(metric))?;
+        Ok(metrics)
+    }
+
+    /// Begins to count a call; it is ended, or counted as left by its caller.
+    pub fn begin(self: &Arc<Self>, route: Route, model: &str) -> Call {
+        self.in_flight.inc();
+        Call { metrics: Arc::clone(self), route, model: model.to_owned(), deployment: String::new(), begun: Instant::now(), ended: false }
+    }
+
+    /// Calls that are being answered.
+    pub fn in_flight(&self) -> i64 {
+        self.in_flight.get()
+    }
+
+    /// Everything as Prometheus reads it, the state of the pool too.
+    pub fn text(&self, pool: &Pool) -> prometheus::Result<Vec<u8>> {
+        let mut families = self.registry.gather();
+        let now = Registry::new();
+        let gauge = |name: &str, help: &str, labels: &[(&str, &str)], value: f64| -> prometheus::Result<()> {
+            let opts = labels.iter().fold(Opts::new(name, help), |opts, (name, value)| opts.const_label(*name, *value));
+            let gauge = Gauge::with_opts(opts)?;
+            gauge.set(value);
+            now.register(Box::new(gauge))
+        };
+        gauge("dataflow_gateway_waiting", "Calls that wait for a deployment", &[], pool.waiting() as f64)?;
+        for deployment in pool.deployments().iter() {
+            let health = deployment.health();
+            let labels = [("id", deployment.settings().id.as_str()), ("deployment", deployment.name())];
+            gauge("dataflow_deployment_available", "Whether a deployment may be asked", &labels, f64::from(u8::from(health.available)))?;
+            gauge("dataflow_deployment_in_flight", "Calls in flight at a deployment", &labels, health.in_flight as f64)?;
+            gauge("dataflow_deployment_concurrency", "Calls that may be in flight at a deployment", &labels, health.concurrency as f64)?;
+            gauge("dataflow_deployment_answered", "Calls that a deployment has answered", &labels, health.answered as f64)?;
+            gauge("dataflow_deployment_failed", "Calls that failed by a deployment's fault", &labels, health.failed as f64)?;
+        }
+        families.extend(now.gather());
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text)?;
+        Ok(text)
+    }
+}
+
+/// A call that is being counted. Dropped before its end, its caller has left, which is counted as 499.
+#[derive(Debug)]
+pub(super) struct Call {
+    metrics: Arc<Metrics>,
+    route: Route,
+    model: String,
+    deployment: String,
+    begun: Instant,
+    ended: bool,
+}
+
+impl Call {
+    /// Who answers it, after how many tries and with how much time of the gateway's own.
+    pub fn answered_by(&mut self, deployment: &str, attempts: u32, overhead: Duration) {
+        deployment.clone_into(&mut self.deployment);
+        self.metrics.attempts.with_label_values(&[self.route.name()]).inc_by(u64::from(attempts));
+        self.metrics.overhead.observe(overhead.as_secs_f64());
+    }
+
+    /// Counts the time to a stream's first words.
+    pub fn first_token(&self) {
+        let labels = [self.route.operation(), self.model.as_str(), self.deployment.as_str()];
+        self.metrics.first_token.with_label_values(&labels).observe(self.begun.elapsed().as_secs_f64());
+    }
+
+    /// The name is nobody's, and no label is made of what a caller invents.
+    pub fn model_is_unknown(&mut self) {
+        "unknown".clone_into(&mut self.model);
+    }
+
+    /// Ends it with a status and what it took.
+    pub fn end(mut self, status: u16, usage: Usage) {
+        self.count(status, usage);
+    }
+
+    fn count(&mut self, status: u16, usage: Usage) {
+        self.ended = true;
+        let (metrics, took) = (&self.metrics, self.begun.elapsed());
+        let number = status.to_string();
+        let error = if status < 400 { "" } else { number.as_str() };
+        let (operation, model, deployment) = (self.route.operation(), self.model.as_str(), self.deployment.as_str());
+        metrics.duration.with_label_values(&[operation, model, deployment, error]).observe(took.as_secs_f64());
+        metrics.requests.with_label_values(&[self.route.name(), &number]).inc();
+        if usage != Usage::default() {
+            metrics.tokens.with_label_values(&[operation, model, deployment, "input"]).observe(usage.input_tokens as f64);
+            metrics.tokens.with_label_values(&[operation, model, deployment, "output"]).observe(usage.output_tokens as f64);
+        }
+        metrics.in_flight.dec();
+        metrics.history.lock().unwrap_or_else(PoisonError::into_inner).add(Instant::now(), status < 400, took);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.count(499, Usage::default());
+        }
+    }
+}

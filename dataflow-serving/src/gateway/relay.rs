@@ -1,0 +1,194 @@
+//! What passes through a stream: events as they came, and what they tell about it.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use dataflow_core::serving::{ErrorClass, Usage};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+
+use super::attempt::{Tokens, failure_in_band};
+use super::sse::{Splitter, data, is_comment};
+use crate::pool::Failure;
+
+/// A stream on its way through.
+#[derive(Debug, Default)]
+pub(super) struct Relay {
+    splitter: Splitter,
+    ready: VecDeque<Bytes>,
+    progress: Progress,
+    /// A choice has said why it ends.
+    finished: bool,
+    /// What the stream took, once it has told.
+    pub usage: Usage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    /// Nothing yet that a reader would see.
+    #[default]
+    Nothing,
+    Begun,
+    Done,
+}
+
+/// As much of an event as tells what it is.
+#[derive(Deserialize)]
+struct Chunk<D> {
+    error: Option<Value>,
+    #[serde(default = "Vec::new")]
+    choices: Vec<ChunkChoice<D>>,
+    usage: Option<Tokens>,
+}
+
+#[derive(Deserialize)]
+struct ChunkChoice<D> {
+    #[serde(default = "Option::default")]
+    delta: Option<D>,
+    finish_reason: Option<IgnoredAny>,
+}
+
+impl Relay {
+    /// Whether there is something that a reader would see.
+    pub fn has_begun(&self) -> bool {
+        self.progress != Progress::Nothing
+    }
+
+    /// Whether the stream has said that it is at its end.
+    pub fn is_done(&self) -> bool {
+        self.progress == Progress::Done
+    }
+
+    /// Whether an end of the connection now is an end of the answer.
+    pub fn may_end(&self) -> bool {
+        self.is_done() || (self.finished && !self.splitter.is_within_an_event())
+    }
+
+    /// All that can be passed on now.
+    pub fn give(&mut self) -> Option<Bytes> {
+        let first = self.ready.pop_front()?;
+        if self.ready.is_empty() {
+            return Some(first);
+        }
+        let mut all = BytesMut::from(first);
+        self.ready.drain(..).for_each(|event| all.extend_from_slice(&event));
+        Some(all.freeze())
+    }
+
+    /// Takes what has come. A failure ends the stream; an error that the service told itself is among what is given still.
+    pub fn take(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        let events = self.splitter.push(chunk).map_err(|_| Failure::new(ErrorClass::Transient, "an event of the stream is too large"))?;
+        for event in events {
+            if self.is_done() {
+                break;
+            }
+            let Some(data) = data(&event) else {
+                // Fields without data would be read as an empty event by some clients.
+                if is_comment(&event) && self.has_begun() {
+                    self.ready.push_back(event);
+                }
+                continue;
+            };
+            if data.trim_ascii() == b"[DONE]" {
+                if !self.has_begun() {
+                    return Err(Failure::new(ErrorClass::Transient, "the stream ended before its first word"));
+                }
+                self.progress = Progress::Done;
+            } else if self.has_begun() {
+                self.look::<IgnoredAny>(&data, &event, |_| true)?;
+            } else {
+                self.look::<Value>(&data, &event, says_something)?;
+            }
+            self.ready.push_back(event);
+        }
+        Ok(())
+    }
+
+    fn look<D: DeserializeOwned>(&mut self, data: &[u8], event: &Bytes, says: impl Fn(&D) -> bool) -> Result<(), Failure> {
+        let chunk: Chunk<D> =
+            serde_json::from_slice(data).map_err(|_| Failure::new(ErrorClass::Transient, "an event of the stream is not the JSON that was expected"))?;
+        let named_error = event.starts_with(b"event: error") || event.starts_with(b"event:error");
+        let error = chunk.error.filter(|error| !error.is_null()).or_else(|| if named_error { serde_json::from_slice(data).ok() } else { None });
+        if let Some(error) = error {
+            if self.has_begun() {
+                self.ready.push_back(event.clone());
+            }
+            return Err(failure_in_band(&error, data));
+        }
+        if let Some(usage) = chunk.usage {
+            self.usage = usage.into();
+        }
+        self.finished |= chunk.choices.iter().any(|choice| choice.finish_reason.is_some());
+        if self.finished || chunk.choices.iter().filter_map(|choice| choice.delta.as_ref()).any(says) {
+            self.progress = Progress::Begun;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a delta holds more than the role.
+fn says_something(delta: &Value) -> bool {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    delta.as_object().is_some_and(|fields| fields.iter().any(|(name, value)| name != "role" && !empty(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(relay: &mut Relay, events: &[&str]) -> Result<String, Failure> {
+        for event in events {
+            relay.take(format!("{event}\n\n").as_bytes())?;
+        }
+        Ok(relay.give().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()).unwrap_or_default())
+    }
+
+    const ROLE: &str = r#"data: {"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
+    const WORD: &str = r#"data:{"choices":[{"delta":{"content":"a"}}]}"#;
+    const END: &str = r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
+
+    #[test]
+    fn a_stream_begins_with_its_first_words_and_not_with_its_role() {
+        let mut relay = Relay::default();
+        relay.take(format!(": ping\n\nretry: 5\n\n{ROLE}\n\n").as_bytes()).unwrap();
+        assert!(!relay.has_begun());
+        assert_eq!(take(&mut relay, &[WORD, "id: 7", ": wait"]).unwrap(), format!("{ROLE}\n\n{WORD}\n\n: wait\n\n"));
+        assert!(relay.has_begun() && !relay.may_end());
+        take(&mut relay, &[END]).unwrap();
+        assert!(relay.may_end() && !relay.is_done());
+        assert_eq!(relay.usage, Usage { input_tokens: 3, output_tokens: 4 });
+        assert_eq!(take(&mut relay, &["data: [DONE]", "data: more"]).unwrap(), "data: [DONE]\n\n");
+        assert!(relay.is_done());
+    }
+
+    #[test]
+    fn tools_and_thinking_are_words_too() {
+        for delta in [r#"{"tool_calls":[{"index":0}]}"#, r#"{"reasoning_content":"x"}"#, r#"{"audio":{"id":"1"}}"#] {
+            let mut relay = Relay::default();
+            relay.take(format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}\n\n").as_bytes()).unwrap();
+            assert!(relay.has_begun(), "{delta}");
+        }
+        let mut relay = Relay::default();
+        relay.take(b"data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[]}}]}\n\n").unwrap();
+        assert!(!relay.has_begun());
+    }
+
+    #[test]
+    fn what_goes_wrong_has_its_class() {
+        let check = |events: &[&str]| take(&mut Relay::default(), events).map_err(|failure| (failure.class, failure.status)).unwrap_err();
+        assert_eq!(check(&[r#"data: {"error":{"message":"no","code":429}}"#]), (ErrorClass::RateLimited, Some(429)));
+        assert_eq!(check(&["event: error\ndata: {\"message\":\"no\",\"code\":\"insufficient_quota\"}"]), (ErrorClass::Quota, None));
+        assert_eq!(check(&[ROLE, "data: {"]), (ErrorClass::Transient, None));
+        assert_eq!(check(&["data: [DONE]"]), (ErrorClass::Transient, None));
+        let mut relay = Relay::default();
+        assert!(take(&mut relay, &[WORD, r#"data: {"error":{"message":"no"}}"#]).is_err());
+        let given = relay.give().unwrap();
+        assert!(given.ends_with(b"{\"error\":{\"message\":\"no\"}}\n\n"), "the service's own error is passed on");
+    }
+}

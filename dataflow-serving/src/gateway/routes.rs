@@ -1,0 +1,237 @@
+//! What is answered at which address.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State as Shared};
+use axum::response::Response;
+use dataflow_core::serving::Usage;
+use futures::StreamExt;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::Value;
+
+use super::access::{Door, add_cors, enter};
+use super::attempt::{Given, ask};
+use super::body::RequestBody;
+use super::errors::GatewayError;
+use super::listener::Arrived;
+use super::{Route, State, pages, streaming};
+use crate::pool::{Answered, CallOptions, GatewaySettings};
+
+/// How long a request's body may take.
+const BODY_PATIENCE: Duration = Duration::from_mins(1);
+
+/// Answers a request.
+pub(super) async fn answer(Shared(state): Shared<Arc<State>>, ConnectInfo(arrived): ConnectInfo<Arrived>, request: Request) -> Response {
+    arrived.set();
+    let settings = state.settings.load_full();
+    let (head, body) = request.into_parts();
+    let (mut asked, method, path) = (head.headers, head.method, head.uri.path());
+    let id = request_id(&asked);
+    asked.insert("x-request-id", id.clone());
+    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+    let result = if method == Method::OPTIONS { Ok(empty(StatusCode::NO_CONTENT)) } else { route(&state, &settings, &method, path, &asked, body).await };
+    let mut response = result.unwrap_or_else(|error| {
+        tracing::debug!(path, status = error.status.as_u16(), code = error.code, "a request was refused or failed");
+        let attempts = error.attempts;
+        let mut response = error.response();
+        if attempts > 0 {
+            response.headers_mut().insert("x-flux-attempts", HeaderValue::from(attempts));
+        }
+        response
+    });
+    let headers = response.headers_mut();
+    headers.insert("x-request-id", id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    add_cors(&settings, &asked, &method, headers);
+    response
+}
+
+async fn route(state: &Arc<State>, settings: &GatewaySettings, method: &Method, path: &str, asked: &HeaderMap, body: Body) -> Result<Response, GatewayError> {
+    let loopback = state.loopback;
+    let may = |door| enter(door, settings, loopback, asked);
+    let only = |wanted: Method| {
+        let error = || GatewayError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &format!("`{path}` takes {wanted}, found {method}"));
+        if *method == wanted { Ok(()) } else { Err(error()) }
+    };
+    match path {
+        "/v1/chat/completions" | "/v1/embeddings" => {
+            only(Method::POST)?;
+            may(Door::Api)?;
+            let route = if path == "/v1/embeddings" { Route::Embeddings } else { Route::Chat };
+            call(state, settings, route, asked, body).await
+        }
+        "/" => only(Method::GET).map(|()| json(&pages::root())),
+        "/v1/models" => {
+            only(Method::GET)?;
+            may(Door::Api)?;
+            Ok(json(&pages::models(state)))
+        }
+        // The page holds nothing of the gateway's; what it shows it has to ask for with the key.
+        "/admin" => only(Method::GET).map(|()| pages::status_page()),
+        "/admin/health" | "/admin/models" | "/admin/status" | "/metrics" => {
+            only(Method::GET)?;
+            may(Door::Admin)?;
+            match path {
+                "/admin/health" => Ok(json(&pages::health(state))),
+                "/admin/models" => Ok(json(&pages::admin_models(state))),
+                "/admin/status" => Ok(json(&pages::status(state))),
+                _ => pages::metrics(state),
+            }
+        }
+        "/admin/reload" => {
+            only(Method::POST)?;
+            may(Door::Admin)?;
+            match state.reload() {
+                Ok(warnings) => Ok(json(&serde_json::json!({ "status": "reloaded", "warnings": warnings }))),
+                Err(error) => Err(GatewayError::new(StatusCode::BAD_REQUEST, "invalid_configuration", &error.to_string())),
+            }
+        }
+        _ => Err(GatewayError::new(StatusCode::NOT_FOUND, "not_found", &format!("there is nothing at `{path}`"))),
+    }
+}
+
+/// A call of a model.
+async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, asked: &HeaderMap, body: Body) -> Result<Response, GatewayError> {
+    let begun = Instant::now();
+    let limit = usize::try_from(settings.max_body_mb.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+    let too_large = || {
+        let message = format!("the body may have {} MB at the most\nhint: `gateway.max_body_mb`", settings.max_body_mb);
+        GatewayError::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message)
+    };
+    let told = asked.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if told.is_some_and(|length| length > limit) {
+        read_out(body).await;
+        return Err(too_large());
+    }
+    let bytes = match tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => return Err(too_large()),
+        Err(_) => return Err(GatewayError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body did not come in time")),
+    };
+    let request = RequestBody::read(bytes, route).map_err(GatewayError::caller)?;
+    let mut counted = state.metrics.begin(route, &request.model);
+    let options = CallOptions {
+        model: request.model.clone(),
+        tokens: request.tokens,
+        deadline: deadline(asked).map(|time| begun + time),
+        queue_timeout: Duration::try_from_secs_f64(settings.queue_timeout).ok(),
+        max_queue: settings.max_queue,
+        ..CallOptions::default()
+    };
+    let at_services = &Total(std::sync::atomic::AtomicU64::new(0));
+    let answered = state.pool.call(&options, |lease| {
+        let request = &request;
+        async move {
+            let sent = Instant::now();
+            let given = ask(lease, request, route, asked).await;
+            at_services.add(sent.elapsed());
+            given
+        }
+    });
+    match answered.await {
+        Err(exhausted) => {
+            if matches!(exhausted, crate::pool::Exhausted::UnknownModel(_)) {
+                counted.model_is_unknown();
+            }
+            let error = GatewayError::of(exhausted, &request.model, &state.pool);
+            counted.end(error.status.as_u16(), Usage::default());
+            Err(error)
+        }
+        Ok(Answered { value, attempts, waited }) => {
+            let served = at_services.total();
+            // What passed before the last try was waiting for a turn, where it was not an earlier try.
+            let overhead = begun.elapsed().saturating_sub(served).saturating_sub(if attempts > 1 || waited > Duration::from_millis(1) {
+                waited.saturating_sub(served)
+            } else {
+                Duration::ZERO
+            });
+            let (deployment, mut response) = match value {
+                Given::Whole { body, deployment, usage } => {
+                    counted.answered_by(&deployment, attempts, overhead);
+                    counted.end(200, usage);
+                    (deployment, of_type("application/json", Body::from(body)))
+                }
+                Given::Stream(opened) => {
+                    let deployment = opened.lease.deployment().name().to_owned();
+                    counted.answered_by(&deployment, attempts, overhead);
+                    counted.first_token();
+                    let mut response = of_type("text/event-stream; charset=utf-8", streaming::body(opened, counted));
+                    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+                    (deployment, response)
+                }
+            };
+            let headers = response.headers_mut();
+            if let Ok(name) = HeaderValue::from_str(&deployment) {
+                headers.insert("x-flux-model", name);
+            }
+            headers.insert("x-flux-attempts", HeaderValue::from(attempts));
+            if let Ok(value) = HeaderValue::from_str(&format!("{:.3}", overhead.as_secs_f64() * 1000.0)) {
+                headers.insert("x-flux-overhead-ms", value);
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// Reads what a caller is still sending and would otherwise miss the answer over; not for long.
+async fn read_out(body: Body) {
+    let mut left = 64usize << 20;
+    let mut pieces = body.into_data_stream();
+    let reading = async {
+        while let Some(Ok(piece)) = pieces.next().await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), reading).await.ok(); // who is slower is not waited for
+}
+
+/// A time that several tries of one call add to.
+struct Total(std::sync::atomic::AtomicU64);
+
+impl Total {
+    fn add(&self, time: Duration) {
+        self.0.fetch_add(time.as_nanos() as u64, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn total(&self) -> Duration {
+        Duration::from_nanos(self.0.load(std::sync::atomic::Ordering::Relaxed))
+    }
+}
+
+/// The time that the caller gives the call.
+fn deadline(asked: &HeaderMap) -> Option<Duration> {
+    asked.get("x-flux-deadline-ms")?.to_str().ok()?.trim().parse().ok().map(Duration::from_millis)
+}
+
+/// The caller's own identity of the request where it is plain, and a new one otherwise.
+fn request_id(asked: &HeaderMap) -> HeaderValue {
+    let plain =
+        |value: &&HeaderValue| (1..=128).contains(&value.len()) && value.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte));
+    match asked.get("x-request-id").filter(plain) {
+        Some(id) => id.clone(),
+        None => HeaderValue::try_from(format!("req-{:016x}", rand::random::<u64>())).unwrap_or(HeaderValue::from_static("req")),
+    }
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// A body of a type.
+pub(super) fn of_type(kind: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn json(value: &Value) -> Response {
+    of_type("application/json", Body::from(value.to_string()))
+}

@@ -1,0 +1,103 @@
+//! A stream's way to the caller, to its end, to a fault, or until the caller leaves.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use bytes::Bytes;
+use dataflow_core::serving::ErrorClass;
+
+use super::attempt::Opened;
+use super::errors::error_body;
+use super::metrics::Call;
+use crate::pool::{Failure, Outcome};
+
+/// A stream that says nothing for so long gets a comment, so that nobody on the way takes it for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const COMMENT: &[u8] = b": keep-alive\n\n";
+/// After the last event the connection is read to its end, so that it can be used again.
+const LAST_BYTES: Duration = Duration::from_millis(100);
+
+struct Stream {
+    opened: Option<Box<Opened>>,
+    call: Option<Call>,
+    last: Instant,
+    broken: Option<Failure>,
+}
+
+/// The body of a stream. Dropped before its end, it drops the upstream call with it.
+pub(super) fn body(opened: Box<Opened>, call: Call) -> Body {
+    let stream = Stream { opened: Some(opened), call: Some(call), last: Instant::now(), broken: None };
+    Body::from_stream(futures::stream::unfold(stream, |mut stream| async move {
+        let bytes = stream.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(bytes), stream))
+    }))
+}
+
+impl Stream {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let opened = self.opened.as_mut()?;
+            if let Some(bytes) = opened.relay.give() {
+                return Some(bytes);
+            }
+            if let Some(failure) = self.broken.take() {
+                return self.break_off(&failure);
+            }
+            if opened.relay.is_done() {
+                tokio::time::timeout(LAST_BYTES, opened.response.chunk()).await.ok(); // what comes after the end is nobody's
+                self.end_well();
+                return None;
+            }
+            let now = Instant::now();
+            let patience = (self.last + opened.idle).min(opened.until);
+            match tokio::time::timeout_at((now + KEEP_ALIVE).min(patience).into(), opened.response.chunk()).await {
+                Ok(Ok(Some(chunk))) => {
+                    self.last = Instant::now();
+                    self.broken = opened.relay.take(&chunk).err();
+                }
+                Ok(Ok(None)) if opened.relay.may_end() => {
+                    self.end_well();
+                    return None;
+                }
+                Ok(Ok(None)) => self.broken = Some(Failure::new(ErrorClass::Transient, "the stream ended before its end")),
+                Ok(Err(error)) => self.broken = Some(Failure::new(ErrorClass::Transient, format!("the stream was cut: {}", crate::api::cause(&error)))),
+                Err(_) if Instant::now() >= patience => self.broken = Some(Failure::new(ErrorClass::Transient, "the stream stopped and did not go on in time")),
+                Err(_) => return Some(Bytes::from_static(COMMENT)),
+            }
+        }
+    }
+
+    fn end_well(&mut self) {
+        if let Some(opened) = self.opened.take() {
+            opened.lease.settle(opened.relay.usage);
+            opened.lease.end(Outcome::Answered, None);
+            if let Some(call) = self.call.take() {
+                call.end(200, opened.relay.usage);
+            }
+        }
+    }
+
+    /// Ends in an error that the caller can tell from an end: the service's own where it told one, and ours otherwise.
+    fn break_off(&mut self, failure: &Failure) -> Option<Bytes> {
+        let opened = self.opened.take()?;
+        opened.lease.settle(opened.relay.usage);
+        opened.lease.end(Outcome::Failed(failure.class, failure.retry_after), Some(&failure.message));
+        if let Some(call) = self.call.take() {
+            call.end(502, opened.relay.usage);
+        }
+        if failure.body.is_some() {
+            return None; // the service's own error has gone out
+        }
+        let error = error_body(&failure.message, "gateway_error", None, "upstream_stream_interrupted");
+        Some(Bytes::from([b"data: ".as_slice(), &error, b"\n\n"].concat()))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // The caller has left. What was read until then is counted; the lease is given back without a word about the deployment.
+        if let Some(opened) = self.opened.take() {
+            opened.lease.settle(opened.relay.usage);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `dataflow gateway`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use dataflow_serving::gateway::{Gateway, GatewayOptions};
+use dataflow_serving::pool::Configuration;
+
+use super::give;
+use crate::terminal::{Exit, next_signal, say};
+use crate::{Error, Result};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The configuration file: `models`, `channels`, `gateway`
+    #[arg(short, long, value_name = "PATH", default_value = "config.yaml")]
+    config: PathBuf,
+    /// The address to listen at; any but this machine's own needs `gateway.api_keys`
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port, 0 for any that is free
+    #[arg(short, long, default_value_t = 8787)]
+    port: u16,
+    /// The seconds that calls may go on after SIGTERM or Ctrl-C
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
+    /// Print the JSON Schema of the configuration, and end
+    #[arg(long)]
+    schema: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Exit> {
+    if arguments.schema {
+        let schema = serde_json::to_string_pretty(&Configuration::json_schema()).unwrap_or_default(); // a schema has no keys but texts
+        give(format!("{schema}\n").as_bytes(), None)?;
+        return Ok(Exit::Well);
+    }
+    let options =
+        GatewayOptions { config: arguments.config.clone(), host: arguments.host.clone(), port: arguments.port, drain: Duration::from_secs(arguments.drain) };
+    runtime()?.block_on(async {
+        let gateway = Gateway::bind(options)?;
+        for warning in gateway.warnings() {
+            say(&format!("warning: {warning}"));
+        }
+        say(&format!("the gateway is at http://{0}/v1, its status at http://{0}/admin; Ctrl-C ends", gateway.address()));
+        gateway
+            .serve(async {
+                if next_signal().await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+                say("\nstopping: calls are answered first; once more to stop at once");
+                tokio::spawn(async {
+                    if next_signal().await.is_some() {
+                        std::process::exit(130);
+                    }
+                });
+            })
+            .await
+    })?;
+    Ok(Exit::Well)
+}
+
+/// As many threads as there are processors to run on; with one, none that it would have to wake.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if processors == 1 { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
+    builder.enable_all().build().map_err(|error| Error::storage("cannot start the runtime", error))
+}
