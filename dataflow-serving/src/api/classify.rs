@@ -7,6 +7,8 @@ use dataflow_core::serving::ErrorClass;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::hints;
+
 /// One failed try.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -22,12 +24,14 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// The service said that trying again is of no use.
     pub vetoed: bool,
+    /// The reply came, and was not what was asked for: it may be asked for again, and counts against no deployment.
+    pub blameless: bool,
 }
 
 impl Failure {
     /// A failure of a class, without a status.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, status: None, message: message.into(), body: None, retry_after: None, vetoed: false }
+        Self { class, status: None, message: message.into(), body: None, retry_after: None, vetoed: false, blameless: false }
     }
 }
 
@@ -53,8 +57,11 @@ pub(crate) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failur
     };
     let message = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
     let vetoed = header(headers, "x-should-retry") == Some("false");
+    // Of a refusal some services tell the end in other headers, or in words.
+    let refused = || if class == ErrorClass::RateLimited { hints::reset(headers).or_else(|| hints::told(error.message.as_deref()?)) } else { None };
+    let retry_after = retry_after(headers, SystemTime::now()).or_else(refused);
     let body = (!body.is_empty()).then(|| Bytes::copy_from_slice(body));
-    Failure { class, status: Some(status), message, body, retry_after: retry_after(headers, SystemTime::now()), vetoed }
+    Failure { status: Some(status), body, retry_after, vetoed, ..Failure::new(class, message) }
 }
 
 /// An error in the body of a 200.
@@ -193,6 +200,18 @@ mod tests {
     fn an_error_in_a_200_is_told_by_its_code_too() {
         assert_eq!(in_band(&json!({ "message": "slow down", "code": 429 })).class, ErrorClass::RateLimited);
         assert_eq!(in_band(&json!("out of order")).class, ErrorClass::Transient);
+    }
+
+    #[test]
+    fn a_refusal_without_a_retry_after_is_read_for_other_hints() {
+        let waits = |status: u16, name: &'static str, value: &str, message: &str| {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            by_status(status, &headers, json!({ "error": { "message": message } }).to_string().as_bytes()).retry_after
+        };
+        assert_eq!(waits(429, "x-ratelimit-reset-requests", "1m2s", "no"), Some(Duration::from_secs(62)));
+        assert_eq!(waits(429, "server", "x", "Limit reached. Please try again in 46.72s. Visit us."), Some(Duration::from_millis(46_720)));
+        assert_eq!(waits(429, "retry-after", "3", "try again in 9s"), Some(Duration::from_secs(3)));
+        assert_eq!(waits(500, "x-ratelimit-reset-requests", "1m2s", "try again in 9s"), None);
     }
 
     #[test]
