@@ -177,7 +177,7 @@ impl Pool {
                 Err(failed) => failed,
             };
             let at_fault = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
-            let outcome = if at_fault { Outcome::Failed(failure.class, failure.retry_after) } else { Outcome::NotItsFault };
+            let outcome = if at_fault && !failure.blameless { Outcome::Failed(failure.class, failure.retry_after) } else { Outcome::NotItsFault };
             let deployment = Arc::clone(lease.deployment());
             lease.end(outcome, Some(&failure.message));
             self.freed.notify_one();

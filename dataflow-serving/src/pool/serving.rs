@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dataflow_core::serving::{Chat, Embeddings, ErrorClass, LLMServing, Reply, ServingError, ServingKind, Usage};
+use dataflow_core::serving::{Chat, Embeddings, ErrorClass, LLMServing, Reply, ServingError, ServingKind};
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -158,7 +158,9 @@ impl LLMServing for PoolServing {
     async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {
         let pool = self.made().map_err(|error| ServingError::new(ErrorClass::Auth, error.to_string()))?;
         let options = self.call_options(chat);
-        pool.call(&options, |lease| ask(lease, chat, self.options.max_tokens)).await.map(|Answered { value, .. }| value).map_err(told)
+        // A schema that is none cannot be held; the service may refuse it.
+        let schema = chat.json_schema.as_ref().and_then(|schema| jsonschema::validator_for(schema).ok());
+        pool.call(&options, |lease| ask(lease, chat, self.options.max_tokens, schema.as_ref())).await.map(|Answered { value, .. }| value).map_err(told)
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Embeddings, ServingError> {
@@ -182,7 +184,7 @@ impl LLMServing for PoolServing {
 }
 
 /// Asks the deployment of a lease.
-async fn ask(lease: Lease, chat: &Chat, max_tokens: Option<u64>) -> Result<Reply, (Lease, Failure)> {
+async fn ask(lease: Lease, chat: &Chat, max_tokens: Option<u64>, schema: Option<&jsonschema::Validator>) -> Result<Reply, (Lease, Failure)> {
     let settings = lease.deployment().settings();
     let options = ApiOptions {
         model: settings.model.clone(),
@@ -197,13 +199,24 @@ async fn ask(lease: Lease, chat: &Chat, max_tokens: Option<u64>) -> Result<Reply
     };
     let url = lease.deployment().chat_url().clone();
     match send(&lease, url, body).await.and_then(|reply| wire::read_chat(&reply)) {
+        // A model that was asked for JSON in words, and not held to it by its service, may not have kept to it.
+        Ok(reply) if !keeps_to(schema.filter(|_| !lease.deployment().settings().supports_json_schema), &reply.content) => {
+            lease.settle(reply.usage);
+            let message = format!("{}: the reply does not follow the JSON schema", lease.deployment().name());
+            let failure = Failure { blameless: true, ..Failure::new(ErrorClass::Transient, message) };
+            Err((lease, failure))
+        }
         Ok(reply) => {
-            lease.settle(Usage { ..reply.usage });
+            lease.settle(reply.usage);
             lease.end(Outcome::Answered, None);
             Ok(reply)
         }
         Err(failure) => Err((lease, failure)),
     }
+}
+
+fn keeps_to(schema: Option<&jsonschema::Validator>, content: &str) -> bool {
+    schema.is_none_or(|schema| dataflow_core::reply::find_json(content, |value| schema.is_valid(value)).is_some())
 }
 
 /// Sends a body and gives that of a reply that is well.

@@ -199,3 +199,18 @@ fn an_untuned_pool_finds_the_pace_of_a_service() {
     let refused = upstream.counts().requests - 200;
     assert!(refused <= 40, "{refused} of 200 calls were refused");
 }
+
+#[test]
+fn a_reply_that_breaks_the_schema_is_asked_for_again_and_blames_nobody() {
+    let asked = AtomicUsize::new(0);
+    let upstream = Upstream::start(Behaviour::default().answer(move |_| {
+        let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+        if first { "I would say seven.".into() } else { "```json\n{\"n\": 7}\n```".into() }
+    }));
+    let serving = serving(pool_of(&[("a", &upstream.url(), 1.0, nothing())]));
+    let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] });
+    let reply = run(serving.chat(&Chat::from("How many?").with_schema(schema))).unwrap();
+    assert!(reply.content.contains("\"n\": 7"), "{reply:?}");
+    let health = serving.pool().unwrap().deployments()[0].health();
+    assert_eq!((upstream.counts().requests, health.answered, health.failed), (2, 1, 0));
+}
