@@ -20,6 +20,7 @@ mod sql_table;
 mod sqlite;
 #[cfg(test)]
 mod sqlite_tests;
+mod table_storage;
 mod text_encoding;
 mod workbook_package;
 
@@ -33,6 +34,7 @@ use serde_json::{Map, Value};
 
 pub use file_table::{FileTable, FileTableOptions, TableFileKind};
 pub use sql_table::{SqlAddress, SqlTable, SqlTableOptions};
+pub use table_storage::{FailedRows, ROW_KEY, TableStorage, TableStorageOptions};
 
 /// What a column holds, as far as reading and writing its cells goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

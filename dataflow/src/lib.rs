@@ -22,6 +22,7 @@ pub mod command_line;
 pub mod graph_page;
 pub mod pipeline_file;
 pub mod prelude;
+pub mod process;
 pub mod terminal;
 
 pub use dataflow_core as core;

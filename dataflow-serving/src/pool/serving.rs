@@ -10,6 +10,7 @@ use dataflow_core::serving::{Chat, Embeddings, ErrorClass, LLMServing, Reply, Se
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool};
 use crate::api::classify::by_status;
@@ -65,6 +66,8 @@ pub struct PoolServing {
     options: PoolOptions,
     configuration: Configuration,
     pool: OnceLock<Arc<Pool>>,
+    /// Places for requests on their way, where their number is bounded over all models.
+    places: Option<Semaphore>,
 }
 
 impl PoolServing {
@@ -80,7 +83,8 @@ impl PoolServing {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        let serving = Self { options, configuration, pool: OnceLock::new() };
+        let places = options.max_concurrency.map(|most| Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
+        let serving = Self { options, configuration, pool: OnceLock::new(), places };
         serving.made()?;
         Ok(serving)
     }
@@ -160,7 +164,15 @@ impl LLMServing for PoolServing {
         let options = self.call_options(chat);
         // A schema that is none cannot be held; the service may refuse it.
         let schema = chat.json_schema.as_ref().and_then(|schema| jsonschema::validator_for(schema).ok());
-        pool.call(&options, |lease| ask(lease, chat, self.options.max_tokens, schema.as_ref())).await.map(|Answered { value, .. }| value).map_err(told)
+        let asked = pool.call(&options, |lease| async {
+            // A call that waits for its next try has no place.
+            let _place = match &self.places {
+                Some(places) => places.acquire().await.ok(), // it is never closed
+                None => None,
+            };
+            ask(lease, chat, self.options.max_tokens, schema.as_ref()).await
+        });
+        asked.await.map(|Answered { value, .. }| value).map_err(told)
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Embeddings, ServingError> {

@@ -6,6 +6,7 @@ mod gateway;
 mod graph;
 mod journal;
 mod new;
+mod process;
 mod run;
 
 use std::io::Write;
@@ -39,6 +40,8 @@ enum Command {
     Prompts(describe::Arguments),
     /// Serve the models of a configuration at one address that speaks OpenAI's interface
     Gateway(gateway::Arguments),
+    /// Ask about the rows of a table and write the replies back, as an AI-DataFlux configuration file says
+    Process(process::Arguments),
     /// Look into a journal of paid answers
     Journal(journal::Arguments),
     /// Write a file that compiles and says what to fill in
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let done = start_up().and_then(|runtime| match command {
         Command::Run(arguments) => runtime.block_on(run::run(&arguments)),
+        Command::Process(arguments) => runtime.block_on(process::run(&arguments)),
         Command::Check(arguments) => check::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Operators(arguments) => describe::operators(&arguments),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use dataflow_core::engine::Observer;
+use dataflow_core::engine::{LiveRun, Observer};
 use dataflow_core::{CompiledPipeline, Error, Report, Run, RunOutcome, Stop};
 
 pub use arguments::RunArguments;
@@ -19,7 +19,12 @@ pub use progress::ProgressMode;
 /// Runs a compiled pipeline in a terminal and tells how it went.
 ///
 /// One Ctrl-C or SIGTERM stops it gently, a second one at once. Everything that is shown goes to stderr.
-pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) -> Exit {
+pub async fn run(compiled: &CompiledPipeline, run: Run, mode: ProgressMode) -> Exit {
+    run_watched(compiled, run, mode, None).await
+}
+
+/// As [`run`], with another that looks on.
+pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode, other: Option<Arc<dyn Observer>>) -> Exit {
     for notice in notices(compiled) {
         say(&notice);
     }
@@ -27,7 +32,11 @@ pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) 
         say(&format!("warning: {warning}"));
     }
     let signal = stop_on_signals(&run.stop);
-    run.observer = progress::observer(mode).map(|observer| observer as Arc<dyn Observer>);
+    let shown = progress::observer(mode).map(|observer| observer as Arc<dyn Observer>);
+    run.observer = match (shown, other) {
+        (Some(shown), Some(other)) => Some(Arc::new(Both(shown, other))),
+        (shown, other) => shown.or(other),
+    };
     let retries = run.retry_failed;
     let done = compiled.forward(run).await;
     let signal = signal.load(Ordering::SeqCst);
@@ -60,6 +69,21 @@ pub async fn run(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode) 
 
 /// What a user does when a service gave no answers.
 const MENDED_GOES_ON: &str = "hint: once that is mended the same command goes on; what was answered is in the journal and is not asked again";
+
+/// Has two look on.
+struct Both(Arc<dyn Observer>, Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn begins(&self, run: Arc<LiveRun>) {
+        self.0.begins(Arc::clone(&run));
+        self.1.begins(run);
+    }
+
+    fn ends(&self) {
+        self.0.ends();
+        self.1.ends();
+    }
+}
 
 /// What a user does after a run that did not get to its end.
 const GOES_ON: &str = "hint: run the same command again to go on; what was answered is in the journal and is not asked again";
