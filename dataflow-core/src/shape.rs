@@ -184,7 +184,7 @@ pub trait AskModel: Operator + Clone {
         1
     }
 
-    /// The most rows that a row can become.
+    /// The most rows that a row can become; `u64::MAX` where nothing bounds them.
     fn rows_per_row(&self) -> u64 {
         1
     }

@@ -11,6 +11,7 @@ pub mod core_text;
 mod deduplication;
 mod filled;
 pub mod general_text;
+pub mod knowledge_cleaning;
 pub mod language;
 mod ngram;
 mod porter;
@@ -42,6 +43,7 @@ mod tests {
         AgenticRAGQAF1SampleEvaluator
         AlphaWordsFilter
         BenchDatasetEvaluator
+        BenchDatasetEvaluatorQuestion
         BleuSampleEvaluator
         BlocklistFilter
         CCNetDeduplicateFilter
@@ -71,6 +73,7 @@ mod tests {
         HtmlEntityRefiner
         HtmlUrlRemoverRefiner
         IDCardFilter
+        KBCChunkGenerator
         LangkitFilter
         LangkitSampleEvaluator
         LexicalDiversityFilter
@@ -91,6 +94,7 @@ mod tests {
         PromptedFilter
         PromptedGenerator
         PromptedRefiner
+        QAExtractor
         RandomDomainKnowledgeRowGenerator
         ReasoningAnswerFormatterFilter
         ReasoningAnswerGenerator

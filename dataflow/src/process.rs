@@ -5,22 +5,28 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dataflow_core::serving::LLMServing;
 use dataflow_core::{Error, OnError, Pipeline, Result};
 use dataflow_operators::core_text::{RecordGenerator, RecordProfile};
-use dataflow_serving::PoolServing;
-use dataflow_serving::api::{ApiOptions, ApiServing};
 use dataflow_serving::pool::{Pool, PoolOptions};
+use dataflow_serving::{ApiServing, PoolServing};
 use dataflow_storage::table::{
     Claimant, FailedRows, FileTable, FileTableOptions, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage, TableStorageOptions, ToDo,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub use configuration::{Budget, Place, ProcessConfiguration, Prompt, Validation};
 pub use watch::{ProgressFile, hold_to_budget};
+
+/// What opens a table.
+type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Table>>> + Send>>;
+
+/// Who answers, and the pool behind it.
+type Served = (Arc<dyn LLMServing>, Option<Arc<Pool>>);
 
 /// The column in which the step tells why a row failed.
 const ERROR_KEY: &str = "_error";
@@ -58,11 +64,13 @@ impl ProcessConfiguration {
 
     /// Names in braces in the prompts that are no column, and prompts that say nothing of the row.
     pub fn placeholder_warnings(&self) -> Vec<String> {
-        let prompts = std::iter::once(("prompt".to_owned(), &self.prompt)).chain(self.routes.iter().map(|(text, (prompt, _))| (format!("prompt of `{text}`"), prompt)));
+        let prompts =
+            std::iter::once(("prompt".to_owned(), &self.prompt)).chain(self.routes.iter().map(|(text, (prompt, _))| (format!("prompt of `{text}`"), prompt)));
         let mut warnings = Vec::new();
         for (name, prompt) in prompts {
             let profile = RecordProfile { template: prompt.template.clone(), ..RecordProfile::default() };
-            let (known, others): (Vec<&str>, Vec<&str>) = profile.placeholders().partition(|name| *name == "record_json" || self.columns_to_extract.iter().any(|column| column == name));
+            let (known, others): (Vec<&str>, Vec<&str>) =
+                profile.placeholders().partition(|name| *name == "record_json" || self.columns_to_extract.iter().any(|column| column == name));
             if known.is_empty() {
                 warnings.push(format!("the {name} holds neither `{{record_json}}` nor a column, so every row is asked the same"));
             }
@@ -116,13 +124,13 @@ impl ProcessConfiguration {
     }
 
     /// What opens the table.
-    fn table(&self, outputs: &[String]) -> Result<std::pin::Pin<Box<dyn Future<Output = Result<Arc<dyn Table>>> + Send>>> {
+    fn table(&self, outputs: &[String]) -> Result<Opening> {
         let place = &self.place;
         let file = |kind: TableFileKind| {
             let input = self.base.join(&place.input_path);
             let output = place.output_path.as_ref().map_or_else(|| input.clone(), |output| self.base.join(output));
             let options = FileTableOptions { kind, input, output, outputs: outputs.to_vec(), sheet: place.sheet.clone() };
-            Box::pin(async move { Ok(Arc::new(FileTable::open(options).await?) as Arc<dyn Table>) }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+            Box::pin(async move { Ok(Arc::new(FileTable::open(options).await?) as Arc<dyn Table>) }) as Opening
         };
         let (host, user, password, database) = (place.host.clone(), place.user.clone(), place.password.clone(), place.database.clone());
         let address = match self.datasource.kind.as_str() {
@@ -154,7 +162,7 @@ impl ProcessConfiguration {
         }
     }
 
-    fn serving(&self, options: ProcessOptions) -> Result<(Arc<dyn LLMServing>, Option<Arc<Pool>>)> {
+    fn serving(&self, options: ProcessOptions) -> Result<Served> {
         let concurrency = &self.datasource.concurrency;
         let retries = options.retries(concurrency.retry_limits.api_error);
         let section = |name: &str| self.whole.get(name).cloned().unwrap_or_default();
@@ -174,16 +182,12 @@ impl ProcessConfiguration {
         }
         let url = section("global").get("flux_api_url").and_then(Value::as_str).unwrap_or("http://127.0.0.1:8787").trim_end_matches('/').to_owned();
         let url = if url.contains("/chat/completions") || url.ends_with("/v1") { url } else { format!("{url}/v1") };
-        let api = ApiServing::from(ApiOptions {
-            api_url: url,
-            model: self.prompt.model.clone(),
-            api_key: Some("none".into()),
-            temperature: None,
-            max_concurrency: concurrency.batch_size,
-            timeout: 600.0,
-            max_retries: retries,
-            ..ApiOptions::default()
-        });
+        let api = ApiServing::new(url, self.prompt.model.clone())
+            .api_key("none")
+            .without_temperature()
+            .max_concurrency(concurrency.batch_size)
+            .timeout(600.0)
+            .max_retries(retries);
         Ok((Arc::new(api), None))
     }
 
@@ -207,7 +211,8 @@ impl ProcessOptions {
 }
 
 fn profile(prompt: &Prompt, validation: &Validation) -> RecordProfile {
-    let rules: BTreeMap<String, Vec<Value>> = validation.field_rules.iter().filter_map(|(field, values)| Some((field.clone(), values.as_array()?.clone()))).collect();
+    let rules: BTreeMap<String, Vec<Value>> =
+        validation.field_rules.iter().filter_map(|(field, values)| Some((field.clone(), values.as_array()?.clone()))).collect();
     RecordProfile {
         system_prompt: prompt.system_prompt.clone().unwrap_or_default(),
         template: prompt.template.clone(),
@@ -219,20 +224,5 @@ fn profile(prompt: &Prompt, validation: &Validation) -> RecordProfile {
 }
 
 fn hostname() -> String {
-    std::fs::read_to_string("/etc/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "host".into())
-}
-
-/// The sections of a file that hold no secret, for those who want to see what was read.
-pub fn without_secrets(whole: &Map<String, Value>) -> Map<String, Value> {
-    fn blotted(value: &Value) -> Value {
-        match value {
-            Value::Object(fields) => {
-                let secret = |name: &str| ["key", "password", "secret", "token"].iter().any(|word| name.ends_with(word));
-                fields.iter().map(|(name, value)| (name.clone(), if secret(name) && value.is_string() { "…".into() } else { blotted(value) })).collect::<Map<_, _>>().into()
-            }
-            Value::Array(items) => items.iter().map(blotted).collect::<Vec<_>>().into(),
-            other => other.clone(),
-        }
-    }
-    whole.iter().map(|(name, value)| (name.clone(), blotted(value))).collect()
+    std::fs::read_to_string("/etc/hostname").map_or_else(|_| "host".into(), |name| name.trim().to_owned())
 }

@@ -120,7 +120,11 @@ impl CompiledPipeline {
                 (Some(calls), Some(rows)) => Some(calls.saturating_add(rows.saturating_mul(each))),
                 _ => None,
             };
-            rows = rows.map(|rows| if seeds > 0 { rows.saturating_add(seeds.saturating_mul(become_rows)) } else { rows.saturating_mul(become_rows.max(1)) });
+            rows = match rows {
+                Some(_) if seeds == 0 && become_rows == u64::MAX => None, // as many as there are
+                Some(rows) if seeds > 0 => Some(rows.saturating_add(seeds.saturating_mul(become_rows))),
+                rows => rows.map(|rows| rows.saturating_mul(become_rows.max(1))),
+            };
         }
         MostCalls { source_rows, calls }
     }

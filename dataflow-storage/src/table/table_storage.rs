@@ -105,13 +105,18 @@ impl TableStorage {
             Ok((table, columns, missing))
         })?;
         if let Some(statement) = missing {
-            return Err(Error::Configuration(format!("the table lacks columns that are to be written\nhint: add them with `{statement}`, or have that done with `--create-columns`")));
+            return Err(Error::Configuration(format!(
+                "the table lacks columns that are to be written\nhint: add them with `{statement}`, or have that done with `--create-columns`"
+            )));
         }
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         for column in options.todo.columns_to_read() {
             if !names.contains(&column) {
                 let near = dataflow_core::registry::nearest(column, names.iter().copied());
-                let hint = near.map_or_else(|| format!("it has {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")), |near| format!("did you mean `{near}`?"));
+                let hint = near.map_or_else(
+                    || format!("it has {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
                 return Err(Error::Configuration(format!("the table has no column `{column}`\nhint: {hint}")));
             }
         }
@@ -253,10 +258,18 @@ fn frame_of(shared: &Shared, rows: &[TableRow]) -> Result<DataFrame> {
         let cells = rows.iter().map(|row| row.values.get(name).filter(|value| !value.is_null()));
         let wrong = |value: &Value| Error::Data(format!("column `{name}` should hold {}, found `{value}`", data_type(shared.kind(name))));
         let series = match data_type(shared.kind(name)) {
-            DataType::Int64 => cells.map(|cell| cell.map(|value| value.as_i64().ok_or_else(|| wrong(value))).transpose()).collect::<Result<Int64Chunked>>()?.into_series(),
-            DataType::Float64 => cells.map(|cell| cell.map(|value| value.as_f64().ok_or_else(|| wrong(value))).transpose()).collect::<Result<Float64Chunked>>()?.into_series(),
-            DataType::Boolean => cells.map(|cell| cell.map(|value| value.as_bool().ok_or_else(|| wrong(value))).transpose()).collect::<Result<BooleanChunked>>()?.into_series(),
-            _ => cells.map(|cell| cell.map(|value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))).collect::<StringChunked>().into_series(),
+            DataType::Int64 => {
+                cells.map(|cell| cell.map(|value| value.as_i64().ok_or_else(|| wrong(value))).transpose()).collect::<Result<Int64Chunked>>()?.into_series()
+            }
+            DataType::Float64 => {
+                cells.map(|cell| cell.map(|value| value.as_f64().ok_or_else(|| wrong(value))).transpose()).collect::<Result<Float64Chunked>>()?.into_series()
+            }
+            DataType::Boolean => {
+                cells.map(|cell| cell.map(|value| value.as_bool().ok_or_else(|| wrong(value))).transpose()).collect::<Result<BooleanChunked>>()?.into_series()
+            }
+            _ => {
+                cells.map(|cell| cell.map(|value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))).collect::<StringChunked>().into_series()
+            }
         };
         columns.push(series.with_name(name.into()).into_column());
     }
@@ -357,7 +370,8 @@ impl Sink for TableSink {
             }
             Ok(refusals)
         })?;
-        self.refused.extend(refusals.into_iter().map(|refusal| Refused { row: places.get(&refusal.key).copied().unwrap_or_default(), message: refusal.message }));
+        self.refused
+            .extend(refusals.into_iter().map(|refusal| Refused { row: places.get(&refusal.key).copied().unwrap_or_default(), message: refusal.message }));
         self.unsaved = true;
         if self.saved.elapsed() >= self.shared.options.save_interval {
             self.save()?;
@@ -411,7 +425,14 @@ mod tests {
     #[async_trait]
     impl Table for InMemory {
         async fn columns(&self) -> Result<Vec<TableColumn>> {
-            let kinds = [("id", ColumnKind::Integer), ("question", ColumnKind::Text), ("n", ColumnKind::Integer), ("answer", ColumnKind::Text), ("tags", ColumnKind::Json), ("error", ColumnKind::Text)];
+            let kinds = [
+                ("id", ColumnKind::Integer),
+                ("question", ColumnKind::Text),
+                ("n", ColumnKind::Integer),
+                ("answer", ColumnKind::Text),
+                ("tags", ColumnKind::Json),
+                ("error", ColumnKind::Text),
+            ];
             Ok(kinds.map(|(name, kind)| TableColumn { name: name.into(), declared: String::new(), kind, nullable: true }).into())
         }
         async fn missing_columns(&self, _: &[String]) -> Result<Option<String>> {
@@ -459,7 +480,12 @@ mod tests {
     fn storage(table: &Arc<InMemory>, inputs: &[&str]) -> Result<TableStorage> {
         let table: Arc<dyn Table> = Arc::clone(table) as Arc<dyn Table>;
         let options = TableStorageOptions {
-            todo: ToDo { inputs: inputs.iter().map(ToString::to_string).collect(), outputs: vec!["answer".into(), "tags".into()], require_all: true, ..ToDo::default() },
+            todo: ToDo {
+                inputs: inputs.iter().map(ToString::to_string).collect(),
+                outputs: vec!["answer".into(), "tags".into()],
+                require_all: true,
+                ..ToDo::default()
+            },
             failed: FailedRows { told_in: Some("_error".into()), error_column: Some("error".into()), into_outputs: false },
             claimant: None,
             page_rows: 2,

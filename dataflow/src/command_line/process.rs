@@ -82,7 +82,10 @@ fn told(configuration: &ProcessConfiguration, compiled: &CompiledPipeline, limit
         configuration.columns_to_extract.join(", "),
         configuration.columns_to_write.iter().map(|(field, column)| format!("{field} -> {column}")).collect::<Vec<_>>().join(", "),
     );
-    text += &format!("a run makes at most {} model calls, and one more for each reply that has to be asked for again\n", most.calls.map_or_else(|| "an unknown number of".to_owned(), |calls| calls.to_string()));
+    text += &format!(
+        "a run makes at most {} model calls, and one more for each reply that has to be asked for again\n",
+        most.calls.map_or_else(|| "an unknown number of".to_owned(), |calls| calls.to_string())
+    );
     for warning in configuration.placeholder_warnings() {
         text += &format!("warning: {warning}\n");
     }

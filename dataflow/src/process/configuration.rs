@@ -128,6 +128,7 @@ impl Default for Concurrency {
 /// How often a row is tried again, by what went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the file's names")]
 pub struct RetryLimits {
     /// The service failed.
     pub api_error: u32,
@@ -278,7 +279,11 @@ impl ProcessConfiguration {
         configuration.check(&mut reading.problems);
         configuration.whole = whole;
         configuration.warnings = reading.warnings;
-        if reading.problems.is_empty() { Ok(configuration) } else { Err(Error::Configuration(format!("{}: {}", path.display(), reading.problems.join("\n  ")))) }
+        if reading.problems.is_empty() {
+            Ok(configuration)
+        } else {
+            Err(Error::Configuration(format!("{}: {}", path.display(), reading.problems.join("\n  "))))
+        }
     }
 
     fn read_routes(&mut self, whole: &Map<String, Value>, reading: &mut Reading) -> Result<()> {
@@ -296,7 +301,8 @@ impl ProcessConfiguration {
             for key in profile.keys().filter(|key| !["prompt", "validation"].contains(&key.as_str())) {
                 reading.problems.push(format!("profile {}: only `prompt` and `validation` can be changed there, found `{key}`", subtask.profile.display()));
             }
-            let merged: Map<String, Value> = ["prompt", "validation"].map(|name| (name.to_owned(), merged(whole.get(name), profile.get(name)))).into_iter().collect();
+            let merged: Map<String, Value> =
+                ["prompt", "validation"].map(|name| (name.to_owned(), merged(whole.get(name), profile.get(name)))).into_iter().collect();
             let text = subtask.text.as_str().map_or_else(|| subtask.text.to_string(), ToOwned::to_owned);
             self.routes.insert(text, (reading.section(&merged, "prompt"), reading.section(&merged, "validation")));
         }
@@ -313,7 +319,9 @@ impl ProcessConfiguration {
         };
         match kind {
             "mysql" | "postgresql" => {
-                for (name, value) in [("host", &self.place.host), ("user", &self.place.user), ("database", &self.place.database), ("table_name", &self.place.table_name)] {
+                for (name, value) in
+                    [("host", &self.place.host), ("user", &self.place.user), ("database", &self.place.database), ("table_name", &self.place.table_name)]
+                {
                     needs(name, value);
                 }
             }
@@ -322,7 +330,9 @@ impl ProcessConfiguration {
                 needs("table_name", &self.place.table_name);
             }
             _ if KINDS.contains(&kind) => needs("input_path", &self.place.input_path),
-            "feishu_bitable" | "feishu_sheet" => problems.push("`datasource.type`: Feishu is not built in\n  hint: export the table as a workbook and use `excel`".into()),
+            "feishu_bitable" | "feishu_sheet" => {
+                problems.push("`datasource.type`: Feishu is not built in\n  hint: export the table as a workbook and use `excel`".into());
+            }
             _ => {
                 let hint = nearest(kind, KINDS).map_or_else(|| format!("it is one of {}", KINDS.join(", ")), |near| format!("did you mean `{near}`?"));
                 problems.push(format!("`datasource.type` is `{kind}`\n  hint: {hint}"));
@@ -441,7 +451,13 @@ models: []
     #[test]
     fn all_problems_are_told_together() {
         let error = read("datasource: { type: exel }\nprompt: { temperature: hot }\n", &[]).unwrap_err().to_string();
-        for expected in ["`prompt`: invalid type", "`datasource.type` is `exel`\n  hint: did you mean `excel`?", "`columns_to_extract` is empty", "`columns_to_write` is empty", "`prompt.template` is empty"] {
+        for expected in [
+            "`prompt`: invalid type",
+            "`datasource.type` is `exel`\n  hint: did you mean `excel`?",
+            "`columns_to_extract` is empty",
+            "`columns_to_write` is empty",
+            "`prompt.template` is empty",
+        ] {
             assert!(error.contains(expected), "{expected} is missing in {error}");
         }
         let error = read(WHOLE, &[("one.yaml", "models: []\n")]).unwrap_err().to_string();

@@ -6,7 +6,7 @@ use dataflow_core::key::{Boolean, Input, Nullable, Output, Text};
 use dataflow_core::model::Model;
 use dataflow_core::operator::{DatasetResult, Outcome, Summary};
 use dataflow_core::prompt::PromptTemplate;
-use dataflow_core::row::Row;
+use dataflow_core::row::{ReadKey, Row};
 use dataflow_core::shape::{AskModel, texts_of};
 use dataflow_core::{Cells, Result, context, operator};
 use polars::prelude::DataFrame;
@@ -95,13 +95,21 @@ impl AskModel for BenchDatasetEvaluator {
     }
 
     fn summary(&self) -> Option<Box<dyn Summary>> {
-        Some(Box::new(Tally { operator: self.clone(), total: 0, valid: 0, matched: 0, empty: 0 }))
+        Some(Box::new(Tally::new(
+            (self.eval_result_path.clone(), self.bench_name.clone(), self.compare_method),
+            [self.input_test_answer_key.column(), self.input_gt_answer_key.column(), self.output_key.as_str()],
+        )))
     }
 }
 
 /// The counts behind the result.
-struct Tally {
-    operator: BenchDatasetEvaluator,
+pub(super) struct Tally {
+    path: Option<PathBuf>,
+    name: Option<String>,
+    compare_method: CompareMethod,
+    answer: String,
+    reference: String,
+    verdict: String,
     total: usize,
     /// Rows with a reference answer and a verdict.
     valid: usize,
@@ -110,12 +118,19 @@ struct Tally {
     empty: usize,
 }
 
+impl Tally {
+    /// Counts nothing yet. The columns are those of the answer, the reference answer and the verdict.
+    pub(super) fn new((path, name, compare_method): (Option<PathBuf>, Option<String>, CompareMethod), columns: [&str; 3]) -> Self {
+        let [answer, reference, verdict] = columns.map(ToOwned::to_owned);
+        Self { path, name, compare_method, answer, reference, verdict, total: 0, valid: 0, matched: 0, empty: 0 }
+    }
+}
+
 impl Summary for Tally {
     fn observe(&mut self, frame: &DataFrame) -> Result<()> {
-        use dataflow_core::row::ReadKey;
-        let answers = texts_of(frame, self.operator.input_test_answer_key.column())?;
-        let references = texts_of(frame, self.operator.input_gt_answer_key.column())?;
-        let verdicts = frame.column(self.operator.output_key.as_str())?.bool()?;
+        let answers = texts_of(frame, &self.answer)?;
+        let references = texts_of(frame, &self.reference)?;
+        let verdicts = frame.column(&self.verdict)?.bool()?;
         let blank = |text: Option<&str>| text.is_none_or(|text| text.trim().is_empty());
         self.total += frame.height();
         for ((answer, reference), verdict) in answers.iter().zip(references.iter()).zip(verdicts.iter()) {
@@ -129,8 +144,8 @@ impl Summary for Tally {
     }
 
     fn end(&mut self) -> Result<DatasetResult> {
-        let path = self.operator.eval_result_path.clone();
-        let name = self.operator.bench_name.clone().or_else(|| Some(path.as_ref()?.file_stem()?.to_string_lossy().into_owned()));
+        let path = self.path.clone();
+        let name = self.name.clone().or_else(|| Some(path.as_ref()?.file_stem()?.to_string_lossy().into_owned()));
         let value = json!({
             "bench_name_or_prefix": name,
             "total_samples": self.total,
@@ -138,7 +153,7 @@ impl Summary for Tally {
             "matched_samples": self.matched,
             "accuracy": (self.valid > 0).then(|| self.matched as f64 / self.valid as f64),
             "empty_responses_count": self.empty,
-            "compare_method": self.operator.compare_method,
+            "compare_method": self.compare_method,
         });
         Ok(DatasetResult { value, path })
     }

@@ -1,0 +1,139 @@
+//! Compares answers to questions with reference answers and tells the accuracy.
+
+use std::path::PathBuf;
+
+use dataflow_core::key::{Boolean, Input, Nullable, Output, Text};
+use dataflow_core::model::Model;
+use dataflow_core::operator::{Outcome, Summary};
+use dataflow_core::prompt::PromptTemplate;
+use dataflow_core::row::{ReadKey, Row};
+use dataflow_core::shape::AskModel;
+use dataflow_core::{Cells, Result, context, operator};
+
+use super::bench_dataset_evaluator::{CompareMethod, Tally};
+use crate::answer::{AnswerJudgePromptQuestion, answers_match, ask_judge, extract_answer, reference_answer};
+
+/// Compares each answer to a question with its reference answer and tells the accuracy of the whole set.
+///
+/// As `BenchDatasetEvaluator`, but the model that judges is shown the question. `match` finds the final answer and compares it by its mathematical value, without a
+/// model and without the question. A row without a reference answer counts as wrong in its cell and not at all in the accuracy. DataFlow's counting of
+/// sub-questions (`support_subquestions`) is not here, and every row stays (`keep_all_samples`).
+///
+/// # 中文
+///
+/// 将每个问题的答案与参考答案比较，并给出整个数据集的准确率。与 `BenchDatasetEvaluator` 相同，但裁判模型会看到问题；`match` 提取最终答案并按数学含义比较，
+/// 不调用模型，也不需要问题。没有参考答案的行在单元格中记为假，但不计入准确率。DataFlow 的子问题计数（`support_subquestions`）此处没有，所有行都会保留（`keep_all_samples`）。
+#[operator(core_text, eval, AskModel)]
+pub struct BenchDatasetEvaluatorQuestion {
+    /// The file that the result is written to as well. 中文：另将统计结果写入的文件。
+    pub eval_result_path: Option<PathBuf>,
+    /// The name of the benchmark in the result; the name of the result's file where it is left out. 中文：结果中的评测名称；缺省时取结果文件名。
+    pub bench_name: Option<String>,
+    /// How answers are compared. 中文：比较方式，`match` 或 `semantic`。
+    pub compare_method: CompareMethod,
+    /// What the judge is told to be. 中文：系统提示词，说明裁判模型的角色。
+    pub system_prompt: String,
+    /// How the judge is asked. 中文：询问裁判模型所用的提示词。
+    #[prompts(allowed(AnswerJudgePromptQuestion), variables(question, answer, reference_answer))]
+    pub prompt_template: PromptTemplate,
+    /// The answer to test, which may be a whole solution. 中文：待评测的答案列，可以是完整解答。
+    pub input_test_answer_key: Nullable<Input<Text>>,
+    /// The reference answer. 中文：参考答案列。
+    pub input_gt_answer_key: Nullable<Input<Text>>,
+    /// The question; `semantic` needs it. 中文：问题列，`semantic` 必须给出。
+    pub input_question_key: Option<Input<Text>>,
+    /// Where it goes whether the two agree. 中文：写入是否一致的列。
+    pub output_key: Output<Boolean>,
+}
+
+impl Default for BenchDatasetEvaluatorQuestion {
+    fn default() -> Self {
+        Self {
+            eval_result_path: None,
+            bench_name: None,
+            compare_method: CompareMethod::Match,
+            system_prompt: "You are a helpful assistant specialized in evaluating answer correctness.".into(),
+            prompt_template: AnswerJudgePromptQuestion.into(),
+            input_test_answer_key: "generated_cot".into(),
+            input_gt_answer_key: "golden_answer".into(),
+            input_question_key: None,
+            output_key: "answer_match_result".into(),
+        }
+    }
+}
+
+impl AskModel for BenchDatasetEvaluatorQuestion {
+    async fn row(&self, row: &Row<'_>, model: &Model) -> Result<Outcome> {
+        let matched = if row.is_blank(&self.input_gt_answer_key) || row.is_blank(&self.input_test_answer_key) {
+            false
+        } else {
+            let (answer, reference) = (row.text(&self.input_test_answer_key)?, row.text(&self.input_gt_answer_key)?);
+            match self.compare_method {
+                CompareMethod::Match => extract_answer(&answer).is_some_and(|answer| answers_match(&answer, &reference_answer(&reference))),
+                CompareMethod::Semantic => {
+                    let question = self.input_question_key.as_ref().map(|key| row.text_or_null(key)).transpose()?.flatten().unwrap_or_default();
+                    let request = self.prompt_template.build_prompt(context! { question, answer, reference_answer => reference })?;
+                    ask_judge(model, &self.system_prompt, request).await?
+                }
+            }
+        };
+        Ok(Cells::new().set(&self.output_key, matched).into())
+    }
+
+    fn calls_per_row(&self) -> u64 {
+        u64::from(self.compare_method == CompareMethod::Semantic)
+    }
+
+    fn summary(&self) -> Option<Box<dyn Summary>> {
+        Some(Box::new(Tally::new(
+            (self.eval_result_path.clone(), self.bench_name.clone(), self.compare_method),
+            [self.input_test_answer_key.column(), self.input_gt_answer_key.column(), self.output_key.as_str()],
+        )))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        if self.compare_method == CompareMethod::Semantic && self.input_question_key.is_none() {
+            return vec!["`compare_method: semantic` needs `input_question_key`\nhint: without a question, `BenchDatasetEvaluator` compares".into()];
+        }
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::operator::Operator;
+    use dataflow_core::testing::{ScriptedModel, check_row, conformance};
+    use serde_json::json;
+
+    conformance!(BenchDatasetEvaluatorQuestion);
+
+    fn check(operator: &BenchDatasetEvaluatorQuestion, replies: &[&str]) -> String {
+        let row = json!({ "instruction": "What is half of 8?", "generated_cot": r"That is \boxed{4.0}.", "golden_answer": "4" });
+        check_row(operator, &ScriptedModel::replies(replies.iter().copied()), row)
+    }
+
+    #[test]
+    fn match_needs_no_question_and_no_model() {
+        assert_eq!(check(&BenchDatasetEvaluatorQuestion::default(), &[]), "-> answer_match_result=true");
+    }
+
+    #[test]
+    fn the_judge_is_shown_the_question() {
+        let operator = BenchDatasetEvaluatorQuestion {
+            compare_method: CompareMethod::Semantic,
+            input_question_key: Some("instruction".into()),
+            prompt_template: PromptTemplate::text("{{ question }} {{ answer }} {{ reference_answer }}"),
+            ..Default::default()
+        };
+        let told = check(&operator, &["{\"judgement_result\": false}"]);
+        assert!(told.contains(r"[user] What is half of 8? That is \boxed{4.0}. 4"), "{told}");
+        assert!(told.ends_with("-> answer_match_result=false"), "{told}");
+    }
+
+    #[test]
+    fn semantic_without_a_question_is_a_problem() {
+        let operator = BenchDatasetEvaluatorQuestion { compare_method: CompareMethod::Semantic, ..Default::default() };
+        assert!(Operator::problems(&operator)[0].starts_with("`compare_method: semantic` needs `input_question_key`"));
+    }
+}

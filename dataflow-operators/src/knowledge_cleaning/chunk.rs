@@ -1,0 +1,186 @@
+//! Texts in parts of a number of tokens.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::tokens::Tokenizer;
+
+/// Where a text may be parted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum SplitMethod {
+    /// Between words.
+    #[default]
+    Token,
+    /// Between sentences, and between words where a sentence is too long.
+    Sentence,
+    /// Between paragraphs, sentences where a paragraph is too long, and words where a sentence is.
+    Recursive,
+}
+
+/// How long parts are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lengths {
+    pub most: usize,
+    /// How many tokens at the end of a part begin the next one too.
+    pub overlap: usize,
+    /// A last part of fewer tokens is joined to the one before it.
+    pub least: usize,
+}
+
+/// The parts of a text, in order, without white space at their ends.
+///
+/// Tokens are counted by word, so that no part breaks a character. A word alone never has fewer tokens than within a text; a part may therefore have some fewer
+/// than it could, and more only where a single character has.
+pub(super) fn chunks(text: &str, method: SplitMethod, lengths: Lengths, tokenizer: Tokenizer) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    cut(text, 0, Boundary::of(method), lengths.most, tokenizer, &mut pieces);
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    let mut first = 0;
+    while first < pieces.len() {
+        let (mut end, mut tokens) = (first, 0);
+        while end < pieces.len() && (end == first || tokens + pieces[end].tokens <= lengths.most) {
+            tokens += pieces[end].tokens;
+            end += 1;
+        }
+        parts.push((first, end));
+        let Some(next) = pieces.get(end) else { break };
+        // The next part begins as far back as the overlap allows, and has to have room for a piece that is new.
+        let mut shared = 0;
+        first = end;
+        while first > parts[parts.len() - 1].0 + 1 {
+            shared += pieces[first - 1].tokens;
+            if shared > lengths.overlap || shared + next.tokens > lengths.most {
+                break;
+            }
+            first -= 1;
+        }
+    }
+    if let [.., before, (first, end)] = parts[..] {
+        let new: usize = pieces[before.1.max(first)..end].iter().map(|piece| piece.tokens).sum();
+        if new < lengths.least {
+            parts.pop();
+            let last = parts.len() - 1;
+            parts[last] = (before.0, end);
+        }
+    }
+    let slices = parts.into_iter().map(|(first, end)| text[pieces[first].start..pieces[end - 1].end].trim());
+    slices.filter(|part| !part.is_empty()).collect()
+}
+
+struct Piece {
+    start: usize,
+    end: usize,
+    tokens: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Boundary {
+    Paragraph,
+    Sentence,
+    Word,
+    Character,
+}
+
+impl Boundary {
+    fn of(method: SplitMethod) -> Self {
+        match method {
+            SplitMethod::Token => Self::Word,
+            SplitMethod::Sentence => Self::Sentence,
+            SplitMethod::Recursive => Self::Paragraph,
+        }
+    }
+
+    fn finer(self) -> Option<Self> {
+        match self {
+            Self::Paragraph => Some(Self::Sentence),
+            Self::Sentence => Some(Self::Word),
+            Self::Word => Some(Self::Character),
+            Self::Character => None,
+        }
+    }
+
+    /// Whether a text may be parted before `next`, of which the two characters before are known.
+    fn parts(self, before: [Option<char>; 2], next: char) -> bool {
+        let [earlier, last] = before;
+        match self {
+            Self::Paragraph => earlier == Some('\n') && last == Some('\n') && next != '\n',
+            Self::Sentence => {
+                matches!(last, Some('。' | '！' | '？' | '\n')) && !matches!(next, '。' | '！' | '？' | '”' | '」' | '\n')
+                    || matches!(last, Some('.' | '!' | '?')) && next.is_whitespace()
+            }
+            Self::Word => next.is_whitespace() && last.is_some_and(|last| !last.is_whitespace()),
+            Self::Character => true,
+        }
+    }
+}
+
+/// Cuts a text at a boundary, and what is too long at a finer one. `start` is where the text stands within the whole.
+fn cut(text: &str, start: usize, boundary: Boundary, most: usize, tokenizer: Tokenizer, pieces: &mut Vec<Piece>) {
+    let mut begin = 0;
+    let mut before = [None, None];
+    let ends = text.char_indices().filter_map(|(place, character)| {
+        let parts = place > 0 && boundary.parts(before, character);
+        before = [before[1], Some(character)];
+        parts.then_some(place)
+    });
+    for end in ends.chain([text.len()]) {
+        let part = &text[begin..end];
+        let tokens = tokenizer.count(part);
+        match boundary.finer() {
+            Some(finer) if tokens > most => cut(part, start + begin, finer, most, tokenizer, pieces),
+            _ if part.is_empty() => {}
+            _ => pieces.push(Piece { start: start + begin, end: start + end, tokens }),
+        }
+        begin = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(text: &str, method: SplitMethod, most: usize, overlap: usize, least: usize) -> Vec<&str> {
+        chunks(text, method, Lengths { most, overlap, least }, Tokenizer::Whitespace)
+    }
+
+    #[test]
+    fn words_are_parted_with_an_overlap() {
+        assert_eq!(words("a b c d e f g", SplitMethod::Token, 3, 1, 0), ["a b c", "c d e", "e f g"]);
+        assert_eq!(words("a b c d", SplitMethod::Token, 3, 0, 0), ["a b c", "d"]);
+        assert_eq!(words("a b c d", SplitMethod::Token, 3, 0, 2), ["a b c d"]);
+        assert_eq!(words(" \n ", SplitMethod::Token, 3, 0, 2), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn sentences_stay_whole_unless_they_are_too_long() {
+        assert_eq!(words("One two. Three four five. Six.", SplitMethod::Sentence, 4, 0, 0), ["One two.", "Three four five. Six."]);
+        assert_eq!(words("One two three four. Five.", SplitMethod::Sentence, 3, 0, 0), ["One two three", "four. Five."]);
+        assert_eq!(
+            chunks("今天下雨。我们在家看书。", SplitMethod::Sentence, Lengths { most: 8, overlap: 0, least: 0 }, Tokenizer::O200kBase),
+            ["今天下雨。", "我们在家看书。"]
+        );
+    }
+
+    #[test]
+    fn paragraphs_come_before_sentences() {
+        assert_eq!(words("One. Two.\n\nThree. Four.", SplitMethod::Recursive, 3, 0, 0), ["One. Two.", "Three. Four."]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_is_lost_and_no_part_is_too_long(text in "[a-d .\n。é]{0,200}", most in 1_usize..9, overlap in 0_usize..4) {
+            prop_assume!(overlap < most);
+            for method in [SplitMethod::Token, SplitMethod::Sentence, SplitMethod::Recursive] {
+                let without: String = words(&text, method, most, 0, 0).concat().split_whitespace().collect();
+                prop_assert_eq!(without, text.split_whitespace().collect::<String>());
+                for part in words(&text, method, most, overlap, 0) {
+                    prop_assert!(part.split_whitespace().count() <= most, "{:?}", part);
+                    prop_assert!(text.contains(part));
+                }
+            }
+        }
+    }
+}

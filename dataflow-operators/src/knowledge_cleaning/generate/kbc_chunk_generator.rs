@@ -1,0 +1,141 @@
+//! Takes documents apart.
+
+use dataflow_core::key::{Input, Output, Text};
+use dataflow_core::model::Model;
+use dataflow_core::operator::Outcome;
+use dataflow_core::row::Row;
+use dataflow_core::shape::AskModel;
+use dataflow_core::{Cells, Error, Result, operator};
+
+use crate::knowledge_cleaning::chunk::{Lengths, SplitMethod, chunks};
+use crate::tokens::Tokenizer;
+
+/// Reads the text file that a row names, and makes a row of each part of its text.
+///
+/// A part has at most `chunk_size` tokens. Words stay whole, and sentences and paragraphs too where `split_method` says so and they are short enough. Paths start
+/// from the current folder. A file without text leaves its row, with a null.
+///
+/// Tokens are those of a built-in vocabulary, where DataFlow downloads one (`tokenizer_name`). DataFlow's `semantic` needs a model of embeddings and is not here.
+///
+/// # 中文
+///
+/// 读取每行所指的文本文件，并为文本的每一段生成一行。每段至多 `chunk_size` 个词元；不拆开单词，并按 `split_method` 尽量保持句子与段落完整。路径相对当前目录。
+/// 没有文本的文件保留原行，写入空值。词元按内置词表计数，DataFlow 则下载词表（`tokenizer_name`）；DataFlow 的 `semantic` 需要嵌入模型，此处没有。
+#[operator(knowledge_cleaning, generate, AskModel)]
+pub struct KBCChunkGenerator {
+    /// The most tokens of a part. 中文：每段的最多词元数。
+    pub chunk_size: u32,
+    /// The most tokens that a part repeats of the one before it; `recursive` repeats none. 中文：与上一段重复的最多词元数；`recursive` 不重复。
+    pub chunk_overlap: u32,
+    /// Where a text may be parted: `token`, `sentence` or `recursive`. 中文：切分位置，`token`、`sentence` 或 `recursive`。
+    pub split_method: SplitMethod,
+    /// A last part of fewer tokens is joined to the one before it. 中文：末段不足此词元数时并入上一段。
+    pub min_tokens_per_chunk: u32,
+    /// What counts as a token. 中文：词元的计数方式。
+    pub tokenizer: Tokenizer,
+    /// The path of the text file. 中文：文本文件路径列。
+    pub input_key: Input<Text>,
+    /// Where the part goes. 中文：写入文本段的列。
+    pub output_key: Output<Text>,
+}
+
+impl Default for KBCChunkGenerator {
+    fn default() -> Self {
+        Self {
+            chunk_size: 512,
+            chunk_overlap: 50,
+            split_method: SplitMethod::Token,
+            min_tokens_per_chunk: 100,
+            tokenizer: Tokenizer::O200kBase,
+            input_key: "text_path".into(),
+            output_key: "raw_chunk".into(),
+        }
+    }
+}
+
+impl AskModel for KBCChunkGenerator {
+    async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
+        let path = row.text(&self.input_key)?;
+        let text = std::fs::read_to_string(&*path).map_err(|error| {
+            let hint = match error.kind() {
+                std::io::ErrorKind::InvalidData => "\nhint: a text file in UTF-8 was expected; convert PDF and web pages to Markdown first",
+                _ => "",
+            };
+            Error::Data(format!("cannot read `{path}`: {error}{hint}"))
+        })?;
+        let lengths = Lengths {
+            most: self.chunk_size as usize,
+            overlap: if self.split_method == SplitMethod::Recursive { 0 } else { self.chunk_overlap as usize },
+            least: self.min_tokens_per_chunk as usize,
+        };
+        let parts = chunks(&text, self.split_method, lengths, self.tokenizer);
+        if parts.is_empty() {
+            return Ok(Cells::new().set_option(&self.output_key, None::<String>).into());
+        }
+        Ok(Outcome::become_rows(parts.into_iter().map(|part| Cells::new().set(&self.output_key, part.to_owned()))))
+    }
+
+    fn calls_per_row(&self) -> u64 {
+        0
+    }
+
+    fn rows_per_row(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.chunk_size == 0 {
+            problems.push("`chunk_size` should be at least 1, found 0".into());
+        }
+        if self.chunk_overlap >= self.chunk_size.max(1) {
+            problems.push(format!("`chunk_overlap` should be less than `chunk_size`, found {} and {}", self.chunk_overlap, self.chunk_size));
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::operator::Operator;
+    use dataflow_core::testing::{ScriptedModel, check_row, conformance};
+    use serde_json::json;
+
+    conformance!(KBCChunkGenerator);
+
+    fn operator() -> KBCChunkGenerator {
+        KBCChunkGenerator { chunk_size: 3, chunk_overlap: 1, min_tokens_per_chunk: 0, tokenizer: Tokenizer::Whitespace, ..Default::default() }
+    }
+
+    fn check(path: &std::path::Path) -> String {
+        check_row(&operator(), &ScriptedModel::replies([""; 0]), json!({ "text_path": path }))
+    }
+
+    #[test]
+    fn a_file_becomes_a_row_a_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("owls.md");
+        std::fs::write(&path, "Owls count you first, and then they sleep.").unwrap();
+        let told = check(&path);
+        let parts: Vec<&str> = told.lines().filter_map(|line| line.split_once("raw_chunk=")).map(|(_, part)| part.trim_end_matches(" (AsParent)")).collect();
+        assert_eq!(parts, ["Owls count you", "you first, and", "and then they", "they sleep."]);
+        std::fs::write(&path, " \n").unwrap();
+        assert_eq!(check(&path), "-> raw_chunk=null");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.pdf");
+        std::fs::write(&path, [0xff, 0xfe, 0x00, 0xd8]).unwrap();
+        assert!(check(&path).contains("hint: a text file in UTF-8 was expected"), "{}", check(&path));
+        assert!(check(&folder.path().join("none.md")).contains("cannot read"));
+    }
+
+    #[test]
+    fn senseless_lengths_are_problems() {
+        let problems = Operator::problems(&KBCChunkGenerator { chunk_size: 50, ..Default::default() });
+        assert_eq!(problems, ["`chunk_overlap` should be less than `chunk_size`, found 50 and 50"]);
+    }
+}
