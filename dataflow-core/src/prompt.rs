@@ -308,6 +308,17 @@ impl PromptUse<'_> {
         }
         problems
     }
+
+    /// What the user should know about it: a prompt that uses nothing of what the operator fills in asks the same of every row.
+    pub fn warning(&self) -> Option<(String, Option<String>)> {
+        let first = self.variables.first()?;
+        let none_used = self.template.variables().is_ok_and(|needed| needed.is_empty());
+        (none_used && !matches!(self.template, PromptTemplate::Unknown(_))).then(|| {
+            let given: Vec<&str> = self.variables.iter().map(String::as_str).collect();
+            let message = format!("`{}` uses nothing of the row, so every row is asked the same; the operator gives {}", self.field, list(&given));
+            (message, Some(format!("put `{{{{ {first} }}}}` where it belongs")))
+        })
+    }
 }
 
 fn list(names: &[&str]) -> String {
@@ -339,6 +350,17 @@ mod tests {
         let problems = usage.problems("own");
         assert_eq!(problems[0].0, "`prompt_template` uses the variable `questoin`, which the operator does not give");
         assert_eq!(problems[0].1.as_deref(), Some("did you mean `question`?"));
+    }
+
+    #[test]
+    fn a_template_without_variables_is_warned_of() {
+        let warned = |source: &str, variables: &[&str]| {
+            let template = PromptTemplate::text(source);
+            let variables = variables.iter().map(ToString::to_string).collect();
+            PromptUse { field: "prompt_template", template: &template, allowed: &[], variables }.warning().is_some()
+        };
+        assert!(warned("Answer {question}", &["question"]));
+        assert!(!warned("Answer {{ question }}", &["question"]) && !warned("Say a word", &[]));
     }
 
     #[test]

@@ -174,7 +174,9 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
         }));
     }
     if !empty {
-        let broken = trial(&source_schema, &compiled);
+        // On a thread of its own: polars refuses to work on a thread that drives a runtime of one thread, as a program's main thread may do.
+        let broken =
+            std::thread::scope(|scope| scope.spawn(|| trial(&source_schema, &compiled)).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         if !broken.is_empty() {
             return Err(Error::DoesNotCompile(Problems { pipeline: name, problems: broken }));
         }
@@ -255,6 +257,9 @@ impl Check<'_> {
             for usage in operator.prompts() {
                 for (message, hint) in usage.problems(operator.info().module) {
                     self.at(Severity::Error, index, message, hint);
+                }
+                if let Some((message, hint)) = usage.warning() {
+                    self.at(Severity::Warning, index, message, hint);
                 }
             }
             if step.error_key.is_some() && step.on_error != OnError::Keep {
