@@ -154,6 +154,11 @@ impl FileStorage {
         for (column, value_type) in &settings.schema {
             ValueType::deserialize(value_type).map_err(|error| Error::Configuration(format!("`schema`: column `{column}`: {error}")))?;
         }
+        for (path, format) in [(&settings.input, settings.format), (&settings.output, settings.output_format)] {
+            if let Some(path) = path {
+                Format::of_file(path, format)?;
+            }
+        }
         Ok(Self::of(settings, context.base.clone()))
     }
 

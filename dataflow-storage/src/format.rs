@@ -86,8 +86,18 @@ impl Format {
         let inner = Compression::of(path).strip(&name);
         let extension = inner.rsplit_once('.').map_or("", |(_, extension)| extension);
         Self::ALL.iter().copied().find(|format| format.info().extensions.contains(&extension)).ok_or_else(|| {
-            Error::Configuration(format!("the name of `{}` does not tell its format\nhint: say it with `format:`, one of {}", path.display(), names()))
+            Error::Configuration(format!(
+                "the name of `{}` does not tell its format\nhint: say it with `format:` (an output's with `output_format:`), one of {}",
+                path.display(),
+                names()
+            ))
         })
+    }
+
+    /// The format of a file, told by its name where it is not said, and how it is compressed.
+    pub(crate) fn of_file(path: &Path, said: Option<Self>) -> Result<(Self, Compression)> {
+        let format = said.map_or_else(|| Self::of(path), Ok)?;
+        Ok((format, format.compression(path)?))
     }
 
     fn compression(self, path: &Path) -> Result<Compression> {
@@ -223,8 +233,7 @@ impl ReadOptions {
 /// ```
 pub fn source_at(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Arc<dyn Source>> {
     let path = path.as_ref();
-    let format = options.format.map_or_else(|| Format::of(path), Ok)?;
-    let compression = format.compression(path)?;
+    let (format, compression) = Format::of_file(path, options.format)?;
     let file = InputFile::find(path, compression, options.fingerprint())?;
     (format.info().source)(file, options)
 }
@@ -232,7 +241,6 @@ pub fn source_at(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Arc<dy
 /// A file to be written, whole or not at all; its format is told by its name where `format` is `None`.
 pub fn sink_at(path: impl AsRef<Path>, format: Option<Format>, schema: &SchemaRef) -> Result<Box<dyn Sink>> {
     let path = path.as_ref();
-    let format = format.map_or_else(|| Format::of(path), Ok)?;
-    let compression = format.compression(path)?;
+    let (format, compression) = Format::of_file(path, format)?;
     (format.info().sink)(WholeFile::create(path)?, compression, schema)
 }

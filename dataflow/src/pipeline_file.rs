@@ -98,6 +98,15 @@ impl PipelineFile {
     }
 }
 
+/// An override as [`PipelineFile::set`] takes it; for a command line, where one without `=` is a usage error.
+pub(crate) fn assignment(text: &str) -> std::result::Result<String, String> {
+    if text.split_once('=').is_some_and(|(path, _)| !path.is_empty()) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected dotted.key=value, such as serving.default.model=gpt-4o".into())
+    }
+}
+
 /// The value of an override: quoted text, and what stands in brackets, as YAML; otherwise as [`scalar`].
 fn typed(text: &str) -> Value {
     let yaml = || serde_yaml::from_str::<serde_yaml::Value>(text).ok().and_then(|yaml| serde_json::to_value(yaml).ok());
@@ -156,5 +165,18 @@ mod tests {
         ] {
             assert!(told.contains(expected), "{expected} is missing in:\n{told}");
         }
+    }
+
+    #[test]
+    fn a_storage_that_is_wrong_is_told_with_all_else() {
+        let told = |steps: &str| {
+            let text = format!("name: p\nstorage: {{ inptu: in.jsonl }}\nsteps:\n{steps}");
+            PipelineFile::parse(&text, Path::new("p.yaml")).unwrap().pipeline().unwrap_err().to_string()
+        };
+        let all = told("- { operator: LowercaseRefine }\n- {}\n");
+        for expected in ["unknown key `inptu`", "there is no operator `LowercaseRefine`", "step 2: `operator` is missing"] {
+            assert!(all.contains(expected), "{expected} is missing in:\n{all}");
+        }
+        assert!(!told("- { operator: LowercaseRefiner, input_key: text }\n").contains("does not compile"));
     }
 }

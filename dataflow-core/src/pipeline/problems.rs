@@ -34,6 +34,7 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.step {
+            Some(step) if self.operator.is_empty() => write!(formatter, "step {step}: {}", self.message)?,
             Some(step) => write!(formatter, "step {step} `{}` ({}): {}", self.name, self.operator, self.message)?,
             None => formatter.write_str(&self.message)?,
         }

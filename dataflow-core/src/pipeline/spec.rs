@@ -1,14 +1,16 @@
 //! The pipeline as a file has it.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::problems::apart;
-use super::{OnError, Pipeline, Problem, Severity, Step};
-use crate::error::Result;
+use super::{OnError, Pipeline, Problem, Problems, Severity, Step};
+use crate::error::{Error, Result};
 use crate::registry;
-use crate::storage::StorageContext;
+use crate::storage::{Storage, StorageContext};
 
 /// A pipeline as plain data: what its file holds, and what a pipeline written in Rust can be written out as.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +63,13 @@ fn is_drop(on_error: &OnError) -> bool {
     *on_error == OnError::Drop
 }
 
+impl StepSpec {
+    /// What the step is called in messages.
+    fn shown(&self) -> &str {
+        self.name.as_ref().unwrap_or(&self.operator)
+    }
+}
+
 impl PipelineSpec {
     /// Reads what a file holds. What is unknown or of the wrong type is left out and told, so that it comes together with all other problems.
     fn read(mut file: Map<String, Value>) -> (Self, Vec<Problem>) {
@@ -97,7 +106,7 @@ impl PipelineSpec {
                 error_key: taken(&mut step, "error_key", &mut wrong),
                 parameters: step,
             };
-            let name = read.name.as_ref().unwrap_or(&read.operator);
+            let name = read.shown();
             problems.extend(wrong.into_iter().map(|wrong| problem(Some(index + 1), name, &read.operator, wrong)));
             spec.steps.push(read);
         }
@@ -126,18 +135,39 @@ fn taken<T: DeserializeOwned + Default>(file: &mut Map<String, Value>, key: &str
 }
 
 impl Pipeline {
-    /// The pipeline that a file's content describes; see [`from_spec`](Self::from_spec).
+    /// The pipeline that a file's content describes; see [`from_spec`](Self::from_spec). A storage that is wrong is told with what else is
+    /// wrong, but for the keys, which cannot be checked without it.
     pub fn from_file(file: Map<String, Value>, context: &StorageContext) -> Result<Self> {
-        let (spec, problems) = PipelineSpec::read(file);
-        let mut pipeline = Self::from_spec(spec, context)?;
+        let (mut spec, problems) = PipelineSpec::read(file);
+        let said = std::mem::take(&mut spec.storage);
+        let (storage, broken) = match registry::build_storage(&Value::Object(said), context) {
+            Ok(storage) => (storage, None),
+            Err(error) => match registry::build_storage(&Value::Object(Map::new()), context) {
+                Ok(none) => (none, Some(error)),
+                Err(_) => return Err(error),
+            },
+        };
+        let mut pipeline = Self::with_storage(spec, storage);
         pipeline.problems.splice(..0, problems);
-        Ok(pipeline)
+        match broken {
+            None => Ok(pipeline),
+            Some(error) if pipeline.problems.is_empty() => Err(error),
+            Some(error) => {
+                let (message, hint) = apart(&error.to_string());
+                pipeline.problems.insert(0, problem(None, "", "", (message, hint)));
+                Err(Error::DoesNotCompile(Problems { pipeline: pipeline.name, problems: pipeline.problems }))
+            }
+        }
     }
 
     /// The pipeline that a file describes. Operators, servings and parameters that are wrong are told by
     /// [`compile`](Pipeline::compile), all together; a storage that is wrong is an error here.
     pub fn from_spec(spec: PipelineSpec, context: &StorageContext) -> Result<Self> {
-        let storage = registry::build_storage(&Value::Object(spec.storage), context)?;
+        let storage = registry::build_storage(&Value::Object(spec.storage.clone()), context)?;
+        Ok(Self::with_storage(spec, storage))
+    }
+
+    fn with_storage(spec: PipelineSpec, storage: Arc<dyn Storage>) -> Self {
         let mut pipeline = Self::new(spec.name, storage);
         pipeline.seed = spec.seed;
         for (name, serving) in &spec.serving {
@@ -152,16 +182,17 @@ impl Pipeline {
         for (index, step) in spec.steps.into_iter().enumerate() {
             pipeline.push_spec(index + 1, step);
         }
-        Ok(pipeline)
+        pipeline
     }
 
     fn push_spec(&mut self, number: usize, spec: StepSpec) {
+        let shown = spec.shown().to_owned();
         let StepSpec { operator: operator_name, name, serving, on_error, error_key, parameters } = spec;
-        let shown = name.clone().unwrap_or_else(|| operator_name.clone());
         let mut problem = |message: String, hint: Option<String>| {
             self.problems.push(Problem { severity: Severity::Error, step: Some(number), name: shown.clone(), operator: operator_name.clone(), message, hint });
         };
         let operator = match registry::operator(&operator_name) {
+            None if operator_name.is_empty() => None, // told when the file was read
             None => {
                 let near = registry::nearest(&operator_name, registry::operators().iter().map(|info| info.name));
                 let hint = near.map_or_else(|| "`dataflow operators` lists them".to_owned(), |near| format!("did you mean `{near}`?"));
