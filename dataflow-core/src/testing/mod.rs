@@ -20,6 +20,7 @@ use crate::operator::{Kind, Operator, Outcome, Seed, Shape, Work};
 use crate::row::Row;
 use crate::serving::{Chat, Embeddings, ErrorClass, Reply, ServingError};
 
+pub use serde_json::json;
 pub use storage::{MemoryJournal, MemoryStorage};
 
 /// What a scripted model says to a chat.

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 pub struct Arguments {
     /// What to write
     what: What,
-    /// Its name, such as FirstSentenceRefiner or my_pipeline
+    /// Its name, such as FirstSentenceRefiner or my_pipeline; an operator's ending (Refiner, Filter, Evaluator, Generator) tells its kind
     name: String,
     /// Write it here; without it, a file of its name in the current folder
     #[arg(short, long, value_name = "PATH")]
@@ -31,6 +31,14 @@ const KEYWORDS: &[&str] = &[
     "struct", "super", "trait", "true", "try", "type", "typeof", "union", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
+/// Operators' templates by the ending of the name; the first is for a name of another ending.
+const KINDS: [(&str, &str); 4] = [
+    ("Refiner", include_str!("../scaffold/refiner.rs.txt")),
+    ("Filter", include_str!("../scaffold/filter.rs.txt")),
+    ("Evaluator", include_str!("../scaffold/evaluator.rs.txt")),
+    ("Generator", include_str!("../scaffold/generator.rs.txt")),
+];
+
 pub fn run(arguments: &Arguments) -> Result<Exit> {
     let Arguments { what, name, output } = arguments;
     let (type_name, file_name) = (camel(name), snake(name));
@@ -43,16 +51,17 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
             if *what == What::Prompt { "prompt" } else { "refiner" }
         )));
     }
-    let (template, extension) = match what {
-        What::Operator => (include_str!("../scaffold/operator.rs.txt"), "rs"),
-        What::Prompt => (include_str!("../scaffold/prompt.rs.txt"), "rs"),
-        What::Pipeline => (include_str!("../scaffold/pipeline.yaml.txt"), "yaml"),
+    let kind = KINDS.into_iter().find(|(ending, _)| type_name.ends_with(ending)).unwrap_or(KINDS[0]);
+    let ((stands_for, template), extension) = match what {
+        What::Operator => (kind, "rs"),
+        What::Prompt => (("Prompt", include_str!("../scaffold/prompt.rs.txt")), "rs"),
+        What::Pipeline => (("Pipeline", include_str!("../scaffold/pipeline.yaml.txt")), "yaml"),
     };
     let path = output.clone().unwrap_or_else(|| PathBuf::from(format!("{file_name}.{extension}")));
     if path.exists() {
         return Err(Error::Configuration(format!("{} is there already\nhint: give another name, or a path with `-o`", path.display())));
     }
-    let text = template.replace("__Name__", &type_name).replace("__name__", &file_name);
+    let text = template.replace(&format!("__{stands_for}__"), &type_name).replace(&format!("__{}__", stands_for.to_lowercase()), &file_name);
     std::fs::write(&path, text).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error))?;
     say(&match what {
         What::Operator => format!("wrote {}; `mod {file_name};` in a crate that depends on `dataflow` registers it", path.display()),
