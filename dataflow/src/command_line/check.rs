@@ -20,7 +20,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
     /// Replace a value of the file; may be given often
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = crate::pipeline_file::assignment)]
     set: Vec<String>,
 }
 

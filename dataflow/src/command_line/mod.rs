@@ -87,7 +87,10 @@ pub fn main() -> ExitCode {
 /// Writes what was asked for to a file, or to stdout.
 fn give(content: &[u8], to: Option<&Path>) -> Result<()> {
     if let Some(path) = to {
-        return std::fs::write(path, content).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error));
+        return std::fs::write(path, content).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::Configuration(format!("cannot write {}: its folder is not there", path.display())),
+            _ => Error::storage(format!("cannot write {}", path.display()), error),
+        });
     }
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(content).and_then(|()| stdout.flush()) {

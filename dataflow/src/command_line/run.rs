@@ -21,7 +21,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     cache_path: Option<PathBuf>,
     /// Replace a value of the file, such as `serving.default.model=gpt-4o` or `steps.2.min_words=5`; may be given often
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = crate::pipeline_file::assignment)]
     set: Vec<String>,
     #[command(flatten)]
     run: RunArguments,

@@ -44,6 +44,7 @@ impl Exit {
             Error::Unreachable { .. } | Error::Serving(_) => Self::Unreachable,
             Error::Configuration(_) | Error::Prompt { .. } => Self::BadConfiguration,
             Error::Storage { source, .. } => of_storage(source.as_ref()),
+            Error::Journal { source, .. } => of_storage(source),
             _ => Self::Stopped,
         }
     }
@@ -69,7 +70,9 @@ fn of_storage(source: &(dyn std::error::Error + 'static)) -> Exit {
     match source.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
         None | Some(ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) => Exit::BadData,
         Some(ErrorKind::NotFound) => Exit::NoInput,
-        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => Exit::BadConfiguration,
+        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists) => {
+            Exit::BadConfiguration
+        }
         Some(_) => Exit::Stopped,
     }
 }

@@ -102,7 +102,9 @@ const GOES_ON: &str = "hint: run the same command again to go on; what was answe
 /// }
 /// ```
 pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipeline>) -> ExitCode {
+    /// Runs this program's pipeline, with its paths told from the current folder.
     #[derive(clap::Parser)]
+    #[command(version = None)]
     struct Program {
         #[command(flatten)]
         run: RunArguments,
@@ -121,7 +123,7 @@ pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipe
 /// The runtime, with logs to stderr as `RUST_LOG` says (warnings without it).
 pub fn start_up() -> dataflow_core::Result<tokio::runtime::Runtime> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init(); // a program may have set its own
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).try_init(); // a program may have set its own
     // Calls to a service are a little work and much waiting: one thread does them for less than several that wake one another, and rules
     // have threads of their own.
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Error::storage("cannot start the runtime", error))
