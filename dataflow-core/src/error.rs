@@ -1,7 +1,7 @@
 //! What can go wrong, named for what it was.
 
 use crate::pipeline::Problems;
-use crate::serving::ServingError;
+use crate::serving::{ErrorClass, ServingError};
 
 /// What can go wrong while a pipeline is built, compiled or run.
 ///
@@ -100,6 +100,8 @@ pub enum Error {
         serving: String,
         /// The last error.
         message: String,
+        /// Its class: never reached, a key refused, or a quota used up.
+        class: ErrorClass,
     },
     /// The run was asked to stop.
     #[error("the run was asked to stop")]

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 
 use super::report::{LiveRun, StepCounts, add};
+use super::stage::Shared;
 use super::stop::Stop;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, QuestionKey};
@@ -20,22 +21,23 @@ pub(crate) struct Served {
     serving: Arc<dyn LLMServing>,
     identity: String,
     calls: Semaphore,
-    in_flight: Mutex<HashMap<QuestionKey, watch::Receiver<Shared>>>,
+    in_flight: Mutex<HashMap<QuestionKey, watch::Receiver<Awaited>>>,
     journal: Option<Arc<dyn Journal>>,
     reads_journal: bool,
     answered: AtomicU64,
     unreachable_in_a_row: AtomicU64,
     stop: Stop,
+    failed: Stop,
 }
 
 /// The answer to a question in flight, for the rows that ask the same.
-type Shared = Option<Result<Reply, ServingError>>;
+type Awaited = Option<Result<Reply, ServingError>>;
 
 /// So many calls in a row without a connection end the run, though some were answered before.
 const UNREACHABLE_IN_A_ROW: u64 = 20;
 
 impl Served {
-    pub fn new(name: &str, serving: Arc<dyn LLMServing>, journal: Option<Arc<dyn Journal>>, reads_journal: bool, stop: Stop) -> Self {
+    pub fn new(name: &str, serving: Arc<dyn LLMServing>, journal: Option<Arc<dyn Journal>>, reads_journal: bool, shared: &Shared) -> Self {
         Self {
             name: name.to_owned(),
             identity: serving.identity().to_string(),
@@ -46,7 +48,8 @@ impl Served {
             reads_journal,
             answered: AtomicU64::new(0),
             unreachable_in_a_row: AtomicU64::new(0),
-            stop,
+            stop: shared.stop.clone(),
+            failed: shared.failed.clone(),
         }
     }
 
@@ -57,7 +60,7 @@ impl Served {
 
     async fn call(&self, chat: &Chat, counts: &StepCounts) -> Result<Result<Reply, ServingError>> {
         let permit = self.calls.acquire().await.map_err(|_| Error::Stopped)?;
-        if self.stop.is_at_once() {
+        if self.stop.is_at_once() || self.failed.is_asked() {
             return Err(Error::Stopped);
         }
         let answer = self.serving.chat(chat).await;
@@ -85,10 +88,10 @@ impl Served {
             }
             _ => false,
         };
-        if ends { Err(Error::Unreachable { serving: self.name.clone(), message: error.message.clone() }) } else { Ok(()) }
+        if ends { Err(Error::Unreachable { serving: self.name.clone(), message: error.message.clone(), class: error.class }) } else { Ok(()) }
     }
 
-    fn in_flight(&self) -> MutexGuard<'_, HashMap<QuestionKey, watch::Receiver<Shared>>> {
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<QuestionKey, watch::Receiver<Awaited>>> {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,6 +20,7 @@ use super::report::{LiveRun, Report, RunOutcome, StepCounts};
 use super::rows::{Job, RowStage};
 use super::run::{Plan, Run, RunFrom};
 use super::stage::{Placed, Shared, WAITING_BATCHES, columns, dataset, joined};
+use super::stop::Stop;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, open_journal};
 use crate::model::{Answers, Model};
@@ -71,6 +72,7 @@ impl Passage<'_> {
             letters,
             examples: self.run.explain_drops.then(|| Examples::of(steps.len())),
             stop: self.run.stop.clone(),
+            failed: Stop::default(),
             grace: self.run.grace,
             cut: AtomicBool::new(false),
         });
@@ -137,9 +139,9 @@ impl Passage<'_> {
                 served.push(None);
                 continue;
             }
-            serving.start().await.map_err(|error| Error::Unreachable { serving: name.clone(), message: error.message })?;
+            serving.start().await.map_err(|error| Error::Unreachable { serving: name.clone(), message: error.message, class: error.class })?;
             let reads_journal = self.run.from != RunFrom::Fresh;
-            served.push(Some(Arc::new(Served::new(name, serving.clone(), journal.clone(), reads_journal, shared.stop.clone()))));
+            served.push(Some(Arc::new(Served::new(name, serving.clone(), journal.clone(), reads_journal, shared))));
         }
         Ok(served)
     }
@@ -292,7 +294,7 @@ impl Passage<'_> {
                     if failed.is_none() || matches!(failed, Some(Error::Stopped)) {
                         failed = Some(error);
                     }
-                    stages.abort_all();
+                    shared.failed.gently();
                 }
             }
         }

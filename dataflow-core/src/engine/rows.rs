@@ -19,6 +19,7 @@ use crate::key::{ColumnType, Direction, KeyUse};
 use crate::model::Model;
 use crate::operator::{DatasetResult, Kind, NewRow, Others, Outcome, RowWork, Seed, SourceWork, Summary};
 use crate::row::{Row, child_id, root_of, seed_id, text_of};
+use crate::serving::ErrorClass;
 
 /// Rows that may have ended while one before them has not: the bound of what a slow row can hold back, and of memory.
 const MOST_HELD: usize = 16_384;
@@ -69,15 +70,41 @@ pub(super) struct RowStage {
 /// The place of a row: its segment, counted from the first one, and its index there.
 type Place = (usize, usize);
 
+/// Rows in work, and how each ends.
+type Tasks = JoinSet<(Place, Result<Option<Outcome>>)>;
+
 impl RowStage {
-    pub async fn run(self, mut input: mpsc::Receiver<Batch>, output: Option<mpsc::Sender<Batch>>) -> Result<Option<DatasetResult>> {
+    /// Runs the stage. However it ends, the calls in flight end too before they are given up, so that what they buy is kept.
+    pub async fn run(self, input: mpsc::Receiver<Batch>, output: Option<mpsc::Sender<Batch>>) -> Result<Option<DatasetResult>> {
+        let Shared { stop, failed, grace, .. } = &*self.shared;
+        let mut tasks = JoinSet::new();
+        let done = tokio::select! {
+            biased;
+            done = self.flow(&mut tasks, input, output) => done,
+            () = failed.asked() => Err(Error::Stopped),
+        };
+        match &done {
+            Err(Error::Unreachable { class: ErrorClass::Unreachable, .. }) => failed.at_once(),
+            // Also where nobody takes the rows any more: who took them has failed.
+            _ if !tasks.is_empty() && !stop.is_asked() => failed.gently(),
+            _ => {}
+        }
+        tokio::select! {
+            biased;
+            () = stop.given_up(*grace) => {}
+            () = failed.given_up(*grace) => {}
+            () = async { while tasks.join_next().await.is_some() {} } => {}
+        }
+        done
+    }
+
+    async fn flow(&self, tasks: &mut Tasks, mut input: mpsc::Receiver<Batch>, output: Option<mpsc::Sender<Batch>>) -> Result<Option<DatasetResult>> {
         let mut summary = match &self.job {
             Job::Row(work) => work.summary(),
             Job::Seed(_) => None,
         };
         // Small enough that a later step has work soon, large enough that a frame is worth its making.
         let chunk = (self.in_work / 8).clamp(1, 256);
-        let mut tasks: JoinSet<(Place, Result<Option<Outcome>>)> = JoinSet::new();
         let mut segments: VecDeque<Segment> = VecDeque::new();
         let (mut first_segment, mut held, mut more) = (0usize, 0usize, true);
         let mut next_seed = 0;
@@ -96,7 +123,7 @@ impl RowStage {
             // Start what may be started.
             for (offset, segment) in segments.iter_mut().enumerate() {
                 while segment.started < segment.batch.height() && tasks.len() < self.in_work && held < MOST_HELD {
-                    self.start(&mut tasks, (first_segment + offset, segment.started), &segment.batch);
+                    self.start(tasks, (first_segment + offset, segment.started), &segment.batch);
                     segment.started += 1;
                     held += 1;
                 }
@@ -129,10 +156,7 @@ impl RowStage {
             let wants_more = more && tasks.len() < self.in_work && held < MOST_HELD && segments.back().is_none_or(|last| last.started == last.batch.height());
             tokio::select! {
                 biased;
-                () = &mut given_up => {
-                    tasks.abort_all();
-                    return Err(Error::Stopped);
-                }
+                () = &mut given_up => return Err(Error::Stopped),
                 () = self.shared.stop.asked(), if more && !self.shared.stop.is_asked() => {}
                 Some(ended) = tasks.join_next() => {
                     // Many end at about the same time; what follows is done once for all of them.
@@ -212,7 +236,7 @@ impl RowStage {
         Some(Segment::new(Batch::new(frame, ids)))
     }
 
-    fn start(&self, tasks: &mut JoinSet<(Place, Result<Option<Outcome>>)>, place: Place, batch: &Arc<Batch>) {
+    fn start(&self, tasks: &mut Tasks, place: Place, batch: &Arc<Batch>) {
         let (job, model, batch, seed, index) = (self.job.clone(), self.model.clone(), batch.clone(), self.seed, place.1);
         let operator = self.placed.step.info().name;
         self.shared.live.mark(self.placed.counts(&self.shared));

@@ -31,7 +31,9 @@ pub(super) struct Shared {
     /// Rows that show what each step does, where they are asked for.
     pub examples: Option<Examples>,
     pub stop: Stop,
-    /// How long rows in flight may take after a gentle stop.
+    /// Asked when a step has failed: no further call is begun, and those in flight end.
+    pub failed: Stop,
+    /// How long rows in flight may take after a gentle stop or a failure.
     pub grace: Duration,
     /// Set when rows were left out because the run was asked to stop.
     pub cut: AtomicBool,

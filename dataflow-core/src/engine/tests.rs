@@ -159,12 +159,13 @@ impl LLMServing for Echo {
         let question = chat.messages.last().unwrap().content.clone();
         let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
-        tokio::time::sleep(self.delay).await;
+        let fails = self.fails.lock().unwrap().contains(&question);
+        tokio::time::sleep(if fails { Duration::ZERO } else { self.delay }).await;
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         if self.unreachable {
             return Err(ServingError::new(ErrorClass::Unreachable, "connection refused"));
         }
-        if self.fails.lock().unwrap().contains(&question) {
+        if fails {
             return Err(ServingError::new(ErrorClass::Transient, "the service said 500"));
         }
         *self.asked.lock().unwrap().entry(question.clone()).or_default() += 1;
@@ -376,6 +377,32 @@ async fn a_run_resumes_from_the_last_cache_that_holds() {
     let error = pipeline(&other, "").forward(Run { from: RunFrom::Step("2".into()), ..Run::default() }).await.unwrap_err();
     assert!(error.to_string().starts_with("the cache of step 1 `loud` does not hold"), "{error}");
     assert_eq!(pipeline(&other, "").forward(Run::default()).await.unwrap().resumed_after_step, None, "a stale cache is never used");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gentle_stop_keeps_what_is_in_flight_before_a_step_that_has_ended() {
+    let (slow, quick) = (Arc::new(Echo { limit: 20, delay: Duration::from_millis(100), ..Echo::default() }), Echo::of(20));
+    let stop = Stop::default();
+    *quick.stops.lock().unwrap() = Some((5, stop.clone()));
+    let journal = Arc::new(MemoryJournal::default());
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(500)));
+    pipeline.serving("default", slow.clone() as Arc<dyn LLMServing>).serving("quick", quick.clone() as Arc<dyn LLMServing>).journal(journal.clone());
+    pipeline.step(ask("text", "a")).named("a");
+    pipeline.step(ask("a", "b")).named("b").on("quick");
+    let report = pipeline.compile().unwrap().forward(Run { stop, ..Run::default() }).await.unwrap();
+    assert_eq!(report.outcome, RunOutcome::Stopped);
+    assert_eq!((slow.in_flight.load(Ordering::SeqCst), journal.len()), (0, slow.calls() + quick.calls()), "no call is given up, and every answer is kept");
+    assert!(slow.calls() < 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_ends_the_run_lets_the_calls_in_flight_end() {
+    let echo = Arc::new(Echo { limit: 20, delay: Duration::from_millis(100), fails: Mutex::new(vec!["t3".into()]), ..Echo::default() });
+    let journal = Arc::new(MemoryJournal::default());
+    let compiled = one_step(&MemoryStorage::new(rows(500)), &echo, &journal, OnError::Fail);
+    let error = compiled.forward(Run::default()).await.unwrap_err();
+    assert!(matches!(&error, Error::RowFailed { row, .. } if row == "3"), "{error}");
+    assert_eq!((echo.in_flight.load(Ordering::SeqCst), journal.len(), echo.calls()), (0, 19, 19), "what was asked is kept, and nothing more is asked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
