@@ -3,7 +3,7 @@
 pub(crate) mod back_off;
 pub(crate) mod classify;
 mod connection;
-mod hints;
+pub(crate) mod hints;
 pub(crate) mod options;
 mod schema;
 pub(crate) mod wire;

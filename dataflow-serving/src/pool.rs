@@ -10,7 +10,7 @@ mod limits;
 mod retry_budget;
 mod serving;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +19,15 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use dataflow_core::serving::ErrorClass;
 use rand::RngExt;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use crate::api::classify::Failure;
 use client::Clients;
 pub use configuration::{Backoff, ChannelSettings, Configuration, GatewaySettings, GlobalSettings, LogSettings, ModelSettings, Prices};
 pub use deployment::{Deployment, Lease};
 use health::NotNow;
-pub use health::{HealthReport, Outcome};
+pub use health::{Fault, HealthReport, Outcome};
+pub use limits::Allowance;
 use retry_budget::RetryBudget;
 pub use serving::{PoolOptions, PoolServing};
 
@@ -37,6 +38,7 @@ const ANY: [&str; 5] = ["auto", "any", "default", "*", ""];
 #[derive(Debug)]
 pub struct Pool {
     deployments: ArcSwap<Vec<Arc<Deployment>>>,
+    clients: Mutex<Clients>,
     budget: RetryBudget,
     /// Calls of one name wait in line; whoever is first waits for a deployment.
     lines: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -60,11 +62,13 @@ pub struct CallOptions {
     pub max_queue: usize,
     /// How many tries may fail; refusals for too many calls do not count while other calls get through.
     pub most_failures: u32,
+    /// Places for calls on their way, where their number is bounded over all models.
+    pub places: Option<Arc<Semaphore>>,
 }
 
 impl Default for CallOptions {
     fn default() -> Self {
-        Self { model: "auto".into(), tokens: 1, deadline: None, queue_timeout: None, max_queue: usize::MAX, most_failures: 6 }
+        Self { model: "auto".into(), tokens: 1, deadline: None, queue_timeout: None, max_queue: usize::MAX, most_failures: 6, places: None }
     }
 }
 
@@ -102,6 +106,7 @@ impl Pool {
     pub fn new(configuration: &Configuration) -> Result<Arc<Self>, Vec<String>> {
         let pool = Self {
             deployments: ArcSwap::from_pointee(Vec::new()),
+            clients: Mutex::default(),
             budget: RetryBudget::new(),
             lines: Mutex::default(),
             waiting: AtomicUsize::new(0),
@@ -113,23 +118,14 @@ impl Pool {
 
     /// Takes a changed configuration over. Deployments that stay keep their limits and their health; calls on their way are not touched.
     pub fn reload(&self, configuration: &Configuration) -> Result<(), Vec<String>> {
-        let before = self.deployments.load();
-        let (mut clients, mut problems, mut deployments) = (Clients::default(), Vec::new(), Vec::new());
+        let mut kept = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut clients, mut problems, mut deployments) = (kept.clone(), Vec::new(), Vec::new());
         let gateway = &configuration.gateway;
         for settings in &configuration.models {
             let Some(channel) = configuration.channels.get(&settings.channel_id) else { continue }; // told when the file was read
-            let mut make = |old: Option<&Deployment>| {
-                Deployment::new(settings, &settings.channel_id, channel, gateway.backoff, gateway.max_connections_per_host, &mut clients, old)
-            };
-            match make(None) {
+            match Deployment::new(settings, &settings.channel_id, channel, gateway.backoff, gateway.max_connections_per_host, &mut clients) {
                 Err(problem) => problems.push(problem),
-                Ok(new) => {
-                    let old = before.iter().find(|old| old.is_same_as(&new));
-                    deployments.push(Arc::new(match old {
-                        Some(old) => make(Some(old)).unwrap_or(new),
-                        None => new,
-                    }));
-                }
+                Ok(new) => deployments.push(new),
             }
         }
         if deployments.is_empty() && problems.is_empty() {
@@ -138,7 +134,16 @@ impl Pool {
         if !problems.is_empty() {
             return Err(problems);
         }
-        self.deployments.store(Arc::new(deployments));
+        // Nothing is touched before all is known to be well.
+        let before = self.deployments.load();
+        for new in &mut deployments {
+            if let Some(old) = before.iter().find(|old| old.settings().id == new.settings().id) {
+                new.succeed(old);
+            }
+        }
+        *kept = clients;
+        drop(kept);
+        self.deployments.store(Arc::new(deployments.into_iter().map(Arc::new).collect()));
         self.freed.notify_waiters();
         Ok(())
     }
@@ -161,14 +166,24 @@ impl Pool {
     where
         F: Future<Output = Result<T, (Lease, Failure)>>,
     {
-        let begun = Instant::now();
         self.budget.deposit();
-        let (mut tried, mut attempts, mut failures) = (HashSet::new(), 0, 0);
+        let (mut tried, mut attempts, mut failures) = (Vec::new(), 0, 0);
+        let (mut waited, mut last) = (Duration::ZERO, None);
         loop {
-            let lease = self.lease(options, begun, &tried).await?;
-            let waited = begun.elapsed();
+            // A call that waits for its turn has no place, and one that waits for a place has no turn.
+            let place = match &options.places {
+                Some(places) => places.acquire().await.ok(), // it is never closed
+                None => None,
+            };
+            let turn = Instant::now();
+            let lease = match self.lease(options, waited, &tried).await {
+                Ok(lease) => lease,
+                // What failed before tells more than that nobody was ready afterwards.
+                Err(exhausted) => return Err(last.map_or(exhausted, |failure| Exhausted::Failed { failure, attempts })),
+            };
+            waited += turn.elapsed();
             attempts += 1;
-            let id = lease.deployment().settings().id.clone();
+            let deployment = Arc::clone(lease.deployment());
             let (lease, failure) = match attempt(lease).await {
                 Ok(value) => {
                     self.freed.notify_one();
@@ -176,41 +191,64 @@ impl Pool {
                 }
                 Err(failed) => failed,
             };
+            drop(place);
             let at_fault = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
-            let outcome = if at_fault && !failure.blameless { Outcome::Failed(failure.class, failure.retry_after) } else { Outcome::NotItsFault };
-            let deployment = Arc::clone(lease.deployment());
-            lease.end(outcome, Some(&failure.message));
+            lease.end(Outcome::of(&failure), Some(&failure.message));
             self.freed.notify_one();
-            tried.insert(id);
-            let others = self.candidates(&options.model).iter().filter(|other| !tried.contains(&other.settings().id)).count();
+            tried.push(Arc::clone(&deployment));
+            let others = self.deployments.load().iter().filter(|other| means(other, &options.model) && !is_among(&tried, other)).count();
             // A refusal is no failure while the service answers others.
-            let passes = failure.class == ErrorClass::RateLimited && deployment.health().answered > 0;
+            let passes = failure.class == ErrorClass::RateLimited && deployment.health.has_answered();
             failures += u32::from(!passes);
             let hopeless = !at_fault || failure.vetoed || (others == 0 && matches!(failure.class, ErrorClass::Quota | ErrorClass::Auth));
-            let late = options.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take()) {
+            let now = Instant::now();
+            let late = options.deadline.is_some_and(|deadline| now >= deadline);
+            if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take(now)) {
                 return Err(Exhausted::Failed { failure, attempts });
             }
             tracing::debug!(model = deployment.name(), class = failure.class.name(), status = failure.status, attempts, "a call failed and is tried again");
+            last = Some(failure);
             if others == 0 {
                 tried.clear();
             }
         }
     }
 
-    /// The deployments that a name means.
-    fn candidates(&self, name: &str) -> Vec<Arc<Deployment>> {
-        let any = ANY.contains(&name);
-        self.deployments.load().iter().filter(|deployment| if any { deployment.settings().weight > 0.0 } else { deployment.is_named(name) }).cloned().collect()
+    /// Whether some deployment has a name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.deployments.load().iter().any(|deployment| means(deployment, name))
     }
 
-    /// A place at a deployment: at once where one is ready, and otherwise in line.
-    async fn lease(&self, options: &CallOptions, begun: Instant, tried: &HashSet<String>) -> Result<Lease, Exhausted> {
-        let group = if ANY.contains(&options.model.as_str()) { String::new() } else { options.model.clone() };
-        if self.candidates(&options.model).is_empty() {
+    /// What is left of the limits of requests and of tokens of all that a name means; `None` where one of them has no limit.
+    pub fn left(&self, name: &str) -> [Option<Allowance>; 2] {
+        let deployments = self.deployments.load();
+        let mut meant = deployments.iter().filter(|deployment| means(deployment, name)).map(|deployment| deployment.left());
+        let first = meant.next().unwrap_or_default();
+        meant.fold(first, |all, one| {
+            let both = |all: Option<Allowance>, one: Option<Allowance>| {
+                let (all, one) = (all?, one?);
+                Some(Allowance { limit: all.limit + one.limit, remaining: all.remaining + one.remaining, reset: all.reset.max(one.reset) })
+            };
+            [both(all[0], one[0]), both(all[1], one[1])]
+        })
+    }
+
+    /// A place at a deployment: at once where one is ready, and otherwise in line. `waited` is what the call has waited before.
+    async fn lease(&self, options: &CallOptions, waited: Duration, tried: &[Arc<Deployment>]) -> Result<Lease, Exhausted> {
+        if !self.knows(&options.model) {
             return Err(Exhausted::UnknownModel(options.model.clone()));
         }
-        let line = Arc::clone(self.lines.lock().unwrap_or_else(PoisonError::into_inner).entry(group).or_default());
+        let since = Instant::now();
+        let queue = options.queue_timeout.map(|timeout| since + timeout.saturating_sub(waited));
+        let until = [queue, options.deadline].into_iter().flatten().min();
+        let line = {
+            let group = if is_any(&options.model) { "" } else { options.model.as_str() };
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            match lines.get(group) {
+                Some(line) => Arc::clone(line),
+                None => Arc::clone(lines.entry(group.to_owned()).or_default()),
+            }
+        };
         let first = if let Ok(first) = line.try_lock() {
             first
         } else {
@@ -219,11 +257,12 @@ impl Pool {
                 return Err(Exhausted::QueueFull);
             }
             let turn = line.lock();
-            match self.until(options, begun) {
+            match until {
                 Some(until) => tokio::time::timeout_at(until.into(), turn).await.map_err(|_| Exhausted::NotReady(None))?,
                 None => turn.await,
             }
         };
+        let mut waiting = None;
         loop {
             let freed = self.freed.notified();
             let soonest = match self.choose(options, tried) {
@@ -233,8 +272,7 @@ impl Pool {
                 }
                 Err(soonest) => soonest,
             };
-            let _waiting = Waiting::of(&self.waiting);
-            let until = self.until(options, begun);
+            waiting.get_or_insert_with(|| Waiting::of(&self.waiting));
             if let Some(until) = until
                 && (Instant::now() >= until || soonest.is_some_and(|soonest| soonest > until))
             {
@@ -248,34 +286,47 @@ impl Pool {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "reads as a question to the pool")]
-    fn until(&self, options: &CallOptions, begun: Instant) -> Option<Instant> {
-        [options.queue_timeout.map(|timeout| begun + timeout), options.deadline].into_iter().flatten().min()
-    }
-
-    /// A deployment by weight among those that are ready, or when the first will be. Those that failed in this call come last.
-    fn choose(&self, options: &CallOptions, tried: &HashSet<String>) -> Result<Lease, Option<Instant>> {
-        let candidates = self.candidates(&options.model);
-        let (again, mut fresh): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|deployment| tried.contains(&deployment.settings().id));
+    /// A deployment by weight among those that are ready, or when the first will be. Those that failed in this call come after the others.
+    fn choose(&self, options: &CallOptions, tried: &[Arc<Deployment>]) -> Result<Lease, Option<Instant>> {
+        let deployments = self.deployments.load();
         let mut soonest: Option<Instant> = None;
-        if fresh.is_empty() {
-            fresh = again;
-        }
-        while let Some(place) = drawn(&fresh) {
-            match fresh.swap_remove(place).begin(options.tokens, &self.freed) {
-                Ok(lease) => return Ok(lease),
-                Err(NotNow::At(at)) => soonest = Some(soonest.map_or(at, |soonest| soonest.min(at))),
-                Err(NotNow::WhenOneEnds) => {}
+        for again in [false, true] {
+            let mut left: Vec<&Arc<Deployment>> =
+                deployments.iter().filter(|deployment| means(deployment, &options.model) && is_among(tried, deployment) == again).collect();
+            while let Some(place) = drawn(&left) {
+                match left.swap_remove(place).begin(options.tokens, &self.freed) {
+                    Ok(lease) => return Ok(lease),
+                    Err(NotNow::At(at)) => soonest = Some(soonest.map_or(at, |soonest| soonest.min(at))),
+                    Err(NotNow::WhenOneEnds) => {}
+                }
             }
         }
         Err(soonest)
     }
 }
 
+/// Whether a name is one of those that mean any model.
+pub(crate) fn is_any(name: &str) -> bool {
+    ANY.contains(&name)
+}
+
+/// Whether a call that asks for a name may go to a deployment.
+fn means(deployment: &Deployment, name: &str) -> bool {
+    if is_any(name) { deployment.settings().weight > 0.0 } else { deployment.is_named(name) }
+}
+
+/// By their identities: a file that was read meanwhile has made others of them.
+fn is_among(tried: &[Arc<Deployment>], deployment: &Deployment) -> bool {
+    tried.iter().any(|tried| tried.settings().id == deployment.settings().id)
+}
+
 /// A place among deployments, each as likely as its weight says.
-fn drawn(deployments: &[Arc<Deployment>]) -> Option<usize> {
+fn drawn(deployments: &[&Arc<Deployment>]) -> Option<usize> {
+    if deployments.len() < 2 {
+        return deployments.len().checked_sub(1);
+    }
     // Asked for by name, one without a weight is as good as another.
-    let weight = |deployment: &Arc<Deployment>| deployment.settings().weight.max(f64::MIN_POSITIVE);
+    let weight = |deployment: &&Arc<Deployment>| deployment.settings().weight.max(f64::MIN_POSITIVE);
     let all: f64 = deployments.iter().map(weight).sum();
     let mut left = rand::rng().random::<f64>() * all;
     deployments

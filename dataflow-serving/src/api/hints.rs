@@ -7,26 +7,27 @@ use reqwest::header::HeaderMap;
 /// The longest time that a hint is heeded.
 const LONGEST: Duration = Duration::from_mins(15);
 
+/// Names of headers that tell what is left of a limit, and when there is more.
+const LIMITS: [[&str; 2]; 5] = [
+    ["x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+    ["x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    ["anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"],
+    ["anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"],
+    ["anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"],
+];
+
 /// When a limit that is used up begins anew; `None` where none is.
-fn used_up(headers: &HeaderMap) -> Option<Duration> {
-    let reset = |measure: &str| {
-        let prefixes = ["x-ratelimit-", "anthropic-ratelimit-"];
-        prefixes.iter().find_map(|prefix| {
-            let (remaining, reset) = match *prefix {
-                "x-ratelimit-" => (format!("x-ratelimit-remaining-{measure}"), format!("x-ratelimit-reset-{measure}")),
-                _ => (format!("anthropic-ratelimit-{measure}-remaining"), format!("anthropic-ratelimit-{measure}-reset")),
-            };
-            let left: f64 = text(headers, &remaining)?.parse().ok()?;
-            (left <= 0.0).then(|| time(text(headers, &reset)?)).flatten()
-        })
+pub(crate) fn used_up(headers: &HeaderMap) -> Option<Duration> {
+    let reset = |[remaining, reset]: [&str; 2]| {
+        let left: f64 = text(headers, remaining)?.parse().ok()?;
+        (left <= 0.0).then(|| time(text(headers, reset)?)).flatten()
     };
-    ["requests", "tokens"].into_iter().filter_map(reset).max().map(|wait| wait.min(LONGEST))
+    LIMITS.into_iter().filter_map(reset).max().map(|wait| wait.min(LONGEST))
 }
 
 /// When a service that refused a call says that its limits begin anew.
 pub(super) fn reset(headers: &HeaderMap) -> Option<Duration> {
-    let names = ["x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "anthropic-ratelimit-requests-reset", "anthropic-ratelimit-tokens-reset"];
-    used_up(headers).or_else(|| names.into_iter().filter_map(|name| time(text(headers, name)?)).min().map(|wait| wait.min(LONGEST)))
+    used_up(headers).or_else(|| LIMITS.into_iter().filter_map(|[_, name]| time(text(headers, name)?)).min().map(|wait| wait.min(LONGEST)))
 }
 
 /// The time in "Please try again in 46.72s".

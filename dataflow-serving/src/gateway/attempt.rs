@@ -59,6 +59,7 @@ pub(super) async fn ask(lease: Lease, request: &RequestBody, route: Route, heade
     if request.stream {
         return match asked.open().await {
             Ok((response, relay, until)) => {
+                lease.first_token();
                 let idle = deployment.settings().timeout_idle.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(IDLE);
                 Ok(Given::Stream(Box::new(Opened { response, relay, lease, idle, until })))
             }
@@ -116,7 +117,7 @@ impl Asked<'_> {
     /// The whole reply, byte for byte.
     async fn whole(&self) -> Result<(Bytes, Usage), Failure> {
         let response = self.request().timeout(self.deployment.timeout()).send().await.map_err(|error| not_sent(&error))?;
-        let response = well(response).await?;
+        let response = self.well(response).await?;
         let body = response.bytes().await.map_err(|error| cut(&error))?;
         let seen: WholeReply = serde_json::from_slice(&body).map_err(|_| Failure::new(ErrorClass::Transient, "the reply is not the JSON that was expected"))?;
         let error = seen.error.or_else(|| seen.choices.iter().flatten().find_map(|choice| choice.error.clone()));
@@ -139,7 +140,7 @@ impl Asked<'_> {
         let first_until = patience.map_or(until, |patience| until.min(begun + patience));
         let opening = async {
             let response = self.request().header(header::ACCEPT, "text/event-stream").send().await.map_err(|error| not_sent(&error))?;
-            let mut response = well(response).await?;
+            let mut response = self.well(response).await?;
             let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
             if kind.starts_with("application/json") {
                 let body = response.bytes().await.map_err(|error| cut(&error))?;
@@ -161,6 +162,21 @@ impl Asked<'_> {
         tokio::time::timeout_at(first_until.into(), opening).await.unwrap_or_else(|_| Err(late("the stream did not begin in time")))
     }
 
+    /// A response whose status is well; otherwise the failure that it tells.
+    async fn well(&self, response: reqwest::Response) -> Result<reqwest::Response, Failure> {
+        self.deployment.heed(response.headers());
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let headers = response.headers().clone();
+        let body = response.bytes().await.unwrap_or_default(); // the status alone tells enough
+        let failure = by_status(status.as_u16(), &headers, &body);
+        // One that has no vectors may have words.
+        let has_no_such_route = self.route == Route::Embeddings && matches!(status.as_u16(), 404 | 405 | 501);
+        Err(Failure { blameless: failure.blameless || has_no_such_route, ..failure })
+    }
+
     /// Takes the deployment's key out of what is shown.
     fn without_key(&self, mut failure: Failure) -> Failure {
         if let Some(key) = &self.deployment.settings().api_key {
@@ -172,17 +188,6 @@ impl Asked<'_> {
         }
         failure
     }
-}
-
-/// A response whose status is well; otherwise the failure that it tells.
-async fn well(response: reqwest::Response) -> Result<reqwest::Response, Failure> {
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let headers = response.headers().clone();
-    let body = response.bytes().await.unwrap_or_default(); // the status alone tells enough
-    Err(by_status(status.as_u16(), &headers, &body))
 }
 
 /// An error in a 200, with the status that it should have had.

@@ -81,7 +81,7 @@ impl Stream {
     fn break_off(&mut self, failure: &Failure) -> Option<Bytes> {
         let opened = self.opened.take()?;
         opened.lease.settle(opened.relay.usage);
-        opened.lease.end(Outcome::Failed(failure.class, failure.retry_after), Some(&failure.message));
+        opened.lease.end(Outcome::of(failure), Some(&failure.message));
         if let Some(call) = self.call.take() {
             call.end(502, opened.relay.usage);
         }

@@ -2,24 +2,52 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, Url};
 
 use super::configuration::ChannelSettings;
 
-/// The clients that were made so far.
-#[derive(Debug, Default)]
+/// The clients that were made so far; their connections outlive a file that is read anew.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Clients {
-    made: HashMap<(bool, String, Vec<String>, String), Client>,
+    made: HashMap<Way, Client>,
+}
+
+/// A way of connecting.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Way {
+    ssl_verify: bool,
+    proxy: String,
+    /// The addresses of a host, where the file gives them.
+    addresses: Option<(String, Vec<String>)>,
+    /// To this machine no proxy of the environment leads.
+    is_loopback: bool,
+    idle_per_host: usize,
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Way").field("ssl_verify", &self.ssl_verify).finish_non_exhaustive()
+    }
 }
 
 impl Clients {
     /// The client for a channel; the error says what cannot be used.
     pub fn client_of(&mut self, channel: &ChannelSettings, url: &Url, idle_per_host: usize) -> Result<Client, String> {
-        let addresses = channel.ip_pool.clone().filter(|_| channel.proxy.trim().is_empty()).unwrap_or_default();
         let host = url.host_str().unwrap_or_default().to_owned();
-        let key = (channel.ssl_verify, channel.proxy.trim().to_owned(), addresses.clone(), if addresses.is_empty() { String::new() } else { host.clone() });
+        let proxy = channel.proxy.reveal().trim().to_owned();
+        let addresses = channel.ip_pool.clone().filter(|addresses| !addresses.is_empty() && proxy.is_empty());
+        let key = Way {
+            ssl_verify: channel.ssl_verify,
+            proxy,
+            addresses: addresses.clone().map(|addresses| (host.clone(), addresses)),
+            is_loopback: is_loopback(&host),
+            idle_per_host,
+        };
         if let Some(client) = self.made.get(&key) {
             return Ok(client.clone());
         }
@@ -30,25 +58,28 @@ impl Clients {
             .pool_max_idle_per_host(idle_per_host.max(1))
             .tcp_nodelay(true)
             .http1_only()
+            // A reply is passed on byte for byte; and some services hold a compressed stream back.
+            .no_gzip()
             .redirect(reqwest::redirect::Policy::none());
         if !channel.ssl_verify {
             tracing::warn!(host, "the certificate of this service is not checked (`ssl_verify: false`)");
             builder = builder.danger_accept_invalid_certs(true);
         }
-        builder = match channel.proxy.trim() {
-            "" if is_loopback(&host) => builder.no_proxy(),
+        builder = match key.proxy.as_str() {
+            "" if key.is_loopback => builder.no_proxy(),
             "" => builder,
-            proxy => builder.proxy(Proxy::all(proxy).map_err(|error| format!("`proxy` cannot be used: {error}"))?),
+            proxy => builder.proxy(Proxy::all(proxy).map_err(|error| format!("`proxy` cannot be used: {}", crate::api::cause(&error)))?),
         };
         let sockets: Vec<SocketAddr> = addresses
             .iter()
+            .flatten()
             .filter_map(|address| {
                 address.parse::<IpAddr>().inspect_err(|_| tracing::warn!(address, "an entry of `ip_pool` is no address and is left out")).ok()
             })
             .map(|address| SocketAddr::new(address, 0)) // the port is the address's own
             .collect();
         if !sockets.is_empty() {
-            builder = builder.resolve_to_addrs(&host, &sockets);
+            builder = builder.dns_resolver(InTurn { sockets, next: AtomicUsize::new(0) }.shared());
         }
         let client = builder.build().map_err(|error| format!("the HTTP client cannot be made: {error}"))?;
         self.made.insert(key, client.clone());
@@ -56,6 +87,66 @@ impl Clients {
     }
 }
 
+/// Names the addresses of a host, for each connection from the next one on; the rest are where it turns to if that one fails.
+struct InTurn {
+    sockets: Vec<SocketAddr>,
+    next: AtomicUsize,
+}
+
+impl InTurn {
+    fn shared(self) -> Arc<Self> {
+        Arc::new(self)
+    }
+
+    fn starting_with_the_next(&self) -> Vec<SocketAddr> {
+        let mut sockets = self.sockets.clone();
+        sockets.rotate_left(self.next.fetch_add(1, Ordering::Relaxed) % self.sockets.len().max(1));
+        sockets
+    }
+}
+
+impl Resolve for InTurn {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.starting_with_the_next().into_iter());
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
+
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn connections_are_made_to_the_addresses_in_turn() {
+        let socket = |last: u8| SocketAddr::from(([127, 0, 0, last], 0));
+        let turn = InTurn { sockets: vec![socket(1), socket(2), socket(3)], next: AtomicUsize::new(0) };
+        let firsts: Vec<_> = (0..4).map(|_| turn.starting_with_the_next()).collect();
+        assert_eq!(firsts.iter().map(|sockets| sockets[0]).collect::<Vec<_>>(), [socket(1), socket(2), socket(3), socket(1)]);
+        assert_eq!(firsts[1], [socket(2), socket(3), socket(1)]);
+    }
+
+    #[test]
+    fn one_client_for_each_way_of_connecting() {
+        let mut clients = Clients::default();
+        let mut count = |channel: serde_json::Value, url: &str| {
+            let mut channel = channel;
+            channel["base_url"] = url.into();
+            clients.client_of(&serde_json::from_value(channel).unwrap(), &Url::parse(url).unwrap(), 10).unwrap();
+            clients.made.len()
+        };
+        assert_eq!(count(json!({}), "https://one.example"), 1);
+        assert_eq!(count(json!({ "timeout": 5 }), "https://two.example"), 1);
+        assert_eq!(count(json!({}), "http://127.0.0.1:1"), 2);
+        assert_eq!(count(json!({ "ssl_verify": false }), "https://one.example"), 3);
+        assert_eq!(count(json!({ "proxy": "socks5://me:pw@proxy.example:1" }), "https://one.example"), 4);
+        assert_eq!(count(json!({ "ip_pool": ["10.0.0.1", "nonsense"] }), "https://one.example"), 5);
+        assert_eq!(count(json!({ "ip_pool": ["10.0.0.1", "nonsense"] }), "https://two.example"), 6);
+        assert_eq!(count(json!({ "ip_pool": [] }), "https://two.example"), 6);
+        assert!(!format!("{clients:?}").contains("pw"));
+    }
 }

@@ -1,6 +1,7 @@
 //! The configuration of a pool and its gateway: an AI-DataFlux file's `models`, `channels`, `gateway` and `global.log`, and some keys more.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ pub struct Prices {
 }
 
 /// A way to a service.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelSettings {
     /// The name that is shown.
     #[serde(default)]
@@ -109,14 +110,44 @@ pub struct ChannelSettings {
     #[serde(default = "default_channel_timeout")]
     pub timeout: f64,
     /// A proxy, `http://…` or `socks5://…`.
-    #[serde(default)]
-    pub proxy: String,
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "String")]
+    pub proxy: Secret,
     /// Whether the service's certificate is checked.
     #[serde(default = "yes")]
     pub ssl_verify: bool,
     /// Addresses of the service's host that connections are made to in turn; not with a proxy.
     #[serde(default)]
     pub ip_pool: Option<Vec<String>>,
+}
+
+/// Leaves out what addresses may hold beside the address.
+impl fmt::Debug for ChannelSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ChannelSettings")
+            .field("name", &self.name)
+            .field("base_url", &without_password(&self.base_url))
+            .field("api_path", &self.api_path)
+            .field("ssl_verify", &self.ssl_verify)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An address without the password, and without what follows its path, which may be a key.
+pub(super) fn without_password(address: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(address.trim()) else {
+        let after = address.rsplit('@').next().unwrap_or_default(); // what stands before may be a password
+        return after.split(['?', '#']).next().unwrap_or_default().to_owned();
+    };
+    let held_one = url.password().is_some() || url.query().is_some() || url.fragment().is_some();
+    if !held_one {
+        return address.to_owned();
+    }
+    url.set_password(None).ok(); // an address without a host has none
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
 }
 
 /// How the gateway serves, and how its pool behaves.
@@ -316,7 +347,10 @@ impl Configuration {
         for (id, channel) in &self.channels {
             match reqwest::Url::parse(&channel.base_url) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
-                _ => problems.push(format!("channel `{id}`: `base_url` should be an address such as `https://api.openai.com`, found `{}`", channel.base_url)),
+                _ => problems.push(format!(
+                    "channel `{id}`: `base_url` should be an address such as `https://api.openai.com`, found `{}`",
+                    without_password(&channel.base_url)
+                )),
             }
         }
     }

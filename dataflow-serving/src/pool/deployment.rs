@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dataflow_core::serving::Usage;
@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 
 use super::client::Clients;
 use super::configuration::{Backoff, ChannelSettings, ModelSettings, seconds};
-use super::health::{Health, HealthReport, NotNow, Outcome};
-use super::limits::Limits;
+use super::health::{Health, HealthReport, NotNow, Outcome, Role, Rules};
+use super::limits::{Allowance, Limits};
 use crate::Secret;
+use crate::api::hints;
 
 /// One model behind one channel.
 pub struct Deployment {
@@ -26,7 +27,7 @@ pub struct Deployment {
     embeddings: Url,
     headers: HeaderMap,
     timeout: Duration,
-    pub(super) limits: Arc<Limits>,
+    rules: Rules,
     pub(super) health: Arc<Health>,
     used: Arc<Used>,
 }
@@ -45,7 +46,7 @@ impl fmt::Debug for Deployment {
 }
 
 impl Deployment {
-    /// Makes ready what leads to a model. Limits and health are those of `before` where it is the same deployment with the same limits.
+    /// Makes ready what leads to a model.
     pub(super) fn new(
         settings: &ModelSettings,
         channel_id: &str,
@@ -53,7 +54,6 @@ impl Deployment {
         backoff: Backoff,
         idle: usize,
         clients: &mut Clients,
-        before: Option<&Self>,
     ) -> Result<Self, String> {
         let wrong = |message: String| format!("model `{}`: {message}", settings.id);
         let base = Url::parse(channel.base_url.trim_end_matches('/')).map_err(|error| wrong(format!("`base_url` is no address: {error}")))?;
@@ -75,17 +75,12 @@ impl Deployment {
             headers.insert(AUTHORIZATION, value);
         }
         let timeout = seconds(settings.timeout.min(channel.timeout)).ok_or_else(|| wrong("`timeout` should be a number of seconds above 0".into()))?;
-        // A tenth of the weight is what AI-DataFlux holds to where nothing is said.
-        let requests = settings.safe_rps.unwrap_or_else(|| (settings.weight / 10.0).clamp(0.5, 10.0));
-        let same_limits = |before: &&Self| {
-            before.settings.safe_rps == settings.safe_rps
-                && before.settings.safe_tpm == settings.safe_tpm
-                && before.settings.weight.to_bits() == settings.weight.to_bits()
+        let rules = Rules {
+            backoff,
+            most_in_flight: settings.max_concurrency,
+            requests_per_second: Some(Limits::requests_per_second(settings)),
+            tokens_per_minute: settings.safe_tpm,
         };
-        let limits = before.filter(same_limits).map_or_else(|| Arc::new(Limits::new(Some(requests), settings.safe_tpm)), |before| Arc::clone(&before.limits));
-        let same_flight = |before: &&Self| before.settings.max_concurrency == settings.max_concurrency;
-        let health = before.filter(same_flight).map_or_else(|| Arc::new(Health::new(backoff, settings.max_concurrency)), |before| Arc::clone(&before.health));
-        let used = before.map_or_else(Arc::default, |before| Arc::clone(&before.used));
         Ok(Self {
             settings: settings.clone(),
             channel: channel.name.clone().unwrap_or_else(|| channel_id.to_owned()),
@@ -95,14 +90,23 @@ impl Deployment {
             embeddings,
             headers,
             timeout,
-            limits,
-            health,
-            used,
+            rules,
+            health: Arc::new(Health::new(rules)),
+            used: Arc::default(),
         })
     }
 
-    /// What tells it apart from others when a file is read anew.
-    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+    /// Goes on where the same deployment of the file before stood: its limits and its health stay with it.
+    pub(super) fn succeed(&mut self, before: &Self) {
+        self.used = Arc::clone(&before.used);
+        if self.is_same_as(before) {
+            self.health = Arc::clone(&before.health);
+            self.health.set(self.rules);
+        }
+    }
+
+    /// Whether what is known of the other holds for this one too: not where it leads elsewhere, or there with another key.
+    fn is_same_as(&self, other: &Self) -> bool {
         self.settings.id == other.settings.id && self.chat == other.chat && self.settings.model == other.settings.model && self.headers == other.headers
     }
 
@@ -156,6 +160,18 @@ impl Deployment {
         self.timeout
     }
 
+    /// What is left of its limits of requests and of tokens, as the file sets them.
+    pub fn left(&self) -> [Option<Allowance>; 2] {
+        self.health.left()
+    }
+
+    /// Heeds what a reply's headers say of the service's own limits, before they are hit.
+    pub fn heed(&self, headers: &HeaderMap) {
+        if let Some(time) = hints::used_up(headers) {
+            self.health.hold_back(time);
+        }
+    }
+
     /// How it does.
     pub fn health(&self) -> HealthReport {
         self.health.report()
@@ -171,10 +187,8 @@ impl Deployment {
     /// Begins a call of about so many tokens; or says when that may be.
     pub(super) fn begin(self: &Arc<Self>, tokens: u64, freed: &Arc<Notify>) -> Result<Lease, NotNow> {
         let now = Instant::now();
-        self.health.ready(now)?;
-        self.limits.take(tokens).map_err(|wait| NotNow::At(now + wait))?;
-        self.health.begin(now)?;
-        Ok(Lease { deployment: Arc::clone(self), begun: now, thought: tokens, ended: false, freed: Arc::clone(freed) })
+        let role = self.health.begin(now, tokens)?;
+        Ok(Lease { deployment: Arc::clone(self), begun: now, role, thought: tokens, settled: AtomicBool::new(false), ended: false, freed: Arc::clone(freed) })
     }
 }
 
@@ -183,7 +197,10 @@ impl Deployment {
 pub struct Lease {
     deployment: Arc<Deployment>,
     begun: Instant,
+    role: Role,
+    /// Tokens that it was thought to take, and whether it is known what it took.
     thought: u64,
+    settled: AtomicBool,
     ended: bool,
     /// Told when the place is free again, also where that is long after the pool's part is done.
     freed: Arc<Notify>,
@@ -195,25 +212,36 @@ impl Lease {
         &self.deployment
     }
 
-    /// Counts what the call took.
+    /// Counts what the call took, in place of what it was thought to take; where nothing was told, that stands.
     pub fn settle(&self, usage: Usage) {
         let used = &self.deployment.used;
         used.input.fetch_add(usage.input_tokens, Ordering::Relaxed);
         used.output.fetch_add(usage.output_tokens, Ordering::Relaxed);
-        self.deployment.limits.settle((usage.input_tokens + usage.output_tokens).saturating_sub(self.thought));
+        if !self.settled.swap(true, Ordering::Relaxed) && usage != Usage::default() {
+            self.deployment.health.settle(self.thought, usage.input_tokens + usage.output_tokens);
+        }
+    }
+
+    /// A stream has said its first words.
+    pub fn first_token(&self) {
+        self.deployment.health.first_token(self.begun.elapsed());
     }
 
     /// Says how the call ended.
     pub fn end(mut self, outcome: Outcome, error: Option<&str>) {
+        // A call that was refused or failed took nothing.
+        if matches!(outcome, Outcome::Failed(_)) && !self.settled.swap(true, Ordering::Relaxed) {
+            self.deployment.health.settle(self.thought, 0);
+        }
         self.ended = true;
-        self.deployment.health.end(outcome, self.begun.elapsed(), error);
+        self.deployment.health.end(outcome, self.role, self.begun.elapsed(), error);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.ended {
-            self.deployment.health.end(Outcome::NotItsFault, self.begun.elapsed(), None);
+            self.deployment.health.end(Outcome::Left, self.role, self.begun.elapsed(), None);
         }
         self.freed.notify_waiters();
     }

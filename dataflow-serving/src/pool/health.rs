@@ -1,4 +1,4 @@
-//! Whether a deployment may be asked now: its cool-down, its breaker, its pace and the calls that it has in flight.
+//! Whether a deployment may be asked now: its limits, its cool-down, its breaker, its pace and the calls that it has in flight.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use dataflow_core::serving::ErrorClass;
 
 use super::configuration::Backoff;
+use super::limits::{Allowance, Limits};
 use crate::api::back_off::full_jitter;
+use crate::api::classify::Failure;
 
 /// The breaker opens at this share of failures among at least [`LEAST_CALLS`] within [`WINDOW`].
 const WORST_SHARE: f64 = 0.5;
@@ -16,37 +18,84 @@ const WINDOW: Duration = Duration::from_secs(30);
 /// Without an end that the service tells.
 const QUOTA_COOL_DOWN: Duration = Duration::from_mins(10);
 const AUTH_COOL_DOWN: Duration = Duration::from_mins(5);
+/// A 403 or 404 may be one request's own; so many in a row are not.
+const MOST_REFUSED_IN_A_ROW: u32 = 3;
 /// No service is waited for longer than this because it says so.
 const LONGEST_ASKED: Duration = Duration::from_mins(15);
 /// What a deployment is begun with, where no limit is given.
 const FIRST_CONCURRENCY: f64 = 32.0;
 const MOST_CONCURRENCY: f64 = 1000.0;
+/// First tokens that take so many times as long as they can, and this much longer, say that too many are asked for at once.
+const SLOW_FIRST_TOKEN: (f64, f64) = (3.0, 0.25);
 
 /// How a call ended, as far as the deployment is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It answered.
     Answered,
-    /// It failed, and when it says that it may be asked again.
-    Failed(ErrorClass, Option<Duration>),
-    /// Nobody wanted the answer any more, or the request was at fault: nothing is said about the deployment.
+    /// It failed.
+    Failed(Fault),
+    /// It spoke, and what went wrong was the request's doing: nothing is said against the deployment.
     NotItsFault,
+    /// Nobody wanted the answer any more: nothing is said about the deployment.
+    Left,
 }
 
-/// The state of one deployment.
+/// A failure of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of fault it was.
+    pub class: ErrorClass,
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// When the deployment says that it may be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Outcome {
+    /// What a failed try says about the deployment.
+    pub fn of(failure: &Failure) -> Self {
+        if failure.blameless || matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered) {
+            return Self::NotItsFault;
+        }
+        Self::Failed(Fault { class: failure.class, status: failure.status, retry_after: failure.retry_after })
+    }
+}
+
+/// What a file says of a deployment's limits and of its cool-down.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rules {
+    pub backoff: Backoff,
+    /// Found out by trying where it is not given.
+    pub most_in_flight: Option<usize>,
+    pub requests_per_second: Option<f64>,
+    pub tokens_per_minute: Option<u64>,
+}
+
+/// What a call is to the deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// One of many.
+    Ordinary,
+    /// The one that tells whether the deployment has recovered.
+    Probe,
+}
+
+/// The state of one deployment. It outlives a file that is read anew.
 #[derive(Debug)]
 pub(super) struct Health {
-    backoff: Backoff,
-    most_in_flight: Option<usize>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    rules: Rules,
+    limits: Limits,
     /// Nothing is asked before this.
     cool_until: Option<Instant>,
     /// Failures one after another.
     failures: u32,
+    refused_in_a_row: u32,
     /// The next call is the one that tells whether the deployment has recovered.
     must_probe: bool,
     probing: bool,
@@ -54,12 +103,24 @@ struct State {
     in_flight: usize,
     /// How many calls may be in flight, found out by trying.
     concurrency: f64,
+    /// It was never too much so far, so it doubles with each round of answers.
+    is_doubling: bool,
     last_decrease: Instant,
     pace: Pace,
     answered: u64,
     failed: u64,
     latency: Option<f64>,
+    first_token: Option<FirstToken>,
     last_error: Option<String>,
+}
+
+/// Seconds to the first token.
+#[derive(Clone, Copy, Debug)]
+struct FirstToken {
+    /// A moving mean.
+    of_late: f64,
+    /// The shortest, which is forgotten slowly.
+    at_best: f64,
 }
 
 /// Requests a second, found out from refusals; without one there is none.
@@ -104,123 +165,136 @@ pub struct HealthReport {
     pub success_rate: f64,
     /// Seconds that a call takes, a moving mean.
     pub avg_response_time: f64,
+    /// Seconds to the first token of a stream, a moving mean.
+    pub avg_first_token: Option<f64>,
     /// What went wrong last.
     pub last_error: Option<String>,
 }
 
 impl Health {
-    pub fn new(backoff: Backoff, most_in_flight: Option<usize>) -> Self {
+    pub fn new(rules: Rules) -> Self {
         let now = Instant::now();
         let state = State {
+            rules,
+            limits: Limits::default(),
             cool_until: None,
             failures: 0,
+            refused_in_a_row: 0,
             must_probe: false,
             probing: false,
             recent: VecDeque::new(),
             in_flight: 0,
-            concurrency: most_in_flight.map_or(FIRST_CONCURRENCY, |most| most.max(1) as f64),
+            concurrency: rules.most_in_flight.map_or(FIRST_CONCURRENCY, |most| most.max(1) as f64),
+            is_doubling: true,
             last_decrease: now,
             pace: Pace { per_second: None, next: now, second: (now, 0, 0), last_refusal: now },
             answered: 0,
             failed: 0,
             latency: None,
+            first_token: None,
             last_error: None,
         };
-        Self { backoff, most_in_flight, state: Mutex::new(state) }
+        let health = Self { state: Mutex::new(state) };
+        health.set(rules);
+        health
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a call may begin.
-    pub fn ready(&self, now: Instant) -> Result<(), NotNow> {
-        self.state().ready(now)
+    /// Takes changed rules over; what is known stays known.
+    pub fn set(&self, rules: Rules) {
+        let mut state = self.state();
+        state.limits.set(rules.requests_per_second, rules.tokens_per_minute, Instant::now());
+        if state.rules.most_in_flight != rules.most_in_flight {
+            state.concurrency = rules.most_in_flight.map_or(state.concurrency.max(FIRST_CONCURRENCY), |most| most.max(1) as f64);
+        }
+        state.rules = rules;
     }
 
-    /// Begins a call, if it may begin still.
-    pub fn begin(&self, now: Instant) -> Result<(), NotNow> {
+    /// Begins a call of about so many tokens, where one may begin.
+    pub fn begin(&self, now: Instant, tokens: u64) -> Result<Role, NotNow> {
         let mut state = self.state();
-        state.ready(now)?;
+        state.ready(now, tokens)?;
+        state.limits.take(now, tokens);
         state.in_flight += 1;
-        state.probing |= state.must_probe;
         if let Some(rate) = state.pace.per_second {
             state.pace.next = state.pace.next.max(now) + Duration::from_secs_f64(1.0 / rate);
         }
-        Ok(())
+        if !state.must_probe {
+            return Ok(Role::Ordinary);
+        }
+        state.probing = true;
+        Ok(Role::Probe)
+    }
+
+    /// Replaces the tokens that a call was thought to take by those that it took.
+    pub fn settle(&self, taken: u64, used: u64) {
+        self.state().limits.settle(Instant::now(), taken, used);
+    }
+
+    /// Nothing is asked for so long, since the service says that a limit of its own is used up.
+    pub fn hold_back(&self, time: Duration) {
+        self.state().cool(Instant::now() + time.min(LONGEST_ASKED));
+    }
+
+    /// Whether it has ever answered.
+    pub fn has_answered(&self) -> bool {
+        self.state().answered > 0
+    }
+
+    /// A stream has said its first words after so long.
+    pub fn first_token(&self, took: Duration) {
+        let (now, took) = (Instant::now(), took.as_secs_f64());
+        let mut state = self.state();
+        let times = match state.first_token {
+            None => FirstToken { of_late: took, at_best: took },
+            Some(before) => FirstToken { of_late: before.of_late.mul_add(0.8, took * 0.2), at_best: (before.at_best * 1.002).min(took) },
+        };
+        state.first_token = Some(times);
+        let (factor, longer) = SLOW_FIRST_TOKEN;
+        if state.is_busy() && times.of_late > times.at_best * factor + longer {
+            state.decrease(now);
+        }
     }
 
     /// Ends a call that took so long.
-    pub fn end(&self, outcome: Outcome, took: Duration, error: Option<&str>) {
+    pub fn end(&self, outcome: Outcome, role: Role, took: Duration, error: Option<&str>) {
         let now = Instant::now();
         let mut state = self.state();
+        let was_busy = state.is_busy();
         state.in_flight = state.in_flight.saturating_sub(1);
-        let was_probe = std::mem::take(&mut state.probing);
+        if role == Role::Probe {
+            state.probing = false;
+        }
         match outcome {
+            Outcome::Left => {}
+            Outcome::NotItsFault => state.recover(role),
             Outcome::Answered => {
                 state.answered += 1;
-                state.failures = 0;
-                state.must_probe = false;
-                if was_probe {
-                    state.recent.clear();
-                    state.cool_until = None;
-                }
+                state.recover(role);
                 state.remember(now, true);
                 let took = took.as_secs_f64();
                 state.latency = Some(state.latency.map_or(took, |mean| mean.mul_add(0.9, took * 0.1)));
-                let most = self.most_in_flight.map_or(MOST_CONCURRENCY, |most| most as f64);
-                // One more for each round of answers.
-                state.concurrency = (state.concurrency + 1.0 / state.concurrency).min(most);
+                if was_busy {
+                    let most = state.rules.most_in_flight.map_or(MOST_CONCURRENCY, |most| most.max(1) as f64);
+                    // One more for each round of answers, or twice as many.
+                    let more = if state.is_doubling { 1.0 } else { 1.0 / state.concurrency };
+                    state.concurrency = (state.concurrency + more).min(most);
+                }
                 state.pace.answered(now);
             }
-            Outcome::NotItsFault => {}
-            Outcome::Failed(class, retry_after) => {
+            Outcome::Failed(fault) => {
                 state.last_error = error.map(ToOwned::to_owned);
-                let retry_after = retry_after.map(|after| after.min(LONGEST_ASKED));
-                match class {
-                    ErrorClass::RateLimited => {
-                        state.pace.refused(now);
-                        if let Some(after) = retry_after {
-                            state.cool(now + after);
-                        }
-                    }
-                    ErrorClass::Quota => {
-                        state.failed += 1;
-                        state.must_probe = true;
-                        state.cool(now + retry_after.unwrap_or(QUOTA_COOL_DOWN));
-                    }
-                    ErrorClass::Auth => {
-                        state.failed += 1;
-                        state.must_probe = true;
-                        state.cool(now + retry_after.unwrap_or(AUTH_COOL_DOWN));
-                    }
-                    ErrorClass::Caller | ErrorClass::Filtered => {}
-                    ErrorClass::Transient | ErrorClass::Unreachable => {
-                        state.failed += 1;
-                        state.failures += 1;
-                        state.remember(now, false);
-                        let rest = match self.backoff {
-                            Backoff::Adaptive => full_jitter(Duration::from_millis(500), state.failures - 1),
-                            Backoff::Ladder => ladder(state.failures),
-                        };
-                        let opens = state.breaks() || (class == ErrorClass::Unreachable && state.failures >= 3);
-                        if opens || was_probe {
-                            state.must_probe = true;
-                            let open = Duration::from_secs(5).saturating_mul(2u32.saturating_pow(state.failures.saturating_sub(3).min(4)));
-                            state.cool(now + rest.max(open.min(Duration::from_mins(1))));
-                        } else if let Some(after) = retry_after {
-                            state.cool(now + after);
-                        } else if self.backoff == Backoff::Ladder {
-                            state.cool(now + rest);
-                        } else {
-                            // Calls in flight may go on; new ones hold back for a moment.
-                            state.cool(now + rest.min(Duration::from_secs(2)));
-                        }
-                        state.decrease(now);
-                    }
-                }
+                state.fail(now, fault, role);
             }
         }
+    }
+
+    /// What is left of the limits of requests and of tokens.
+    pub fn left(&self) -> [Option<Allowance>; 2] {
+        self.state().limits.left(Instant::now())
     }
 
     pub fn report(&self) -> HealthReport {
@@ -237,13 +311,14 @@ impl Health {
             failed: state.failed,
             success_rate: if calls == 0 { 1.0 } else { state.answered as f64 / calls as f64 },
             avg_response_time: state.latency.unwrap_or(0.0),
+            avg_first_token: state.first_token.map(|times| times.of_late),
             last_error: state.last_error.clone(),
         }
     }
 }
 
 impl State {
-    fn ready(&self, now: Instant) -> Result<(), NotNow> {
+    fn ready(&self, now: Instant, tokens: u64) -> Result<(), NotNow> {
         if let Some(until) = self.cool_until.filter(|until| *until > now) {
             return Err(NotNow::At(until));
         }
@@ -253,7 +328,77 @@ impl State {
         if self.pace.per_second.is_some() && self.pace.next > now {
             return Err(NotNow::At(self.pace.next));
         }
-        Ok(())
+        self.limits.ready_at(now, tokens).map_or(Ok(()), |at| Err(NotNow::At(at)))
+    }
+
+    /// Whether most of the calls that may be in flight are.
+    fn is_busy(&self) -> bool {
+        self.in_flight as f64 * 2.0 >= self.concurrency
+    }
+
+    /// It has spoken. Late words of a call that began before the breaker opened do not close it.
+    fn recover(&mut self, role: Role) {
+        self.refused_in_a_row = 0;
+        if role == Role::Probe {
+            self.must_probe = false;
+            self.cool_until = None;
+            self.recent.clear();
+        }
+        if !self.must_probe {
+            self.failures = 0;
+        }
+    }
+
+    fn fail(&mut self, now: Instant, fault: Fault, role: Role) {
+        let retry_after = fault.retry_after.map(|after| after.min(LONGEST_ASKED));
+        let rest = |state: &mut Self, time: Duration| {
+            state.must_probe = true;
+            state.cool(now + retry_after.unwrap_or(time));
+        };
+        match fault.class {
+            ErrorClass::Caller | ErrorClass::Filtered => {}
+            ErrorClass::RateLimited => {
+                self.is_doubling = false;
+                self.pace.refused(now);
+                if let Some(after) = retry_after {
+                    self.cool(now + after);
+                }
+            }
+            ErrorClass::Quota => {
+                self.failed += 1;
+                rest(self, QUOTA_COOL_DOWN);
+            }
+            ErrorClass::Auth => {
+                self.failed += 1;
+                self.refused_in_a_row += 1;
+                if fault.status == Some(401) || role == Role::Probe || self.refused_in_a_row >= MOST_REFUSED_IN_A_ROW {
+                    rest(self, AUTH_COOL_DOWN);
+                }
+            }
+            ErrorClass::Transient | ErrorClass::Unreachable => {
+                self.failed += 1;
+                self.failures += 1;
+                self.remember(now, false);
+                let pause = match self.rules.backoff {
+                    Backoff::Adaptive => full_jitter(Duration::from_millis(500), self.failures - 1),
+                    Backoff::Ladder => ladder(self.failures),
+                };
+                let opens = self.breaks() || (fault.class == ErrorClass::Unreachable && self.failures >= 3);
+                if opens || role == Role::Probe {
+                    self.must_probe = true;
+                    let open = Duration::from_secs(5).saturating_mul(2u32.saturating_pow(self.failures.saturating_sub(3).min(4)));
+                    self.cool(now + pause.max(open.min(Duration::from_mins(1))));
+                } else if let Some(after) = retry_after {
+                    self.cool(now + after);
+                } else if self.rules.backoff == Backoff::Ladder {
+                    self.cool(now + pause);
+                } else {
+                    // Calls in flight may go on; new ones hold back for a moment.
+                    self.cool(now + pause.min(Duration::from_secs(2)));
+                }
+                self.decrease(now);
+            }
+        }
     }
 
     fn cool(&mut self, until: Instant) {
@@ -274,6 +419,7 @@ impl State {
 
     /// Fewer calls in flight, once for all that fail together.
     fn decrease(&mut self, now: Instant) {
+        self.is_doubling = false;
         let round = Duration::from_secs_f64(self.latency.unwrap_or(1.0).max(0.05));
         if now.duration_since(self.last_decrease) > round {
             self.concurrency = (self.concurrency * 0.7).max(1.0);
@@ -303,7 +449,9 @@ impl Pace {
             return; // those that were on their way already
         }
         let taken = f64::from(self.second.1.max(self.second.2)).max(0.5);
-        self.per_second = Some(self.per_second.map_or(taken, |rate| (rate * 0.97).max(taken.min(rate)).max(0.2)));
+        let rate = self.per_second.map_or(taken, |rate| (rate * 0.97).max(taken.min(rate)).max(0.2));
+        self.per_second = Some(rate);
+        self.next = self.next.max(now + Duration::from_secs_f64(1.0 / rate));
     }
 
     fn count(&mut self, now: Instant) {
@@ -325,9 +473,23 @@ fn ladder(failures: u32) -> Duration {
 mod tests {
     use super::*;
 
-    fn fail(health: &Health, class: ErrorClass) {
-        health.begin(Instant::now()).ok();
-        health.end(Outcome::Failed(class, None), Duration::from_millis(10), Some("no"));
+    const MOMENT: Duration = Duration::from_millis(10);
+
+    fn health() -> Health {
+        Health::new(Rules::default())
+    }
+
+    fn fault(class: ErrorClass, status: u16) -> Outcome {
+        Outcome::Failed(Fault { class, status: Some(status), retry_after: None })
+    }
+
+    fn fail(health: &Health, class: ErrorClass, status: u16) {
+        let role = health.begin(Instant::now(), 1).unwrap_or(Role::Ordinary);
+        health.end(fault(class, status), role, MOMENT, Some("no"));
+    }
+
+    fn ready(health: &Health) -> Result<(), NotNow> {
+        health.state().ready(Instant::now(), 1)
     }
 
     #[test]
@@ -337,44 +499,116 @@ mod tests {
 
     #[test]
     fn a_request_at_fault_says_nothing_about_the_deployment() {
-        let health = Health::new(Backoff::Adaptive, None);
-        (0..100).for_each(|_| fail(&health, ErrorClass::Caller));
-        assert_eq!(health.ready(Instant::now()), Ok(()));
-        assert_eq!(health.report().failed, 0);
+        let outcome = Outcome::of(&Failure::new(ErrorClass::Caller, "no"));
+        assert_eq!(outcome, Outcome::NotItsFault);
+        let health = health();
+        (0..100).for_each(|_| health.end(outcome, health.begin(Instant::now(), 1).unwrap(), MOMENT, None));
+        assert_eq!((ready(&health), health.report().failed), (Ok(()), 0));
+    }
+
+    #[test]
+    fn a_refused_key_rests_at_once_and_a_404_after_three() {
+        let refused = health();
+        fail(&refused, ErrorClass::Auth, 401);
+        assert!(ready(&refused).is_err());
+        let unknown = health();
+        (0..2).for_each(|_| fail(&unknown, ErrorClass::Auth, 404));
+        assert_eq!(ready(&unknown), Ok(()), "one request may ask for what is not there");
+        fail(&unknown, ErrorClass::Auth, 404);
+        assert!(ready(&unknown).is_err());
+    }
+
+    fn opened() -> (Health, Instant) {
+        let health = health();
+        (0..3).for_each(|_| fail(&health, ErrorClass::Unreachable, 0));
+        let Err(NotNow::At(until)) = ready(&health) else { panic!("it should be cooling") };
+        (health, until)
     }
 
     #[test]
     fn an_open_breaker_lets_one_probe_through() {
-        let health = Health::new(Backoff::Adaptive, None);
-        (0..3).for_each(|_| fail(&health, ErrorClass::Unreachable));
-        let Err(NotNow::At(until)) = health.ready(Instant::now()) else { panic!("it should be cooling") };
+        let (health, until) = opened();
         assert!(until > Instant::now() + Duration::from_secs(3));
         let later = until + Duration::from_millis(1);
-        assert_eq!(health.begin(later), Ok(()));
-        assert_eq!(health.begin(later), Err(NotNow::WhenOneEnds), "one probe and no more");
-        health.end(Outcome::Answered, Duration::from_millis(5), None);
-        assert_eq!((health.begin(Instant::now()), health.begin(Instant::now())), (Ok(()), Ok(())));
+        assert_eq!(health.begin(later, 1), Ok(Role::Probe));
+        assert_eq!(health.begin(later, 1), Err(NotNow::WhenOneEnds), "one probe and no more");
+        health.end(Outcome::Answered, Role::Probe, MOMENT, None);
+        let begin = || health.begin(Instant::now(), 1);
+        assert_eq!((begin(), begin()), (Ok(Role::Ordinary), Ok(Role::Ordinary)));
+    }
+
+    #[test]
+    fn late_words_of_an_older_call_do_not_close_the_breaker() {
+        let (health, until) = opened();
+        health.end(Outcome::Answered, Role::Ordinary, MOMENT, None);
+        assert_eq!(ready(&health), Err(NotNow::At(until)));
+        let later = until + Duration::from_millis(1);
+        assert_eq!(health.begin(later, 1), Ok(Role::Probe));
+        health.end(Outcome::Answered, Role::Ordinary, MOMENT, None);
+        assert_eq!(health.begin(later, 1), Err(NotNow::WhenOneEnds), "the probe is on its way still");
+        health.end(Outcome::Left, Role::Probe, MOMENT, None);
+        assert_eq!(health.begin(later, 1), Ok(Role::Probe), "a probe whose caller left tells nothing");
     }
 
     #[test]
     fn a_refusal_sets_the_pace_and_is_no_failure() {
-        let health = Health::new(Backoff::Adaptive, None);
+        let health = health();
         for _ in 0..20 {
-            health.begin(Instant::now()).unwrap();
-            health.end(Outcome::Answered, Duration::from_millis(1), None);
+            health.end(Outcome::Answered, health.begin(Instant::now(), 1).unwrap(), MOMENT, None);
         }
-        fail(&health, ErrorClass::RateLimited);
+        fail(&health, ErrorClass::RateLimited, 429);
         let report = health.report();
         assert_eq!((report.failed, report.failures), (0, 0));
         assert_eq!(report.pace, Some(20.0));
     }
 
     #[test]
-    fn calls_in_flight_are_bounded() {
-        let health = Health::new(Backoff::Adaptive, Some(2));
-        assert_eq!((health.begin(Instant::now()), health.begin(Instant::now())), (Ok(()), Ok(())));
-        assert_eq!(health.begin(Instant::now()), Err(NotNow::WhenOneEnds));
-        health.end(Outcome::NotItsFault, Duration::ZERO, None);
-        assert_eq!(health.begin(Instant::now()), Ok(()));
+    fn calls_in_flight_are_bounded_and_the_bound_can_be_changed() {
+        let health = Health::new(Rules { most_in_flight: Some(2), ..Rules::default() });
+        let begin = || health.begin(Instant::now(), 1);
+        assert_eq!((begin(), begin(), begin()), (Ok(Role::Ordinary), Ok(Role::Ordinary), Err(NotNow::WhenOneEnds)));
+        health.end(Outcome::Left, Role::Ordinary, MOMENT, None);
+        assert_eq!((begin(), begin()), (Ok(Role::Ordinary), Err(NotNow::WhenOneEnds)));
+        health.set(Rules { most_in_flight: Some(3), ..Rules::default() });
+        assert_eq!((begin(), begin()), (Ok(Role::Ordinary), Err(NotNow::WhenOneEnds)));
+    }
+
+    #[test]
+    fn calls_in_flight_double_until_it_is_too_much_and_only_while_they_are_wanted() {
+        let health = health();
+        let round = |calls: usize| {
+            let roles: Vec<_> = (0..calls).map_while(|_| health.begin(Instant::now(), 1).ok()).collect();
+            for role in roles {
+                health.end(Outcome::Answered, role, MOMENT, None);
+            }
+            health.report().concurrency
+        };
+        assert_eq!(round(4), 32, "with few calls nothing is found out");
+        assert!((40..=64).contains(&round(1000)));
+        health.state().last_decrease = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
+        fail(&health, ErrorClass::Transient, 503);
+        let after = health.report().concurrency;
+        assert!(after < 40, "{after}");
+        health.state().cool_until = None;
+        assert!(round(1000) <= after + 1, "from then on one more for each round");
+    }
+
+    #[test]
+    fn slow_first_tokens_of_a_busy_deployment_are_too_much() {
+        let health = health();
+        health.first_token(Duration::from_millis(100));
+        let _roles: Vec<_> = (0..32).map_while(|_| health.begin(Instant::now(), 1).ok()).collect();
+        health.state().last_decrease = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
+        (0..20).for_each(|_| health.first_token(Duration::from_secs(2)));
+        assert!(health.report().concurrency < 32);
+        assert!(health.report().avg_first_token.unwrap() > 1.0);
+    }
+
+    #[test]
+    fn a_service_that_says_that_nothing_is_left_is_not_asked_before_its_time() {
+        let health = health();
+        health.hold_back(Duration::from_secs(7));
+        let report = health.report();
+        assert!(!report.available && report.cooling_seconds > 6.0 && report.failed == 0);
     }
 }

@@ -9,51 +9,69 @@ use std::time::Instant;
 const SHARE: f64 = 0.2;
 /// Retries a second that are always there.
 const FREE_PER_SECOND: f64 = 10.0;
-/// Seconds that a deposit lasts at the most.
+/// Seconds that a deposit lasts.
 const SECONDS: f64 = 10.0;
 
 /// What is left for retries.
 #[derive(Debug)]
-pub(super) struct RetryBudget(Mutex<(f64, Instant)>);
+pub(super) struct RetryBudget(Mutex<Store>);
+
+#[derive(Debug)]
+struct Store {
+    retries: f64,
+    /// Retries that calls have brought of late; it fades, so that it measures the last seconds.
+    deposited: f64,
+    at: Instant,
+}
+
+impl Store {
+    fn bring_up(&mut self, now: Instant) {
+        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.deposited *= (-seconds / SECONDS).exp();
+        self.retries = (self.retries + FREE_PER_SECOND * seconds).min(FREE_PER_SECOND * SECONDS + self.deposited);
+    }
+}
 
 impl RetryBudget {
     pub fn new() -> Self {
-        Self(Mutex::new((FREE_PER_SECOND * SECONDS, Instant::now())))
+        Self(Mutex::new(Store { retries: FREE_PER_SECOND * SECONDS, deposited: 0.0, at: Instant::now() }))
     }
 
     /// A call was made.
     pub fn deposit(&self) {
-        self.change(SHARE);
+        let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        store.deposited += SHARE;
+        store.retries += SHARE;
     }
 
     /// Takes a retry, if there is one.
-    pub fn take(&self) -> bool {
-        self.change(0.0) >= 1.0 && {
-            self.change(-1.0);
-            true
+    pub fn take(&self, now: Instant) -> bool {
+        let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        store.bring_up(now);
+        let is_left = store.retries >= 1.0;
+        if is_left {
+            store.retries -= 1.0;
         }
-    }
-
-    fn change(&self, by: f64) -> f64 {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let free = now.duration_since(state.1).as_secs_f64() * FREE_PER_SECOND;
-        *state = ((state.0 + free).min(FREE_PER_SECOND * SECONDS * 10.0) + by, now);
-        state.0
+        is_left
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn retries_run_out_and_calls_bring_them_back() {
+    fn a_fifth_of_the_calls_and_ten_a_second() {
         let budget = RetryBudget::new();
-        let taken = (0..10_000).take_while(|_| budget.take()).count();
-        assert!((100..120).contains(&taken), "{taken}");
-        (0..50).for_each(|_| budget.deposit());
-        let again = (0..10_000).take_while(|_| budget.take()).count();
-        assert!((9..30).contains(&again), "{again}");
+        let now = Instant::now();
+        let taken = |now| (0..10_000).take_while(|_| budget.take(now)).count();
+        assert!((100..=101).contains(&taken(now)));
+        (0..1000).for_each(|_| budget.deposit());
+        assert!((199..=201).contains(&taken(now)));
+        assert_eq!(taken(now + Duration::from_secs(1)), 10);
+        assert!((99..=101).contains(&taken(now + Duration::from_mins(10))), "what is not used is lost");
     }
 }

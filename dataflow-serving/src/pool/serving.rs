@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
+use super::configuration::without_password;
 use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool};
 use crate::api::classify::by_status;
 use crate::api::options::{ApiOptions, SchemaMode};
@@ -66,8 +67,10 @@ pub struct PoolServing {
     options: PoolOptions,
     configuration: Configuration,
     pool: OnceLock<Arc<Pool>>,
+    /// What each request says beside the model, the question and its temperature.
+    request: ApiOptions,
     /// Places for requests on their way, where their number is bounded over all models.
-    places: Option<Semaphore>,
+    places: Option<Arc<Semaphore>>,
 }
 
 impl PoolServing {
@@ -83,8 +86,8 @@ impl PoolServing {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        let places = options.max_concurrency.map(|most| Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
-        let serving = Self { options, configuration, pool: OnceLock::new(), places };
+        let places = options.max_concurrency.map(|most| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))));
+        let serving = Self { options, configuration, pool: OnceLock::new(), request: ApiOptions::default(), places };
         serving.made()?;
         Ok(serving)
     }
@@ -99,7 +102,7 @@ impl PoolServing {
             return Ok(pool);
         }
         let pool = Pool::new(&self.configuration).map_err(|problems| Error::Configuration(problems.join("\n")))?;
-        if let Some(model) = self.options.model.as_ref().filter(|model| !super::ANY.contains(&model.as_str()) && pool.candidates(model).is_empty()) {
+        if let Some(model) = self.options.model.as_ref().filter(|model| !super::is_any(model) && !pool.knows(model)) {
             return Err(Error::Configuration(format!("`model` is `{model}`, and no model of the pool has this id, name or model")));
         }
         Ok(self.pool.get_or_init(|| pool))
@@ -112,7 +115,42 @@ impl PoolServing {
             model: self.options.model.clone().unwrap_or_else(|| "auto".into()),
             tokens: question as u64 + chat.sampling.max_tokens.or(self.options.max_tokens).unwrap_or(256),
             most_failures: self.options.max_retries.unwrap_or(5) + 1,
+            places: self.places.clone(),
             ..CallOptions::default()
+        }
+    }
+}
+
+impl PoolServing {
+    /// Asks the deployment of a lease.
+    async fn ask(&self, lease: Lease, chat: &Chat, schema: Option<&jsonschema::Validator>) -> Result<Reply, (Lease, Failure)> {
+        let settings = lease.deployment().settings();
+        let options = ApiOptions {
+            model: settings.model.clone(),
+            temperature: settings.temperature,
+            max_tokens: self.options.max_tokens,
+            json_schema_mode: if settings.supports_json_schema { SchemaMode::Send } else { SchemaMode::Words },
+            ..self.request.clone()
+        };
+        let body = match wire::chat_request(&options, chat) {
+            Ok(body) => body,
+            Err(error) => return Err((lease, Failure::new(ErrorClass::Caller, format!("the request cannot be written: {error}")))),
+        };
+        let url = lease.deployment().chat_url().clone();
+        match send(&lease, url, body).await.and_then(|reply| wire::read_chat(&reply)) {
+            // A model that was asked for JSON in words, and not held to it by its service, may not have kept to it.
+            Ok(reply) if !keeps_to(schema.filter(|_| !lease.deployment().settings().supports_json_schema), &reply.content) => {
+                lease.settle(reply.usage);
+                let message = format!("{}: the reply does not follow the JSON schema", lease.deployment().name());
+                let failure = Failure { blameless: true, ..Failure::new(ErrorClass::Transient, message) };
+                Err((lease, failure))
+            }
+            Ok(reply) => {
+                lease.settle(reply.usage);
+                lease.end(Outcome::Answered, None);
+                Ok(reply)
+            }
+            Err(failure) => Err((lease, failure)),
         }
     }
 }
@@ -122,10 +160,7 @@ impl LLMServing for PoolServing {
     fn identity(&self) -> Value {
         // Any of them may answer; which one does is not the question's doing.
         let wanted = |model: &&super::ModelSettings| {
-            self.options
-                .model
-                .as_ref()
-                .is_none_or(|name| super::ANY.contains(&name.as_str()) || [&model.id, &model.model].contains(&name) || model.name.as_ref() == Some(name))
+            self.options.model.as_ref().is_none_or(|name| super::is_any(name) || [&model.id, &model.model].contains(&name) || model.name.as_ref() == Some(name))
         };
         let mut models: Vec<Value> =
             self.configuration.models.iter().filter(wanted).map(|model| json!({ "model": model.model, "temperature": model.temperature })).collect();
@@ -139,11 +174,9 @@ impl LLMServing for PoolServing {
         if let Ok(Value::Object(options)) = serde_json::to_value(&self.options) {
             spec.extend(options.into_iter().filter(|(_, value)| !value.is_null()));
         }
-        // A key that stands in the file is not written out.
-        if let Some(models) = spec.get_mut("models").and_then(Value::as_array_mut) {
-            models.iter_mut().filter_map(Value::as_object_mut).for_each(|model| _ = model.shift_remove("api_key"));
-        }
-        Value::Object(spec)
+        let mut spec = Value::Object(spec);
+        leave_secrets_out(&mut spec);
+        spec
     }
 
     fn max_concurrency(&self) -> usize {
@@ -164,14 +197,7 @@ impl LLMServing for PoolServing {
         let options = self.call_options(chat);
         // A schema that is none cannot be held; the service may refuse it.
         let schema = chat.json_schema.as_ref().and_then(|schema| jsonschema::validator_for(schema).ok());
-        let asked = pool.call(&options, |lease| async {
-            // A call that waits for its next try has no place.
-            let _place = match &self.places {
-                Some(places) => places.acquire().await.ok(), // it is never closed
-                None => None,
-            };
-            ask(lease, chat, self.options.max_tokens, schema.as_ref()).await
-        });
+        let asked = pool.call(&options, |lease| self.ask(lease, chat, schema.as_ref()));
         asked.await.map(|Answered { value, .. }| value).map_err(told)
     }
 
@@ -195,35 +221,20 @@ impl LLMServing for PoolServing {
     }
 }
 
-/// Asks the deployment of a lease.
-async fn ask(lease: Lease, chat: &Chat, max_tokens: Option<u64>, schema: Option<&jsonschema::Validator>) -> Result<Reply, (Lease, Failure)> {
-    let settings = lease.deployment().settings();
-    let options = ApiOptions {
-        model: settings.model.clone(),
-        temperature: settings.temperature,
-        max_tokens,
-        json_schema_mode: if settings.supports_json_schema { SchemaMode::Send } else { SchemaMode::Words },
-        ..ApiOptions::default()
-    };
-    let body = match wire::chat_request(&options, chat) {
-        Ok(body) => body,
-        Err(error) => return Err((lease, Failure::new(ErrorClass::Caller, format!("the request cannot be written: {error}")))),
-    };
-    let url = lease.deployment().chat_url().clone();
-    match send(&lease, url, body).await.and_then(|reply| wire::read_chat(&reply)) {
-        // A model that was asked for JSON in words, and not held to it by its service, may not have kept to it.
-        Ok(reply) if !keeps_to(schema.filter(|_| !lease.deployment().settings().supports_json_schema), &reply.content) => {
-            lease.settle(reply.usage);
-            let message = format!("{}: the reply does not follow the JSON schema", lease.deployment().name());
-            let failure = Failure { blameless: true, ..Failure::new(ErrorClass::Transient, message) };
-            Err((lease, failure))
+/// Takes keys and passwords out of sections as a file has them: what is written out holds none.
+fn leave_secrets_out(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(leave_secrets_out),
+        Value::Object(fields) => {
+            fields.retain(|name, _| !matches!(name.as_str(), "api_key" | "api_keys" | "admin_key"));
+            for (name, value) in fields {
+                match value {
+                    Value::String(address) if matches!(name.as_str(), "proxy" | "base_url") => *address = without_password(address),
+                    _ => leave_secrets_out(value),
+                }
+            }
         }
-        Ok(reply) => {
-            lease.settle(reply.usage);
-            lease.end(Outcome::Answered, None);
-            Ok(reply)
-        }
-        Err(failure) => Err((lease, failure)),
+        _ => {}
     }
 }
 
@@ -236,6 +247,7 @@ async fn send(lease: &Lease, url: reqwest::Url, body: Vec<u8>) -> Result<bytes::
     let deployment = lease.deployment();
     let request = deployment.client().post(url).headers(deployment.headers().clone()).header(reqwest::header::CONTENT_TYPE, "application/json");
     let response = request.timeout(deployment.timeout()).body(body).send().await.map_err(|error| crate::api::not_sent(&error))?;
+    deployment.heed(response.headers());
     let status = response.status();
     if status.is_success() {
         return response.bytes().await.map_err(|error| Failure::new(ErrorClass::Transient, format!("the reply was cut: {}", crate::api::cause(&error))));

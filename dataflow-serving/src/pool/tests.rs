@@ -48,7 +48,7 @@ fn each_is_chosen_as_often_as_its_weight_says() {
     let pool = serving.pool().unwrap();
     let mut counts = HashMap::new();
     for _ in 0..100_000 {
-        let lease = pool.choose(&CallOptions::default(), &HashSet::new()).unwrap();
+        let lease = pool.choose(&CallOptions::default(), &[]).unwrap();
         *counts.entry(lease.deployment().name().to_owned()).or_insert(0.0) += 1.0;
     }
     for (id, weight) in ["a", "b", "c"].iter().zip(weights) {
@@ -58,7 +58,7 @@ fn each_is_chosen_as_often_as_its_weight_says() {
     }
     assert!(!counts.contains_key("d"), "what has no weight is asked by name alone");
     let by_name = CallOptions { model: "d".into(), ..CallOptions::default() };
-    assert_eq!(pool.choose(&by_name, &HashSet::new()).unwrap().deployment().name(), "d");
+    assert_eq!(pool.choose(&by_name, &[]).unwrap().deployment().name(), "d");
 }
 
 #[test]
@@ -213,4 +213,58 @@ fn a_reply_that_breaks_the_schema_is_asked_for_again_and_blames_nobody() {
     assert!(reply.content.contains("\"n\": 7"), "{reply:?}");
     let health = serving.pool().unwrap().deployments()[0].health();
     assert_eq!((upstream.counts().requests, health.answered, health.failed), (2, 1, 0));
+}
+
+#[test]
+fn what_is_written_out_holds_no_secret() {
+    let mut value = pool_of(&[("one", "http://me:wordpass@127.0.0.1:9/v1", 1.0, json!({ "api_key": "sk-in-the-file" }))]);
+    value["channels"]["one"]["proxy"] = json!("http://me:proxypass@proxy.example:3128");
+    value["gateway"] = json!({ "api_keys": ["callers-key"], "admin_key": "root-key", "max_queue": 5 });
+    let serving = serving(value);
+    let shown = format!("{} {serving:?}", serving.spec());
+    for secret in ["wordpass", "proxypass", "sk-in-the-file", "callers-key", "root-key"] {
+        assert!(!shown.contains(secret), "{secret}: {shown}");
+    }
+    let spec = serving.spec();
+    assert_eq!((&spec["gateway"], &spec["channels"]["one"]["proxy"]), (&json!({ "max_queue": 5 }), &json!("http://me@proxy.example:3128/")));
+}
+
+#[test]
+fn a_call_does_not_wait_for_one_that_rests_long_while_another_can_be_tried_again() {
+    let (empty, shaky) = (Upstream::start(Behaviour::default().share(Fault::Quota, 1.0)), Upstream::start(Behaviour::default().first([Fault::Status(500)])));
+    let serving = serving(pool_of(&[("empty", &empty.url(), 1000.0, nothing()), ("shaky", &shaky.url(), 0.001, nothing())]));
+    let asked = async { tokio::time::timeout(Duration::from_secs(20), ask(&serving, 2, 1)).await };
+    assert_eq!(run(asked).unwrap(), (2, Vec::new()));
+    assert_eq!((empty.counts().requests, shaky.counts().requests), (1, 3));
+}
+
+#[test]
+fn headers_that_say_that_nothing_is_left_are_heeded_before_a_refusal() {
+    let says = |left: &str| vec![("x-ratelimit-remaining-requests".to_owned(), left.to_owned()), ("x-ratelimit-reset-requests".to_owned(), "1m0s".to_owned())];
+    let (full, empty) = (Upstream::start(Behaviour::default().headers(says("5"))), Upstream::start(Behaviour::default().headers(says("0"))));
+    let serving = serving(pool_of(&[("empty", &empty.url(), 1000.0, nothing()), ("full", &full.url(), 0.001, nothing())]));
+    assert_eq!(run(ask(&serving, 10, 1)), (10, Vec::new()));
+    assert_eq!((empty.counts().requests, full.counts().requests), (1, 9));
+    let reports: Vec<HealthReport> = serving.pool().unwrap().deployments().iter().map(|deployment| deployment.health()).collect();
+    assert!(reports[0].cooling_seconds > 50.0 && reports[0].failed == 0 && reports[1].available);
+}
+
+#[test]
+fn a_reload_keeps_limits_and_what_was_used_of_them() {
+    let upstream = Upstream::start(Behaviour::default());
+    let value = pool_of(&[("one", &upstream.url(), 1.0, json!({ "safe_rps": 5, "safe_tpm": 100_000, "max_concurrency": 4 }))]);
+    let serving = serving(value.clone());
+    assert_eq!(run(ask(&serving, 8, 4)), (8, Vec::new()));
+    let pool = serving.pool().unwrap();
+    let left = || pool.left("one").map(|left| left.unwrap().remaining);
+    let before = left();
+    assert!(before[0] < 5.0 && before[1] < 100_000.0 && before[1] > 99_000.0, "what was not used has come back: {before:?}");
+    let mut changed = value;
+    changed["models"][0]["weight"] = json!(3);
+    changed["models"][0]["max_concurrency"] = json!(7);
+    changed["models"][0]["safe_tpm"] = json!(50_000);
+    pool.reload(&Configuration::of_value(changed, &|_| None).unwrap().0).unwrap();
+    let after = left();
+    assert!(after[0] < 6.0 && after[1] < 50_000.0 && after[1] > 49_000.0, "{after:?}");
+    assert_eq!((pool.deployments()[0].health().concurrency, pool.deployments()[0].health().answered), (7, 8));
 }

@@ -65,6 +65,8 @@ pub struct Behaviour {
     pub(crate) between_tokens: Duration,
     pub(crate) chunk_bytes: Option<usize>,
     pub(crate) keeps_requests: bool,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) loading: Duration,
 }
 
 impl Default for Behaviour {
@@ -81,6 +83,8 @@ impl Default for Behaviour {
             between_tokens: Duration::ZERO,
             chunk_bytes: None,
             keeps_requests: false,
+            headers: Vec::new(),
+            loading: Duration::ZERO,
         }
     }
 }
@@ -166,6 +170,20 @@ impl Behaviour {
     #[must_use]
     pub fn keep_requests(mut self) -> Self {
         self.keeps_requests = true;
+        self
+    }
+
+    /// Sends these headers with each reply, with a refusal too.
+    #[must_use]
+    pub fn headers(mut self, headers: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Answers at `/health` with 503 for so long after its start, as a server does that reads its model.
+    #[must_use]
+    pub fn loading(mut self, time: Duration) -> Self {
+        self.loading = time;
         self
     }
 

@@ -8,7 +8,7 @@ use dataflow_upstream::{Behaviour, Fault, Upstream};
 
 const USAGE: &str = "usage: dataflow-upstream [--port N] [--latency-ms N] [--seed N] [--retry-after-ms N] [--requests-per-second N]
     [--rate-429 S] [--rate-500 S] [--rate-reset S] [--rate-stall S] [--rate-cut S] [--rate-bad-json S] [--rate-error-body S]
-    [--rate-quota S] [--rate-401 S] [--rate-no-choices S] [--first-token-ms N] [--between-tokens-ms N]
+    [--rate-quota S] [--rate-401 S] [--rate-no-choices S] [--first-token-ms N] [--between-tokens-ms N] [--loading-ms N]
 Prints its address, and serves its counts as JSON at /counts.";
 
 fn main() -> ExitCode {
@@ -53,6 +53,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(u16, Behaviour)
             "--rate-401" => behaviour.share(Fault::Unauthorized, share()?),
             "--rate-no-choices" => behaviour.share(Fault::NoChoices, share()?),
             "--first-token-ms" => behaviour.first_token(Duration::from_millis(number()?)),
+            "--loading-ms" => behaviour.loading(Duration::from_millis(number()?)),
             "--between-tokens-ms" => behaviour.between_tokens(Duration::from_millis(number()?)),
             other => return Err(format!("there is no `{other}`")),
         };

@@ -24,20 +24,34 @@ struct Service {
     behaviour: Behaviour,
     ledger: Arc<Ledger>,
     second: Mutex<(Instant, u64)>,
+    started: Instant,
 }
 
 pub(crate) fn router(behaviour: Behaviour, ledger: Arc<Ledger>) -> Router {
-    let service = Arc::new(Service { behaviour, ledger, second: Mutex::new((Instant::now(), 0)) });
+    let service = Arc::new(Service { behaviour, ledger, second: Mutex::new((Instant::now(), 0)), started: Instant::now() });
+    let headers = service.behaviour.headers.clone();
     Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/embeddings", post(embeddings))
         .route("/counts", get(counts))
+        .route("/health", get(health))
         .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::map_response(move |mut response: Response| {
+            for (name, value) in &headers {
+                let name: header::HeaderName = name.parse().expect("a header's name");
+                response.headers_mut().insert(name, value.parse().expect("a header's value"));
+            }
+            std::future::ready(response)
+        }))
         .with_state(service)
 }
 
 async fn counts(State(service): State<Arc<Service>>) -> Json<Counts> {
     Json(service.ledger.counts())
+}
+
+async fn health(State(service): State<Arc<Service>>) -> StatusCode {
+    if service.started.elapsed() < service.behaviour.loading { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
 
 async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInfo<Wire>, headers: HeaderMap, body: Bytes) -> Response {
