@@ -92,6 +92,11 @@ impl PoolServing {
         Ok(serving)
     }
 
+    /// Has each request say what these options say, beside the model, its temperature and the longest reply.
+    pub(crate) fn asking_as(self, request: ApiOptions) -> Self {
+        Self { request, ..self }
+    }
+
     /// The pool behind it.
     pub fn pool(&self) -> Result<&Arc<Pool>> {
         self.made()

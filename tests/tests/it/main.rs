@@ -8,4 +8,5 @@ mod faults;
 mod first_run;
 mod graph_in_browser;
 mod kill;
+mod local;
 mod scaffold;
