@@ -8,13 +8,14 @@ mod attempt;
 mod body;
 mod errors;
 mod history;
-mod listener;
 mod metrics;
 mod pages;
 mod relay;
 mod routes;
+mod server;
 mod sse;
 mod streaming;
+mod trace;
 
 use std::fmt;
 use std::future::Future;
@@ -23,12 +24,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use arc_swap::ArcSwap;
-use axum::Router;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use dataflow_core::{Error, Result};
 
-use crate::pool::{Configuration, GatewaySettings, Pool};
-use listener::{Arrived, PatientListener};
+use crate::pool::{Configuration, GatewaySettings, Pool, ReplyCache, Switch};
 use metrics::Metrics;
 
 /// How often the file is looked at.
@@ -82,6 +81,7 @@ struct State {
     created: u64,
     metrics: Arc<Metrics>,
     reload_error: Mutex<Option<String>>,
+    cache: ArcSwapOption<ReplyCache>,
 }
 
 impl State {
@@ -89,8 +89,10 @@ impl State {
     fn reload(&self) -> Result<Vec<String>> {
         let done = Configuration::read(&self.config).and_then(|(configuration, warnings)| {
             check_exposure(self.loopback, &configuration.gateway)?;
+            let cache = cache_of(&configuration.gateway)?;
             self.pool.reload(&configuration).map_err(|problems| Error::Configuration(format!("{}: {}", self.config.display(), problems.join("\n  "))))?;
             self.settings.store(Arc::new(configuration.gateway));
+            self.cache.store(cache);
             Ok(warnings)
         });
         *self.reload_error.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().map(ToString::to_string);
@@ -118,6 +120,14 @@ impl State {
                 _ = self.reload(); // told by itself
             }
         }
+    }
+}
+
+/// The answers that may be given again, where they may be.
+fn cache_of(settings: &GatewaySettings) -> Result<Option<Arc<ReplyCache>>> {
+    match settings.cache {
+        Switch::Off => Ok(None),
+        Switch::On => ReplyCache::open(&settings.cache_path).map(|cache| Some(Arc::new(cache))),
     }
 }
 
@@ -162,6 +172,7 @@ impl Gateway {
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+        let cache = cache_of(&configuration.gateway)?;
         let metrics = Metrics::new().map_err(|error| wrong(error.to_string()))?;
         let state = State {
             pool,
@@ -172,6 +183,7 @@ impl Gateway {
             created: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             metrics: Arc::new(metrics),
             reload_error: Mutex::default(),
+            cache: ArcSwapOption::from(cache),
         };
         Ok(Self { state: Arc::new(state), listener, address, warnings, drain: options.drain })
     }
@@ -189,27 +201,9 @@ impl Gateway {
     /// Serves until `stop` is there; then takes no more calls and lets those that it has come to their end, within its time to drain.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let watch = tokio::spawn(Arc::clone(&self.state).watch());
-        let router = Router::new().fallback(routes::answer).with_state(Arc::clone(&self.state));
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let told = async move {
-            stop.await;
-            stopping.send(()).ok(); // nobody waits for it where serving has failed
-        };
-        let serve = axum::serve(PatientListener(self.listener), router.into_make_service_with_connect_info::<Arrived>()).with_graceful_shutdown(told);
-        let (drain, metrics) = (self.drain, Arc::clone(&self.state.metrics));
-        let too_long = async move {
-            if stopped.await.is_err() {
-                return std::future::pending().await;
-            }
-            tokio::time::sleep(drain).await;
-            tracing::warn!(calls = metrics.in_flight(), "calls are broken off: they did not end in time");
-        };
-        let done = tokio::select! {
-            done = serve.into_future() => done,
-            () = too_long => Ok(()),
-        };
+        server::serve(self.listener, self.state, stop, self.drain).await;
         watch.abort();
-        done.map_err(|error| Error::storage("cannot serve", error))
+        Ok(())
     }
 }
 

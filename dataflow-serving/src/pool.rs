@@ -2,6 +2,7 @@
 //!
 //! The pool is the only owner of retries. The pipeline's serving (`type: pool`) and the gateway both stand on it.
 
+mod cache;
 mod client;
 mod configuration;
 mod deployment;
@@ -22,6 +23,8 @@ use rand::RngExt;
 use tokio::sync::{Notify, Semaphore};
 
 pub use crate::api::classify::Failure;
+pub use cache::Switch;
+pub(crate) use cache::{Origin, ReplyCache, Use};
 use client::Clients;
 pub use configuration::{Backoff, ChannelSettings, Configuration, GatewaySettings, GlobalSettings, LogSettings, ModelSettings, Prices};
 pub use deployment::{Deployment, Lease};
@@ -217,6 +220,16 @@ impl Pool {
     /// Whether some deployment has a name.
     pub fn knows(&self, name: &str) -> bool {
         self.deployments.load().iter().any(|deployment| means(deployment, name))
+    }
+
+    /// What shapes the answers of all that a name means, beside the question.
+    pub fn identity(&self, name: &str) -> String {
+        let deployments = self.deployments.load();
+        let meant = deployments.iter().filter(|deployment| means(deployment, name)).map(|deployment| deployment.settings());
+        let mut meant: Vec<String> = meant.map(|model| format!("{:?}", (&model.model, model.temperature, model.supports_advanced_params))).collect();
+        meant.sort();
+        meant.dedup();
+        meant.concat()
     }
 
     /// What is left of the limits of requests and of tokens of all that a name means; `None` where one of them has no limit.

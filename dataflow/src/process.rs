@@ -12,8 +12,9 @@ use std::time::Duration;
 use dataflow_core::serving::LLMServing;
 use dataflow_core::{Error, OnError, Pipeline, Result};
 use dataflow_operators::core_text::{RecordGenerator, RecordProfile};
+use dataflow_serving::gateway_serving::GatewayServingOptions;
 use dataflow_serving::pool::{Pool, PoolOptions};
-use dataflow_serving::{ApiServing, PoolServing};
+use dataflow_serving::{GatewayServing, PoolServing};
 use dataflow_storage::table::{
     Claimant, FailedRows, FileTable, FileTableOptions, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage, TableStorageOptions, ToDo,
 };
@@ -180,15 +181,17 @@ impl ProcessConfiguration {
             let inner = Arc::clone(pool.pool()?);
             return Ok((Arc::new(pool), Some(inner)));
         }
-        let url = section("global").get("flux_api_url").and_then(Value::as_str).unwrap_or("http://127.0.0.1:8787").trim_end_matches('/').to_owned();
-        let url = if url.contains("/chat/completions") || url.ends_with("/v1") { url } else { format!("{url}/v1") };
-        let api = ApiServing::new(url, self.prompt.model.clone())
-            .api_key("none")
-            .without_temperature()
-            .max_concurrency(concurrency.batch_size)
-            .timeout(600.0)
-            .max_retries(retries);
-        Ok((Arc::new(api), None))
+        let url = section("global").get("flux_api_url").and_then(Value::as_str).unwrap_or("http://127.0.0.1:8787").to_owned();
+        let gateway = GatewayServingOptions {
+            url,
+            model: self.prompt.model.clone(),
+            // An AI-DataFlux gateway asks for none.
+            api_key: std::env::var("DF_GATEWAY_KEY").is_err().then(|| "none".into()),
+            max_concurrency: concurrency.batch_size,
+            max_retries: retries,
+            ..GatewayServingOptions::default()
+        };
+        Ok((Arc::new(GatewayServing::from(gateway)), None))
     }
 
     fn operator(&self, options: ProcessOptions) -> RecordGenerator {

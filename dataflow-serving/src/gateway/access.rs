@@ -7,6 +7,11 @@ use super::errors::GatewayError;
 use crate::Secret;
 use crate::pool::GatewaySettings;
 
+/// Headers of replies that a page of an allowed origin may read.
+const EXPOSED: &str = "x-request-id, x-flux-model, x-flux-attempts, x-flux-overhead-ms, x-flux-cache, x-should-retry, retry-after, \
+    x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, \
+    x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
+
 /// What a request wants to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Door {
@@ -45,7 +50,8 @@ fn equal(key: &Secret, shown: &[u8]) -> Choice {
     key.ct_eq(shown) & Choice::from(u8::from(!key.is_empty()))
 }
 
-fn shown_key(headers: &HeaderMap) -> &[u8] {
+/// The key that a caller shows; empty where it shows none.
+pub(super) fn shown_key(headers: &HeaderMap) -> &[u8] {
     let bearer = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
         let (scheme, key) = value.split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
@@ -88,7 +94,7 @@ pub(super) fn add_cors(settings: &GatewaySettings, asked: &HeaderMap, method: &M
     }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, x-flux-model, x-flux-attempts, retry-after"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     if method == Method::OPTIONS {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
         let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();

@@ -8,12 +8,13 @@ use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use tracing::Instrument;
 
-use super::Route;
 use super::body::RequestBody;
-use super::relay::Relay;
+use super::relay::{Relay, says_something};
+use super::{Route, trace};
 use crate::api::classify::{by_status, in_band};
-use crate::pool::{Deployment, Failure, Lease, Outcome};
+use crate::pool::{Deployment, Failure, Lease, Outcome, Use};
 
 /// The longest silence between two pieces of a stream, where the file says nothing.
 const IDLE: Duration = Duration::from_mins(2);
@@ -23,7 +24,7 @@ const PASSED_ON: [&str; 4] = ["traceparent", "tracestate", "openai-beta", "x-req
 /// What a deployment answered.
 pub(super) enum Given {
     /// The whole body, and how long the service took.
-    Whole { body: Bytes, deployment: String, usage: Usage },
+    Whole { body: Bytes, deployment: String, usage: Usage, may: Use },
     /// A stream whose first words are there.
     Stream(Box<Opened>),
 }
@@ -35,6 +36,8 @@ pub(super) struct Opened {
     pub lease: Lease,
     pub idle: Duration,
     pub until: Instant,
+    /// When the caller wants it no more.
+    pub deadline: Option<Instant>,
 }
 
 /// Tokens as services count them.
@@ -46,6 +49,13 @@ pub(super) struct Tokens {
     completion_tokens: Option<u64>,
 }
 
+impl Tokens {
+    /// Those of the reply, where they are told.
+    pub fn written(self) -> Option<u64> {
+        self.completion_tokens
+    }
+}
+
 impl From<Tokens> for Usage {
     fn from(tokens: Tokens) -> Self {
         Self { input_tokens: tokens.prompt_tokens.unwrap_or(0), output_tokens: tokens.completion_tokens.unwrap_or(0) }
@@ -53,24 +63,25 @@ impl From<Tokens> for Usage {
 }
 
 /// Asks the deployment of a lease.
-pub(super) async fn ask(lease: Lease, request: &RequestBody, route: Route, headers: &HeaderMap) -> Result<Given, (Lease, Failure)> {
+pub(super) async fn ask(lease: Lease, request: &RequestBody, route: Route, headers: &HeaderMap, deadline: Option<Instant>) -> Result<Given, (Lease, Failure)> {
     let deployment = lease.deployment().clone();
-    let asked = Asked { deployment: &deployment, request, route, headers };
+    let asked = Asked { deployment: &deployment, request, route, headers, deadline };
+    let span = trace::attempt(deployment.name());
     if request.stream {
-        return match asked.open().await {
+        return match asked.open().instrument(span).await {
             Ok((response, relay, until)) => {
                 lease.first_token();
                 let idle = deployment.settings().timeout_idle.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(IDLE);
-                Ok(Given::Stream(Box::new(Opened { response, relay, lease, idle, until })))
+                Ok(Given::Stream(Box::new(Opened { response, relay, lease, idle, until, deadline })))
             }
             Err(failure) => Err((lease, asked.without_key(failure))),
         };
     }
-    match asked.whole().await {
-        Ok((body, usage)) => {
+    match asked.whole().instrument(span).await {
+        Ok((body, usage, may)) => {
             lease.settle(usage);
             lease.end(Outcome::Answered, None);
-            Ok(Given::Whole { body, deployment: deployment.name().to_owned(), usage })
+            Ok(Given::Whole { body, deployment: deployment.name().to_owned(), usage, may })
         }
         Err(failure) => Err((lease, asked.without_key(failure))),
     }
@@ -81,6 +92,7 @@ struct Asked<'a> {
     request: &'a RequestBody,
     route: Route,
     headers: &'a HeaderMap,
+    deadline: Option<Instant>,
 }
 
 /// As much of a whole reply as tells whether it is one.
@@ -95,6 +107,13 @@ struct WholeReply {
 #[derive(Deserialize)]
 struct Choice {
     error: Option<Value>,
+    finish_reason: Option<String>,
+}
+
+/// The messages of a reply.
+#[derive(Deserialize)]
+struct Messages {
+    choices: Vec<Value>,
 }
 
 impl Asked<'_> {
@@ -111,12 +130,32 @@ impl Asked<'_> {
                 request = request.header(name, value);
             }
         }
+        if let Some(left) = self.left() {
+            request = request.header("x-flux-deadline-ms", left.as_millis() as u64);
+        }
         request.body(body)
     }
 
+    /// What is left of the time that the caller gives.
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// How long the try may take; not longer than the caller waits.
+    fn patience(&self) -> Duration {
+        let timeout = self.deployment.timeout();
+        self.left().map_or(timeout, |left| left.min(timeout))
+    }
+
+    /// What failed because the caller waits no longer says nothing against the deployment.
+    fn blamed(&self, failure: Failure) -> Failure {
+        let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        Failure { blameless: failure.blameless || is_late && failure.status == Some(504), ..failure }
+    }
+
     /// The whole reply, byte for byte.
-    async fn whole(&self) -> Result<(Bytes, Usage), Failure> {
-        let response = self.request().timeout(self.deployment.timeout()).send().await.map_err(|error| not_sent(&error))?;
+    async fn whole(&self) -> Result<(Bytes, Usage, Use), Failure> {
+        let response = self.request().timeout(self.patience()).send().await.map_err(|error| not_sent(&error))?;
         let response = self.well(response).await?;
         let body = response.bytes().await.map_err(|error| cut(&error))?;
         let seen: WholeReply = serde_json::from_slice(&body).map_err(|_| Failure::new(ErrorClass::Transient, "the reply is not the JSON that was expected"))?;
@@ -124,17 +163,28 @@ impl Asked<'_> {
         if let Some(error) = error.filter(|error| !error.is_null()) {
             return Err(failure_in_band(&error, &body));
         }
+        let choices = seen.choices.unwrap_or_default();
         let answers = match self.route {
-            Route::Chat => seen.choices.is_some_and(|choices| !choices.is_empty()),
+            Route::Chat => !choices.is_empty(),
             Route::Embeddings => seen.data.is_some_and(|data| !data.is_empty()),
         };
-        if answers { Ok((body, seen.usage.unwrap_or_default().into())) } else { Err(Failure::new(ErrorClass::Transient, "the reply holds no answer")) }
+        if !answers {
+            return Err(Failure::new(ErrorClass::Transient, "the reply holds no answer"));
+        }
+        let tokens = seen.usage.unwrap_or_default();
+        let reasons = || choices.iter().map(|choice| choice.finish_reason.as_deref());
+        let may_be_empty = self.route == Route::Chat && tokens.written().is_none_or(|written| written == 0);
+        if may_be_empty && reasons().all(|reason| matches!(reason, None | Some("stop"))) && is_empty(&body) {
+            return Err(Failure::new(ErrorClass::Transient, "the reply is empty"));
+        }
+        let is_whole = self.route == Route::Embeddings || reasons().all(|reason| matches!(reason, Some("stop" | "tool_calls" | "function_call")));
+        Ok((body, tokens.into(), if is_whole { Use::ByAll } else { Use::Once }))
     }
 
     /// A stream up to its first words: until then another deployment can be asked and the caller sees nothing of it.
     async fn open(&self) -> Result<(reqwest::Response, Relay, Instant), Failure> {
         let begun = Instant::now();
-        let until = begun + self.deployment.timeout();
+        let until = begun + self.patience();
         let settings = self.deployment.settings();
         let patience = settings.timeout_first_token.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let first_until = patience.map_or(until, |patience| until.min(begun + patience));
@@ -154,7 +204,7 @@ impl Asked<'_> {
             while !relay.has_begun() {
                 match response.chunk().await.map_err(|error| cut(&error))? {
                     Some(chunk) => relay.take(&chunk)?,
-                    None => return Err(Failure::new(ErrorClass::Transient, "the stream ended before its first word")),
+                    None => relay.end()?,
                 }
             }
             Ok((response, relay, until))
@@ -178,7 +228,8 @@ impl Asked<'_> {
     }
 
     /// Takes the deployment's key out of what is shown.
-    fn without_key(&self, mut failure: Failure) -> Failure {
+    fn without_key(&self, failure: Failure) -> Failure {
+        let mut failure = self.blamed(failure);
         if let Some(key) = &self.deployment.settings().api_key {
             failure.message = key.blot_out(&failure.message);
             failure.body = failure.body.map(|body| match std::str::from_utf8(&body) {
@@ -188,6 +239,11 @@ impl Asked<'_> {
         }
         failure
     }
+}
+
+/// Whether no choice says anything.
+fn is_empty(body: &[u8]) -> bool {
+    serde_json::from_slice::<Messages>(body).is_ok_and(|reply| !reply.choices.iter().any(|choice| says_something(&choice["message"])))
 }
 
 /// An error in a 200, with the status that it should have had.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use dataflow_core::journal::QuestionKey;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -58,6 +59,19 @@ impl RequestBody {
         let tokens = bytes.len() as u64 / 4 + seen.max_tokens.or(seen.max_completion_tokens).unwrap_or(0);
         let fields = fields(&bytes);
         Ok(Self { bytes, fields, model, stream, tokens })
+    }
+
+    /// What tells the question from all others: the route, the caller, the models that may answer, and all that the body says.
+    pub fn question_key(&self, route: super::Route, caller: &[u8], identity: &str) -> QuestionKey {
+        let mut fields: Vec<&[u8]> = self.fields.iter().filter(|(name, _)| name != "stream").map(|(_, place)| &self.bytes[place.clone()]).collect();
+        fields.sort_unstable();
+        let mut hasher = blake3::Hasher::new();
+        for part in [route.name().as_bytes(), caller, identity.as_bytes()].into_iter().chain(fields) {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        QuestionKey(key)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -185,6 +199,26 @@ mod tests {
             written(r#"{"messages":[1],"logit_bias":{"5":1},"model":"m"}"#, &json!({ "temperature": null, "supports_advanced_params": true })),
             r#"{"messages":[1],"logit_bias":{"5":1},"model":"real \"name\""}"#
         );
+    }
+
+    #[test]
+    fn questions_are_told_apart_by_all_that_shapes_their_answers() {
+        let key = |body: &str, route: Route, caller: &str, identity: &str| {
+            let body = RequestBody::read(Bytes::copy_from_slice(body.as_bytes()), Route::Chat).unwrap();
+            body.question_key(route, caller.as_bytes(), identity)
+        };
+        let body = r#"{"model":"m","messages":[1],"seed":1}"#;
+        let one = key(body, Route::Chat, "k", "i");
+        assert_eq!(one, key(r#"{"stream":false, "seed":1, "messages":[1], "model":"m"}"#, Route::Chat, "k", "i"), "the order of fields says nothing");
+        for other in [
+            key(r#"{"model":"m","messages":[1],"seed":2}"#, Route::Chat, "k", "i"),
+            key(r#"{"model":"n","messages":[1],"seed":1}"#, Route::Chat, "k", "i"),
+            key(body, Route::Embeddings, "k", "i"),
+            key(body, Route::Chat, "another caller", "i"),
+            key(body, Route::Chat, "k", "another model"),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use dataflow_core::serving::ErrorClass;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use crate::pool::{Exhausted, Failure, Pool};
+use crate::pool::{Allowance, Exhausted, Failure, Pool};
 
 /// An error that the gateway answers with.
 #[derive(Debug)]
@@ -21,6 +21,26 @@ pub(super) struct GatewayError {
     /// Whether trying again is of no use, since the gateway has tried.
     exhausted: bool,
     pub attempts: u32,
+    /// What is left of the limits of the model that was asked for.
+    left: Option<Box<[Option<Allowance>; 2]>>,
+}
+
+/// When one whose account is empty may be asked again, where it does not say.
+const QUOTA_RESTS: Duration = Duration::from_mins(10);
+
+/// Tells a caller what is left of the limits of the model that it asked for, as OpenAI does.
+pub(super) fn tell_limits(left: [Option<Allowance>; 2], headers: &mut HeaderMap) {
+    const NAMES: [[&str; 3]; 2] = [
+        ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+        ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    ];
+    for ([limit, remaining, reset], left) in NAMES.into_iter().zip(left).filter_map(|(names, left)| Some((names, left?))) {
+        headers.insert(limit, HeaderValue::from(left.limit as u64));
+        headers.insert(remaining, HeaderValue::from(left.remaining as u64));
+        if let Ok(time) = HeaderValue::from_str(&format!("{:.3}s", left.reset.as_secs_f64())) {
+            headers.insert(reset, time);
+        }
+    }
 }
 
 /// The body of an error.
@@ -32,7 +52,7 @@ impl GatewayError {
     /// An error of the gateway's own.
     pub fn new(status: StatusCode, code: &'static str, message: &str) -> Self {
         let kind = if status.is_server_error() { "gateway_error" } else { "invalid_request_error" };
-        Self { status, code, body: error_body(message, kind, None, code), retry_after: None, exhausted: false, attempts: 0 }
+        Self { status, code, body: error_body(message, kind, None, code), retry_after: None, exhausted: false, attempts: 0, left: None }
     }
 
     /// A request that is at fault.
@@ -44,6 +64,11 @@ impl GatewayError {
     /// When it may be tried again.
     pub fn after(self, time: Duration) -> Self {
         Self { retry_after: Some(time), ..self }
+    }
+
+    /// Tells what is left of the limits too.
+    pub fn with_limits(self, left: [Option<Allowance>; 2]) -> Self {
+        Self { left: Some(Box::new(left)), ..self }
     }
 
     /// What a pool's silence means to the caller.
@@ -84,9 +109,9 @@ impl GatewayError {
         let own = failure.body.filter(|body| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error").is_some()));
         let body = own.unwrap_or_else(|| error_body(&failure.message, "gateway_error", None, code));
         let exhausted = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
-        let wants_time = matches!(status.as_u16(), 429 | 503) && failure.class != ErrorClass::Quota;
-        let retry_after = failure.retry_after.or_else(|| wants_time.then_some(Duration::from_secs(1)));
-        Self { status, code, body, retry_after, exhausted, attempts: 0 }
+        let soon = if failure.class == ErrorClass::Quota { QUOTA_RESTS } else { Duration::from_secs(1) };
+        let retry_after = failure.retry_after.or_else(|| matches!(status.as_u16(), 429 | 503).then_some(soon));
+        Self { status, code, body, retry_after, exhausted, attempts: 0, left: None }
     }
 
     /// The response.
@@ -97,6 +122,9 @@ impl GatewayError {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(after) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil().max(1.0) as u64));
+        }
+        if let Some(left) = self.left {
+            tell_limits(*left, headers);
         }
         if self.exhausted {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use dataflow_core::serving::Usage;
 use prometheus::core::Collector;
 use prometheus::{Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use tracing::Span;
 
-use super::Route;
 use super::history::History;
+use super::{Route, trace};
 use crate::pool::Pool;
 
 const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -25,6 +26,7 @@ pub(super) struct Metrics {
     overhead: Histogram,
     requests: IntCounterVec,
     attempts: IntCounterVec,
+    cached: IntCounterVec,
     in_flight: IntGauge,
     pub history: Mutex<History>,
 }
@@ -44,16 +46,18 @@ impl Metrics {
             )?,
             requests: IntCounterVec::new(Opts::new("dataflow_gateway_requests_total", "Requests by route and status"), &["route", "status"])?,
             attempts: IntCounterVec::new(Opts::new("dataflow_gateway_attempts_total", "Tries of calls"), &["route"])?,
+            cached: IntCounterVec::new(Opts::new("dataflow_gateway_cache_total", "Calls that could be answered from the cache"), &["origin"])?,
             in_flight: IntGauge::new("dataflow_gateway_requests_in_flight", "Requests that are being answered")?,
             history: Mutex::new(History::new(Instant::now())),
         };
-        let all: [Box<dyn Collector>; 7] = [
+        let all: [Box<dyn Collector>; 8] = [
             Box::new(metrics.duration.clone()),
             Box::new(metrics.first_token.clone()),
             Box::new(metrics.tokens.clone()),
             Box::new(metrics.overhead.clone()),
             Box::new(metrics.requests.clone()),
             Box::new(metrics.attempts.clone()),
+            Box::new(metrics.cached.clone()),
             Box::new(metrics.in_flight.clone()),
         ];
         all.into_iter().try_for_each(|metric| metrics.registry.register(metric))?;
@@ -63,7 +67,13 @@ impl Metrics {
     /// Begins to count a call; it is ended, or counted as left by its caller.
     pub fn begin(self: &Arc<Self>, route: Route, model: &str) -> Call {
         self.in_flight.inc();
-        Call { metrics: Arc::clone(self), route, model: model.to_owned(), deployment: String::new(), begun: Instant::now(), ended: false }
+        let span = trace::call(route, model);
+        Call { metrics: Arc::clone(self), span, route, model: model.to_owned(), deployment: String::new(), begun: Instant::now(), ended: false }
+    }
+
+    /// Counts where an answer came from that may have been there already.
+    pub fn cached(&self, origin: &str) {
+        self.cached.with_label_values(&[origin]).inc();
     }
 
     /// Calls that are being answered.
@@ -89,6 +99,9 @@ impl Metrics {
             gauge("dataflow_deployment_in_flight", "Calls in flight at a deployment", &labels, health.in_flight as f64)?;
             gauge("dataflow_deployment_concurrency", "Calls that may be in flight at a deployment", &labels, health.concurrency as f64)?;
             gauge("dataflow_deployment_answered", "Calls that a deployment has answered", &labels, health.answered as f64)?;
+            if let (_, Some(cost)) = deployment.usage() {
+                gauge("dataflow_deployment_cost", "What a deployment's tokens have cost, by the prices of the file", &labels, cost)?;
+            }
             gauge("dataflow_deployment_failed", "Calls that failed by a deployment's fault", &labels, health.failed as f64)?;
         }
         families.extend(now.gather());
@@ -102,6 +115,7 @@ impl Metrics {
 #[derive(Debug)]
 pub(super) struct Call {
     metrics: Arc<Metrics>,
+    span: Span,
     route: Route,
     model: String,
     deployment: String,
@@ -110,9 +124,15 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// The call as a span; it ends with the call, also where that is a stream.
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Who answers it, after how many tries and with how much time of the gateway's own.
     pub fn answered_by(&mut self, deployment: &str, attempts: u32, overhead: Duration) {
         deployment.clone_into(&mut self.deployment);
+        self.span.record("gen_ai.response.model", deployment);
         self.metrics.attempts.with_label_values(&[self.route.name()]).inc_by(u64::from(attempts));
         self.metrics.overhead.observe(overhead.as_secs_f64());
     }
@@ -136,12 +156,14 @@ impl Call {
     fn count(&mut self, status: u16, usage: Usage) {
         self.ended = true;
         let (metrics, took) = (&self.metrics, self.begun.elapsed());
+        self.span.record("http.response.status_code", status);
         let number = status.to_string();
         let error = if status < 400 { "" } else { number.as_str() };
         let (operation, model, deployment) = (self.route.operation(), self.model.as_str(), self.deployment.as_str());
         metrics.duration.with_label_values(&[operation, model, deployment, error]).observe(took.as_secs_f64());
         metrics.requests.with_label_values(&[self.route.name(), &number]).inc();
         if usage != Usage::default() {
+            self.span.record("gen_ai.usage.input_tokens", usage.input_tokens).record("gen_ai.usage.output_tokens", usage.output_tokens);
             metrics.tokens.with_label_values(&[operation, model, deployment, "input"]).observe(usage.input_tokens as f64);
             metrics.tokens.with_label_values(&[operation, model, deployment, "output"]).observe(usage.output_tokens as f64);
         }

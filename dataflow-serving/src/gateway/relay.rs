@@ -20,6 +20,8 @@ pub(super) struct Relay {
     progress: Progress,
     /// A choice has said why it ends.
     finished: bool,
+    /// Tokens that were written, once the stream has told.
+    written: Option<u64>,
     /// What the stream took, once it has told.
     pub usage: Usage,
 }
@@ -46,7 +48,7 @@ struct Chunk<D> {
 struct ChunkChoice<D> {
     #[serde(default = "Option::default")]
     delta: Option<D>,
-    finish_reason: Option<IgnoredAny>,
+    finish_reason: Option<String>,
 }
 
 impl Relay {
@@ -91,9 +93,7 @@ impl Relay {
                 continue;
             };
             if data.trim_ascii() == b"[DONE]" {
-                if !self.has_begun() {
-                    return Err(Failure::new(ErrorClass::Transient, "the stream ended before its first word"));
-                }
+                self.end()?;
                 self.progress = Progress::Done;
             } else if self.has_begun() {
                 self.look::<IgnoredAny>(&data, &event, |_| true)?;
@@ -117,18 +117,36 @@ impl Relay {
             return Err(failure_in_band(&error, data));
         }
         if let Some(usage) = chunk.usage {
+            self.written = usage.written();
             self.usage = usage.into();
         }
+        let ends = |choice: &ChunkChoice<D>| choice.finish_reason.as_ref().is_some_and(|reason| reason != "stop");
         self.finished |= chunk.choices.iter().any(|choice| choice.finish_reason.is_some());
-        if self.finished || chunk.choices.iter().filter_map(|choice| choice.delta.as_ref()).any(says) {
+        // One that ends without a word may have had nothing to say: what comes yet tells.
+        let told = chunk.choices.iter().any(ends) || (self.finished && self.written.is_some_and(|written| written > 0));
+        if told || chunk.choices.iter().filter_map(|choice| choice.delta.as_ref()).any(says) {
+            self.progress = Progress::Begun;
+        }
+        Ok(())
+    }
+
+    /// The stream has come to its end. That is a failure where it has said nothing and did not mean to.
+    pub fn end(&mut self) -> Result<(), Failure> {
+        if !self.has_begun() {
+            if !self.finished {
+                return Err(Failure::new(ErrorClass::Transient, "the stream ended before its first word"));
+            }
+            if self.written == Some(0) {
+                return Err(Failure::new(ErrorClass::Transient, "the reply is empty"));
+            }
             self.progress = Progress::Begun;
         }
         Ok(())
     }
 }
 
-/// Whether a delta holds more than the role.
-fn says_something(delta: &Value) -> bool {
+/// Whether a delta, or a message, holds more than the role.
+pub(super) fn says_something(delta: &Value) -> bool {
     let empty = |value: &Value| match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -177,6 +195,20 @@ mod tests {
         let mut relay = Relay::default();
         relay.take(b"data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[]}}]}\n\n").unwrap();
         assert!(!relay.has_begun());
+    }
+
+    #[test]
+    fn a_stream_without_a_word_is_a_failure_where_nothing_was_written() {
+        const STOP: &str = r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+        let usage = |written: u64| format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":3,\"completion_tokens\":{written}}}}}");
+        assert_eq!(take(&mut Relay::default(), &[ROLE, STOP, &usage(0), "data: [DONE]"]).unwrap_err().message, "the reply is empty");
+        for events in [vec![ROLE, STOP, &usage(1), "data: [DONE]"], vec![ROLE, STOP, "data: [DONE]"]] {
+            let mut relay = Relay::default();
+            assert!(take(&mut relay, &events).unwrap().ends_with("data: [DONE]\n\n") && relay.is_done());
+        }
+        let mut cut = Relay::default();
+        take(&mut cut, &[r#"data: {"choices":[{"delta":{},"finish_reason":"length"}]}"#]).unwrap();
+        assert!(cut.has_begun());
     }
 
     #[test]

@@ -4,34 +4,39 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::response::Response;
-use dataflow_core::serving::Usage;
+use dataflow_core::serving::{Reply, Usage};
 use futures::StreamExt;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::Value;
+use tracing::Instrument;
 
-use super::access::{Door, add_cors, enter};
-use super::attempt::{Given, ask};
+use super::access::{Door, add_cors, enter, shown_key};
+use super::attempt::{self, ask};
 use super::body::RequestBody;
-use super::errors::GatewayError;
-use super::listener::Arrived;
-use super::{Route, State, pages, streaming};
-use crate::pool::{Answered, CallOptions, GatewaySettings};
+use super::errors::{GatewayError, tell_limits};
+use super::{Route, State, pages, server, streaming, trace};
+use crate::pool::{Answered, CallOptions, Exhausted, GatewaySettings, Origin, Use};
 
 /// How long a request's body may take.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Answers a request.
-pub(super) async fn answer(Shared(state): Shared<Arc<State>>, ConnectInfo(arrived): ConnectInfo<Arrived>, request: Request) -> Response {
-    arrived.set();
+pub(super) async fn answer(state: Arc<State>, request: Request<Body>) -> Response {
     let settings = state.settings.load_full();
     let (head, body) = request.into_parts();
     let (mut asked, method, path) = (head.headers, head.method, head.uri.path());
     let id = request_id(&asked);
     asked.insert("x-request-id", id.clone());
     let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
-    let result = if method == Method::OPTIONS { Ok(empty(StatusCode::NO_CONTENT)) } else { route(&state, &settings, &method, path, &asked, body).await };
+    let head: usize = asked.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let result = if head > server::LARGEST_HEAD {
+        Err(GatewayError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "the headers may have 64 KB at the most"))
+    } else if method == Method::OPTIONS {
+        Ok(empty(StatusCode::NO_CONTENT))
+    } else {
+        route(&state, &settings, &method, path, &asked, body).await
+    };
     let mut response = result.unwrap_or_else(|error| {
         tracing::debug!(path, status = error.status.as_u16(), code = error.code, "a request was refused or failed");
         let attempts = error.attempts;
@@ -112,6 +117,7 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
     };
     let request = RequestBody::read(bytes, route).map_err(GatewayError::caller)?;
     let mut counted = state.metrics.begin(route, &request.model);
+    trace::follow(counted.span(), asked);
     let options = CallOptions {
         model: request.model.clone(),
         tokens: request.tokens,
@@ -121,58 +127,115 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
         ..CallOptions::default()
     };
     let at_services = &Total(std::sync::atomic::AtomicU64::new(0));
-    let answered = state.pool.call(&options, |lease| {
+    let through_pool = state.pool.call(&options, |lease| {
         let request = &request;
         async move {
             let sent = Instant::now();
-            let given = ask(lease, request, route, asked).await;
+            let given = ask(lease, request, route, asked, options.deadline).await;
             at_services.add(sent.elapsed());
             given
         }
     });
-    match answered.await {
+    let cache = state.cache.load_full().filter(|_| !request.stream);
+    let answered = match &cache {
+        None => through_pool.instrument(counted.span().clone()).await.map(Given::Asked),
+        Some(cache) => {
+            let key = request.question_key(route, shown_key(asked), &state.pool.identity(&request.model));
+            let mut own = None;
+            let asking = async {
+                let answered = through_pool.instrument(counted.span().clone()).await?;
+                let kept = kept(&answered.value);
+                own = Some(answered);
+                Ok(kept)
+            };
+            let answer = cache.answer(key, asking).await;
+            answer.map(|(reply, origin)| match own {
+                Some(answered) => Given::Asked(answered),
+                None => Given::Before(reply, origin),
+            })
+        }
+    };
+    let left = state.pool.left(&request.model);
+    let mut response = match answered {
         Err(exhausted) => {
-            if matches!(exhausted, crate::pool::Exhausted::UnknownModel(_)) {
+            if matches!(exhausted, Exhausted::UnknownModel(_)) {
                 counted.model_is_unknown();
             }
             let error = GatewayError::of(exhausted, &request.model, &state.pool);
             counted.end(error.status.as_u16(), Usage::default());
-            Err(error)
+            return Err(error.with_limits(left));
         }
-        Ok(Answered { value, attempts, waited }) => {
+        Ok(Given::Before(reply, origin)) => {
+            let origin = if origin == Origin::Journal { "hit" } else { "shared" };
+            state.metrics.cached(origin);
+            counted.answered_by(&reply.model, 0, begun.elapsed());
+            counted.end(200, Usage::default());
+            let mut response = of_type("application/json", Body::from(reply.content));
+            tell_way(response.headers_mut(), &reply.model, 0, begun.elapsed());
+            response.headers_mut().insert("x-flux-cache", HeaderValue::from_static(origin));
+            response
+        }
+        Ok(Given::Asked(Answered { value, attempts, waited })) => {
             let served = at_services.total();
             // What passed before the last try was waiting for a turn, where it was not an earlier try.
-            let overhead = begun.elapsed().saturating_sub(served).saturating_sub(if attempts > 1 || waited > Duration::from_millis(1) {
-                waited.saturating_sub(served)
-            } else {
-                Duration::ZERO
-            });
-            let (deployment, mut response) = match value {
-                Given::Whole { body, deployment, usage } => {
+            let overhead = begun.elapsed().saturating_sub(served).saturating_sub(waited);
+            let mut response = match value {
+                attempt::Given::Whole { body, deployment, usage, .. } => {
                     counted.answered_by(&deployment, attempts, overhead);
                     counted.end(200, usage);
-                    (deployment, of_type("application/json", Body::from(body)))
+                    let mut response = of_type("application/json", Body::from(body));
+                    tell_way(response.headers_mut(), &deployment, attempts, overhead);
+                    response
                 }
-                Given::Stream(opened) => {
+                attempt::Given::Stream(opened) => {
                     let deployment = opened.lease.deployment().name().to_owned();
                     counted.answered_by(&deployment, attempts, overhead);
                     counted.first_token();
                     let mut response = of_type("text/event-stream; charset=utf-8", streaming::body(opened, counted));
-                    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-                    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-                    (deployment, response)
+                    let headers = response.headers_mut();
+                    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+                    tell_way(headers, &deployment, attempts, overhead);
+                    response
                 }
             };
-            let headers = response.headers_mut();
-            if let Ok(name) = HeaderValue::from_str(&deployment) {
-                headers.insert("x-flux-model", name);
+            if cache.is_some() {
+                state.metrics.cached("miss");
+                response.headers_mut().insert("x-flux-cache", HeaderValue::from_static("miss"));
             }
-            headers.insert("x-flux-attempts", HeaderValue::from(attempts));
-            if let Ok(value) = HeaderValue::from_str(&format!("{:.3}", overhead.as_secs_f64() * 1000.0)) {
-                headers.insert("x-flux-overhead-ms", value);
-            }
-            Ok(response)
+            response
         }
+    };
+    tell_limits(left, response.headers_mut());
+    Ok(response)
+}
+
+/// How a call was answered.
+enum Given {
+    Asked(Answered<attempt::Given>),
+    /// It had been answered before, or with another.
+    Before(Reply, Origin),
+}
+
+/// A reply as the journal keeps it, its body as its content.
+fn kept(given: &attempt::Given) -> (Reply, Use) {
+    match given {
+        attempt::Given::Whole { body, deployment, usage, may } => match std::str::from_utf8(body) {
+            Ok(text) => (Reply { content: text.to_owned(), model: deployment.clone(), usage: *usage, ..Reply::default() }, *may),
+            Err(_) => (Reply::default(), Use::Once),
+        },
+        attempt::Given::Stream(_) => (Reply::default(), Use::Once),
+    }
+}
+
+/// Tells who answered, after how many tries, and what the gateway took for itself.
+fn tell_way(headers: &mut HeaderMap, deployment: &str, attempts: u32, overhead: Duration) {
+    if let Ok(name) = HeaderValue::from_str(deployment) {
+        headers.insert("x-flux-model", name);
+    }
+    headers.insert("x-flux-attempts", HeaderValue::from(attempts));
+    if let Ok(value) = HeaderValue::from_str(&format!("{:.3}", overhead.as_secs_f64() * 1000.0)) {
+        headers.insert("x-flux-overhead-ms", value);
     }
 }
 

@@ -61,7 +61,11 @@ impl Stream {
                 }
                 Ok(Ok(None)) => self.broken = Some(Failure::new(ErrorClass::Transient, "the stream ended before its end")),
                 Ok(Err(error)) => self.broken = Some(Failure::new(ErrorClass::Transient, format!("the stream was cut: {}", crate::api::cause(&error)))),
-                Err(_) if Instant::now() >= patience => self.broken = Some(Failure::new(ErrorClass::Transient, "the stream stopped and did not go on in time")),
+                Err(_) if Instant::now() >= patience => {
+                    let failure = Failure::new(ErrorClass::Transient, "the stream stopped and did not go on in time");
+                    let is_callers = opened.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                    self.broken = Some(Failure { blameless: is_callers, ..failure });
+                }
                 Err(_) => return Some(Bytes::from_static(COMMENT)),
             }
         }

@@ -335,3 +335,279 @@ fn a_stream_that_ends_lets_the_next_in_line_go() {
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     });
 }
+
+/// What a caller sees of a lone service that fails each time, and how often that was asked.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    status: u16,
+    code: Value,
+    retry_after: Option<u64>,
+    requests: u64,
+}
+
+#[test]
+fn what_nobody_can_answer_is_told_as_the_service_told_it() {
+    let seen = |fault: Fault, stream: bool| async move {
+        let upstream = Upstream::start(Behaviour::default().share(fault, 1.0).retry_after(Some(Duration::from_secs(30))));
+        let patience = json!({ "timeout": 0.5, "timeout_first_token": 0.3 });
+        let gateway = Running::start(&[&upstream], &patience, &json!({}));
+        let mut body = question();
+        body["stream"] = stream.into();
+        let request = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", "1500").body(body.to_string());
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        assert_eq!(headers["content-type"], "application/json", "{fault:?}, stream: {stream}");
+        assert_eq!(headers["x-should-retry"], "false", "{fault:?}, stream: {stream}: the gateway has tried");
+        let reply: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert!(reply["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{reply}");
+        let retry_after = headers.get("retry-after").map(|after| after.to_str().unwrap().parse().unwrap());
+        let requests = upstream.counts().requests;
+        assert_eq!(headers["x-flux-attempts"].to_str().unwrap(), requests.to_string(), "{fault:?}, stream: {stream}");
+        assert_eq!(gateway.get("/admin/models").await["models"][0]["in_flight"], 0);
+        Seen { status, code: reply["error"]["code"].clone(), retry_after, requests }
+    };
+    let table = [
+        (Fault::RateLimited, 429, json!("rate_limit_exceeded"), Some(30), true),
+        (Fault::Quota, 429, json!("insufficient_quota"), Some(600), true),
+        (Fault::Status(402), 402, Value::Null, None, true),
+        (Fault::Unauthorized, 401, json!("invalid_api_key"), None, true),
+        (Fault::Status(403), 403, Value::Null, None, true),
+        (Fault::Status(404), 404, Value::Null, None, true),
+        (Fault::Status(408), 408, Value::Null, None, false),
+        (Fault::Status(409), 409, Value::Null, None, false),
+        (Fault::Status(425), 425, Value::Null, None, false),
+        (Fault::Status(500), 500, Value::Null, None, false),
+        (Fault::Status(502), 502, Value::Null, None, false),
+        (Fault::Status(503), 503, Value::Null, Some(1), false),
+        (Fault::Status(524), 524, Value::Null, None, false),
+        (Fault::Status(529), 529, Value::Null, None, false),
+        (Fault::Reset, 502, json!("upstream_error"), None, false),
+        (Fault::CutBeforeContent, 502, json!("upstream_error"), None, false),
+        (Fault::Stall, 504, json!("upstream_timeout"), None, false),
+        (Fault::StallBeforeContent, 504, json!("upstream_timeout"), None, false),
+        (Fault::BadJson, 502, json!("upstream_error"), None, false),
+        (Fault::ErrorInBody, 503, json!(503), Some(1), false),
+        (Fault::ErrorEvent, 503, json!(503), Some(1), false),
+        (Fault::NoChoices, 502, json!("upstream_error"), None, false),
+    ];
+    run(async {
+        let rows = table.into_iter().flat_map(|row| [true, false].map(|stream| (row.clone(), stream)));
+        futures::stream::iter(rows)
+            .for_each_concurrent(8, |((fault, status, code, retry_after, is_asked_once), stream)| async move {
+                let found = seen(fault, stream).await;
+                let requests = if is_asked_once { 1 } else { found.requests };
+                assert_eq!(found, Seen { status, code, retry_after, requests }, "{fault:?}, stream: {stream}");
+                assert!((1..=6).contains(&found.requests), "{fault:?}, stream: {stream}");
+            })
+            .await;
+    });
+}
+
+#[test]
+fn a_slow_first_word_is_given_up_for_another_service() {
+    run(async {
+        let (slow, well) = (Upstream::start(Behaviour::default().first_token(Duration::from_secs(20))), Upstream::start(Behaviour::default()));
+        let gateway = Running::start(&[&slow, &well], &json!({ "timeout_first_token": 0.2 }), &json!({}));
+        let (status, text) = gateway.stream(&question()).await;
+        assert!(status == 200 && text.ends_with("data: [DONE]\n\n"), "{text}");
+        until("the slow one is not read any more", || slow.counts().left == 1).await;
+        assert_eq!((slow.counts().requests, well.counts().requests), (1, 1));
+    });
+}
+
+#[test]
+fn a_call_takes_no_longer_than_its_caller_waits_and_blames_nobody_for_it() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default().latency(Duration::from_secs(20)).keep_requests());
+        let gateway = Running::start(&[&upstream], &json!({ "timeout": 30 }), &json!({}));
+        let begun = Instant::now();
+        let request = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", "300").body(question().to_string());
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 504);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        let told: u64 = upstream.requests()[0].header("x-flux-deadline-ms").unwrap().parse().unwrap();
+        assert!((1..=300).contains(&told), "who is asked is told too: {told}");
+        let model = &gateway.get("/admin/models").await["models"][0];
+        assert_eq!((&model["failed"], &model["available"]), (&json!(0), &json!(true)));
+    });
+}
+
+#[test]
+fn what_is_left_of_the_limits_is_told_to_callers() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&upstream], &json!({ "safe_rps": 1, "safe_tpm": 60_000 }), &json!({ "queue_timeout": 0.05 }));
+        let (_, headers, _) = gateway.chat(&question()).await;
+        let number = |name: &str| headers[name].to_str().unwrap().parse::<u64>().unwrap();
+        assert_eq!((number("x-ratelimit-limit-requests"), number("x-ratelimit-remaining-requests")), (2, 1));
+        assert!(number("x-ratelimit-limit-tokens") == 60_000 && number("x-ratelimit-remaining-tokens") < 60_000);
+        assert!(headers["x-ratelimit-reset-requests"].to_str().unwrap().ends_with('s'));
+        gateway.chat(&question()).await;
+        let (status, headers, reply) = gateway.chat(&question()).await;
+        assert_eq!((status, &reply["error"]["code"]), (429, &json!("queue_timeout")));
+        assert_eq!((&headers["retry-after"], &headers["x-ratelimit-remaining-requests"]), (&"1".parse().unwrap(), &"0".parse().unwrap()));
+        assert!(!headers.contains_key("x-should-retry"), "it was not tried, so it may be tried later");
+        assert_eq!(upstream.counts().requests, 2);
+    });
+}
+
+#[test]
+fn equal_calls_share_one_answer_and_only_where_they_may() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = Upstream::start(Behaviour::default().latency(Duration::from_millis(100)));
+        let gateway = Running::start(&[&upstream], &json!({}), &json!({ "cache": "on", "cache_path": folder.path().join("journal") }));
+        let question = question();
+        let replies = futures::future::join_all((0..5).map(|_| gateway.chat(&question))).await;
+        let told: Vec<&str> = replies.iter().map(|(_, headers, _)| headers["x-flux-cache"].to_str().unwrap()).collect();
+        assert_eq!((told.iter().filter(|told| **told == "shared").count(), upstream.counts().requests), (4, 1), "{told:?}");
+        let (_, headers, again) = gateway.chat(&question).await;
+        assert_eq!((&headers["x-flux-cache"], &headers["x-flux-attempts"]), (&"hit".parse().unwrap(), &"0".parse().unwrap()));
+        assert!(replies.iter().all(|(status, _, reply)| *status == 200 && *reply == again), "the whole reply comes back");
+        // Another caller, a stream, a reply that was cut and an error are nobody else's.
+        let other = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).bearer_auth("another").body(question.to_string());
+        assert_eq!(other.send().await.unwrap().headers()["x-flux-cache"], "miss");
+        assert_eq!(gateway.stream(&question).await.0, 200);
+        assert_eq!(upstream.counts().requests, 3);
+        for (text, asked) in [("[[length]] a long answer", 2), ("[[status 400]]", 2)] {
+            let before = upstream.counts().requests;
+            let mut body = question.clone();
+            body["messages"][0]["content"] = text.into();
+            gateway.chat(&body).await;
+            gateway.chat(&body).await;
+            assert_eq!(upstream.counts().requests - before, asked, "{text}");
+        }
+        assert!(!upstream.counts().prompts.is_empty());
+    });
+}
+
+#[test]
+fn a_head_that_is_too_large_is_refused() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&upstream], &json!({}), &json!({}));
+        let large = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-large", "x".repeat(100 << 10));
+        let refused = large.body(question().to_string()).send().await;
+        let refused = refused.map(|response| response.status().as_u16()).unwrap_or(431); // or the connection is closed
+        assert_eq!(refused, 431);
+        assert_eq!(gateway.chat(&question()).await.0, 200, "others are served");
+        assert_eq!(upstream.counts().requests, 1);
+    });
+}
+
+#[test]
+fn nothing_is_lost_through_reloads_dying_services_and_leaving_callers() {
+    const SAFE_RPS: u64 = 30;
+    run(async {
+        let shaky = Behaviour::default().latency(Duration::from_millis(3)).between_tokens(Duration::from_millis(1));
+        let faults = [Fault::Status(500), Fault::RateLimited, Fault::Reset, Fault::CutBody, Fault::ErrorInBody];
+        let shaky = faults.into_iter().fold(shaky.retry_after(Some(Duration::from_millis(50))), |shaky, fault| shaky.share(fault, 0.04));
+        let (one, two) = (Upstream::start(shaky.clone().seed(3)), Upstream::start(shaky.seed(4)));
+        let held = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&one, &two, &held], &json!({}), &json!({ "max_queue": 100_000 }));
+        let configure = |round: u64| {
+            let mut value = configuration(&[&one, &two, &held], &json!({}), &json!({ "max_queue": 100_000 }));
+            for (place, weight) in [10.0, 5.0 + (round % 3) as f64, 5.0].into_iter().enumerate() {
+                value["models"][place]["weight"] = json!(weight);
+            }
+            value["models"][2]["safe_rps"] = json!(SAFE_RPS);
+            // A service dies, and comes back.
+            if round % 5 == 4 {
+                value["channels"]["1"]["base_url"] = json!("http://127.0.0.1:9");
+            }
+            std::fs::write(&gateway.config, value.to_string()).unwrap();
+        };
+        configure(0);
+        assert_eq!(gateway.post("/admin/reload", &json!({})).await.status(), 200);
+        let begun = Instant::now();
+        let before = held.counts().requests;
+        let stop = begun + Duration::from_secs(4);
+        let reloads = async {
+            let mut round = 1;
+            while Instant::now() < stop {
+                configure(round);
+                assert_eq!(gateway.post("/admin/reload", &json!({})).await.status(), 200);
+                round += 1;
+                tokio::time::sleep(Duration::from_millis(40)).await;
+            }
+        };
+        let callers = futures::future::join_all((0..48u64).map(|caller| {
+            let gateway = &gateway;
+            async move {
+                let (mut answered, mut told, mut left) = (0u64, 0u64, 0u64);
+                for number in 0.. {
+                    if Instant::now() >= stop {
+                        break;
+                    }
+                    let mut body = question();
+                    let text = format!("caller {caller}, call {number}");
+                    body["messages"][0]["content"] = text.clone().into();
+                    body["stream"] = (number % 2 == 0).into();
+                    let call = async {
+                        let response = gateway.post("/v1/chat/completions", &body).await;
+                        (response.status().as_u16(), response.text().await.unwrap())
+                    };
+                    if number % 7 == 3 {
+                        // Leaves in the middle, somewhere.
+                        left += u64::from(tokio::time::timeout(Duration::from_millis(caller % 5), call).await.is_err());
+                        continue;
+                    }
+                    let (status, reply) = call.await;
+                    let is_whole = if number % 2 == 0 { reply.ends_with("data: [DONE]\n\n") } else { serde_json::from_str::<Value>(&reply).is_ok() };
+                    if status == 200 && is_whole && !reply.contains("\"error\"") {
+                        let said = if number % 2 == 0 { said(&reply) } else { reply.clone() };
+                        assert!(said.contains(&format!("echo: {text}")), "each call has its own answer: {reply}");
+                        answered += 1;
+                    } else {
+                        assert!(reply.contains("\"error\"") && !reply.contains("[DONE]"), "no call is lost without an error: {status} {reply}");
+                        told += 1;
+                    }
+                }
+                (answered, told, left)
+            }
+        }));
+        let (counts, ()) = tokio::join!(callers, reloads);
+        let (answered, told, left) = counts.into_iter().fold((0, 0, 0), |all, one| (all.0 + one.0, all.1 + one.1, all.2 + one.2));
+        let seconds = begun.elapsed().as_secs_f64();
+        assert!(answered > 200 && left > 0 && told * 4 < answered, "{answered} answered, {told} told of an error, {left} left");
+        // What has no limit is no limit's: the burst, and what fills again.
+        let most = (SAFE_RPS * 2) as f64 + SAFE_RPS as f64 * seconds + 1.0;
+        assert!(((held.counts().requests - before) as f64) <= most, "{} for {most}", held.counts().requests - before);
+        until("all places are free", || gateway_is_idle(&[&one, &two, &held])).await;
+        let status = gateway.get("/admin/status").await;
+        assert!(status["models"].as_array().unwrap().iter().all(|model| model["in_flight"] == 0), "{status}");
+        assert_eq!((&status["health"]["waiting"], &status["health"]["in_flight"]), (&json!(0), &json!(0)));
+    });
+}
+
+fn gateway_is_idle(upstreams: &[&Upstream]) -> bool {
+    upstreams.iter().all(|upstream| upstream.counts().in_flight_now == 0)
+}
+
+#[test]
+fn a_gateway_is_a_serving_and_what_it_has_tried_is_not_tried_again() {
+    use crate::gateway_serving::{GatewayServing, GatewayServingOptions};
+    use dataflow_core::serving::{Chat, ErrorClass, LLMServing};
+    run(async {
+        let upstream = Upstream::start(Behaviour::default().first([Fault::Status(500)]).keep_requests());
+        let gateway = Running::start(&[&upstream], &json!({}), &json!({ "api_keys": ["callers-own"] }));
+        let options = GatewayServingOptions { url: gateway.url.clone(), api_key: Some("callers-own".into()), ..GatewayServingOptions::default() };
+        let serving = GatewayServing::from(options.clone());
+        let reply = serving.chat(&Chat::from("Why?")).await.unwrap();
+        assert_eq!((reply.content.as_str(), upstream.counts().requests), ("echo: Why?", 2), "the gateway has tried again, and nobody else");
+        assert!(upstream.requests()[0].header("x-flux-deadline-ms").is_some());
+        assert_eq!(serving.embed(&["a".to_owned(), "b".to_owned()]).await.unwrap().vectors.len(), 2);
+        let error = serving.chat(&Chat::from("[[status 422]]")).await.unwrap_err();
+        assert_eq!((error.class, error.status), (ErrorClass::Caller, Some(422)));
+        let stranger = GatewayServing::from(GatewayServingOptions { api_key: Some("wrong".into()), ..options.clone() });
+        assert_eq!(stranger.chat(&Chat::from("x")).await.unwrap_err().class, ErrorClass::Auth);
+        let nobody = GatewayServing::from(GatewayServingOptions { model: "nobody".into(), ..options });
+        let error = nobody.chat(&Chat::from("x")).await.unwrap_err();
+        assert!(error.message.contains("there is no model `nobody`"), "{error}");
+        let failing = Upstream::start(Behaviour::default().share(Fault::Quota, 1.0));
+        let gateway = Running::start(&[&failing], &json!({}), &json!({}));
+        let serving = GatewayServing::new(gateway.url.clone(), "auto");
+        assert_eq!(serving.chat(&Chat::from("x")).await.unwrap_err().class, ErrorClass::Quota);
+        assert_eq!(failing.counts().requests, 1);
+    });
+}

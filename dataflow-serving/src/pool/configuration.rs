@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dataflow_core::registry::nearest;
@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::cache::Switch;
 use crate::Secret;
 
 /// What a file says of models and the channels to them.
@@ -32,6 +33,7 @@ pub struct Configuration {
 pub struct ModelSettings {
     /// What tells it apart; a number or a text.
     #[serde(deserialize_with = "text_or_number")]
+    #[schemars(with = "TextOrNumber")]
     pub id: String,
     /// The name that is shown; the identity without it. A request may ask by it.
     #[serde(default)]
@@ -40,6 +42,7 @@ pub struct ModelSettings {
     pub model: String,
     /// The channel that leads to it.
     #[serde(deserialize_with = "text_or_number")]
+    #[schemars(with = "TextOrNumber")]
     pub channel_id: String,
     /// The key; better in the environment, see `api_key_env`.
     #[serde(default, skip_serializing)]
@@ -176,6 +179,10 @@ pub struct GatewaySettings {
     pub cors: Vec<String>,
     /// How long a deployment that failed is left alone.
     pub backoff: Backoff,
+    /// Whether equal calls share one answer, and answers are kept to be given again; never streams, errors, or replies that were cut.
+    pub cache: Switch,
+    /// The folder of the reply journal that keeps them, from the current folder.
+    pub cache_path: PathBuf,
 }
 
 impl Default for GatewaySettings {
@@ -190,6 +197,8 @@ impl Default for GatewaySettings {
             queue_timeout: 60.0,
             cors: Vec::new(),
             backoff: Backoff::default(),
+            cache: Switch::Off,
+            cache_path: "./cache/gateway".into(),
         }
     }
 }
@@ -243,6 +252,15 @@ impl Default for LogSettings {
     }
 }
 
+impl LogSettings {
+    /// What a file says under `global.log`, whatever else it says; `None` where it says nothing of logs.
+    pub fn of_file(path: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let value: Value = serde_yaml::from_str(&text).ok()?;
+        serde_json::from_value(without_nulls(value.pointer("/global/log")?)).ok()
+    }
+}
+
 fn default_model_timeout() -> f64 {
     300.0
 }
@@ -261,6 +279,15 @@ fn default_api_path() -> String {
 }
 fn yes() -> bool {
     true
+}
+
+/// How an identity may be written.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the schema alone")]
+enum TextOrNumber {
+    Text(String),
+    Number(i64),
 }
 
 fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -394,7 +421,7 @@ fn section<T: serde::de::DeserializeOwned + Default + Serialize>(
         let secret = ["api_keys", "admin_key"].into_iter().filter(|_| name == "gateway");
         warn_unknown(warnings, &format!("{name}."), given.keys(), known.keys().map(String::as_str).chain(secret));
     }
-    serde_json::from_value(value.clone()).unwrap_or_else(|error| {
+    serde_json::from_value(without_nulls(value)).unwrap_or_else(|error| {
         problems.push(format!("{name}: {error}"));
         T::default()
     })
@@ -404,7 +431,16 @@ fn item<T: serde::de::DeserializeOwned>(place: &str, value: &Value, keys: &[&str
     if let Some(given) = value.as_object() {
         warn_unknown(warnings, &format!("{place}."), given.keys(), keys.iter().copied());
     }
-    serde_json::from_value(value.clone()).map_err(|error| problems.push(format!("{place}: {error}"))).ok()
+    serde_json::from_value(without_nulls(value)).map_err(|error| problems.push(format!("{place}: {error}"))).ok()
+}
+
+/// A key without a value is as one that is not there; but a temperature that is none is not the default one.
+fn without_nulls(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|name, value| !value.is_null() || name == "temperature");
+    }
+    value
 }
 
 fn warn_unknown<'a, 'b>(warnings: &mut Vec<String>, place: &str, given: impl Iterator<Item = &'a String>, known: impl Iterator<Item = &'b str>) {
@@ -427,9 +463,9 @@ mod tests {
     const FILE: &str = "
 models:
 - { id: 1, name: fast, model: gpt-4o, channel_id: 1, api_key: '${KEY}', weight: 10, safe_rp: 3 }
-- { id: b, model: gpt-4o, channel_id: '1' }
+- { id: b, model: gpt-4o, channel_id: '1', safe_rps: , temperature: null }
 channels:
-  1: { base_url: 'https://api.example.com/', timeout: 30 }
+  1: { base_url: 'https://api.example.com/', timeout: 30, proxy: , ip_pool: null }
 gateway: { max_qeue: 5 }
 datasource: { type: excel }
 ";
@@ -441,6 +477,7 @@ datasource: { type: excel }
         assert_eq!((model.id.as_str(), model.channel_id.as_str(), model.timeout, model.temperature), ("1", "1", 300.0, Some(0.7)));
         assert_eq!(configuration.channels["1"].api_path, "/v1/chat/completions");
         assert_eq!(warnings, ["unknown key `gateway.max_qeue`: did you mean `max_queue`?", "unknown key `models.1.safe_rp`: did you mean `safe_rps`?"]);
+        assert_eq!((configuration.models[1].temperature, configuration.models[1].safe_rps), (None, None));
         assert!(!format!("{configuration:?}").contains("sk-1"));
     }
 

@@ -1,19 +1,20 @@
 //! A pool as a pipeline's serving: `type: pool`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dataflow_core::serving::{Chat, Embeddings, ErrorClass, LLMServing, Reply, ServingError, ServingKind};
+use dataflow_core::journal::QuestionKey;
+use dataflow_core::serving::{Chat, Embeddings, ErrorClass, Finish, LLMServing, Reply, ServingError, ServingKind};
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::configuration::without_password;
-use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool};
+use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Switch, Use};
 use crate::api::classify::by_status;
 use crate::api::options::{ApiOptions, SchemaMode};
 use crate::api::wire;
@@ -49,6 +50,11 @@ pub struct PoolOptions {
     /// The longest reply, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
+    /// Whether equal calls on their way share one answer, and answers are kept in `cache_path`; a pipeline's own journal does both already.
+    pub cache: Switch,
+    /// The folder of the reply journal, from the current folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_path: Option<PathBuf>,
     /// The most calls in flight over all models; what the models allow without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<usize>,
@@ -71,6 +77,7 @@ pub struct PoolServing {
     request: ApiOptions,
     /// Places for requests on their way, where their number is bounded over all models.
     places: Option<Arc<Semaphore>>,
+    cache: Option<ReplyCache>,
 }
 
 impl PoolServing {
@@ -87,7 +94,11 @@ impl PoolServing {
             tracing::warn!("{warning}");
         }
         let places = options.max_concurrency.map(|most| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))));
-        let serving = Self { options, configuration, pool: OnceLock::new(), request: ApiOptions::default(), places };
+        let cache = match options.cache {
+            Switch::Off => None,
+            Switch::On => Some(ReplyCache::open(options.cache_path.as_deref().unwrap_or(Path::new("./cache/pool")))?),
+        };
+        let serving = Self { options, configuration, pool: OnceLock::new(), request: ApiOptions::default(), places, cache };
         serving.made()?;
         Ok(serving)
     }
@@ -203,7 +214,13 @@ impl LLMServing for PoolServing {
         // A schema that is none cannot be held; the service may refuse it.
         let schema = chat.json_schema.as_ref().and_then(|schema| jsonschema::validator_for(schema).ok());
         let asked = pool.call(&options, |lease| self.ask(lease, chat, schema.as_ref()));
-        asked.await.map(|Answered { value, .. }| value).map_err(told)
+        let Some(cache) = &self.cache else { return asked.await.map(|Answered { value, .. }| value).map_err(told) };
+        let asking = async {
+            let Answered { value: reply, .. } = asked.await?;
+            let may = if reply.finish == Finish::Stop { Use::ByAll } else { Use::Once };
+            Ok((reply, may))
+        };
+        cache.answer(QuestionKey::of(self, chat), asking).await.map(|(reply, _)| reply).map_err(told)
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Embeddings, ServingError> {

@@ -62,18 +62,6 @@ fn each_is_chosen_as_often_as_its_weight_says() {
 }
 
 #[test]
-fn a_dead_deployment_costs_no_answer_and_is_asked_a_handful_of_times() {
-    let alive = Upstream::start(Behaviour::default());
-    let serving = serving(pool_of(&[("dead", NOWHERE, 10.0, nothing()), ("alive", &alive.url(), 5.0, nothing())]));
-    let (answered, errors) = run(ask(&serving, 2000, 64));
-    assert_eq!((answered, errors), (2000, Vec::new()));
-    let pool = serving.pool().unwrap();
-    let dead = pool.deployments()[0].health();
-    assert!(dead.failed < 80, "the dead one was asked {} times", dead.failed);
-    assert!(pool.deployments().iter().all(|deployment| deployment.health().in_flight == 0), "no place is lost");
-}
-
-#[test]
 fn faults_of_the_service_are_answered_elsewhere() {
     for fault in [
         Fault::RateLimited,
@@ -267,4 +255,36 @@ fn a_reload_keeps_limits_and_what_was_used_of_them() {
     let after = left();
     assert!(after[0] < 6.0 && after[1] < 50_000.0 && after[1] > 49_000.0, "{after:?}");
     assert_eq!((pool.deployments()[0].health().concurrency, pool.deployments()[0].health().answered), (7, 8));
+}
+
+#[test]
+fn ten_thousand_calls_are_answered_beside_one_that_is_dead() {
+    let alive = Upstream::start(Behaviour::default());
+    let serving = serving(pool_of(&[("dead", NOWHERE, 10.0, nothing()), ("alive", &alive.url(), 5.0, nothing())]));
+    assert_eq!(run(ask(&serving, 10_000, 16)), (10_000, Vec::new()));
+    let pool = serving.pool().unwrap();
+    let dead = pool.deployments()[0].health();
+    // Those that are on their way when it dies, and then a probe now and again.
+    assert!(dead.failed <= 16 + 8, "the dead one was asked {} times", dead.failed);
+    assert_eq!(alive.counts().requests, 10_000);
+    assert!(pool.deployments().iter().all(|deployment| deployment.health().in_flight == 0), "no place is lost");
+}
+
+#[test]
+fn equal_calls_of_a_pool_with_a_cache_are_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(Behaviour::default().latency(Duration::from_millis(30)));
+    let mut value = pool_of(&[("one", &upstream.url(), 1.0, nothing())]);
+    value["cache"] = json!(true);
+    value["cache_path"] = json!(folder.path());
+    let serving = serving(value);
+    run(async {
+        let chat = Chat::from("the same");
+        let replies = futures::future::join_all((0..4).map(|_| serving.chat(&chat))).await;
+        assert!(replies.iter().all(|reply| reply.as_ref().unwrap().content == "echo: the same"));
+        serving.chat(&chat).await.unwrap();
+        assert_eq!(upstream.counts().requests, 1);
+        serving.chat(&chat.clone().sample(1)).await.unwrap();
+        assert_eq!(upstream.counts().requests, 2, "another sample is another question");
+    });
 }

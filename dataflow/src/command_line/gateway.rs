@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use dataflow_serving::gateway::{Gateway, GatewayOptions};
-use dataflow_serving::pool::Configuration;
+use dataflow_serving::pool::{Configuration, LogSettings};
 
 use super::give;
-use crate::terminal::{Exit, next_signal, say};
+use crate::terminal::{Exit, Logs, log_as, next_signal, say};
 use crate::{Error, Result};
 
 #[derive(Args)]
@@ -28,6 +28,13 @@ pub struct Arguments {
     /// Print the JSON Schema of the configuration, and end
     #[arg(long)]
     schema: bool,
+}
+
+impl Arguments {
+    /// Logs as the file says; what is wrong with the rest of it is told when it is read.
+    pub fn logs(&self) -> Result<Logs> {
+        if self.schema { Ok(Logs::default()) } else { log_as(&LogSettings::of_file(&self.config).unwrap_or_default()) }
+    }
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit> {

@@ -62,7 +62,14 @@ enum Command {
 /// ```
 pub fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    let done = start_up().and_then(|runtime| match command {
+    // Before there are any; what a program has not set is set as for all commands.
+    let logs = match &command {
+        Command::Gateway(arguments) => arguments.logs().map(Some),
+        Command::Process(arguments) => arguments.logs(),
+        _ => Ok(None),
+    };
+    let started = logs.and_then(|logs| Ok((start_up()?, logs)));
+    let done = started.and_then(|(runtime, _logs)| match command {
         Command::Run(arguments) => runtime.block_on(run::run(&arguments)),
         Command::Process(arguments) => runtime.block_on(process::run(&arguments)),
         Command::Check(arguments) => check::run(&arguments),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use clap::Args;
 use dataflow_core::Run;
 use dataflow_core::engine::Observer;
+use dataflow_serving::pool::LogSettings;
 
 use crate::process::{Process, ProcessConfiguration, ProcessOptions, ProgressFile, hold_to_budget};
-use crate::terminal::{Exit, ProgressMode, run_watched, say};
+use crate::terminal::{Exit, Logs, ProgressMode, log_as, run_watched, say};
 use crate::{CompiledPipeline, Result};
 
 #[derive(Args)]
@@ -43,6 +44,13 @@ pub struct Arguments {
     /// How progress is shown: auto, plain, json (events on stdout), none
     #[arg(long, default_value = "auto", value_name = "HOW")]
     progress: ProgressMode,
+}
+
+impl Arguments {
+    /// Logs as the file says, where it says something of them.
+    pub fn logs(&self) -> Result<Option<Logs>> {
+        LogSettings::of_file(&self.config).map(|settings| log_as(&settings)).transpose()
+    }
 }
 
 pub async fn run(arguments: &Arguments) -> Result<Exit> {

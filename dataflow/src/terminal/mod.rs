@@ -2,7 +2,10 @@
 
 mod arguments;
 mod exit_code;
+mod logs;
 mod progress;
+#[cfg(feature = "otlp")]
+mod spans;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -14,6 +17,7 @@ use dataflow_core::{CompiledPipeline, Error, Report, Run, RunOutcome, Stop};
 
 pub use arguments::RunArguments;
 pub use exit_code::Exit;
+pub use logs::{Logs, log_as};
 pub use progress::ProgressMode;
 
 /// Runs a compiled pipeline in a terminal and tells how it went.
