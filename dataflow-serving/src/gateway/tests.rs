@@ -488,7 +488,7 @@ fn a_head_that_is_too_large_is_refused() {
         let gateway = Running::start(&[&upstream], &json!({}), &json!({}));
         let large = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-large", "x".repeat(100 << 10));
         let refused = large.body(question().to_string()).send().await;
-        let refused = refused.map(|response| response.status().as_u16()).unwrap_or(431); // or the connection is closed
+        let refused = refused.map_or(431, |response| response.status().as_u16()); // or the connection is closed
         assert_eq!(refused, 431);
         assert_eq!(gateway.chat(&question()).await.0, 200, "others are served");
         assert_eq!(upstream.counts().requests, 1);
