@@ -1,11 +1,17 @@
 //! How much a deployment may be asked: requests a second and tokens a minute.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::configuration::ModelSettings;
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{NotKeyed, StateStore};
+use governor::{Quota, RateLimiter};
 
-/// What is less than this short of a whole is whole: times are counted in nanoseconds, and contents in fractions.
-const ROUNDING: f64 = 1e-6;
+use super::configuration::ModelSettings;
 
 /// The limits of one deployment.
 #[derive(Debug, Default)]
@@ -42,15 +48,15 @@ impl Limits {
 
     /// When a request of about so many tokens may go; `None` where it may now.
     pub fn ready_at(&self, now: Instant, tokens: u64) -> Option<Instant> {
-        let requests = self.requests.as_ref().and_then(|bucket| bucket.ready_at(now, 1.0));
-        let tokens = self.tokens.as_ref().and_then(|bucket| bucket.ready_at(now, tokens as f64));
+        let requests = self.requests.as_ref().and_then(|bucket| bucket.ready_at(now, 1));
+        let tokens = self.tokens.as_ref().and_then(|bucket| bucket.ready_at(now, tokens));
         requests.max(tokens)
     }
 
     /// Takes a request of about so many tokens.
     pub fn take(&mut self, now: Instant, tokens: u64) {
         if let Some(bucket) = &mut self.requests {
-            bucket.add(now, -1.0);
+            bucket.add(now, 1.0);
         }
         self.settle(now, 0, tokens);
     }
@@ -58,7 +64,7 @@ impl Limits {
     /// Replaces the tokens that were taken by those that were used.
     pub fn settle(&mut self, now: Instant, taken: u64, used: u64) {
         if let Some(bucket) = &mut self.tokens {
-            bucket.add(now, taken as f64 - used as f64);
+            bucket.add(now, used as f64 - taken as f64);
         }
     }
 
@@ -68,52 +74,100 @@ impl Limits {
     }
 }
 
-/// What fills again steadily. It can go into debt: a reply is as long as it is.
+/// One limit. governor decides whether a call may go; what it remembers is kept here, so that tokens can be given back, and be owed: a
+/// reply is as long as it is.
 #[derive(Debug)]
 struct Bucket {
-    per_second: f64,
-    most: f64,
-    content: f64,
-    at: Instant,
+    limiter: RateLimiter<NotKeyed, Memory, Told, NoOpMiddleware<Nanos>>,
+    memory: Memory,
+    clock: Told,
+    begun: Instant,
+    /// In what time one comes back.
+    each: Duration,
+    most: NonZeroU32,
+}
+
+/// When all that was taken has come back, in nanoseconds from the beginning; governor reads it, and [`Bucket::add`] writes it.
+#[derive(Clone, Debug, Default)]
+struct Memory(Arc<AtomicU64>);
+
+impl StateStore for Memory {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _: &NotKeyed, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        measure(Some(Nanos::new(self.0.load(Ordering::Relaxed)))).map(|(outcome, _)| outcome)
+    }
+}
+
+/// A clock that shows what it is told, in nanoseconds from the beginning.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<AtomicU64>);
+
+impl Clock for Told {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl Bucket {
+    /// Sets a limit: how many a second, and how many at once. What was used of the one before stays used.
     fn set(bucket: &mut Option<Self>, limit: Option<(f64, f64)>, now: Instant) {
-        *bucket = limit.map(|(per_second, most)| {
-            let used = bucket.as_ref().map_or(0.0, |before| before.most - before.content_at(now));
-            Self { per_second, most, content: most - used, at: now }
+        let used = bucket.as_ref().map_or(0.0, |before| before.used(now));
+        *bucket = limit.and_then(|(per_second, most)| {
+            let each = Duration::try_from_secs_f64(1.0 / per_second).ok()?;
+            let most = NonZeroU32::new(most as u32)?;
+            let quota = Quota::with_period(each)?.allow_burst(most);
+            let (memory, clock) = (Memory::default(), Told::default());
+            let mut bucket = Self { limiter: RateLimiter::new(quota, memory.clone(), clock.clone()), memory, clock, begun: now, each, most };
+            bucket.add(now, used);
+            Some(bucket)
         });
     }
 
-    fn content_at(&self, now: Instant) -> f64 {
-        (self.content + self.per_second * now.saturating_duration_since(self.at).as_secs_f64()).min(self.most)
+    fn since_begun(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// How many are taken and have not come back; more than there can be where some are owed.
+    fn used(&self, now: Instant) -> f64 {
+        self.back_in(now).as_secs_f64() / self.each.as_secs_f64()
+    }
+
+    fn back_in(&self, now: Instant) -> Duration {
+        Duration::from_nanos(self.memory.0.load(Ordering::Relaxed).saturating_sub(self.since_begun(now)))
     }
 
     /// One that wants more than there can be goes when all is there.
-    fn ready_at(&self, now: Instant, wanted: f64) -> Option<Instant> {
-        let lacking = wanted.min(self.most) - self.content_at(now);
-        (lacking > ROUNDING).then(|| now + self.time_for(lacking))
+    fn ready_at(&self, now: Instant, wanted: u64) -> Option<Instant> {
+        self.clock.0.store(self.since_begun(now), Ordering::Relaxed);
+        let wanted = NonZeroU32::new(u32::try_from(wanted).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN).min(self.most);
+        match self.limiter.check_n(wanted) {
+            Ok(Err(wait)) => Some(now + wait.wait_time_from(self.clock.now())),
+            _ => None, // what is wanted is never more than the most
+        }
     }
 
-    fn time_for(&self, amount: f64) -> Duration {
-        Duration::try_from_secs_f64((amount / self.per_second).max(0.0)).unwrap_or(Duration::from_hours(1))
-    }
-
-    fn add(&mut self, now: Instant, amount: f64) {
-        self.content = (self.content_at(now) + amount).min(self.most);
-        self.at = now;
+    /// Takes so many, or gives them back where there are fewer than none of them.
+    fn add(&mut self, now: Instant, taken: f64) {
+        let nanoseconds = (taken * self.each.as_nanos() as f64) as i64;
+        let back = self.since_begun(now).max(self.memory.0.load(Ordering::Relaxed));
+        self.memory.0.store(back.saturating_add_signed(nanoseconds), Ordering::Relaxed);
     }
 
     fn left(&self, now: Instant) -> Allowance {
-        let content = self.content_at(now);
-        Allowance { limit: self.most, remaining: content.max(0.0), reset: self.time_for(self.most - content) }
+        let limit = f64::from(self.most.get());
+        Allowance { limit, remaining: (limit - self.used(now)).max(0.0), reset: self.back_in(now) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use governor::clock::FakeRelativeClock;
-    use governor::{Quota, RateLimiter};
     use proptest::prelude::*;
 
     use super::*;
@@ -186,7 +240,7 @@ mod tests {
     }
 
     proptest! {
-        /// It lets through what governor lets through, to a request.
+        /// It lets through what a limiter of governor's own lets through, but for one that the rounding of the rate decides.
         #[test]
         fn as_governor_holds_it(rate in 1u32..50, steps in prop::collection::vec((0u64..400, 1usize..20), 1..60)) {
             let clock = FakeRelativeClock::default();
@@ -194,15 +248,15 @@ mod tests {
             let oracle = RateLimiter::direct_with_clock(quota, clock.clone());
             let mut now = Instant::now();
             let mut limits = limits(Some(f64::from(rate)), None, now);
-            let (mut through, mut wanted) = (0i64, 0i64);
+            let (mut through, mut wanted) = (0u64, 0u64);
             for (milliseconds, asked) in steps {
                 clock.advance(Duration::from_millis(milliseconds));
                 now += Duration::from_millis(milliseconds);
                 for _ in 0..asked {
-                    wanted += i64::from(oracle.check().is_ok());
-                    through += i64::from(try_take(&mut limits, now, 1).is_ok());
+                    wanted += u64::from(oracle.check().is_ok());
+                    through += u64::from(try_take(&mut limits, now, 1).is_ok());
                 }
-                prop_assert!((through - wanted).abs() <= 1, "{through} for {wanted}");
+                prop_assert!(through.abs_diff(wanted) <= 1, "{through} for {wanted}");
             }
         }
     }
