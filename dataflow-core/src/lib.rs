@@ -9,6 +9,7 @@ pub mod cell;
 pub mod docs;
 pub mod engine;
 mod error;
+pub mod example;
 pub mod graph;
 pub mod journal;
 pub mod key;

@@ -90,6 +90,7 @@ mod tests {
         NgramHashDeduplicateFilter
         NgramSampleEvaluator
         NoPuncFilter
+        PandasOperator
         PromptedEvaluator
         PromptedFilter
         PromptedGenerator

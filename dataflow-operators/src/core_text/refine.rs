@@ -1,5 +1,7 @@
 //! Refiners with a free prompt.
 
+mod pandas_operator;
 mod prompted_refiner;
 
+pub use pandas_operator::{ComputedColumn, ComputedColumns, ComputedType, PandasOperator};
 pub use prompted_refiner::PromptedRefiner;

@@ -1,4 +1,4 @@
-//! `dataflow operators` and `dataflow prompts`: what is linked into this program, as text, JSON or a workbook.
+//! `dataflow operators` and `dataflow prompts`: what is linked into this program, as text, JSON, Markdown or a workbook.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use rust_xlsxwriter::{Format as CellFormat, Workbook};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
-use super::give;
+use super::{give, operator_pages};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -26,7 +26,7 @@ pub struct Arguments {
     /// How it is written; told by the name of `--output` where that is given, and text otherwise
     #[arg(long)]
     format: Option<Format>,
-    /// Write it here instead of to stdout; a workbook has to be given a path
+    /// Write it here instead of to stdout; a workbook has to be given a path, and the pages of all operators a folder
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
@@ -35,6 +35,7 @@ pub struct Arguments {
 enum Format {
     Text,
     Json,
+    Markdown,
     Xlsx,
 }
 
@@ -42,6 +43,7 @@ impl Arguments {
     fn format(&self) -> Format {
         let by_name = self.output.as_ref().and_then(|path| path.extension()).and_then(|extension| match extension.to_str()? {
             "json" => Some(Format::Json),
+            "md" => Some(Format::Markdown),
             "xlsx" => Some(Format::Xlsx),
             _ => None,
         });
@@ -57,6 +59,14 @@ pub fn operators(arguments: &Arguments) -> Result<Exit> {
         (Format::Text, None) => {
             let rows = chosen.iter().map(|info| [info.category.to_owned(), info.kind.name().to_owned(), info.name.to_owned(), info.docs.summary(language)]);
             listed(&rows.collect::<Vec<_>>(), 3)
+        }
+        (Format::Markdown, Some(_)) => operator_pages::sections(&chosen, language)?,
+        (Format::Markdown, None) => {
+            let Some(folder) = &arguments.output else {
+                return Err(Error::Configuration("the pages of all operators are not written to stdout\nhint: give them a folder: `-o docs/operators`".into()));
+            };
+            operator_pages::write_all(&chosen, folder)?;
+            return Ok(Exit::Well);
         }
         (Format::Json, _) => json_text(chosen.iter().map(|info| operator_json(info, language)).collect(), arguments.name.is_some()),
         (Format::Xlsx, _) => {
@@ -91,6 +101,9 @@ pub fn prompts(arguments: &Arguments) -> Result<Exit> {
         (Format::Text, Some(_)) => chosen.iter().map(|info| describe_prompt(info, language)).collect(),
         (Format::Text, None) => {
             listed(&chosen.iter().map(|info| [info.name.to_owned(), users_of(info).join(", "), info.docs.summary(language)]).collect::<Vec<_>>(), 2)
+        }
+        (Format::Markdown, _) => {
+            return Err(Error::Configuration("prompts have no pages\nhint: `--format` should be `text`, `json` or `xlsx`".into()));
         }
         (Format::Json, _) => json_text(chosen.iter().map(|info| prompt_json(info, language)).collect(), arguments.name.is_some()),
         (Format::Xlsx, _) => {

@@ -6,6 +6,7 @@ mod gateway;
 mod graph;
 mod journal;
 mod new;
+mod operator_pages;
 mod process;
 mod run;
 

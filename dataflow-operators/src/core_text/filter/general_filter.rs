@@ -63,7 +63,7 @@ impl KeyField for SqlRule {
 }
 
 impl SqlRule {
-    fn parse(&self) -> Result<Expr, String> {
+    pub(in crate::core_text) fn parse(&self) -> Result<Expr, String> {
         let expression = sql_expr(&self.0).map_err(|error| error.to_string())?;
         let refused = (&expression).into_iter().find_map(needs_more_than_a_row);
         match refused {

@@ -1,0 +1,153 @@
+//! Computes columns by expressions that the user writes.
+
+use std::collections::BTreeMap;
+
+use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::Columns;
+use dataflow_core::{Error, Result, operator};
+use polars::prelude::{Column, DataFrame, IntoLazy, lit};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::core_text::filter::SqlRule;
+
+/// Writes columns that SQL expressions give, row by row.
+///
+/// Each entry is a new column, its expression such as `UPPER(title)`, `score * 2` or `CONCAT(question, ' ', answer)`, and the type that the result is
+/// brought to. All expressions see the columns as they were before the step. A value that does not fit its type is an error. DataFlow takes Python functions over
+/// the whole table here; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
+///
+/// # 中文
+///
+/// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型。
+/// 所有表达式读取的都是此步之前的列；值与类型不符时报错。DataFlow 在此接受针对整张表的 Python 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
+#[operator(core_text, refine, Columns)]
+#[derive(Default)]
+pub struct PandasOperator {
+    /// The columns to write, by name. 中文：要写入的列，以列名为键。
+    #[keys]
+    pub process_fn: ComputedColumns,
+}
+
+/// Columns and how each is computed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct ComputedColumns(pub BTreeMap<String, ComputedColumn>);
+
+/// How one column is computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct ComputedColumn {
+    /// The SQL expression.
+    pub sql: SqlRule,
+    /// What the column holds.
+    #[serde(default)]
+    pub r#type: ComputedType,
+}
+
+/// What a computed column holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum ComputedType {
+    /// Text.
+    #[default]
+    Text,
+    /// 64-bit integers.
+    Integer,
+    /// 64-bit floating point numbers.
+    Float,
+    /// Truth values.
+    Boolean,
+}
+
+impl ComputedType {
+    fn column_type(self) -> ColumnType {
+        match self {
+            Self::Text => ColumnType::Text,
+            Self::Integer => ColumnType::Integer,
+            Self::Float => ColumnType::Float,
+            Self::Boolean => ColumnType::Boolean,
+        }
+    }
+}
+
+impl KeyField for ComputedColumns {
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+        for (name, column) in &self.0 {
+            column.sql.collect(field, uses);
+            let written = (Direction::Write, column.r#type.column_type());
+            uses.push(KeyUse { field: field.into(), key: name.clone(), direction: written.0, column_type: written.1, nullable: true });
+        }
+    }
+}
+
+impl Columns for PandasOperator {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let mut columns: Vec<Column> = Vec::with_capacity(self.process_fn.0.len());
+        for (name, computed) in &self.process_fn.0 {
+            let unusable = |wrong: &dyn std::fmt::Display| Error::Data(format!("`process_fn`: `{name}`: {wrong}"));
+            let expression = computed.sql.parse().map_err(|wrong| unusable(&wrong))?;
+            let typed = expression.strict_cast(computed.r#type.column_type().data_type());
+            // An expression without a column has one value; beside a column of all rows it is repeated.
+            let rows = lit(frame.height() as u64).alias("rows");
+            let found = frame.clone().lazy().with_columns([typed.alias(name.as_str()), rows]).collect().map_err(|error| unusable(&error))?;
+            columns.push(found.column(name)?.clone());
+        }
+        Ok(Changes { columns, ..Changes::default() })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        if self.process_fn.0.is_empty() {
+            return vec!["`process_fn` is empty, so nothing would be written".into()];
+        }
+        let wrong = |(name, computed): (&String, &ComputedColumn)| computed.sql.parse().err().map(|wrong| format!("`process_fn`: `{name}`: {wrong}"));
+        self.process_fn.0.iter().filter_map(wrong).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::operator::Operator;
+    use dataflow_core::testing::{check_frame, conformance, frame_of};
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    conformance!(PandasOperator);
+
+    fn computing(columns: &[(&str, &str, ComputedType)]) -> PandasOperator {
+        let column = |(name, sql, r#type): &(&str, &str, ComputedType)| ((*name).to_owned(), ComputedColumn { sql: (*sql).into(), r#type: *r#type });
+        PandasOperator { process_fn: ComputedColumns(columns.iter().map(column).collect()) }
+    }
+
+    #[test]
+    fn columns_are_computed_of_what_was_there_before() {
+        let operator = computing(&[
+            ("double", "score * 2", ComputedType::Integer),
+            ("kind", "'essay'", ComputedType::Text),
+            ("title", "UPPER(title)", ComputedType::Text),
+            ("was", "title", ComputedType::Text),
+        ]);
+        let frame = frame_of(&[json!({ "title": "owls", "score": 2 }), json!({ "title": null, "score": null })]);
+        assert_snapshot!(check_frame(&operator, frame), @r"
+        title=OWLS score=2 double=4 kind=essay was=owls
+        title=null score=null double=null kind=essay was=null
+        ");
+    }
+
+    #[test]
+    fn an_expression_that_cannot_be_used_names_its_column() {
+        let operator = computing(&[("n", "AVG(score)", ComputedType::Float), ("m", "score +", ComputedType::Float)]);
+        assert_snapshot!(Operator::problems(&operator).join("\n"), @r"
+        `process_fn`: `m`: unable to parse 'score +' as Expr
+        `process_fn`: `n`: an aggregate needs more than one row, and a rule sees one at a time
+        ");
+        let frame = frame_of(&[json!({ "title": "owls" })]);
+        let error = Columns::columns(&computing(&[("n", "title", ComputedType::Integer)]), &frame).unwrap_err().to_string();
+        assert!(error.contains("`process_fn`: `n`: ") && error.contains("owls"), "{error}");
+    }
+}

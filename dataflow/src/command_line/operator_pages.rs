@@ -1,0 +1,178 @@
+//! The pages that describe operators, a page a category in each language; `docs/operators` is made of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+use dataflow_core::docs::Language;
+use dataflow_core::example::example;
+use dataflow_core::key::{Direction, KeyUse};
+use dataflow_core::operator::{OperatorInfo, Shape};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{Error, Result};
+
+/// The rows that a rule is shown on, and the parameters that it then has.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    #[serde(default)]
+    parameters: Map<String, Value>,
+    rows: Vec<Value>,
+}
+
+type Examples = BTreeMap<String, Shown>;
+
+fn examples() -> Result<Examples> {
+    serde_yaml::from_str(include_str!("operator_examples.yaml")).map_err(|error| Error::Configuration(format!("`operator_examples.yaml`: {error}")))
+}
+
+/// Writes the pages of both languages into a folder, as `en/<category>.md` and `zh/<category>.md`, with a list of them.
+pub(super) fn write_all(operators: &[&OperatorInfo], folder: &Path) -> Result<()> {
+    let examples = examples()?;
+    let categories: BTreeSet<&str> = operators.iter().map(|info| info.category).collect();
+    for (language, name) in [(Language::En, "en"), (Language::Zh, "zh")] {
+        let folder = folder.join(name);
+        std::fs::create_dir_all(&folder).map_err(|error| Error::storage(format!("cannot make {}", folder.display()), error))?;
+        let put = |name: String, text: String| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error))
+        };
+        let mut list = String::from(word(language, "# Operators\n\n", "# 算子\n\n"));
+        for category in &categories {
+            let own: Vec<&OperatorInfo> = operators.iter().copied().filter(|info| info.category == *category).collect();
+            let _ = writeln!(list, "- [{category}]({category}.md): {}", own.len()); // a String takes every write
+            put(format!("{category}.md"), page(category, &own, language, &examples)?)?;
+        }
+        put("README.md".into(), list)?;
+    }
+    Ok(())
+}
+
+/// The descriptions of some operators in one language, one after the other.
+pub(super) fn sections(operators: &[&OperatorInfo], language: Language) -> Result<String> {
+    let examples = examples()?;
+    operators.iter().map(|info| section(info, language, &examples)).collect()
+}
+
+fn word<'a>(language: Language, english: &'a str, chinese: &'a str) -> &'a str {
+    match language {
+        Language::En => english,
+        Language::Zh => chinese,
+    }
+}
+
+fn page(category: &str, operators: &[&OperatorInfo], language: Language, examples: &Examples) -> Result<String> {
+    let made = word(
+        language,
+        "Made from the code by `dataflow operators --format markdown -o docs/operators`.",
+        "由 `dataflow operators --format markdown -o docs/operators` 从代码生成。",
+    );
+    let heading = word(language, "| Operator | Kind | What it does |", "| 算子 | 类别 | 作用 |");
+    let mut text = format!("# {category}\n\n{made}\n\n{heading}\n| --- | --- | --- |\n");
+    for info in operators {
+        let _ = writeln!(text, "| [{0}](#{1}) | {2} | {3} |", info.name, info.name.to_lowercase(), info.kind.name(), cell(&info.docs.summary(language)));
+    }
+    for info in operators {
+        text.push('\n');
+        text.push_str(&section(info, language, examples)?);
+    }
+    Ok(text)
+}
+
+fn section(info: &OperatorInfo, language: Language, examples: &Examples) -> Result<String> {
+    let unusable = |error: serde_json::Error| Error::Configuration(format!("{}: {error}", info.name));
+    let operator = info.with_defaults().map_err(unusable)?;
+    let (defaults, keys) = (operator.parameters(), operator.keys());
+    let mut text = format!("## {}\n\n`{}` · {}\n\n{}\n", info.name, info.kind.name(), way(info.shape, language), info.docs.get(language).trim_end());
+    let heading = word(language, "| Parameter | Default | Meaning |", "| 参数 | 默认值 | 含义 |");
+    let _ = write!(text, "\n{heading}\n| --- | --- | --- |\n");
+    for field in info.fields {
+        let default = defaults.get(field.name).map(|value| format!("`{}`", cell(&short(value)))).unwrap_or_default();
+        let meaning = cell(field.docs.get(language));
+        let column = keys.iter().find(|key| key.field == field.name).map(|key| format!(" {}", use_of(key, language))).unwrap_or_default();
+        let _ = writeln!(text, "| `{}` | {default} | {meaning}{column} |", field.name);
+    }
+    let written: Vec<String> = keys
+        .iter()
+        .filter(|key| key.direction != Direction::Read && !info.fields.iter().any(|field| defaults.get(field.name) == Some(&Value::String(key.key.clone()))))
+        .map(|key| format!("`{}`", key.key))
+        .filter(|name| name != "``")
+        .collect();
+    if !written.is_empty() {
+        let _ = writeln!(text, "\n{}{}", word(language, "Columns that it writes: ", "写入的列："), written.join(word(language, ", ", "、")));
+    }
+    for (field, allowed) in info.prompts.iter().filter(|(_, allowed)| !allowed.is_empty()) {
+        let of = word(language, "prompts that it allows, beside your own:", "除自己的提示词外，允许使用的提示词：");
+        let names: Vec<String> = allowed.iter().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(text, "\n`{field}`: {of} {}", names.join(", "));
+    }
+    text.push_str(&shown(info, &keys, language, examples)?);
+    Ok(text)
+}
+
+/// The example of a rule: what goes in and what comes out. An operator that asks a model has none, since its answers are the model's.
+fn shown(info: &OperatorInfo, keys: &[KeyUse], language: Language, examples: &Examples) -> Result<String> {
+    let usual = Shown { rows: vec![serde_json::json!({ "text": "A short text, and a second part of it." })], ..Shown::default() };
+    let only_text = !keys.is_empty() && keys.iter().filter(|key| key.direction != Direction::Write).all(|key| key.key == "text");
+    let Some(chosen) = examples.get(info.name).or(only_text.then_some(&usual)) else { return Ok(String::new()) };
+    let unusable = |error: String| Error::Configuration(format!("the example of `{}`: {error}", info.name));
+    let operator = (info.build)(Value::Object(chosen.parameters.clone())).map_err(|error| unusable(error.to_string()))?;
+    // Without rows of its own, an operator may need a file or a parameter that nobody can guess.
+    let own = examples.contains_key(info.name);
+    let found = match example(operator.as_ref(), &chosen.rows) {
+        Ok(Some(found)) => found,
+        Err(error) if own => return Err(unusable(error.to_string())),
+        Ok(None) | Err(_) => return Ok(String::new()),
+    };
+
+    let mut text = format!("\n{}", word(language, "Example", "示例"));
+    if !chosen.parameters.is_empty() {
+        let _ = write!(text, "{}`{}`", word(language, ", with ", "，参数为 "), Value::Object(chosen.parameters.clone()));
+    }
+    text.push_str(word(language, ":\n\n```text\n", "：\n\n```text\n"));
+    let dropped = word(language, "dropped", "丢弃");
+    for (before, after) in chosen.rows.iter().zip(&found.rows) {
+        let after = after.as_ref().map_or_else(|| dropped.to_owned(), Value::to_string);
+        let _ = write!(text, "{before}\n-> {after}\n");
+    }
+    if let Some(result) = found.result {
+        let _ = writeln!(text, "=> {result}");
+    }
+    text.push_str("```\n");
+    Ok(text)
+}
+
+fn way(shape: Shape, language: Language) -> &'static str {
+    match shape {
+        Shape::Column => word(language, "a rule", "规则"),
+        Shape::Row => word(language, "works a row at a time, and may ask a model", "逐行处理，可以询问模型"),
+        Shape::Dataset => word(language, "a rule that sees all rows in order", "按顺序查看所有行的规则"),
+        Shape::Source => word(language, "makes rows, asking a model", "询问模型以生成新行"),
+    }
+}
+
+fn use_of(key: &KeyUse, language: Language) -> String {
+    let does = match key.direction {
+        Direction::Read => word(language, "read", "读取"),
+        Direction::Change => word(language, "changed", "修改"),
+        Direction::Write => word(language, "written", "写入"),
+    };
+    format!("({does}, {})", key.column_type)
+}
+
+/// A default of many lines or entries is told by its beginning.
+fn short(value: &Value) -> String {
+    const LONGEST: usize = 80;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// A text as a cell of a Markdown table.
+fn cell(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|").replace('`', if text.starts_with('"') { "'" } else { "`" })
+}
