@@ -14,6 +14,7 @@ pub mod general_text;
 pub mod knowledge_cleaning;
 pub mod language;
 mod ngram;
+pub mod pdf2vqa;
 mod porter;
 mod python;
 pub mod reasoning;
@@ -28,6 +29,7 @@ pub mod text_pt;
 pub mod text_sft;
 pub mod tokens;
 mod treebank;
+mod whole_file;
 mod word_list;
 
 #[cfg(test)]
@@ -74,6 +76,8 @@ mod tests {
         HtmlUrlRemoverRefiner
         IDCardFilter
         KBCChunkGenerator
+        KBCChunkGeneratorBatch
+        LLMOutputParser
         LangkitFilter
         LangkitSampleEvaluator
         LexicalDiversityFilter
@@ -85,18 +89,22 @@ mod tests {
         LowercaseRefiner
         MeanWordLengthFilter
         MinHashDeduplicateFilter
+        MinerU2LLMInputOperator
         MultiTurnConversationGenerator
         NgramFilter
         NgramHashDeduplicateFilter
         NgramSampleEvaluator
         NoPuncFilter
+        PDF_Merger
         PandasOperator
         PromptedEvaluator
         PromptedFilter
         PromptedGenerator
         PromptedRefiner
         QAExtractor
+        QA_Merger
         RandomDomainKnowledgeRowGenerator
+        ReasoningAnswerExtractionQwenMathEvalGenerator
         ReasoningAnswerFormatterFilter
         ReasoningAnswerGenerator
         ReasoningAnswerGroundTruthFilter
@@ -131,7 +139,9 @@ mod tests {
         SymbolWordRatioFilter
         Text2QAGenerator
         TextNormalizationRefiner
+        UnifiedBenchDatasetEvaluator
         UniqueWordsFilter
+        VQAFormatter
         WatermarkFilter
         WordNumberFilter
         ");

@@ -7,7 +7,7 @@ use dataflow_core::Result;
 use serde_json::json;
 
 use super::Found;
-use super::pairs::WholeFile;
+use crate::whole_file::WholeFile;
 
 /// The clusters so far. Rows that stayed are numbers; those that went are named, each beside a row that it repeats.
 #[derive(Default)]

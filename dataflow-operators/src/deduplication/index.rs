@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::pairs::WholeFile;
+use crate::whole_file::WholeFile;
 
 const ENDING: &str = "duplicates";
 /// Stands in the place of an identity's length behind the last row.

@@ -1,5 +1,6 @@
 //! Texts in parts of a number of tokens.
 
+use dataflow_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,36 @@ pub(super) struct Lengths {
     pub overlap: usize,
     /// A last part of fewer tokens is joined to the one before it.
     pub least: usize,
+}
+
+impl Lengths {
+    pub(super) fn of(method: SplitMethod, chunk_size: u32, chunk_overlap: u32, min_tokens_per_chunk: u32) -> Self {
+        let overlap = if method == SplitMethod::Recursive { 0 } else { chunk_overlap };
+        Self { most: chunk_size as usize, overlap: overlap as usize, least: min_tokens_per_chunk as usize }
+    }
+
+    /// What is wrong with them.
+    pub(super) fn problems(self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.most == 0 {
+            problems.push("`chunk_size` should be at least 1, found 0".into());
+        }
+        if self.overlap >= self.most.max(1) {
+            problems.push(format!("`chunk_overlap` should be less than `chunk_size`, found {} and {}", self.overlap, self.most));
+        }
+        problems
+    }
+}
+
+/// The text of a document.
+pub(super) fn read_document(path: &str) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::InvalidData => "\nhint: a text file in UTF-8 was expected; convert PDF and web pages to Markdown first",
+            _ => "",
+        };
+        Error::Data(format!("cannot read `{path}`: {error}{hint}"))
+    })
 }
 
 /// The parts of a text, in order, without white space at their ends.

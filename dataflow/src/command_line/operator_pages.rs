@@ -134,8 +134,13 @@ fn shown(info: &OperatorInfo, keys: &[KeyUse], language: Language, examples: &Ex
     text.push_str(word(language, ":\n\n```text\n", "：\n\n```text\n"));
     let dropped = word(language, "dropped", "丢弃");
     for (before, after) in chosen.rows.iter().zip(&found.rows) {
-        let after = after.as_ref().map_or_else(|| dropped.to_owned(), Value::to_string);
-        let _ = write!(text, "{before}\n-> {after}\n");
+        let _ = writeln!(text, "{before}");
+        for after in after {
+            let _ = writeln!(text, "-> {after}");
+        }
+        if after.is_empty() {
+            let _ = writeln!(text, "-> {dropped}");
+        }
     }
     if let Some(result) = found.result {
         let _ = writeln!(text, "=> {result}");

@@ -5,9 +5,9 @@ use dataflow_core::model::Model;
 use dataflow_core::operator::Outcome;
 use dataflow_core::row::Row;
 use dataflow_core::shape::AskModel;
-use dataflow_core::{Cells, Error, Result, operator};
+use dataflow_core::{Cells, Result, operator};
 
-use crate::knowledge_cleaning::chunk::{Lengths, SplitMethod, chunks};
+use crate::knowledge_cleaning::chunk::{Lengths, SplitMethod, chunks, read_document};
 use crate::tokens::Tokenizer;
 
 /// Reads the text file that a row names, and makes a row of each part of its text.
@@ -53,22 +53,17 @@ impl Default for KBCChunkGenerator {
     }
 }
 
+impl KBCChunkGenerator {
+    fn lengths(&self) -> Lengths {
+        Lengths::of(self.split_method, self.chunk_size, self.chunk_overlap, self.min_tokens_per_chunk)
+    }
+}
+
 impl AskModel for KBCChunkGenerator {
     async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
         let path = row.text(&self.input_key)?;
-        let text = std::fs::read_to_string(&*path).map_err(|error| {
-            let hint = match error.kind() {
-                std::io::ErrorKind::InvalidData => "\nhint: a text file in UTF-8 was expected; convert PDF and web pages to Markdown first",
-                _ => "",
-            };
-            Error::Data(format!("cannot read `{path}`: {error}{hint}"))
-        })?;
-        let lengths = Lengths {
-            most: self.chunk_size as usize,
-            overlap: if self.split_method == SplitMethod::Recursive { 0 } else { self.chunk_overlap as usize },
-            least: self.min_tokens_per_chunk as usize,
-        };
-        let parts = chunks(&text, self.split_method, lengths, self.tokenizer);
+        let text = read_document(&path)?;
+        let parts = chunks(&text, self.split_method, self.lengths(), self.tokenizer);
         if parts.is_empty() {
             return Ok(Cells::new().set_option(&self.output_key, None::<String>).into());
         }
@@ -84,14 +79,7 @@ impl AskModel for KBCChunkGenerator {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.chunk_size == 0 {
-            problems.push("`chunk_size` should be at least 1, found 0".into());
-        }
-        if self.chunk_overlap >= self.chunk_size.max(1) {
-            problems.push(format!("`chunk_overlap` should be less than `chunk_size`, found {} and {}", self.chunk_overlap, self.chunk_size));
-        }
-        problems
+        self.lengths().problems()
     }
 }
 

@@ -1,0 +1,218 @@
+//! The final answer of a solution, cleaned so that it can be compared letter by letter: the rules that evaluations of mathematics models share.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What is done with the unit behind an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Units {
+    /// A unit after a number goes.
+    AfterNumbers,
+    /// Every word that is a unit goes, single letters such as `a` and `m` too, as in DataFlow.
+    Everywhere,
+    /// Units stay.
+    Stay,
+}
+
+/// The final answer by the first of these that is there: `final answer is $…$. I hope`, the last `boxed`, what follows the last "he answer is", the last number;
+/// then without dollars, units, `\text`, `x=`, percent signs and with numbers that are written out as digits. Empty where there is none.
+pub(crate) fn final_answer(solution: &str, units: Units) -> String {
+    let answer = marked(solution);
+    let answer = answer.lines().map(str::trim_start).collect::<Vec<_>>().concat();
+    let answer = answer.strip_prefix(':').unwrap_or(&answer);
+    let answer = answer.strip_suffix('.').unwrap_or(answer);
+    cleaned(answer.strip_suffix('/').unwrap_or(answer), units)
+}
+
+fn marked(solution: &str) -> String {
+    static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"-?\d*\.?\d+").ok());
+    // Two letters that a tokenizer of Russian puts in the place of a mark.
+    let solution = solution.replace("ки", "");
+    if let Some((_, rest)) = solution.split_once("final answer is $")
+        && let Some((answer, _)) = rest.split_once("$. I hope")
+    {
+        return answer.trim().to_owned();
+    }
+    if let Some((_, rest)) = solution.rsplit_once("boxed") {
+        return boxed(rest).to_owned();
+    }
+    if let Some((_, rest)) = solution.rsplit_once("he answer is") {
+        return rest.trim().to_owned();
+    }
+    let plain = solution.replace(',', "");
+    NUMBER.as_ref().and_then(|number| number.find_iter(&plain).last()).map(|found| found.as_str().to_owned()).unwrap_or_default()
+}
+
+/// What follows `boxed`: the inside of its braces, to the end where they are never closed; without braces what comes before the next dollar.
+fn boxed(rest: &str) -> &str {
+    let Some(inner) = rest.strip_prefix('{') else {
+        return rest.split('$').next().unwrap_or_default().trim();
+    };
+    let mut depth = 1_usize;
+    for (at, character) in inner.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &inner[..at];
+        }
+    }
+    inner
+}
+
+/// What is replaced before units go, in this order.
+const REPLACED: &[(&str, &str)] = &[
+    ("\\!", ""),
+    ("\\end{array}", "\\end{pmatrix}"),
+    ("bmatrix", "pmatrix"),
+    ("tfrac", "frac"),
+    ("dfrac", "frac"),
+    ("\\left", ""),
+    ("\\right", ""),
+    ("\\{", "{"),
+    ("\\}", "}"),
+];
+
+fn cleaned(answer: &str, units: Units) -> String {
+    static ARRAY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\begin\{array\}\{[^}]*\}").ok());
+    static TEXT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\(?:text|mbox)\{([^}]*)\}").ok());
+    let replaced =
+        |regex: &Option<Regex>, text: &str, by: &str| regex.as_ref().map_or_else(|| text.to_owned(), |regex| regex.replace_all(text, by).into_owned());
+    let mut text = replaced(&ARRAY, answer, "\\begin{pmatrix}");
+    for (from, to) in REPLACED {
+        if text.contains(from) {
+            text = text.replace(from, to);
+        }
+    }
+    text = replaced(&TEXT, &text, "$1");
+    text = match units {
+        Units::Stay => text,
+        Units::Everywhere => without_units(&text, |_| true),
+        Units::AfterNumbers => without_units(&text, |before| before.trim_end().ends_with(|character: char| character.is_ascii_digit() || character == '}')),
+    };
+    for gone in ["^{\\circ}", "^\\circ", "\\$", "$", "\\(", "\\)"] {
+        text = text.replace(gone, "");
+    }
+    if let Some(number) = number_of_words(&text) {
+        text = number.to_string();
+    }
+    for name in ["x=", "y=", "z=", "x\\in", "y\\in", "z\\in"] {
+        text = text.replace(name, "");
+    }
+    text.replace("\\emptyset", "{}").replace("\\%", "").replace('%', "")
+}
+
+/// Words behind numbers that say what is counted.
+#[rustfmt::skip]
+const UNITS: &[&str] = &[
+    "acre", "acres", "am", "amp", "amps", "apples", "apple", "balls", "blocks", "books", "boxes", "calories", "carats", "cent", "cents", "centimeter", "centimeters",
+    "centimetre", "centimetres", "cm", "coins", "cubic", "cubes", "cups", "day", "days", "degree", "degrees", "digits", "dollar", "dollars", "dozen", "east", "edges", "eggs", "feet", "foot", "ft",
+    "gallon", "gallons", "girls", "boys", "gram", "grams", "hectares", "hour", "hours", "hr", "hrs", "inch", "inches", "items", "kg", "kilogram", "kilograms", "kilometer", "kilometers",
+    "kilometre", "kilometres", "km", "kmph", "kph", "lb", "lbs", "liter", "liters", "litre", "litres", "m", "meter", "meters", "metre", "metres", "mile", "miles", "milliliters", "millimeters",
+    "min", "mins", "minute", "minutes", "ml", "mm", "mph", "mi", "month", "months", "north", "ounces", "ounce", "oz", "pages", "paise", "people", "per", "percent", "persons", "pieces", "pm",
+    "points", "pound", "pounds", "quarts", "rs", "rupees", "sec", "second", "seconds", "sides", "south", "sq", "square", "squares", "students", "tickets", "tons", "ton", "unit", "units",
+    "volume", "watts", "ways", "week", "weeks", "west", "yard", "yards", "year", "years", "yrs",
+];
+
+/// Letters that DataFlow takes for units too.
+const LETTERS: &str = "acdghlmost";
+
+/// Leaves out the words that are units; `goes` tells of the text before one whether it may go. The marks around stay.
+fn without_units(text: &str, goes: impl Fn(&str) -> bool) -> String {
+    let is_letter = |character: char| character.is_alphanumeric() || character == '_';
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_letter) {
+        let end = rest[start..].find(|character| !is_letter(character)).map_or(rest.len(), |length| start + length);
+        kept.push_str(&rest[..start]);
+        let word = &rest[start..end];
+        let is_unit = UNITS.contains(&word) || (word.len() == 1 && LETTERS.contains(word));
+        // A command of LaTeX is no word.
+        if !(is_unit && !kept.ends_with('\\') && goes(&kept)) {
+            kept.push_str(word);
+        }
+        rest = &rest[end..];
+    }
+    kept.push_str(rest);
+    kept
+}
+
+const SMALL: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+];
+const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+
+/// The whole number that English words write out; `None` where any word is none of a number.
+fn number_of_words(text: &str) -> Option<u64> {
+    let lower = text.to_lowercase();
+    let (mut total, mut group, mut any) = (0_u64, 0_u64, false);
+    for word in lower.split([' ', '-']).filter(|word| !word.is_empty() && *word != "and") {
+        let place = |words: &[&str]| words.iter().position(|known| *known == word);
+        if let Some(value) = place(&SMALL) {
+            group = group.checked_add(value as u64)?;
+        } else if let Some(value) = place(&TENS) {
+            group = group.checked_add(20 + 10 * value as u64)?;
+        } else if word == "hundred" {
+            group = group.max(1).checked_mul(100)?;
+        } else if let Some(power) = place(&["thousand", "million", "billion"]) {
+            total = total.checked_add(group.max(1).checked_mul(1000_u64.pow(power as u32 + 1))?)?;
+            group = 0;
+        } else {
+            return None;
+        }
+        any = true;
+    }
+    any.then(|| total.checked_add(group))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_unit_goes_only_behind_a_number_unless_everywhere_is_asked_for() {
+        let answers = [r"\boxed{a+b}", r"\boxed{10 \text{ meters}}", r"\boxed{5m}", r"\boxed{5 m}", r"\boxed{\frac{1}{2} \text{ miles}}"];
+        let of = |units| answers.map(|answer| final_answer(answer, units));
+        assert_eq!(of(Units::AfterNumbers), ["a+b", "10  ", "5m", "5 ", r"\frac{1}{2}  "]);
+        assert_eq!(of(Units::Everywhere), ["+b", "10  ", "5m", "5 ", r"\frac{1}{2}  "]);
+        assert_eq!(of(Units::Stay), ["a+b", "10  meters", "5m", "5 m", r"\frac{1}{2}  miles"]);
+    }
+
+    #[test]
+    fn numbers_are_read_from_words() {
+        let numbers = ["twenty five", "three hundred and two", "one million two thousand", "Ninety-Nine", "hundred", "two apples", "", "and"];
+        assert_eq!(numbers.map(number_of_words), [Some(25), Some(302), Some(1_002_000), Some(99), Some(100), None, None, None]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in r"[\\boxed{}$#. 答案a-z0-9,\-ки]{0,80}") {
+            for units in [Units::AfterNumbers, Units::Everywhere, Units::Stay] {
+                final_answer(&text, units);
+            }
+        }
+    }
+}

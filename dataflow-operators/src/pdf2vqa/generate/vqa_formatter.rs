@@ -1,0 +1,126 @@
+//! Writes questions with images as conversations.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use dataflow_core::key::{Any, Input, List, Messages, Output, Text};
+use dataflow_core::model::Model;
+use dataflow_core::operator::Outcome;
+use dataflow_core::row::{Row, json_of};
+use dataflow_core::serving::{Message, Role};
+use dataflow_core::shape::AskModel;
+use dataflow_core::{Cells, Error, Result, operator};
+use regex::Regex;
+use serde_json::Value;
+
+/// Writes a question with its answer and solution as a conversation, and the images of both as a list of paths.
+///
+/// The user's turn begins with a mark for each image; the assistant's is the answer and, after a blank line, the solution. A row without a question, or without both answer and solution, goes.
+/// Paths of images start from `image_folder`, where DataFlow searches the whole current folder for a file of the name. The other columns stay, where DataFlow drops them.
+///
+/// # 中文
+///
+/// 将问题及其答案、解答写成对话，并列出两者中图片的路径。用户一轮以每张图片一个占位符开头；助手一轮为答案，空一行后为解答。没有问题、或答案与解答都没有的行会去掉。
+/// 图片路径从 `image_folder` 算起，DataFlow 则在整个当前目录中按文件名查找。其他列保留，DataFlow 则会丢弃。
+#[operator(pdf2vqa, generate, AskModel)]
+pub struct VQAFormatter {
+    /// Not used: the rows are the output; DataFlow writes them to a second file. 中文：不使用；DataFlow 会另存一份文件。
+    pub output_json_file: Option<PathBuf>,
+    /// What stands for an image in the user's turn. 中文：用户一轮中代表图片的占位符。
+    pub image_placeholder: String,
+    /// The folder from which paths of images start; the current one where it is left out. 中文：图片路径的起始目录；缺省为当前目录。
+    pub image_folder: Option<PathBuf>,
+    /// The question with its answer: a record with `question`, `answer` and `solution`, or its JSON text. 中文：问答列：含 `question`、`answer`、`solution` 的记录或其 JSON 文本。
+    pub input_qa_item_key: Input<Any>,
+    /// Where the conversation goes. 中文：写入对话的列。
+    pub output_messages_key: Output<Messages>,
+    /// Where the paths of images go. 中文：写入图片路径的列。
+    pub output_images_key: Output<List<Text>>,
+}
+
+impl Default for VQAFormatter {
+    fn default() -> Self {
+        Self {
+            output_json_file: None,
+            image_placeholder: "<image>".into(),
+            image_folder: None,
+            input_qa_item_key: "qa_item".into(),
+            output_messages_key: "messages".into(),
+            output_images_key: "images".into(),
+        }
+    }
+}
+
+/// A text without its images, and their paths.
+fn apart(text: &str) -> (String, Vec<String>) {
+    static IMAGE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"!\[[^\]]*\]\(([^)]+)\)").ok());
+    static BLANK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\n{3,}").ok());
+    let (Some(image), Some(blank)) = (IMAGE.as_ref(), BLANK.as_ref()) else { return (text.to_owned(), Vec::new()) };
+    let paths = image.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str().trim().to_owned())).collect();
+    (blank.replace_all(&image.replace_all(text, ""), "\n\n").trim().to_owned(), paths)
+}
+
+impl AskModel for VQAFormatter {
+    async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
+        let item = match json_of(&row.value(&self.input_qa_item_key)?) {
+            Value::String(text) => {
+                serde_json::from_str(&text).map_err(|error| Error::Data(format!("a question with its answer was expected, as JSON: {error}")))?
+            }
+            item => item,
+        };
+        let part = |name: &str| apart(item[name].as_str().unwrap_or_default());
+        let ((question, mut images), (answer, of_answer), (solution, of_solution)) = (part("question"), part("answer"), part("solution"));
+        let reply = [answer, solution].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
+        images.extend(of_answer.into_iter().chain(of_solution));
+        if question.is_empty() || reply.is_empty() {
+            return Ok(Outcome::become_rows([]));
+        }
+        let folder = self.image_folder.as_deref().unwrap_or(Path::new(""));
+        let mut paths = Vec::with_capacity(images.len());
+        for image in &images {
+            let path = std::path::absolute(folder.join(image)).map_err(|error| Error::Data(format!("`{image}` is no path of an image: {error}")))?;
+            paths.push(path.to_string_lossy().into_owned());
+        }
+        let messages = vec![
+            Message { role: Role::User, content: self.image_placeholder.repeat(images.len()) + &question },
+            Message { role: Role::Assistant, content: reply },
+        ];
+        Ok(Outcome::become_rows([Cells::new().set(&self.output_messages_key, messages).set(&self.output_images_key, paths)]))
+    }
+
+    fn calls_per_row(&self) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{ScriptedModel, check_row, conformance};
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    conformance!(VQAFormatter);
+
+    fn check(item: &Value) -> String {
+        let operator = VQAFormatter { image_folder: Some("/books".into()), ..Default::default() };
+        check_row(&operator, &ScriptedModel::replies([""; 0]), json!({ "qa_item": item }))
+    }
+
+    #[test]
+    fn images_become_marks_and_paths() {
+        let item = json!({ "question": "See ![x](n/a.jpg) now", "answer": "A", "solution": "S ![](b.png)\n\n\n\nend" });
+        assert_snapshot!(check(&item), @r#"
+        -> dropped
+        +> messages=Messages([Message { role: User, content: "<image><image>See  now" }, Message { role: Assistant, content: "A\n\nS \n\nend" }]) images=List([Text("/books/n/a.jpg"), Text("/books/b.png")]) (AsParent)
+        "#);
+        assert_eq!(check(&json!(item.to_string())), check(&item));
+    }
+
+    #[test]
+    fn a_row_without_a_question_or_an_answer_goes() {
+        assert_eq!(check(&json!({ "question": "Why?", "answer": "", "solution": null })), "-> dropped");
+        assert_eq!(check(&json!({ "question": "", "answer": "A" })), "-> dropped");
+        assert!(check(&json!("no JSON")).contains("a question with its answer was expected"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Takes the final answer out of a worked solution.
+
+use dataflow_core::key::{Input, Output, Text};
+use dataflow_core::operator::Changes;
+use dataflow_core::shape::{Columns, texts_of};
+use dataflow_core::{Result, operator};
+use polars::prelude::*;
+
+use crate::answer::{Units, final_answer};
+use crate::compatibility::Compatibility;
+
+/// Writes the final answer of a worked solution: what its box holds, what follows "the answer is", or its last number; without dollars, percent signs, `x=` and units.
+///
+/// A unit goes only behind a number. With `compatibility: dataflow` every word that is a unit goes, also the letters `a`, `c`, `d`, `g`, `h`, `l`, `m`, `o`, `s` and `t`, so that
+/// `a+b` becomes `+b`, and a solution without an answer has an empty one; here that is null. Spaces around what goes stay, as in DataFlow.
+///
+/// # 中文
+///
+/// 写入解答的最终答案：方框中的内容、"the answer is" 之后的内容，或最后一个数字；去掉美元符号、百分号、`x=` 与单位。
+/// 单位只在数字之后才去掉。`compatibility: dataflow` 会去掉所有单位词，包括字母 `a`、`c`、`d`、`g`、`h`、`l`、`m`、`o`、`s`、`t`，因此 `a+b` 变为 `+b`；
+/// 没有答案时写入空文本，此处默认写入空值。
+#[operator(reasoning, generate, Columns)]
+pub struct ReasoningAnswerExtractionQwenMathEvalGenerator {
+    /// The data set that the solutions are of; those of `minerva_math` and `carp_en` keep their units. 中文：解答所属的数据集；`minerva_math` 与 `carp_en` 保留单位。
+    pub dataset_name: Option<String>,
+    /// Whose rule is followed. 中文：采用谁的规则。
+    pub compatibility: Compatibility,
+    /// The solution. 中文：解答列。
+    pub input_key: Input<Text>,
+    /// Where the answer goes. 中文：写入答案的列。
+    pub output_key: Output<Text>,
+}
+
+impl Default for ReasoningAnswerExtractionQwenMathEvalGenerator {
+    fn default() -> Self {
+        Self { dataset_name: None, compatibility: Compatibility::Own, input_key: "pseudo_correct_solution_example".into(), output_key: "extraction".into() }
+    }
+}
+
+impl Columns for ReasoningAnswerExtractionQwenMathEvalGenerator {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let units = match (self.dataset_name.as_deref(), self.compatibility) {
+            (Some("minerva_math" | "carp_en"), _) => Units::Stay,
+            (_, Compatibility::Own) => Units::AfterNumbers,
+            (_, Compatibility::Dataflow) => Units::Everywhere,
+        };
+        let answers = texts_of(frame, self.input_key.as_str())?;
+        let found = answers.iter().map(|solution| {
+            let answer = solution.map(|solution| final_answer(solution, units));
+            match self.compatibility {
+                Compatibility::Own => answer.filter(|answer| !answer.is_empty()),
+                Compatibility::Dataflow => Some(answer.unwrap_or_default()),
+            }
+        });
+        let column: StringChunked = found.collect();
+        Ok(Changes { columns: vec![column.with_name(self.output_key.as_str().into()).into_column()], ..Changes::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::testing::{check_rule, conformance};
+    use insta::assert_snapshot;
+
+    conformance!(ReasoningAnswerExtractionQwenMathEvalGenerator);
+
+    #[test]
+    fn the_answer_is_taken_out_and_cleaned() {
+        let operator = ReasoningAnswerExtractionQwenMathEvalGenerator { input_key: "s".into(), ..Default::default() };
+        let solutions = [r"So $\boxed{x=5}$.", r"\boxed{a+b}", "It is 12 km, so the answer is 12 km.", "In all 1,234", "no number"];
+        let of = |operator: &ReasoningAnswerExtractionQwenMathEvalGenerator| {
+            let told = check_rule(operator, "s", solutions);
+            told.lines().filter_map(|line| line.split_once("extraction=")).map(|(_, answer)| answer.to_owned()).collect::<Vec<_>>().join("|")
+        };
+        assert_snapshot!(of(&operator), @"5|a+b|12 |1234|null");
+        assert_snapshot!(of(&ReasoningAnswerExtractionQwenMathEvalGenerator { compatibility: Compatibility::Dataflow, ..operator.clone() }), @"5|+b|12 |1234|");
+        assert_snapshot!(of(&ReasoningAnswerExtractionQwenMathEvalGenerator { dataset_name: Some("minerva_math".into()), ..operator }), @"5|a+b|12 km|1234|null");
+    }
+}
