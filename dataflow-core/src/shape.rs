@@ -122,14 +122,21 @@ struct Refining<R> {
 impl<R: Refine> ColumnWork for Refining<R> {
     fn batch(&self, frame: &DataFrame) -> Result<Changes> {
         let texts = texts_of(frame, &self.key)?;
-        let mut refined = StringChunkedBuilder::new(self.key.as_str().into(), texts.len());
-        for text in texts.iter() {
-            match text {
-                Some(text) => refined.append_value(self.operator.refine(text)),
-                None => refined.append_null(),
-            }
+        let refined: Vec<Option<Cow<'_, str>>> = texts.iter().map(|text| text.map(|text| self.operator.refine(text))).collect();
+        let is_same = |(text, refined): (Option<&str>, &Option<Cow<'_, str>>)| match refined {
+            Some(Cow::Borrowed(refined)) => text.is_some_and(|text| std::ptr::eq(text, *refined)),
+            Some(Cow::Owned(_)) => false,
+            None => true,
+        };
+        // A batch in which nothing changes is not copied.
+        if texts.iter().zip(&refined).all(is_same) {
+            return Ok(Changes { columns: vec![texts.with_name(self.key.as_str().into()).into_column()], ..Changes::default() });
         }
-        Ok(Changes { columns: vec![refined.finish().into_column()], ..Changes::default() })
+        let mut column = StringChunkedBuilder::new(self.key.as_str().into(), texts.len());
+        for text in &refined {
+            column.append_option(text.as_deref());
+        }
+        Ok(Changes { columns: vec![column.finish().into_column()], ..Changes::default() })
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::python::{is_han, is_word, split_words};
+use crate::scan::WordCounts;
 
 /// Whose words and sentences an operator counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +47,9 @@ impl TextLanguage {
 
     /// How many words a text has.
     pub(crate) fn count_words(self, text: &str) -> usize {
+        if self == Self::Dataflow {
+            return WordCounts::of(text).words;
+        }
         let mut words = 0;
         self.each_word(text, |_| words += 1);
         words

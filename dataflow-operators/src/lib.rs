@@ -22,6 +22,7 @@ pub mod reasoning;
 mod rule_laws;
 #[cfg(test)]
 mod rule_vectors;
+mod scan;
 mod score_columns;
 mod spelling;
 pub mod text2sql;

@@ -10,8 +10,63 @@ pub(crate) fn is_space(character: char) -> bool {
 }
 
 /// The words of a text, as Python's `str.split()` gives them.
-pub(crate) fn split_words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(is_space).filter(|word| !word.is_empty())
+pub(crate) fn split_words(text: &str) -> SplitWords<'_> {
+    SplitWords { text, at: 0 }
+}
+
+/// The words of a text, one after another.
+#[derive(Clone)]
+pub(crate) struct SplitWords<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for SplitWords<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        while let length @ 1.. = space_at(bytes, self.at) {
+            self.at += length;
+        }
+        let start = self.at;
+        while self.at < bytes.len() && space_at(bytes, self.at) == 0 {
+            self.at += 1;
+        }
+        (start < self.at).then(|| &self.text[start..self.at])
+    }
+}
+
+/// What a byte says of white space: nothing, that it is some, or that it may begin some.
+static SPACES: [u8; 256] = {
+    let mut spaces = [0; 256];
+    let mut byte = 0;
+    while byte < 0x21 {
+        if (byte >= 0x09 && byte <= 0x0d) || byte >= 0x1c {
+            spaces[byte] = 1;
+        }
+        byte += 1;
+    }
+    spaces[0xc2] = 2;
+    spaces[0xe1] = 2;
+    spaces[0xe2] = 2;
+    spaces[0xe3] = 2;
+    spaces
+};
+
+/// How many bytes the white space has that begins at a place of a text; 0 where there is none, and in the midst of a character.
+#[inline]
+pub(crate) fn space_at(bytes: &[u8], at: usize) -> usize {
+    let Some(byte) = bytes.get(at) else { return 0 };
+    match SPACES[usize::from(*byte)] {
+        0 => 0,
+        1 => 1,
+        _ => match bytes[at..] {
+            [0xc2, 0x85 | 0xa0, ..] => 2,
+            [0xe1, 0x9a, 0x80, ..] | [0xe2, 0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf, ..] | [0xe2, 0x81, 0x9f, ..] | [0xe3, 0x80, 0x80, ..] => 3,
+            _ => 0,
+        },
+    }
 }
 
 /// The text without white space at its ends, as Python's `str.strip()` gives it.
@@ -54,6 +109,14 @@ fn is_other_digit(character: char) -> bool {
 
 /// Whether Python's `isupper` holds of a word.
 pub(crate) fn is_upper(word: &str) -> bool {
+    if word.is_ascii() {
+        let (mut upper, mut lower) = (false, false);
+        for byte in word.bytes() {
+            upper |= byte.is_ascii_uppercase();
+            lower |= byte.is_ascii_lowercase();
+        }
+        return upper && !lower;
+    }
     let is_title = |character: char| matches!(character, '\u{1c5}' | '\u{1c8}' | '\u{1cb}' | '\u{1f2}' | '\u{1f88}'..='\u{1f8f}' | '\u{1f98}'..='\u{1f9f}' | '\u{1fa8}'..='\u{1faf}' | '\u{1fbc}' | '\u{1fcc}' | '\u{1ffc}');
     !word.contains(|character: char| character.is_lowercase() || is_title(character)) && word.contains(char::is_uppercase)
 }
@@ -83,6 +146,16 @@ mod tests {
     fn words_have_letters_and_numbers_of_any_script_and_no_marks() {
         assert!("aZ0_é文²½Ⅳ٣\u{10400}".chars().all(is_word));
         assert!(!"-. \u{301}\u{93f}Ⓐ\u{203f}😀\u{e0100}".chars().any(is_word));
+    }
+
+    #[test]
+    fn white_space_is_the_same_as_bytes() {
+        let mut buffer = [0; 4];
+        for character in '\0'..=char::MAX {
+            let bytes = character.encode_utf8(&mut buffer).as_bytes();
+            assert_eq!(space_at(bytes, 0), if is_space(character) { bytes.len() } else { 0 }, "{character:?}");
+            assert!((1..bytes.len()).all(|at| space_at(bytes, at) == 0));
+        }
     }
 
     #[test]

@@ -57,13 +57,35 @@ pub(crate) struct BlockList {
     pub words: WordList,
     /// Entries that are found wherever they stand: those of several words, and those of languages without spaces.
     pub anywhere: AhoCorasick,
+    /// Which beginnings words of the list have.
+    beginnings: Box<[u64; BEGINNINGS / 64]>,
+}
+
+/// As many as make it rare that a word has the beginning of another.
+const BEGINNINGS: usize = 1 << 14;
+
+/// A number for the first bytes of a word.
+fn beginning(word: &str) -> usize {
+    let bytes = word.as_bytes();
+    let of = |at: usize| bytes.get(at).map_or(0, |byte| u32::from(*byte));
+    ((of(0) | of(1) << 8 | of(2) << 16 | (of(3) & 0x1f) << 24).wrapping_mul(0x9e37_79b1) >> 18) as usize % BEGINNINGS
 }
 
 impl BlockList {
     fn of(entries: &WordList) -> Result<Self, String> {
         let inside: Vec<&String> = entries.iter().filter(|entry| entry.contains(' ') || entry.chars().any(is_han)).collect();
         let anywhere = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?;
-        Ok(Self { words: entries.clone(), anywhere })
+        let mut beginnings = Box::new([0; BEGINNINGS / 64]);
+        for place in entries.iter().map(|entry| beginning(entry)) {
+            beginnings[place / 64] |= 1 << (place % 64);
+        }
+        Ok(Self { words: entries.clone(), anywhere, beginnings })
+    }
+
+    /// Whether a word is an entry. Most words have the beginning of none, and are not looked up.
+    pub fn has(&self, word: &str) -> bool {
+        let place = beginning(word);
+        self.beginnings[place / 64] >> (place % 64) & 1 == 1 && self.words.contains(word)
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use dataflow_core::private::schemars::{self, JsonSchema};
-use polars::prelude::PlHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::measure::CodeMeasure;
 use super::source_code::SourceCode;
+use crate::ngram::{Grams, numbered};
 use crate::python::{is_upper, is_word, strip};
 use crate::score_columns::ScoreNames;
 
@@ -93,11 +93,12 @@ impl CodeMeasure for DocumentQuality {
         let words: Vec<&str> = text.split(|character| !is_word(character)).filter(|word| !word.is_empty()).collect();
         let is_line_end = |character| matches!(character, '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
         let lines: Vec<&str> = text.split(is_line_end).map(strip).filter(|line| !line.is_empty()).collect();
-        let duplicate_lines = duplicate_grams(&lines, 1);
+        let duplicate_lines = repeated_share(&counts_of(&numbered(lines.iter().copied())));
         let brackets = share(text.matches(['{', '}']).count(), characters);
         let capitals = share(words.iter().filter(|word| word.chars().nth(1).is_some() && is_upper(word)).count(), words.len());
-        let entropy = entropy(&words);
-        let grams: Vec<f64> = (2..=10).map(|n| duplicate_grams(&words, n)).collect();
+        let numbers = numbered(words.iter().copied());
+        let entropy = entropy(&numbers);
+        let grams = duplicate_shares(&numbers, 10);
         let bound = |name: &str| self.0.bound(name);
         let within = |count: usize, least: &str, most: &str| (bound(least)..=bound(most)).contains(&(count as f64));
         let well = within(characters, "min_num_chars", "max_num_chars")
@@ -114,26 +115,39 @@ impl CodeMeasure for DocumentQuality {
 }
 
 /// The entropy of the words, in bits.
-fn entropy(words: &[&str]) -> f64 {
-    let mut place: PlHashMap<&str, usize> = PlHashMap::default();
-    let mut counts: Vec<usize> = Vec::new();
-    for word in words {
-        let at = *place.entry(word).or_insert_with(|| {
-            counts.push(0);
-            counts.len() - 1
-        });
-        counts[at] += 1;
-    }
-    // In the order in which the words came, so that the sum is the same in every run.
-    counts.iter().map(|count| *count as f64 / words.len() as f64).map(|share| -share * share.log2()).sum()
+fn entropy(words: &[u32]) -> f64 {
+    // Numbers are given in the order in which words came, so the sum is the same in every run.
+    counts_of(words).iter().map(|count| f64::from(*count) / words.len() as f64).map(|share| -share * share.log2()).sum()
 }
 
-/// The share of n-grams that occur more than once, each counted as often as it occurs.
-fn duplicate_grams(words: &[&str], n: usize) -> f64 {
-    let mut counts: PlHashMap<&[&str], usize> = PlHashMap::default();
-    for gram in words.windows(n) {
-        *counts.entry(gram).or_default() += 1;
+/// How often each number comes.
+fn counts_of(numbers: &[u32]) -> Vec<u32> {
+    let mut counts = vec![0; numbers.iter().max().map_or(0, |most| *most as usize + 1)];
+    for number in numbers {
+        counts[*number as usize] += 1;
     }
-    let all: usize = counts.values().sum();
-    if all == 0 { 0.0 } else { counts.values().filter(|count| **count > 1).sum::<usize>() as f64 / all as f64 }
+    counts
+}
+
+/// The share of items that come more than once.
+fn repeated_share(counts: &[u32]) -> f64 {
+    let all: u32 = counts.iter().sum();
+    if all == 0 { 0.0 } else { f64::from(counts.iter().filter(|count| **count > 1).sum::<u32>()) / f64::from(all) }
+}
+
+/// The share of n-grams that come more than once, for each n from 2.
+fn duplicate_shares(words: &[u32], longest: usize) -> Vec<f64> {
+    let (mut grams, mut ids) = (Grams::default(), words.to_vec());
+    let mut shares = Vec::with_capacity(longest - 1);
+    for n in 2..=longest {
+        grams.begin();
+        grams.extend(&mut ids, words, n);
+        shares.push(repeated_share(grams.counts()));
+        // Where no gram comes again, no longer one does.
+        if grams.counts().len() == ids.len() {
+            shares.resize(longest - 1, 0.0);
+            break;
+        }
+    }
+    shares
 }

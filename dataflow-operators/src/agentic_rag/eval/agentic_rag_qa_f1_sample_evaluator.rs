@@ -35,19 +35,28 @@ impl Default for AgenticRAGQAF1SampleEvaluator {
     }
 }
 
-fn normalized(text: &str) -> Vec<String> {
-    let plain: String = text.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect();
-    split_words(&plain).filter(|word| !["a", "an", "the"].contains(word)).map(ToOwned::to_owned).collect()
+fn plain(text: &str) -> String {
+    text.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect()
+}
+
+/// The words of a plain text that count.
+fn words(plain: &str) -> Vec<&str> {
+    split_words(plain).filter(|word| !["a", "an", "the"].contains(word)).collect()
 }
 
 fn f1(prediction: &str, truth: &str) -> f64 {
-    let (prediction, truth) = (normalized(prediction), normalized(truth));
-    let is_verdict = |words: &[String]| matches!(words, [word] if ["yes", "no", "noanswer"].contains(&word.as_str()));
+    let (prediction, truth) = (plain(prediction), plain(truth));
+    let (prediction, truth) = (words(&prediction), words(&truth));
+    let is_verdict = |words: &[&str]| matches!(words, [word] if ["yes", "no", "noanswer"].contains(word));
     if (is_verdict(&prediction) || is_verdict(&truth)) && prediction != truth {
         return 0.0;
     }
-    let mut left = truth.clone();
-    let shared = prediction.iter().filter(|word| left.iter().position(|other| other == *word).map(|at| left.swap_remove(at)).is_some()).count() as f64;
+    let mut left: PlHashMap<&str, usize> = PlHashMap::default();
+    for word in &truth {
+        *left.entry(word).or_default() += 1;
+    }
+    let is_left = |word: &&&str| left.get_mut(**word).filter(|left| **left > 0).map(|left| *left -= 1).is_some();
+    let shared = prediction.iter().filter(is_left).count() as f64;
     if shared == 0.0 {
         return 0.0;
     }

@@ -9,6 +9,7 @@ use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::compatibility::Compatibility;
+use crate::ngram::{Grams, numbered};
 use crate::python::split_words;
 
 /// Writes the BLEU score of a text against a reference: the geometric mean of the shares of its 1- to `n`-grams that the reference has too.
@@ -70,12 +71,19 @@ impl BleuSampleEvaluator {
     fn score(&self, text: &str, reference: &str) -> f64 {
         const TINY: f64 = 1e-15;
         const SMALL: f64 = 1e-9;
-        let (words, reference): (Vec<&str>, Vec<&str>) = (split_words(text).collect(), split_words(reference).collect());
+        let text_words = split_words(text).count();
+        let both = numbered(split_words(text).chain(split_words(reference)));
+        let (words, reference) = both.split_at(text_words);
         let longest = if self.compatibility == Compatibility::Dataflow { 1 } else { self.n as usize };
+        let (mut known_grams, mut guessed_grams, mut grams) = (reference.to_vec(), words.to_vec(), Grams::default());
         let mut product = 1.0;
         for n in 1..=longest {
-            let known = counts(&reference, n);
-            let hits: usize = counts(&words, n).iter().map(|(gram, count)| count.min(known.get(gram).unwrap_or(&0))).copied().sum();
+            if n > 1 {
+                grams.begin();
+                grams.extend(&mut known_grams, reference, n);
+                grams.extend(&mut guessed_grams, words, n);
+            }
+            let hits = shared(&guessed_grams, &known_grams);
             let guesses = (words.len() + 1).saturating_sub(n);
             product *= (hits as f64 + TINY) / (guesses as f64 + SMALL);
         }
@@ -86,12 +94,18 @@ impl BleuSampleEvaluator {
     }
 }
 
-fn counts<'a>(words: &'a [&'a str], n: usize) -> PlHashMap<&'a [&'a str], usize> {
-    let mut counts = PlHashMap::default();
-    for gram in words.windows(n) {
-        *counts.entry(gram).or_default() += 1;
+fn shared(guessed: &[u32], known: &[u32]) -> usize {
+    let mut left = vec![0_u32; guessed.iter().chain(known).max().map_or(0, |most| *most as usize + 1)];
+    for gram in known {
+        left[*gram as usize] += 1;
     }
-    counts
+    let is_left = |gram: &&u32| {
+        let left = &mut left[**gram as usize];
+        let some = *left > 0;
+        *left = left.saturating_sub(1);
+        some
+    };
+    guessed.iter().filter(is_left).count()
 }
 
 impl Columns for BleuSampleEvaluator {

@@ -85,10 +85,10 @@ impl Measure for BlocklistFilter {
         let lower = text.to_lowercase();
         let words = Words::of(&lower, self.use_tokenizer);
         let found = match self.compatibility {
-            Compatibility::Dataflow => words.count(|word| list.words.contains(word)).0,
+            Compatibility::Dataflow => words.count(|word| list.has(word)).0,
             Compatibility::Own => {
                 let is_mark = |character: char| !is_word(character);
-                words.count(|word| list.words.contains(word) || list.words.contains(word.trim_matches(is_mark))).0 + list.anywhere.find_iter(&lower).count()
+                words.count(|word| list.has(word) || list.has(word.trim_matches(is_mark))).0 + list.anywhere.find_iter(&lower).count()
             }
         };
         Some(found as i64)

@@ -5,6 +5,7 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
 use crate::python::strip;
+use crate::scan::{count_bytes, wide};
 
 /// Keeps rows whose text has at least `threshold` characters, white space at the ends and spaces, line feeds and tabs within not counted.
 ///
@@ -34,7 +35,7 @@ impl Measure for CharNumberFilter {
 
     fn measure(&self, text: &str) -> Option<i64> {
         let text = strip(text);
-        let left_out = text.bytes().filter(|byte| matches!(byte, b' ' | b'\n' | b'\t')).count();
+        let left_out = wide(|| count_bytes(text.as_bytes(), |byte| matches!(byte, b' ' | b'\n' | b'\t')));
         Some((text.chars().count() - left_out) as i64)
     }
 

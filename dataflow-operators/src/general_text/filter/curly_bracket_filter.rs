@@ -4,6 +4,8 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::scan::{count_bytes, wide};
+
 /// Keeps rows in which the share of `{` and `}` among all characters is below `threshold`.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
@@ -31,7 +33,7 @@ impl Measure for CurlyBracketFilter {
     type Value = f64;
 
     fn measure(&self, text: &str) -> Option<f64> {
-        let brackets = text.bytes().filter(|byte| matches!(byte, b'{' | b'}')).count();
+        let brackets = wide(|| count_bytes(text.as_bytes(), |byte| matches!(byte, b'{' | b'}')));
         Some(if text.is_empty() { f64::INFINITY } else { brackets as f64 / text.chars().count() as f64 })
     }
 

@@ -29,11 +29,18 @@ impl Default for HtmlEntityFilter {
 
 const ENTITIES: [&str; 13] = ["nbsp", "lt", "gt", "amp", "quot", "apos", "hellip", "ndash", "mdash", "lsquo", "rsquo", "ldquo", "rdquo"];
 
+/// The other mark that begins an entity.
+const FULL_WIDTH: &[u8] = "＆".as_bytes();
+
 impl Measure for HtmlEntityFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        let found = text.match_indices(['&', '＆']).any(|(place, mark)| ENTITIES.iter().any(|name| text[place + mark.len()..].starts_with(name)));
+        let bytes = text.as_bytes();
+        let found = memchr::memchr2_iter(b'&', FULL_WIDTH[0], bytes).any(|place| {
+            let after = bytes[place..].strip_prefix(FULL_WIDTH).or_else(|| bytes[place..].strip_prefix(b"&"));
+            after.is_some_and(|after| ENTITIES.iter().any(|name| after.starts_with(name.as_bytes())))
+        });
         Some(i64::from(!found && !text.is_empty()))
     }
 

@@ -4,7 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
-use crate::python::strip;
+use crate::python::is_space;
 
 /// Keeps rows with at least `threshold` lines that do not speak of JavaScript; a text of three lines or fewer stays.
 ///
@@ -31,17 +31,23 @@ impl Default for LineWithJavascriptFilter {
     }
 }
 
+/// A line in small letters, without marks.
+fn plain(line: &str) -> String {
+    line.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect()
+}
+
 impl Measure for LineWithJavascriptFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
         let (mut lines, mut others) = (0, 0);
         for line in text.split('\n') {
-            let plain: String = line.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect();
-            if !strip(&plain).is_empty() {
-                lines += 1;
-                others += i64::from(!plain.contains("javascript"));
+            if !line.chars().any(|character| !character.is_ascii_punctuation() && !is_space(character)) {
+                continue;
             }
+            lines += 1;
+            let may_have = memchr::memchr2(b'j', b'J', line.as_bytes()).is_some();
+            others += i64::from(!may_have || !plain(line).contains("javascript"));
         }
         Some(match lines {
             0 => -1,

@@ -4,6 +4,8 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::scan::has_ignoring_case;
+
 /// Drops rows in which `lorem ipsum` stands more than `threshold` times a character.
 ///
 /// With DataFlow's default one occurrence is enough in any text below 33 million characters.
@@ -33,8 +35,13 @@ impl Measure for LoremIpsumFilter {
     type Value = f64;
 
     fn measure(&self, text: &str) -> Option<f64> {
-        let lower = text.to_lowercase();
-        Some(if text.is_empty() { f64::INFINITY } else { lower.matches("lorem ipsum").count() as f64 / text.chars().count() as f64 })
+        if text.is_empty() {
+            return Some(f64::INFINITY);
+        }
+        if !has_ignoring_case(text, "lorem ipsum") {
+            return Some(0.0);
+        }
+        Some(text.to_lowercase().matches("lorem ipsum").count() as f64 / text.chars().count() as f64)
     }
 
     fn keep(&self, share: f64) -> bool {

@@ -5,6 +5,7 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
 use crate::language::TextLanguage;
+use crate::scan::WordCounts;
 
 /// Keeps rows whose words have on average at least `min_length` and fewer than `max_length` characters.
 ///
@@ -43,18 +44,23 @@ impl Default for MeanWordLengthFilter {
 
 /// Rounded to two decimals, from the binary value, as Python rounds.
 fn hundredths(mean: f64) -> f64 {
-    format!("{mean:.2}").parse().unwrap_or(mean)
+    let scaled = mean * 100.0;
+    // Only near a half does it matter which of the two neighbours the binary value is nearer to, and only formatting tells.
+    if (scaled.fract() - 0.5).abs() > 1e-6 { scaled.round() / 100.0 } else { format!("{mean:.2}").parse().unwrap_or(mean) }
 }
 
 impl Measure for MeanWordLengthFilter {
     type Value = f64;
 
     fn measure(&self, text: &str) -> Option<f64> {
-        let (mut words, mut characters) = (0_usize, 0_usize);
-        self.language.each_word(text, |word| {
-            words += 1;
-            characters += word.chars().count();
-        });
+        let WordCounts { words, characters } = match self.language {
+            TextLanguage::Dataflow => WordCounts::of(text),
+            language => {
+                let mut counts = WordCounts::default();
+                language.each_word(text, |word| counts = WordCounts { words: counts.words + 1, characters: counts.characters + word.chars().count() });
+                counts
+            }
+        };
         Some(if words == 0 { f64::INFINITY } else { hundredths(characters as f64 / words as f64) })
     }
 

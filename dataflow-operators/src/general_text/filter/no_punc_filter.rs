@@ -4,7 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
-use crate::python::split_words;
+use crate::python::space_at;
 
 /// Drops rows in which more than `threshold` words follow one another without punctuation.
 ///
@@ -35,8 +35,29 @@ impl Measure for NoPuncFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        let longest = text.split(['\n', '–', '.', '!', '?', ',', ';', '•', '/', '|', '…']).map(|part| split_words(part).count()).max();
-        Some(if text.is_empty() { i64::MAX } else { longest.unwrap_or(0) as i64 })
+        if text.is_empty() {
+            return Some(i64::MAX);
+        }
+        let bytes = text.as_bytes();
+        let (mut longest, mut words, mut inside, mut at) = (0_i64, 0_i64, false, 0);
+        while at < bytes.len() {
+            let mark = match bytes[at..] {
+                [b'\n' | b'.' | b'!' | b'?' | b',' | b';' | b'/' | b'|', ..] => 1,
+                [0xe2, 0x80, 0x93 | 0xa2 | 0xa6, ..] => 3, // – • …
+                _ => 0,
+            };
+            if mark > 0 {
+                longest = longest.max(words);
+                (words, inside) = (0, false);
+                at += mark;
+                continue;
+            }
+            let space = space_at(bytes, at);
+            words += i64::from(!inside && space == 0);
+            inside = space == 0;
+            at += space.max(1);
+        }
+        Some(longest.max(words))
     }
 
     fn keep(&self, longest: i64) -> bool {

@@ -49,14 +49,17 @@ impl Measure for SentenceNumberFilter {
         if self.language != TextLanguage::Dataflow {
             return Some(self.language.count_sentences(text) as i64);
         }
-        let (mut sentences, mut inside) = (0, false);
-        for character in text.chars() {
-            if inside {
-                inside = !matches!(character, '.' | '!' | '?' | '\n');
-            } else if is_word(character) {
-                inside = true;
-                sentences += 1;
+        // A sentence begins at a letter or number and goes on to the next mark that ends one, or to the end of its line.
+        let bytes = text.as_bytes();
+        let next = |at: Option<usize>, start: usize| at.map_or(bytes.len(), |at| start + at);
+        let (mut sentences, mut at, mut mark) = (0, 0, 0);
+        while let Some(start) = text[at..].find(is_word).map(|start| at + start) {
+            sentences += 1;
+            // A mark that is still ahead is not looked for again, however many lines come before it.
+            if mark <= start {
+                mark = next(memchr::memchr3(b'.', b'!', b'?', &bytes[start..]), start);
             }
+            at = next(memchr::memchr(b'\n', &bytes[start..mark]), start).min(mark);
         }
         Some(sentences)
     }

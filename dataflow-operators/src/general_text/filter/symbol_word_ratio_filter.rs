@@ -48,6 +48,11 @@ impl Measure for SymbolWordRatioFilter {
     type Value = f64;
 
     fn measure(&self, text: &str) -> Option<f64> {
+        let has_symbols = memchr::memchr2(b'#', 0xe2, text.as_bytes()).is_some() || memchr::memmem::find(text.as_bytes(), b"...").is_some();
+        if !has_symbols {
+            // Nothing to divide: only whether there is a word or a mark.
+            return Some(if text.chars().all(is_space) { f64::INFINITY } else { 0.0 });
+        }
         let symbols = text.matches('#').count() + text.matches("...").count() + text.matches('…').count();
         let words = words_and_marks(text);
         Some(if words == 0 { f64::INFINITY } else { symbols as f64 / words as f64 })

@@ -6,6 +6,8 @@ use dataflow_core::{Cell, operator};
 use polars::prelude::PlHashSet;
 
 use crate::language::TextLanguage;
+use crate::python::split_words;
+use crate::scan::WordCounts;
 
 /// Keeps rows in which the share of distinct words among all words is above `threshold`.
 ///
@@ -35,25 +37,30 @@ impl Default for UniqueWordsFilter {
 }
 
 impl Measure for UniqueWordsFilter {
-    type Value = f64;
+    type Value = bool;
 
-    fn measure(&self, text: &str) -> Option<f64> {
+    fn measure(&self, text: &str) -> Option<bool> {
         let lower = text.to_lowercase();
         let mut seen: PlHashSet<&str> = PlHashSet::default();
+        if self.language == TextLanguage::Dataflow {
+            let words = WordCounts::of(&lower).words;
+            // The share only grows from word to word: where it is enough, the rest of the text need not be read.
+            return Some(split_words(&lower).any(|word| seen.insert(word) && seen.len() as f64 / words as f64 > self.threshold));
+        }
         let mut words = 0_usize;
         self.language.each_word(&lower, |word| {
             words += 1;
             seen.insert(word);
         });
-        Some(if words == 0 { 0.0 } else { seen.len() as f64 / words as f64 })
+        Some(words > 0 && seen.len() as f64 / words as f64 > self.threshold)
     }
 
-    fn keep(&self, share: f64) -> bool {
-        share > self.threshold
+    fn keep(&self, enough: bool) -> bool {
+        enough
     }
 
-    fn label(&self, share: f64) -> Cell {
-        i64::from(self.keep(share)).into()
+    fn label(&self, enough: bool) -> Cell {
+        i64::from(enough).into()
     }
 }
 

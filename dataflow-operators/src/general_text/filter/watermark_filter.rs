@@ -37,7 +37,7 @@ impl Measure for WatermarkFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        Some(i64::from(!text.is_empty() && !self.watermarks.iter().any(|mark| text.contains(mark.as_str()))))
+        Some(i64::from(!text.is_empty() && !self.watermarks.iter().any(|mark| memchr::memmem::find(text.as_bytes(), mark.as_bytes()).is_some())))
     }
 
     fn keep(&self, clean: i64) -> bool {

@@ -37,6 +37,9 @@ static PATTERNS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
 
 impl Refine for HtmlUrlRemoverRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if memchr::memchr(b'<', text.as_bytes()).is_none() && memchr::memmem::find(text.as_bytes(), b"http").is_none() {
+            return text.into();
+        }
         let [address, tag] = &*PATTERNS;
         match address.replace_all(text, "") {
             Cow::Borrowed(text) => tag.replace_all(text, ""),

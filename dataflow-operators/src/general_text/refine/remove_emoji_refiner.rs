@@ -31,7 +31,8 @@ fn is_emoji(character: char) -> bool {
 
 impl Refine for RemoveEmojiRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if text.is_ascii() || !text.contains(is_emoji) {
+        // All emoji begin with one of two bytes.
+        if memchr::memchr2(0xe2, 0xf0, text.as_bytes()).is_none() || !text.contains(is_emoji) {
             return text.into();
         }
         text.replace(is_emoji, "").into()

@@ -6,7 +6,8 @@ use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
 
-use crate::python::split_words;
+use crate::python::{split_words, strip};
+use crate::scan::is_tidy;
 
 /// Puts one space in the place of every run of white space, and none at the ends.
 ///
@@ -29,15 +30,24 @@ impl Default for RemoveExtraSpacesRefiner {
 
 impl Refine for RemoveExtraSpacesRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut words = split_words(text);
-        let Some(first) = words.next() else { return "".into() };
-        let mut tidy = String::with_capacity(text.len());
-        tidy.push_str(first);
-        for word in words {
-            tidy.push(' ');
-            tidy.push_str(word);
+        let text = strip(text);
+        if is_tidy(text) {
+            return text.into();
         }
-        if tidy.len() == text.len() && tidy == text { text.into() } else { tidy.into() }
+        let mut tidy = String::with_capacity(text.len());
+        // Words that a single space parts are copied together.
+        let (mut start, mut end) = (0, 0);
+        for word in split_words(text) {
+            let at = word.as_ptr().addr() - text.as_ptr().addr();
+            if at > 0 && &text[end..at] != " " {
+                tidy.push_str(&text[start..end]);
+                tidy.push(' ');
+                start = at;
+            }
+            end = at + word.len();
+        }
+        tidy.push_str(&text[start..end]);
+        tidy.into()
     }
 }
 

@@ -1,7 +1,11 @@
 //! MinHash signatures as datasketch 2 makes them, and the bands in which they are looked up.
 
+use std::array;
+
 use polars::prelude::PlHashSet;
 use sha1::{Digest, Sha1};
+
+use crate::scan::wide;
 
 /// How a signature is cut up: two texts are taken for the same where all values of one band are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ fn integral(from: f64, to: f64, of: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// Hash functions that are worked out together: as many as fit into the processor's registers.
-const LANES: usize = 8;
+const LANES: usize = 16;
 
 /// Added to every value, so that the order of unsigned values is that of signed ones, which processors compare faster.
 const SIGN: u32 = 1 << 31;
@@ -56,6 +60,8 @@ pub(super) struct Signer {
     signature: Vec<u32>,
     remembered: Vec<(u64, u32)>,
     recent: Vec<u32>,
+    /// Keys of shingles that wait to be hashed.
+    missing: Vec<u64>,
 }
 
 impl Signer {
@@ -84,6 +90,7 @@ impl Signer {
             signature,
             remembered: vec![(0, 0); REMEMBERED],
             recent: vec![0; RECENT],
+            missing: Vec::with_capacity(TOGETHER),
         }
     }
 
@@ -112,20 +119,48 @@ impl Signer {
         for (slot, hash) in self.recent.iter_mut().enumerate() {
             *hash = !(slot as u32); // no hash that belongs into this slot
         }
+        if text.len() >= 8 && self.shingle <= REMEMBERED_BYTES && text.is_ascii() {
+            // A character is a byte, and all shingles but the last few have eight bytes from their start on.
+            let (bytes, length) = (text.as_bytes(), self.shingle);
+            self.missing.clear();
+            for eight in bytes.array_windows::<8>() {
+                let key = key_of(*eight, length);
+                let (known, hash) = self.remembered[slot_of(key)];
+                if known == key {
+                    self.push(hash);
+                    continue;
+                }
+                self.missing.push(key);
+                if self.missing.len() == TOGETHER {
+                    self.hash_missing();
+                }
+            }
+            self.hash_missing();
+            for last in bytes[bytes.len() - 7..].windows(length) {
+                self.push(first_word_of_sha1(last));
+            }
+            return;
+        }
         let starts = text.char_indices().map(|(at, _)| at);
         let mut ends = starts.clone().chain([text.len()]).skip(self.shingle).peekable();
         if ends.peek().is_none() && !text.is_empty() {
-            let whole = first_word_of_sha1(text.as_bytes());
-            self.hashes.push(finalize(whole));
+            self.push(first_word_of_sha1(text.as_bytes()));
             return;
         }
         for (start, end) in starts.zip(ends) {
-            let hash = finalize(self.sha1_of(text.as_bytes(), start, end));
-            let recent = &mut self.recent[hash as usize % RECENT];
-            if *recent != hash {
-                *recent = hash;
-                self.hashes.push(hash);
-            }
+            let hash = self.sha1_of(text.as_bytes(), start, end);
+            self.push(hash);
+        }
+    }
+
+    /// Takes a shingle's hash in, unless it was among the last ones.
+    #[inline]
+    fn push(&mut self, sha1: u32) {
+        let hash = finalize(sha1);
+        let recent = &mut self.recent[hash as usize % RECENT];
+        if *recent != hash {
+            *recent = hash;
+            self.hashes.push(hash);
         }
     }
 
@@ -134,31 +169,100 @@ impl Signer {
         let length = end - start;
         let eight = text.get(start..start + 8).and_then(|bytes| bytes.first_chunk());
         let (Some(eight), true) = (eight, length <= REMEMBERED_BYTES) else { return first_word_of_sha1(&text[start..end]) };
-        let kept = u64::MAX >> (64 - 8 * length);
-        let key = u64::from_le_bytes(*eight) & kept | (length as u64) << 56;
-        let slot = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % REMEMBERED;
-        let (known, hash) = self.remembered[slot];
+        self.remembered_sha1(*eight, length, &text[start..end])
+    }
+
+    /// The SHA-1 of a shingle, whose length is that of so many of eight bytes.
+    fn remembered_sha1(&mut self, eight: [u8; 8], length: usize, shingle: &[u8]) -> u32 {
+        let key = key_of(eight, length);
+        let (known, hash) = self.remembered[slot_of(key)];
         if known == key {
             return hash;
         }
-        let hash = first_word_of_sha1(&text[start..end]);
-        self.remembered[slot] = (key, hash);
+        let hash = first_word_of_sha1(shingle);
+        self.remembered[slot_of(key)] = (key, hash);
         hash
+    }
+
+    /// Hashes the shingles that were not remembered, side by side.
+    fn hash_missing(&mut self) {
+        let mut keys = [0; TOGETHER];
+        let missing = self.missing.len();
+        keys[..missing].copy_from_slice(&self.missing);
+        self.missing.clear();
+        let hashes = wide(|| first_words_of_sha1(&keys));
+        for (key, hash) in keys.into_iter().zip(hashes).take(missing) {
+            self.remembered[slot_of(key)] = (key, hash);
+            self.push(hash);
+        }
     }
 
     /// The least value of each hash function over all shingles.
     fn sign(&mut self) {
-        let functions = self.multipliers.iter().zip(&self.increments);
-        for ((multipliers, increments), least) in functions.zip(self.signature.as_chunks_mut::<LANES>().0) {
-            let mut lanes = [i32::MAX; LANES];
-            for hash in &self.hashes {
-                for lane in 0..LANES {
-                    lanes[lane] = lanes[lane].min(multipliers[lane].wrapping_mul(*hash).wrapping_add(increments[lane]).cast_signed());
-                }
-            }
-            *least = lanes.map(|lane| lane.cast_unsigned() ^ SIGN);
-        }
+        let Self { hashes, multipliers, increments, signature, .. } = self;
+        wide(|| least_values(hashes, multipliers, increments, signature));
     }
+}
+
+/// The least value of each function over all hashes.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
+fn least_values(hashes: &[u32], multipliers: &[[u32; LANES]], increments: &[[u32; LANES]], signature: &mut [u32]) {
+    for ((multipliers, increments), least) in multipliers.iter().zip(increments).zip(signature.as_chunks_mut::<LANES>().0) {
+        let mut lanes = [i32::MAX; LANES];
+        for hash in hashes {
+            for lane in 0..LANES {
+                lanes[lane] = lanes[lane].min(multipliers[lane].wrapping_mul(*hash).wrapping_add(increments[lane]).cast_signed());
+            }
+        }
+        *least = lanes.map(|lane| lane.cast_unsigned() ^ SIGN);
+    }
+}
+
+/// Shingles that are hashed side by side.
+const TOGETHER: usize = 8;
+
+/// The bytes of a shingle of at most seven, and their number, as one number.
+fn key_of(eight: [u8; 8], length: usize) -> u64 {
+    u64::from_le_bytes(eight) & (u64::MAX >> (64 - 8 * length)) | (length as u64) << 56
+}
+
+fn slot_of(key: u64) -> usize {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % REMEMBERED
+}
+
+/// What SHA-1 begins with.
+const START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+
+/// As [`first_word_of_sha1`] of shingles by their keys (FIPS 180-4, 6.1.2): a shingle of at most seven bytes is one block.
+#[inline(always)]
+#[expect(clippy::inline_always, clippy::many_single_char_names, reason = "what is not inlined does not use the wide vectors; the names are the standard's")]
+fn first_words_of_sha1(keys: &[u64; TOGETHER]) -> [u32; TOGETHER] {
+    let mut words = [[0_u32; TOGETHER]; 16];
+    for (lane, key) in keys.iter().enumerate() {
+        let length = key >> 56;
+        let padded = (key & (u64::MAX >> 8) | 0x80 << (8 * length)).swap_bytes();
+        (words[0][lane], words[1][lane], words[15][lane]) = ((padded >> 32) as u32, padded as u32, length as u32 * 8);
+    }
+    let [mut a, mut b, mut c, mut d, mut e] = START.map(|word| [word; TOGETHER]);
+    for round in 0..80 {
+        if round >= 16 {
+            let before = |back: usize| words[(round - back) % 16];
+            let [one, two, three, four] = [before(3), before(8), before(14), before(16)];
+            words[round % 16] = array::from_fn(|lane| (one[lane] ^ two[lane] ^ three[lane] ^ four[lane]).rotate_left(1));
+        }
+        let (mixed, constant): ([u32; TOGETHER], u32) = match round / 20 {
+            0 => (array::from_fn(|lane| b[lane] & c[lane] | !b[lane] & d[lane]), 0x5a82_7999),
+            1 => (array::from_fn(|lane| b[lane] ^ c[lane] ^ d[lane]), 0x6ed9_eba1),
+            2 => (array::from_fn(|lane| b[lane] & c[lane] | d[lane] & (b[lane] | c[lane])), 0x8f1b_bcdc),
+            _ => (array::from_fn(|lane| b[lane] ^ c[lane] ^ d[lane]), 0xca62_c1d6),
+        };
+        let word = &words[round % 16];
+        let next =
+            array::from_fn(|lane| a[lane].rotate_left(5).wrapping_add(mixed[lane]).wrapping_add(e[lane]).wrapping_add(constant).wrapping_add(word[lane]));
+        (e, d, c, b, a) = (d, c, b.map(|word| word.rotate_left(30)), a, next);
+    }
+    a.map(|word| word.wrapping_add(START[0]).swap_bytes())
 }
 
 fn first_word_of_sha1(bytes: &[u8]) -> u32 {
@@ -236,6 +340,23 @@ mod tests {
         signer.hash_shingles("");
         signer.sign();
         assert_eq!(signer.signature, [u32::MAX; 16]);
+    }
+
+    #[test]
+    fn texts_of_ascii_have_the_hashes_of_all_their_shingles() {
+        for shingle in 1..=9 {
+            for text in ["", "abc", "abcdefg", "abcdefgh", "a longer text that has many shingles, some of them twice, twice, twice"] {
+                let mut signer = Signer::new(8, shingle, Bands { count: 1, values: 8 });
+                signer.hash_shingles(text);
+                let mut found = signer.hashes.clone();
+                let mut wanted: Vec<u32> = signer.shingles(text).into_iter().map(|shingle| finalize(first_word_of_sha1(shingle.as_bytes()))).collect();
+                for hashes in [&mut found, &mut wanted] {
+                    hashes.sort_unstable();
+                    hashes.dedup();
+                }
+                assert_eq!(found, wanted, "{shingle} of {text}");
+            }
+        }
     }
 
     #[test]
