@@ -1,7 +1,6 @@
 //! What the filters that drop repeated rows share: reading the texts of a batch, signing them on all cores, and remembering in order.
 //!
-//! A new way to tell repeated rows is a [`Sign`] and a [`Remember`]. One by meaning fits too: its signature is a quantised embedding, read from a column that an earlier step
-//! wrote, and its memory an index of nearest neighbours; [`Remember::find`] then gives the rows above a similarity.
+//! A new way to tell repeated rows is a [`Sign`] and a [`Remember`].
 
 use std::borrow::Cow;
 use std::thread;
@@ -14,12 +13,14 @@ use polars::prelude::*;
 
 pub(crate) use self::beside::Beside;
 use self::memory::Memory;
+pub(crate) use self::spill::Entry;
 
 mod beside;
 mod clusters;
 mod index;
 mod memory;
 mod pairs;
+mod spill;
 mod stored_texts;
 
 /// Makes the signature of a text.
@@ -44,6 +45,18 @@ pub(crate) trait Remember: Send + 'static {
 
     /// Remembers the signature of the next row that stays; rows are numbered from 0 in the order in which they come.
     fn remember(&mut self, signature: &[u64]);
+
+    /// The distinct keys by which rows of this signature are found.
+    fn keys(&self, signature: &[u64], keys: &mut Vec<u128>);
+
+    /// Whether a row repeats another that is no longer in memory, by how many keys they share.
+    fn judge(&self, row: u32, shared: usize, signature: &[u64]) -> Option<Found>;
+
+    /// About how many bytes are held that [`take`](Self::take) gives back.
+    fn bytes(&self) -> usize;
+
+    /// Takes all keys out, each with its row. What comes later has higher numbers.
+    fn take(&mut self) -> Vec<Entry>;
 }
 
 /// A remembered row that another one repeats.
@@ -172,17 +185,47 @@ impl<'a> Source<'a> {
 
 /// Signatures that are the same or not.
 #[derive(Default)]
-pub(crate) struct Exact(PlHashMap<[u64; 2], u32>);
+pub(crate) struct Exact {
+    seen: PlHashMap<[u64; 2], u32>,
+    rows: u32,
+}
 
 impl Remember for Exact {
     fn find(&self, signature: &[u64], found: &mut Vec<Found>) {
-        found.extend(self.0.get(&[signature[0], signature[1]]).map(|row| Found { row: *row, similarity: Some(1.0) }));
+        found.extend(self.seen.get(&[signature[0], signature[1]]).map(|row| Found { row: *row, similarity: Some(1.0) }));
     }
 
     fn remember(&mut self, signature: &[u64]) {
-        let row = self.0.len() as u32;
-        self.0.insert([signature[0], signature[1]], row);
+        self.seen.insert([signature[0], signature[1]], self.rows);
+        self.rows += 1;
     }
+
+    fn keys(&self, signature: &[u64], keys: &mut Vec<u128>) {
+        keys.push(key_of([signature[0], signature[1]]));
+    }
+
+    fn judge(&self, row: u32, _: usize, _: &[u64]) -> Option<Found> {
+        Some(Found { row, similarity: Some(1.0) })
+    }
+
+    fn bytes(&self) -> usize {
+        in_table(self.seen.capacity(), 24)
+    }
+
+    fn take(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.seen).into_iter().map(|(signature, row)| (key_of(signature), row)).collect()
+    }
+}
+
+/// Two numbers as a key.
+pub(crate) fn key_of([high, low]: [u64; 2]) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
+
+/// About how many bytes a hash table has with room for so many entries of so many bytes.
+pub(crate) fn in_table(capacity: usize, entry: usize) -> usize {
+    // A byte of control for each, and an eighth of the places is never used.
+    capacity * 8 / 7 * (entry + 1)
 }
 
 /// A hash function by its name in DataFlow.
@@ -327,5 +370,77 @@ mod tests {
         ");
         let nameless = HashDeduplicateFilter { input_key: Some("text".into()), index_path: Some("index".into()), ..Default::default() };
         insta::assert_snapshot!(Operator::problems(&nameless).join("\n"), @"`index_path` is given without `index_name`, the name that this data set has in the index");
+    }
+
+    /// Texts of few words, many of which come again or nearly so.
+    fn texts(count: u64) -> Vec<String> {
+        let mut random = 11_u64;
+        let mut next = move |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        let words = ["harbour", "gull", "net", "boat", "pier", "tide", "rope", "morning"];
+        let mut texts: Vec<String> = Vec::new();
+        for number in 0..count {
+            let earlier = texts.get(next(number.max(1)) as usize).cloned();
+            let new = (0..6 + next(30)).map(|place| words[(place.pow(2) + next(3)) as usize % words.len()]).collect::<Vec<_>>().join(" ");
+            texts.push(match earlier.filter(|_| number % 4 == 0) {
+                Some(earlier) if number % 8 == 0 => earlier + " again",
+                Some(earlier) => earlier,
+                None => new,
+            });
+        }
+        texts
+    }
+
+    #[test]
+    fn what_goes_to_disk_changes_nothing() {
+        use crate::general_text::{NgramHashDeduplicateFilter, SimHashDeduplicateFilter};
+        use crate::text_pt::CCNetDeduplicateFilter;
+        let folder = tempfile::tempdir().unwrap();
+        let texts = texts(1200);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let pairs_path = Some(folder.path().join("pairs.jsonl"));
+        let input_key: Option<Input<Text>> = Some("text".into());
+        let told = |kept: Result<Vec<bool>>| (kept.unwrap(), lines(&folder.path().join("pairs.jsonl")));
+        // So small a limit that there are many runs, and that they are merged.
+        let with = |memory_limit: Option<u64>| {
+            let (input_key, pairs_path) = (input_key.clone(), pairs_path.clone());
+            let min_hash = |verify, threshold| MinHashDeduplicateFilter {
+                input_key: input_key.clone(),
+                pairs_path: pairs_path.clone(),
+                memory_limit,
+                verify,
+                threshold,
+                ..Default::default()
+            };
+            [
+                told(run(&HashDeduplicateFilter { input_key: input_key.clone(), pairs_path: pairs_path.clone(), memory_limit, ..Default::default() }, &texts)),
+                told(run(&CCNetDeduplicateFilter { input_key: input_key.clone(), pairs_path: pairs_path.clone(), memory_limit, ..Default::default() }, &texts)),
+                told(run(&min_hash(None, 0.9), &texts)),
+                told(run(&min_hash(Some(Verify::Exact), 0.5), &texts)),
+                told(run(
+                    &NgramHashDeduplicateFilter {
+                        input_key: input_key.clone(),
+                        pairs_path: pairs_path.clone(),
+                        memory_limit,
+                        diff_size: 2,
+                        ..Default::default()
+                    },
+                    &texts,
+                )),
+                told(run(
+                    &SimHashDeduplicateFilter { input_key: input_key.clone(), pairs_path: pairs_path.clone(), memory_limit, ..Default::default() },
+                    &texts,
+                )),
+            ]
+        };
+        let whole = with(None);
+        assert!(whole.iter().all(|(kept, _)| kept.iter().filter(|kept| !**kept).count() > 5), "every filter drops rows");
+        for limit in [0, 20_000] {
+            for ((kept, pairs), (kept_whole, pairs_whole)) in with(Some(limit)).iter().zip(&whole) {
+                assert!(kept == kept_whole && pairs == pairs_whole, "with {limit} bytes");
+            }
+        }
     }
 }

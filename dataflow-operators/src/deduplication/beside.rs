@@ -16,6 +16,8 @@ pub(crate) struct Beside {
     pub(crate) settings: String,
     /// The similarity that a pair has to have when its texts themselves are compared.
     pub(crate) verified_from: Option<f64>,
+    /// How many bytes are held in memory of what is remembered; above it they go to disk.
+    pub(crate) memory_limit: Option<u64>,
 }
 
 impl Beside {

@@ -44,7 +44,7 @@ impl Index {
     }
 
     /// Reads the rows of all other data sets: each one's name and identity, and its signature.
-    pub(super) fn read_others(&self, mut row: impl FnMut(String, &[u64])) -> Result<()> {
+    pub(super) fn read_others(&self, mut row: impl FnMut(String, &[u64]) -> Result<()>) -> Result<()> {
         let failed = |error| Error::storage(format!("cannot read the index {}", self.folder.display()), error);
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         let mut paths = Vec::new();
@@ -57,7 +57,14 @@ impl Index {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let (header, mut file) = open(path)?;
             self.fits(&header, path)?;
-            read_rows(&mut file, self.width, |identity, signature| row(format!("{name}/{identity}"), signature)).map_err(|error| broken(path, &error))?;
+            let mut taken = Ok(());
+            read_rows(&mut file, self.width, |identity, signature| {
+                if taken.is_ok() {
+                    taken = row(format!("{name}/{identity}"), signature);
+                }
+            })
+            .map_err(|error| broken(path, &error))?;
+            taken?;
         }
         Ok(())
     }
@@ -175,7 +182,10 @@ mod tests {
 
     fn others(folder: &Path, name: &str, settings: &str) -> Result<Vec<(String, u64)>> {
         let mut found = Vec::new();
-        Index::new(folder, name, settings, 2).read_others(|name, signature| found.push((name, signature[0])))?;
+        Index::new(folder, name, settings, 2).read_others(|name, signature| {
+            found.push((name, signature[0]));
+            Ok(())
+        })?;
         Ok(found)
     }
 

@@ -8,12 +8,13 @@ use super::beside::Beside;
 use super::clusters::Clusters;
 use super::index::Index;
 use super::pairs::Pairs;
+use super::spill::Spill;
 use super::stored_texts::StoredTexts;
 use super::{Found, Remember, Sign};
 
 /// What is remembered of the rows so far.
 pub(super) struct Memory<R> {
-    seen: R,
+    seen: Spill<R>,
     /// How many rows are remembered, and how many of them are of other runs; those come first.
     remembered: u32,
     of_others: u32,
@@ -30,8 +31,9 @@ pub(super) struct Memory<R> {
 
 impl<R: Remember> Memory<R> {
     pub(super) fn new(seen: R, width: usize, beside: Beside) -> Self {
+        let limit = beside.memory_limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         Self {
-            seen,
+            seen: Spill::new(seen, limit),
             remembered: 0,
             of_others: 0,
             width,
@@ -49,7 +51,7 @@ impl<R: Remember> Memory<R> {
     /// Opens what rows are compared with and what is written; only now, since compiling a pipeline touches no file.
     fn open(&mut self) -> Result<()> {
         self.opened = true;
-        let Beside { pairs_path, clusters_path, index_path, index_name, settings, verified_from } = &self.beside;
+        let Beside { pairs_path, clusters_path, index_path, index_name, settings, verified_from, memory_limit: _ } = &self.beside;
         let named = pairs_path.is_some() || clusters_path.is_some();
         self.names = named.then(Names::default);
         self.pairs = pairs_path.as_deref().map(Pairs::create).transpose()?;
@@ -60,11 +62,12 @@ impl<R: Remember> Memory<R> {
         if let (Some(folder), Some(name)) = (index_path, index_name) {
             let index = Index::new(folder, name, settings, self.width);
             index.read_others(|name, signature| {
-                self.seen.remember(signature);
+                self.seen.remember(signature)?;
                 self.remembered += 1;
                 if let Some(names) = &mut self.names {
                     names.push(&name);
                 }
+                Ok(())
             })?;
             self.of_others = self.remembered;
             self.index = Some(index);
@@ -78,7 +81,7 @@ impl<R: Remember> Memory<R> {
             self.open()?;
         }
         self.found.clear();
-        self.seen.find(signature, &mut self.found);
+        self.seen.find(signature, &mut self.found)?;
         if !self.found.is_empty() {
             self.look_closer(signer, text)?;
         }
@@ -86,7 +89,7 @@ impl<R: Remember> Memory<R> {
             self.tell(&identity())?;
             return Ok(false);
         }
-        self.seen.remember(signature);
+        self.seen.remember(signature)?;
         self.remembered += 1;
         if let Some(names) = &mut self.names {
             names.push(&identity());

@@ -33,6 +33,8 @@ pub struct HashDeduplicateFilter {
     pub index_path: Option<PathBuf>,
     /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
     pub index_name: Option<String>,
+    /// How many bytes of memory hold what is remembered of rows; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的字节数上限；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
+    pub memory_limit: Option<u64>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
@@ -47,6 +49,7 @@ impl Default for HashDeduplicateFilter {
             clusters_path: None,
             index_path: None,
             index_name: None,
+            memory_limit: None,
             output_key: "minhash_deduplicated_label".into(),
         }
     }
@@ -61,6 +64,7 @@ impl HashDeduplicateFilter {
             index_name: self.index_name.clone(),
             settings: format!("HashDeduplicateFilter hash_func={:?}", self.hash_func),
             verified_from: None,
+            memory_limit: self.memory_limit,
         }
     }
 }

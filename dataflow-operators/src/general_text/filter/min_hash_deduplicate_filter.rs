@@ -8,7 +8,7 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
-use crate::deduplication::{Beside, Deduplication, Found, Remember, Sign, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, in_table, key_problems};
 
 use self::signature::{Bands, Signer};
 
@@ -51,6 +51,8 @@ pub struct MinHashDeduplicateFilter {
     pub index_path: Option<PathBuf>,
     /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
     pub index_name: Option<String>,
+    /// How many bytes of memory hold what is remembered of rows; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的字节数上限；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
+    pub memory_limit: Option<u64>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
@@ -69,6 +71,7 @@ impl Default for MinHashDeduplicateFilter {
             clusters_path: None,
             index_path: None,
             index_name: None,
+            memory_limit: None,
             output_key: "minhash_deduplicated_label".into(),
         }
     }
@@ -96,6 +99,7 @@ impl MinHashDeduplicateFilter {
             index_name: self.index_name.clone(),
             settings: format!("MinHashDeduplicateFilter num_perm={} threshold={} shingle={shingle}", self.num_perm, self.threshold),
             verified_from: self.verify.map(|Verify::Exact| self.threshold),
+            memory_limit: self.memory_limit,
         }
     }
 }
@@ -146,9 +150,11 @@ impl Sign for Signer {
 struct SeenBands {
     /// For each band the last row of each hash.
     last: Vec<PlHashMap<u64, u32>>,
-    /// For each row and band the row before it of the same hash. Only texts that are compared themselves let two rows of one hash stay; without that there is none.
+    /// For each row in memory and each band the row before it of the same hash. Only texts that are compared themselves let two rows of one hash stay; without that there is none.
     before: Option<Vec<u32>>,
     rows: u32,
+    /// The first row that is in memory.
+    first: u32,
 }
 
 /// No row.
@@ -156,8 +162,18 @@ const NONE: u32 = u32::MAX;
 
 impl SeenBands {
     fn new(bands: usize, verify: Option<Verify>) -> Self {
-        Self { last: vec![PlHashMap::default(); bands], before: verify.map(|_| Vec::new()), rows: 0 }
+        Self { last: vec![PlHashMap::default(); bands], before: verify.map(|_| Vec::new()), rows: 0, first: 0 }
     }
+
+    /// The row before one, of the same hash in a band.
+    fn before(&self, row: u32, band: usize) -> u32 {
+        self.before.as_ref().map_or(NONE, |before| before[(row - self.first) as usize * self.last.len() + band])
+    }
+}
+
+/// A hash of a band as a key.
+fn band_key(band: usize, hash: u64) -> u128 {
+    (band as u128) << 64 | u128::from(hash)
 }
 
 impl Remember for SeenBands {
@@ -166,7 +182,7 @@ impl Remember for SeenBands {
             let mut next = last.get(hash).copied().unwrap_or(NONE);
             while next != NONE {
                 found.push(Found { row: next, similarity: None });
-                next = self.before.as_ref().map_or(NONE, |before| before[next as usize * self.last.len() + band]);
+                next = self.before(next, band);
             }
         }
     }
@@ -179,6 +195,36 @@ impl Remember for SeenBands {
             }
         }
         self.rows += 1;
+    }
+
+    fn keys(&self, hashes: &[u64], keys: &mut Vec<u128>) {
+        keys.extend(hashes.iter().enumerate().map(|(band, hash)| band_key(band, *hash)));
+    }
+
+    fn judge(&self, row: u32, _: usize, _: &[u64]) -> Option<Found> {
+        Some(Found { row, similarity: None })
+    }
+
+    fn bytes(&self) -> usize {
+        let tables: usize = self.last.iter().map(|last| in_table(last.capacity(), 16)).sum();
+        tables + self.before.as_ref().map_or(0, |before| before.len() * 4)
+    }
+
+    fn take(&mut self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (band, last) in self.last.iter().enumerate() {
+            for (hash, row) in last {
+                let mut next = *row;
+                while next != NONE {
+                    entries.push((band_key(band, *hash), next));
+                    next = self.before(next, band);
+                }
+            }
+        }
+        self.last.iter_mut().for_each(|last| *last = PlHashMap::default());
+        self.before.iter_mut().for_each(Vec::clear);
+        self.first = self.rows;
+        entries
     }
 }
 

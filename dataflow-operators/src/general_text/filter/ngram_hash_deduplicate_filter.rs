@@ -8,7 +8,7 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
-use crate::deduplication::{Beside, Deduplication, Found, HashFunction, Remember, Sign, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, HashFunction, Remember, Sign, in_table, key_problems};
 
 /// Keeps the first of the rows that share at least `diff_size` of their `n_gram` parts.
 ///
@@ -38,6 +38,8 @@ pub struct NgramHashDeduplicateFilter {
     pub index_path: Option<PathBuf>,
     /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
     pub index_name: Option<String>,
+    /// How many bytes of memory hold what is remembered of rows; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的字节数上限；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
+    pub memory_limit: Option<u64>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
@@ -54,6 +56,7 @@ impl Default for NgramHashDeduplicateFilter {
             clusters_path: None,
             index_path: None,
             index_name: None,
+            memory_limit: None,
             output_key: "minhash_deduplicated_label".into(),
         }
     }
@@ -68,6 +71,7 @@ impl NgramHashDeduplicateFilter {
             index_name: self.index_name.clone(),
             settings: format!("NgramHashDeduplicateFilter n_gram={} hash_func={:?}", self.n_gram, self.hash_func),
             verified_from: None,
+            memory_limit: self.memory_limit,
         }
     }
 }
@@ -128,6 +132,8 @@ struct SeenParts {
     enough: usize,
     rows: u32,
     of_part: PlHashMap<u64, Vec<u32>>,
+    /// How many rows stand in `of_part`, each as often as it has parts.
+    held: usize,
 }
 
 fn distinct(parts: &[u64]) -> Vec<u64> {
@@ -151,8 +157,26 @@ impl Remember for SeenParts {
     fn remember(&mut self, parts: &[u64]) {
         for part in distinct(parts) {
             self.of_part.entry(part).or_default().push(self.rows);
+            self.held += 1;
         }
         self.rows += 1;
+    }
+
+    fn keys(&self, parts: &[u64], keys: &mut Vec<u128>) {
+        keys.extend(distinct(parts).into_iter().map(u128::from));
+    }
+
+    fn judge(&self, row: u32, shared: usize, _: &[u64]) -> Option<Found> {
+        (shared >= self.enough).then(|| Found { row, similarity: Some(shared as f64 / self.parts as f64) })
+    }
+
+    fn bytes(&self) -> usize {
+        in_table(self.of_part.capacity(), 32) + self.held * 16
+    }
+
+    fn take(&mut self) -> Vec<Entry> {
+        self.held = 0;
+        std::mem::take(&mut self.of_part).into_iter().flat_map(|(part, rows)| rows.into_iter().map(move |row| (u128::from(part), row))).collect()
     }
 }
 

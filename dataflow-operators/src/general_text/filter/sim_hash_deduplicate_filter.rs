@@ -8,7 +8,7 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
-use crate::deduplication::{Beside, Deduplication, Found, Remember, Sign, halves, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, halves, in_table, key_problems};
 use crate::python::is_word;
 
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
@@ -37,6 +37,8 @@ pub struct SimHashDeduplicateFilter {
     pub index_path: Option<PathBuf>,
     /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
     pub index_name: Option<String>,
+    /// How many bytes of memory hold what is remembered of rows; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的字节数上限；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
+    pub memory_limit: Option<u64>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
@@ -52,6 +54,7 @@ impl Default for SimHashDeduplicateFilter {
             clusters_path: None,
             index_path: None,
             index_name: None,
+            memory_limit: None,
             output_key: "minhash_deduplicated_label".into(),
         }
     }
@@ -66,6 +69,7 @@ impl SimHashDeduplicateFilter {
             index_name: self.index_name.clone(),
             settings: format!("SimHashDeduplicateFilter fingerprint_size={}", self.fingerprint_size),
             verified_from: None,
+            memory_limit: self.memory_limit,
         }
     }
 }
@@ -135,8 +139,11 @@ struct SeenFingerprints {
     bound: f64,
     /// Bits before each part, and the bits of it.
     parts: Vec<(u32, u128)>,
+    /// Those of all rows, 16 bytes each: they are never put on disk.
     fingerprints: Vec<u128>,
     of_part: Vec<PlHashMap<u128, Vec<u32>>>,
+    /// How many rows have been taken out of `of_part`.
+    taken: usize,
 }
 
 impl SeenFingerprints {
@@ -145,7 +152,7 @@ impl SeenFingerprints {
         let parts = ((f64::from(bits + 2) * bound).floor() as u32 + 1).clamp(1, bits);
         let edges: Vec<u32> = (0..=parts).map(|part| bits * part / parts).collect();
         let parts: Vec<(u32, u128)> = edges.windows(2).map(|edge| (edge[0], u128::MAX >> (128 - (edge[1] - edge[0])))).collect();
-        Self { bound, of_part: vec![PlHashMap::default(); parts.len()], parts, fingerprints: Vec::new() }
+        Self { bound, of_part: vec![PlHashMap::default(); parts.len()], parts, fingerprints: Vec::new(), taken: 0 }
     }
 
     /// DataFlow's similarity: its divisor is the length of the longer fingerprint written in binary with `0b` before it.
@@ -183,6 +190,34 @@ impl Remember for SeenFingerprints {
         }
         self.fingerprints.push(fingerprint);
     }
+
+    fn keys(&self, signature: &[u64], keys: &mut Vec<u128>) {
+        let fingerprint = fingerprint_of(signature);
+        keys.extend(self.parts.iter().enumerate().map(|(number, (from, mask))| part_key(number, fingerprint >> from & mask)));
+    }
+
+    fn judge(&self, row: u32, _: usize, signature: &[u64]) -> Option<Found> {
+        let (earlier, fingerprint) = (*self.fingerprints.get(row as usize)?, fingerprint_of(signature));
+        self.is_near(earlier, fingerprint).then(|| Found { row, similarity: Some(Self::similarity(earlier, fingerprint)) })
+    }
+
+    fn bytes(&self) -> usize {
+        let rows = self.fingerprints.len() - self.taken;
+        self.of_part.iter().map(|rows| in_table(rows.capacity(), 48)).sum::<usize>() + rows * self.parts.len() * 16
+    }
+
+    fn take(&mut self) -> Vec<Entry> {
+        self.taken = self.fingerprints.len();
+        let of_part = self.of_part.iter_mut().map(std::mem::take).enumerate();
+        of_part
+            .flat_map(|(number, rows)| rows.into_iter().flat_map(move |(part, rows)| rows.into_iter().map(move |row| (part_key(number, part), row))))
+            .collect()
+    }
+}
+
+/// A part of a fingerprint and its number, as one key. A part alone has fewer bits than a fingerprint unless it is the only one.
+fn part_key(number: usize, part: u128) -> u128 {
+    part.rotate_left(7) ^ (number as u128) << 120
 }
 
 #[cfg(test)]
