@@ -1,6 +1,6 @@
 //! What the filters that drop repeated rows share: reading the texts of a batch, signing them on all cores, and remembering in order.
 //!
-//! A new way to tell repeated rows is a [`Sign`] and a [`Remember`].
+//! A new way to tell repeated rows is a [`Sign`] and a [`Remember`]. One by meaning compares vectors that an earlier step wrote: its memory is a [`NearestVectors`].
 
 use std::borrow::Cow;
 use std::thread;
@@ -13,12 +13,14 @@ use polars::prelude::*;
 
 pub(crate) use self::beside::Beside;
 use self::memory::Memory;
+pub(crate) use self::nearest::{AllVectors, NearestVectors};
 pub(crate) use self::spill::Entry;
 
 mod beside;
 mod clusters;
 mod index;
 mod memory;
+mod nearest;
 mod pairs;
 mod spill;
 mod stored_texts;

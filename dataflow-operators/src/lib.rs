@@ -69,6 +69,7 @@ mod tests {
         CondorGenerator
         ContentNullFilter
         CurlyBracketFilter
+        EmbeddingGenerator
         FormatStrPromptedGenerator
         GeneralFilter
         HashDeduplicateFilter
@@ -131,6 +132,7 @@ mod tests {
         RemoveRepetitionsPunctuationRefiner
         RemoveStopwordsRefiner
         SQLComponentClassifier
+        SemDeduplicateFilter
         SentenceNumberFilter
         SimHashDeduplicateFilter
         SpecialCharacterFilter
