@@ -4,9 +4,11 @@ pub mod eval;
 pub mod filter;
 pub mod generate;
 pub mod refine;
+mod row_function;
 mod score;
 
 pub use eval::*;
 pub use filter::*;
 pub use generate::*;
 pub use refine::*;
+pub use row_function::{ColumnFunction, ColumnFunctionName, RowFilter, RowFilterName};

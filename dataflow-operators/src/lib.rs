@@ -33,6 +33,11 @@ mod treebank;
 mod whole_file;
 mod word_list;
 
+#[doc(hidden)]
+pub mod private {
+    pub use dataflow_core::private::inventory;
+}
+
 #[cfg(test)]
 mod tests {
     use dataflow_core::registry;

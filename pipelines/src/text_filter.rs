@@ -18,6 +18,6 @@ pub fn text_filter() -> Result<Pipeline> {
     pipeline.step(CharNumberFilter { threshold: 50, input_key: "text".into(), ..Default::default() });
     pipeline.step(WordNumberFilter { min_words: 5, ..Default::default() });
     pipeline.step(NgramSampleEvaluator { input_key: "text".into(), ..Default::default() });
-    pipeline.step(GeneralFilter { filter_rules: vec!["NgramScore >= 0.5".into()] }).named("not_repetitive");
+    pipeline.step(GeneralFilter { filter_rules: vec!["NgramScore >= 0.5".into()], ..Default::default() }).named("not_repetitive");
     Ok(pipeline)
 }

@@ -11,21 +11,26 @@ use polars::sql::sql_expr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
+use crate::core_text::RowFilterName;
+
 /// Keeps the rows for which every rule is true.
 ///
 /// A rule is an SQL condition over the columns, such as `LENGTH(answer) > 20 AND score >= 4`, with the functions of Polars' SQL. A
-/// condition that is null for a row is not true. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused.
+/// condition that is null for a row is not true. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused. What SQL cannot say is a function of one's own in Rust.
 ///
 /// # 中文
 ///
 /// 保留所有规则都为真的行。规则是针对各列的 SQL 条件，例如 `LENGTH(answer) > 20 AND score >= 4`，可用 Polars SQL 的函数。
-/// 结果为空的条件视为不成立。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。
+/// 结果为空的条件视为不成立。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。SQL 无法表达的条件可用 Rust 自写函数。
 #[operator(core_text, filter, Columns)]
 #[derive(Default)]
 pub struct GeneralFilter {
     /// Conditions that all have to be true. 中文：须同时成立的条件。
     #[keys]
     pub filter_rules: Vec<SqlRule>,
+    /// Functions of one's own in Rust that all have to say yes, by the names that `row_filter!` gave them. 中文：须同时返回真的自写 Rust 函数，以 `row_filter!` 所给的名称列出。
+    #[keys]
+    pub filter_functions: Vec<RowFilterName>,
 }
 
 /// An SQL condition over columns; the columns in it are keys of the operator.
@@ -116,14 +121,25 @@ impl Columns for GeneralFilter {
                 *keep &= only.unwrap_or_else(|| verdicts.get(index)) == Some(true);
             }
         }
+        for name in &self.filter_functions {
+            let function = name.function().map_err(|wrong| Error::Data(format!("`filter_functions`: {wrong}")))?;
+            let verdicts = (function.keep)(frame)?;
+            if verdicts.len() != frame.height() {
+                let found = verdicts.len();
+                return Err(Error::Data(format!("`filter_functions`: `{}` should answer for {} rows, and answers for {found}", function.name, frame.height())));
+            }
+            keep.iter_mut().zip(verdicts.iter()).for_each(|(keep, verdict)| *keep &= verdict == Some(true));
+        }
         Ok(Changes { keep: Some(BooleanChunked::from_slice("keep".into(), &keep)), ..Changes::default() })
     }
 
     fn problems(&self) -> Vec<String> {
-        if self.filter_rules.is_empty() {
+        if self.filter_rules.is_empty() && self.filter_functions.is_empty() {
             return vec!["`filter_rules` is empty, so every row would stay".into()];
         }
-        self.filter_rules.iter().filter_map(|rule| rule.parse().err().map(|wrong| format!("`filter_rules`: `{}`: {wrong}", rule.0))).collect()
+        let rules = self.filter_rules.iter().filter_map(|rule| rule.parse().err().map(|wrong| format!("`filter_rules`: `{}`: {wrong}", rule.0)));
+        let functions = self.filter_functions.iter().filter_map(|name| name.function().err().map(|wrong| format!("`filter_functions`: {wrong}")));
+        rules.chain(functions).collect()
     }
 }
 
@@ -139,7 +155,7 @@ mod tests {
     conformance!(GeneralFilter);
 
     fn filter(rules: &[&str]) -> GeneralFilter {
-        GeneralFilter { filter_rules: rules.iter().map(|rule| (*rule).into()).collect() }
+        GeneralFilter { filter_rules: rules.iter().map(|rule| (*rule).into()).collect(), ..Default::default() }
     }
 
     #[test]
@@ -203,5 +219,20 @@ mod tests {
     fn a_rule_without_columns_holds_for_all_rows() {
         let frame = frame_of(&[json!({ "score": 5 }), json!({ "score": 6 })]);
         assert_eq!(check_frame(&filter(&["1 = 2"]), frame), "dropped\ndropped");
+    }
+
+    crate::row_filter!("test_is_even", ["n"], |frame: &DataFrame| Ok(frame.column("n")?.i64()?.iter().map(|n| n.map(|n| n % 2 == 0)).collect()));
+    crate::row_filter!("test_is_cut", [], |_: &DataFrame| Ok([true].into_iter().collect()));
+
+    #[test]
+    fn a_function_of_ones_own_is_a_rule_by_its_name() {
+        let operator = GeneralFilter { filter_functions: vec!["test_is_even".into()], ..filter(&["n > 2"]) };
+        let frame = df!("n" => [Some(2_i64), Some(4), Some(5), None]).unwrap();
+        assert_eq!(check_frame(&operator, frame.clone()), "dropped\nn=4\ndropped\ndropped");
+        assert_eq!(operator.keys().iter().map(|key| key.key.as_str()).collect::<Vec<_>>(), ["n"]);
+        let cut = GeneralFilter { filter_functions: vec!["test_is_cut".into()], ..Default::default() };
+        assert!(cut.columns(&frame).unwrap_err().to_string().contains("should answer for 4 rows, and answers for 1"));
+        let unknown = GeneralFilter { filter_functions: vec!["test_is_eve".into()], ..Default::default() };
+        assert_eq!(Operator::problems(&unknown), ["`filter_functions`: no function of the name `test_is_eve` is known\nhint: did you mean `test_is_even`?"]);
     }
 }

@@ -10,24 +10,28 @@ use polars::prelude::{Column, DataFrame, IntoLazy, lit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::core_text::ColumnFunctionName;
 use crate::core_text::filter::SqlRule;
 
 /// Writes columns that SQL expressions give, row by row.
 ///
 /// Each entry is a new column, its expression such as `UPPER(title)`, `score * 2` or `CONCAT(question, ' ', answer)`, and the type that the result is
 /// brought to. All expressions see the columns as they were before the step. A value that does not fit its type is an error. DataFlow takes Python functions over
-/// the whole table here; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
+/// the whole table here, and this one Rust functions over a batch; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
 ///
 /// # 中文
 ///
 /// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型。
-/// 所有表达式读取的都是此步之前的列；值与类型不符时报错。DataFlow 在此接受针对整张表的 Python 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
+/// 所有表达式读取的都是此步之前的列；值与类型不符时报错。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
 #[operator(core_text, refine, Columns)]
 #[derive(Default)]
 pub struct PandasOperator {
     /// The columns to write, by name. 中文：要写入的列，以列名为键。
     #[keys]
     pub process_fn: ComputedColumns,
+    /// Functions of one's own in Rust, by the names that `column_function!` gave them. 中文：自写的 Rust 函数，以 `column_function!` 所给的名称列出。
+    #[keys]
+    pub process_functions: Vec<ColumnFunctionName>,
 }
 
 /// Columns and how each is computed.
@@ -65,7 +69,7 @@ pub enum ComputedType {
 }
 
 impl ComputedType {
-    fn column_type(self) -> ColumnType {
+    pub(in crate::core_text) fn column_type(self) -> ColumnType {
         match self {
             Self::Text => ColumnType::Text,
             Self::Integer => ColumnType::Integer,
@@ -97,15 +101,20 @@ impl Columns for PandasOperator {
             let found = frame.clone().lazy().with_columns([typed.alias(name.as_str()), rows]).collect().map_err(|error| unusable(&error))?;
             columns.push(found.column(name)?.clone());
         }
+        for name in &self.process_functions {
+            let function = name.function().map_err(|wrong| Error::Data(format!("`process_functions`: {wrong}")))?;
+            columns.extend((function.columns)(frame)?);
+        }
         Ok(Changes { columns, ..Changes::default() })
     }
 
     fn problems(&self) -> Vec<String> {
-        if self.process_fn.0.is_empty() {
+        if self.process_fn.0.is_empty() && self.process_functions.is_empty() {
             return vec!["`process_fn` is empty, so nothing would be written".into()];
         }
         let wrong = |(name, computed): (&String, &ComputedColumn)| computed.sql.parse().err().map(|wrong| format!("`process_fn`: `{name}`: {wrong}"));
-        self.process_fn.0.iter().filter_map(wrong).collect()
+        let functions = self.process_functions.iter().filter_map(|name| name.function().err().map(|wrong| format!("`process_functions`: {wrong}")));
+        self.process_fn.0.iter().filter_map(wrong).chain(functions).collect()
     }
 }
 
@@ -121,7 +130,7 @@ mod tests {
 
     fn computing(columns: &[(&str, &str, ComputedType)]) -> PandasOperator {
         let column = |(name, sql, r#type): &(&str, &str, ComputedType)| ((*name).to_owned(), ComputedColumn { sql: (*sql).into(), r#type: *r#type });
-        PandasOperator { process_fn: ComputedColumns(columns.iter().map(column).collect()) }
+        PandasOperator { process_fn: ComputedColumns(columns.iter().map(column).collect()), ..Default::default() }
     }
 
     #[test]
