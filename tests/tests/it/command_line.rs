@@ -1,5 +1,7 @@
 //! The command's other verbs.
 
+use std::path::Path;
+
 use dataflow_tests::{dataflow, finished, root, rows, write_rows};
 
 fn ask(arguments: &[&str]) -> String {
@@ -28,6 +30,26 @@ fn a_graph_is_drawn_in_every_format() {
         let text = ask(&["graph", &ready_made("general_reasoning"), "--format", format]);
         assert!(text.trim_start().to_lowercase().starts_with(begins), "{format}: {}", &text[..60.min(text.len())]);
         assert!(text.contains("question_generator") && (format != "mermaid" || text.contains("flowchart")));
+    }
+}
+
+#[test]
+fn the_pages_of_the_operators_are_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, stderr) = finished(dataflow(folder.path()).args(["operators", "--format", "markdown", "-o", "."]));
+    assert_eq!(code, 0, "{stderr}");
+    for language in ["en", "zh"] {
+        let names = |folder: &Path| -> Vec<String> {
+            let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let (made, kept) = (folder.path().join(language), root().join("docs/operators").join(language));
+        assert_eq!(names(&made), names(&kept), "{language}");
+        for name in names(&made) {
+            let same = std::fs::read_to_string(made.join(&name)).unwrap() == std::fs::read_to_string(kept.join(&name)).unwrap();
+            assert!(same, "docs/operators/{language}/{name} is not up to date\nhint: `dataflow operators --format markdown -o docs/operators` writes it");
+        }
     }
 }
 
