@@ -1,9 +1,10 @@
 //! What a run did: counted while it goes on, told at its end.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub(crate) struct StepCounts {
     pub rows_out: AtomicU64,
     pub dropped: AtomicU64,
     pub failed: AtomicU64,
+    pub failed_by_class: Mutex<BTreeMap<String, u64>>,
     pub skipped: AtomicU64,
     pub calls: AtomicU64,
     pub from_journal: AtomicU64,
@@ -28,6 +30,14 @@ pub(crate) struct StepCounts {
     /// Microseconds of the run at which its first batch came and its last one went.
     pub first: AtomicU64,
     pub last: AtomicU64,
+}
+
+impl StepCounts {
+    /// Counts a failed row under the class of its error.
+    pub fn row_failed(&self, class: &str) {
+        add(&self.failed, 1);
+        *self.failed_by_class.lock().unwrap_or_else(PoisonError::into_inner).entry(class.to_owned()).or_default() += 1;
+    }
 }
 
 pub(crate) fn add(counter: &AtomicU64, amount: u64) {
@@ -86,6 +96,7 @@ impl LiveRun {
                     rows_out: get(&counts.rows_out),
                     dropped: get(&counts.dropped),
                     failed: get(&counts.failed),
+                    failed_by_class: counts.failed_by_class.lock().unwrap_or_else(PoisonError::into_inner).clone(),
                     skipped: get(&counts.skipped),
                     calls: get(&counts.calls),
                     from_journal: get(&counts.from_journal),
@@ -140,6 +151,9 @@ pub struct StepReport {
     pub dropped: u64,
     /// Rows that failed, dropped or kept.
     pub failed: u64,
+    /// Failed rows by the class of their error.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_by_class: BTreeMap<String, u64>,
     /// Rows that were passed over, because what they are asked about is null or blank.
     pub skipped: u64,
     /// Model calls that were paid for, re-asks among them.
@@ -232,6 +246,14 @@ impl fmt::Display for Report {
             "{}: {ended}: {} rows read, {} written, {} failed, {:.2} s",
             self.pipeline, self.rows_read, self.rows_written, self.failed, self.seconds
         )?;
+        let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
+        for (class, rows) in self.steps.iter().flat_map(|step| &step.failed_by_class) {
+            *classes.entry(class).or_default() += rows;
+        }
+        if !classes.is_empty() {
+            let classes: Vec<String> = classes.into_iter().map(|(class, rows)| format!("{rows} {class}")).collect();
+            write!(formatter, "\nfailed: {}", classes.join(", "))?;
+        }
         if self.malformed > 0 {
             write!(formatter, "\n{} malformed records were set aside", self.malformed)?;
         }

@@ -80,7 +80,7 @@ impl Shared {
     /// Tells of a row that its target refused when it was written.
     pub fn row_refused(&self, placed: &Placed, row: String, message: String) -> Result<()> {
         let step = &placed.step;
-        add(&placed.counts(self).failed, 1);
+        placed.counts(self).row_failed("refused");
         let operator = step.info().name.to_owned();
         self.letters.push(&DeadLetter { row, step: step.number, name: step.name.clone(), operator, class: "refused".into(), message })
     }
@@ -92,7 +92,7 @@ impl Shared {
         }
         let step = &placed.step;
         let message = error.to_string();
-        add(&placed.counts(self).failed, 1);
+        placed.counts(self).row_failed(error.class());
         self.letters.push(&DeadLetter {
             row: row.to_owned(),
             step: step.number,

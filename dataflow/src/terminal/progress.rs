@@ -184,6 +184,10 @@ fn counts(step: &StepReport, left: Option<f64>) -> String {
         if count > 0 {
             let _ = write!(text, ", {count} {what}"); // a String takes every write
         }
+        if what == "failed" && !step.failed_by_class.is_empty() {
+            let classes: Vec<String> = step.failed_by_class.iter().map(|(class, rows)| format!("{rows} {class}")).collect();
+            let _ = write!(text, " ({})", classes.join(", "));
+        }
     }
     if step.seconds > 0.0 {
         let _ = write!(text, ", {:.0} rows/s", done(step) as f64 / step.seconds.max(0.001));
