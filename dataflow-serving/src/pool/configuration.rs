@@ -299,8 +299,25 @@ fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
 }
 
 /// Sections of such a file that belong to the batch engine.
-const OTHER_SECTIONS: [&str; 12] =
-    ["datasource", "mysql", "postgresql", "sqlite", "excel", "csv", "feishu", "columns_to_extract", "columns_to_write", "validation", "prompt", "routing"];
+const OTHER_SECTIONS: [&str; 17] = [
+    "datasource",
+    "mysql",
+    "postgresql",
+    "sqlite",
+    "excel",
+    "csv",
+    "jsonl",
+    "parquet",
+    "feishu",
+    "columns_to_extract",
+    "columns_to_write",
+    "error_column",
+    "write_errors",
+    "cache_path",
+    "validation",
+    "prompt",
+    "routing",
+];
 
 impl Configuration {
     /// Reads a YAML file. `${NAME}` in its values is taken from the environment. Gives the warnings too: keys that nobody knows, with the nearest that is known.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dataflow_core::journal::QuestionKey;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
-use super::configuration::without_password;
+use super::configuration::{seconds, without_password};
 use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Switch, Use};
 use crate::api::classify::by_status;
 use crate::api::options::{ApiOptions, SchemaMode};
@@ -58,6 +58,12 @@ pub struct PoolOptions {
     /// The most calls in flight over all models; what the models allow without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<usize>,
+    /// Seconds for which no call is begun once every model that may be asked has failed three times one after another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause: Option<f64>,
+    /// Seconds after a pause in which no other begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_window: Option<f64>,
 }
 
 /// Leaves the models out: keys may stand in them.
@@ -77,8 +83,15 @@ pub struct PoolServing {
     request: ApiOptions,
     /// Places for requests on their way, where their number is bounded over all models.
     places: Option<Arc<Semaphore>>,
+    /// Places that are taken away for now.
+    withheld: Mutex<usize>,
+    /// When the last pause ends or ended, and how many there were.
+    paused: Mutex<(Option<Instant>, u64)>,
     cache: Option<ReplyCache>,
 }
+
+/// Failures of every model, one after another, from which calls pause.
+const FAILURES_TO_PAUSE: u32 = 3;
 
 impl PoolServing {
     /// Reads the configuration; connects to nothing.
@@ -98,7 +111,8 @@ impl PoolServing {
             Switch::Off => None,
             Switch::On => Some(ReplyCache::open(options.cache_path.as_deref().unwrap_or(Path::new("./cache/pool")))?),
         };
-        let serving = Self { options, configuration, pool: OnceLock::new(), request: ApiOptions::default(), places, cache };
+        let (request, withheld, paused) = (ApiOptions::default(), Mutex::new(0), Mutex::default());
+        let serving = Self { options, configuration, pool: OnceLock::new(), request, places, withheld, paused, cache };
         serving.made()?;
         Ok(serving)
     }
@@ -111,6 +125,58 @@ impl PoolServing {
     /// The pool behind it.
     pub fn pool(&self) -> Result<&Arc<Pool>> {
         self.made()
+    }
+
+    /// The models and channels.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Lets no more than so many calls be in flight, where `max_concurrency` is given. Calls on their way are not touched, so it may have to be said again until
+    /// enough have ended; it gives how many may be in flight now.
+    pub fn hold_to(&self, most: usize) -> usize {
+        let (Some(places), Some(all)) = (&self.places, self.options.max_concurrency) else { return usize::MAX };
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = all.saturating_sub(most.max(1));
+        if *withheld < wanted {
+            *withheld += places.forget_permits(wanted - *withheld);
+        } else {
+            places.add_permits(*withheld - wanted);
+            *withheld = wanted;
+        }
+        all - *withheld
+    }
+
+    /// How often all calls have paused.
+    pub fn pauses(&self) -> u64 {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Waits while all calls pause.
+    async fn unpaused(&self) {
+        loop {
+            let until = self.paused.lock().unwrap_or_else(PoisonError::into_inner).0.filter(|until| *until > Instant::now());
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => return,
+            }
+        }
+    }
+
+    /// Begins a pause where one is wanted and no model is well.
+    fn consider_pause(&self, pool: &Pool) {
+        let Some(pause) = self.options.pause.and_then(seconds) else { return };
+        let candidates = pool.candidates(self.options.model.as_deref().unwrap_or("auto"));
+        if candidates.iter().any(|deployment| deployment.health().failures < FAILURES_TO_PAUSE) {
+            return;
+        }
+        let now = Instant::now();
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = self.options.pause_window.and_then(seconds).unwrap_or_default();
+        if paused.0.is_none_or(|ended| now >= ended + window) {
+            *paused = (Some(now + pause), paused.1 + 1);
+            tracing::warn!(seconds = pause.as_secs_f64(), "no model is well; no call is begun for a while");
+        }
     }
 
     fn made(&self) -> Result<&Arc<Pool>> {
@@ -213,7 +279,14 @@ impl LLMServing for PoolServing {
         let options = self.call_options(chat);
         // A schema that is none cannot be held; the service may refuse it.
         let schema = chat.json_schema.as_ref().and_then(|schema| jsonschema::validator_for(schema).ok());
-        let asked = pool.call(&options, |lease| self.ask(lease, chat, schema.as_ref()));
+        let asked = pool.call(&options, |lease| async {
+            self.unpaused().await;
+            let asked = self.ask(lease, chat, schema.as_ref()).await;
+            if asked.as_ref().is_err_and(|(_, failure)| failure.class.may_pass()) {
+                self.consider_pause(pool);
+            }
+            asked
+        });
         let Some(cache) = &self.cache else { return asked.await.map(|Answered { value, .. }| value).map_err(told) };
         let asking = async {
             let Answered { value: reply, .. } = asked.await?;

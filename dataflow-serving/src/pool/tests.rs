@@ -288,3 +288,31 @@ fn equal_calls_of_a_pool_with_a_cache_are_one() {
         assert_eq!(upstream.counts().requests, 2, "another sample is another question");
     });
 }
+
+#[test]
+fn all_calls_pause_once_when_no_model_is_well() {
+    let upstream = Upstream::start(Behaviour::default().first([Fault::Status(500); 5]));
+    let mut options = pool_of(&[("a", &upstream.url(), 1.0, nothing())]);
+    (options["pause"], options["pause_window"], options["max_concurrency"]) = (json!(0.3), json!(60), json!(5));
+    let serving = serving(options);
+    let (answered, errors) = run(ask(&serving, 10, 5));
+    assert_eq!((answered, errors.len(), serving.pauses()), (10, 0, 1), "{errors:?}");
+    let upstream = Upstream::start(Behaviour::default());
+    let mut options = pool_of(&[("a", &upstream.url(), 1.0, nothing()), ("b", NOWHERE, 1.0, nothing())]);
+    options["pause"] = json!(60);
+    let serving = self::serving(options);
+    assert_eq!((run(ask(&serving, 30, 5)).0, serving.pauses()), (30, 0), "while one is well there is no pause");
+}
+
+#[test]
+fn fewer_calls_can_be_let_in_and_more_again() {
+    let upstream = Upstream::start(Behaviour::default().latency(Duration::from_millis(20)));
+    let mut options = pool_of(&[("a", &upstream.url(), 1.0, nothing())]);
+    options["max_concurrency"] = json!(8);
+    let serving = serving(options);
+    assert_eq!(serving.hold_to(2), 2);
+    assert_eq!(run(ask(&serving, 20, 20)).0, 20);
+    assert_eq!((upstream.counts().max_in_flight, serving.hold_to(100)), (2, 8));
+    run(ask(&serving, 40, 40));
+    assert_eq!(upstream.counts().max_in_flight, 8);
+}
