@@ -1,5 +1,7 @@
 //! Asks for one record about a row, and spreads its fields over columns.
 
+#[cfg(test)]
+mod flux_vectors;
 mod profile;
 
 use std::collections::BTreeMap;
@@ -9,6 +11,7 @@ use dataflow_core::key::{Any, Input, Output};
 use dataflow_core::model::Model;
 use dataflow_core::operator::{Outcome, RowWork, Work};
 use dataflow_core::row::{Row, json_of, text_of};
+use dataflow_core::serving::Chat;
 use dataflow_core::shape::AskModel;
 use dataflow_core::{Cell, Cells, Result, operator};
 use futures::future::BoxFuture;
@@ -57,6 +60,14 @@ impl Default for RecordGenerator {
             routes: BTreeMap::new(),
             content_retries: 1,
         }
+    }
+}
+
+impl RecordGenerator {
+    /// Asks nobody: gives what would be asked about a row, and `None` for a row that is passed over.
+    pub fn questions(&self) -> Result<impl Fn(&Row<'_>) -> Result<Option<Chat>> + use<>> {
+        let asking = Asking::of(self.clone())?;
+        Ok(move |row: &Row<'_>| if asking.skips(row) { Ok(None) } else { asking.chat(row).map(Some) })
     }
 }
 
@@ -111,13 +122,14 @@ impl Asking {
         Ok(text.and_then(|text| self.routes.get(&*text)).unwrap_or(&self.profile))
     }
 
-    async fn ask(&self, row: Row<'_>, model: &Model) -> Result<Outcome> {
-        let profile = self.profile_of(&row)?;
+    /// The question about a row.
+    fn chat(&self, row: &Row<'_>) -> Result<Chat> {
+        let profile = self.profile_of(row)?;
         let mut values = Vec::with_capacity(self.operator.input_keys.len());
         for key in &self.operator.input_keys {
             values.push((key.as_str(), row.value(key)?));
         }
-        let chat = profile.chat(
+        Ok(profile.chat(
             || {
                 let told = values.iter().filter(|(name, _)| !name.starts_with('_')).map(|(name, value)| ((*name).to_owned(), json_of(value)));
                 Value::Object(told.filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>()).to_string()
@@ -126,7 +138,11 @@ impl Asking {
                 let (_, value) = values.iter().find(|(known, _)| *known == name)?;
                 Some(text_of(value.clone()).unwrap_or_default().into_owned())
             },
-        );
+        ))
+    }
+
+    async fn ask(&self, row: Row<'_>, model: &Model) -> Result<Outcome> {
+        let (profile, chat) = (self.profile_of(&row)?, self.chat(&row)?);
         let record = model.ask(chat).reasks(self.operator.content_retries).parsed(|reply| profile.read(reply)).await?;
         let cells = self.operator.output_keys.iter().fold(Cells::new(), |cells, (field, key)| cells.put(key.as_str(), cell_of(record.get(field))));
         Ok(cells.into())

@@ -209,42 +209,6 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
 mod tests {
     use super::*;
 
-    fn rules() -> Prepared {
-        let profile = RecordProfile {
-            required_fields: vec!["c".into()],
-            field_rules: BTreeMap::from([("c".to_owned(), vec![json!("a"), json!("b")]), ("n".to_owned(), vec![json!(1), json!(2)])]),
-            ..RecordProfile::default()
-        };
-        profile.prepare(std::iter::empty()).unwrap()
-    }
-
-    /// `flux-vectors.json`: replies as AI-DataFlux reads them, and where a better reading is named, that one.
-    #[test]
-    fn replies_are_read_as_ai_dataflux_reads_them_or_better() {
-        let vectors: Value = serde_json::from_str(include_str!("../../../../test_data/flux-vectors.json")).unwrap();
-        let better = [
-            (r#"{"c":"a","n":true}"#, None),
-            (r#"Sure! {"c":"a","o":{"k":1}} done"#, Some(json!({ "c": "a", "o": { "k": 1 } }))),
-            (r#"<think>{"c":"b"}</think>{"c":"a"}"#, Some(json!({ "c": "a" }))),
-            (r#"{"c":"x, }"}"#, None),
-            ("```\n{\"c\":\"zzz\"}\n``` or {\"c\":\"a\"}", Some(json!({ "c": "a" }))),
-        ];
-        let rules = rules();
-        let mut marked = 0;
-        for vector in vectors["extract"].as_array().unwrap() {
-            let reply = vector[0].as_str().unwrap();
-            let wanted = if vector[2].is_null() {
-                Some(vector[1].clone()).filter(Value::is_object)
-            } else {
-                marked += 1;
-                better.iter().find(|(known, _)| *known == reply).unwrap_or_else(|| panic!("{reply} is marked and has no better reading here")).1.clone()
-            };
-            assert_eq!(rules.read(reply).ok().map(Value::Object), wanted, "{reply}");
-        }
-        assert_eq!(marked, better.len());
-        assert!(rules.read(r#"{"c":"x, }"}"#).unwrap_err().contains("\"x, }\" is not one of"));
-    }
-
     #[test]
     fn the_schema_has_every_field_and_its_values() {
         let profile = RecordProfile {
