@@ -70,7 +70,10 @@ pub fn build_storage(spec: &Value, context: &StorageContext) -> Result<Arc<dyn S
     let kinds = || inventory::iter::<StorageKind>().map(|kind| kind.name).collect::<Vec<_>>();
     let (kind, rest) = take_type(spec, Some("file")).unwrap_or_default();
     match inventory::iter::<StorageKind>().find(|known| known.name == kind) {
-        Some(known) => (known.build)(rest, context).map_err(|error| Error::Configuration(format!("storage: {error}"))),
+        Some(known) => (known.build)(rest, context).map_err(|error| match error {
+            Error::Configuration(message) => Error::Configuration(format!("storage: {message}")),
+            other => other, // what is not there, or cannot be reached, says so itself
+        }),
         None => Err(Error::Configuration(format!("storage has the unknown type `{kind}`\nhint: {}", one_of(kinds())))),
     }
 }

@@ -20,6 +20,7 @@ mod sql_table;
 mod sqlite;
 #[cfg(test)]
 mod sqlite_tests;
+mod table_spec;
 mod table_storage;
 mod text_encoding;
 mod workbook_package;
@@ -34,6 +35,7 @@ use serde_json::{Map, Value};
 
 pub use file_table::{FileTable, FileTableOptions, TableFileKind};
 pub use sql_table::{SqlAddress, SqlTable, SqlTableOptions};
+pub use table_spec::{TablePlace, TableSource, TableSpec};
 pub use table_storage::{FailedRows, ROW_KEY, TableStorage, TableStorageOptions};
 
 /// What a column holds, as far as reading and writing its cells goes.
@@ -84,6 +86,8 @@ pub struct ToDo {
     pub require_all: bool,
     /// Columns that are read as well and may be empty, such as the one that a routing looks at.
     pub read_also: Vec<String>,
+    /// Whether rows are wanted too in which no output is empty; the outputs need not be there then.
+    pub also_done: bool,
 }
 
 impl ToDo {

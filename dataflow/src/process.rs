@@ -1,33 +1,32 @@
 //! A batch over a table, as an AI-DataFlux configuration file describes it: a pipeline of one step whose replies go back into the table.
 
 mod configuration;
+mod estimate;
+mod memory;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::pin::Pin;
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicUsize;
 
 use dataflow_core::serving::LLMServing;
-use dataflow_core::{Error, OnError, Pipeline, Result};
+use dataflow_core::{Error, OnError, Pipeline, Result, registry};
 use dataflow_operators::core_text::{RecordGenerator, RecordProfile};
 use dataflow_serving::gateway_serving::GatewayServingOptions;
-use dataflow_serving::pool::{Pool, PoolOptions};
+use dataflow_serving::pool::{PoolOptions, Prices};
 use dataflow_serving::{GatewayServing, PoolServing};
-use dataflow_storage::table::{
-    Claimant, FailedRows, FileTable, FileTableOptions, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage, TableStorageOptions, ToDo,
-};
+use dataflow_storage::table::{TableColumn, TableSpec, TableStorage};
 use serde_json::{Value, json};
 
-pub use configuration::{Budget, Place, ProcessConfiguration, Prompt, Validation};
-pub use watch::{ProgressFile, hold_to_budget};
-
-/// What opens a table.
-type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Table>>> + Send>>;
+pub use configuration::{Budget, ProcessConfiguration, Prompt, TokenEstimation, Validation};
+pub(crate) use estimate::Rows;
+pub use estimate::{Counted, Estimate, Mode};
+pub use watch::Watch;
 
 /// Who answers, and the pool behind it.
-type Served = (Arc<dyn LLMServing>, Option<Arc<Pool>>);
+type Served = (Arc<dyn LLMServing>, Option<Arc<PoolServing>>);
 
 /// The column in which the step tells why a row failed.
 const ERROR_KEY: &str = "_error";
@@ -49,18 +48,53 @@ pub struct Process {
     /// The pipeline.
     pub pipeline: Pipeline,
     /// The pool that answers, where the file has models.
-    pub pool: Option<Arc<Pool>>,
+    pub pool: Option<Arc<PoolServing>>,
+    /// The table's columns.
+    pub columns: Vec<TableColumn>,
+    /// How many rows are read at once.
+    pub page_rows: Arc<AtomicUsize>,
+    /// Keeps this engine's name from others that share the table; free when it is dropped.
+    pub(crate) own_name: Option<File>,
 }
 
 impl ProcessConfiguration {
     /// Opens the table and makes the pipeline.
     pub fn process(&self, options: ProcessOptions) -> Result<Process> {
         let storage = self.storage(options)?;
-        let mut pipeline = Pipeline::new(self.name.clone(), storage);
+        let (name, kept) = if self.datasource.claim { self.own_name()? } else { (self.name.clone(), None) };
+        let (columns, page_rows) = (storage.columns().to_vec(), storage.page_rows());
+        let mut pipeline = Pipeline::new(name, storage);
         let (serving, pool) = self.serving(options)?;
+        if self.budget.money.is_some() && self.prices(pool.as_deref()).is_none() {
+            return Err(Error::Configuration(
+                "`budget.money` is given, and what a call costs is not known\nhint: give each model `prices: {in: 2.5, out: 10}`, money for a million tokens"
+                    .into(),
+            ));
+        }
         pipeline.serving("default", serving);
         pipeline.step(self.operator(options)).named("records").on_error(OnError::Keep).error_key(ERROR_KEY);
-        Ok(Process { pipeline, pool })
+        Ok(Process { pipeline, pool, columns, page_rows, own_name: kept })
+    }
+
+    /// The pipeline as a file that `dataflow run` runs: beside the configuration, which it reads models and keys from.
+    pub fn explained(&self, process: &Process) -> Result<String> {
+        let mut spec = process.pipeline.to_spec();
+        spec.name.clone_from(&self.name);
+        // Whatever looks like a variable in a prompt has been put in already.
+        spec.storage.values_mut().chain(spec.serving.values_mut()).for_each(escape);
+        spec.steps.iter_mut().flat_map(|step| step.parameters.values_mut()).for_each(escape);
+        if let (Some(written), Some(at)) = (&self.written_password, spec.storage.get_mut("at").and_then(Value::as_object_mut)) {
+            let variable = if written.contains("${") { written } else { "${DF_TABLE_PASSWORD}" };
+            at.insert("password".into(), variable.into());
+        }
+        if spec.serving.get("default").and_then(|serving| serving.get("type")).is_some_and(|kind| kind == "api")
+            && let Some(serving) = spec.serving.get_mut("default").and_then(Value::as_object_mut)
+        {
+            serving.insert("api_key".into(), "${DF_API_KEY:-none}".into());
+        }
+        let yaml = crate::pipeline_file::to_yaml(&spec)?;
+        let place = if self.base == Path::new(".") { "this folder".to_owned() } else { format!("`{}`", self.base.display()) };
+        Ok(format!("# What `dataflow process -c {}` runs. Paths start from the folder of this file: keep it in {place}.\n{yaml}", self.path.display()))
     }
 
     /// Names in braces in the prompts that are no column, and prompts that say nothing of the row.
@@ -76,91 +110,61 @@ impl ProcessConfiguration {
                 warnings.push(format!("the {name} holds neither `{{record_json}}` nor a column, so every row is asked the same"));
             }
             for other in others {
-                if let Some(near) = dataflow_core::registry::nearest(other, self.columns_to_extract.iter().map(String::as_str).chain(["record_json"])) {
+                if let Some(near) = registry::nearest(other, self.columns_to_extract.iter().map(String::as_str).chain(["record_json"])) {
                     warnings.push(format!("the {name} holds `{{{other}}}`, which is no column: did you mean `{{{near}}}`?"));
                 }
             }
+            let required = prompt.required_fields.iter().filter(|field| !self.columns_to_write.contains_key(*field));
+            warnings.extend(required.map(|field| format!("the {name} requires the field `{field}`, which goes into no column")));
         }
         warnings
     }
 
-    /// The folder for the journal, the report and failed rows.
-    pub fn work_path(&self) -> PathBuf {
-        self.base.join("cache").join(&self.name)
-    }
-
-    fn todo(&self) -> ToDo {
-        ToDo {
-            inputs: self.columns_to_extract.clone(),
-            outputs: self.columns_to_write.values().cloned().collect(),
-            require_all: self.datasource.require_all_input_fields,
-            read_also: self.routing.field.iter().filter(|_| self.routing.enabled).cloned().collect(),
-        }
-    }
-
-    fn storage(&self, options: ProcessOptions) -> Result<TableStorage> {
-        let concurrency = &self.datasource.concurrency;
-        let mut outputs: Vec<String> = self.columns_to_write.values().cloned().collect();
-        outputs.extend(self.error_column.clone());
-        let table = self.table(&outputs)?;
-        let created = outputs.clone();
-        let opened = async move {
-            let table = table.await?;
-            if options.create_columns && table.missing_columns(&created).await?.is_some() {
-                table.create_columns(&created).await?;
+    /// What a million tokens cost on average over the models that may be asked, by their weights; `None` where one of them does not say.
+    pub fn prices(&self, pool: Option<&PoolServing>) -> Option<Prices> {
+        let pool = pool?;
+        let name = self.prompt.model.as_str();
+        let (mut all, mut input, mut output) = (0.0, 0.0, 0.0);
+        for deployment in pool.pool().ok()?.deployments().iter() {
+            let settings = deployment.settings();
+            let (any, named) = (["auto", "any", "default", "*", ""].contains(&name), deployment.is_named(name));
+            if !named && (!any || settings.weight <= 0.0) {
+                continue;
             }
-            Ok(table)
-        };
-        let storage = TableStorageOptions {
-            todo: self.todo(),
-            failed: FailedRows { told_in: Some(ERROR_KEY.into()), error_column: self.error_column.clone(), into_outputs: self.write_errors },
-            claimant: self.datasource.claim.then(|| Claimant { owner: format!("{}-{}", hostname(), std::process::id()), lease: Duration::from_mins(2) }),
-            page_rows: concurrency.shard_size.clamp(1, 1024),
-            save_interval: Duration::try_from_secs_f64(concurrency.save_interval).unwrap_or(Duration::from_mins(5)),
-            work_path: self.work_path(),
-            shown: self.shown(),
-            spec: json!({ "type": "table" }),
-        };
-        TableStorage::open(opened, storage)
-    }
-
-    /// What opens the table.
-    fn table(&self, outputs: &[String]) -> Result<Opening> {
-        let place = &self.place;
-        let file = |kind: TableFileKind| {
-            let input = self.base.join(&place.input_path);
-            let output = place.output_path.as_ref().map_or_else(|| input.clone(), |output| self.base.join(output));
-            let options = FileTableOptions { kind, input, output, outputs: outputs.to_vec(), sheet: place.sheet.clone() };
-            Box::pin(async move { Ok(Arc::new(FileTable::open(options).await?) as Arc<dyn Table>) }) as Opening
-        };
-        let (host, user, password, database) = (place.host.clone(), place.user.clone(), place.password.clone(), place.database.clone());
-        let address = match self.datasource.kind.as_str() {
-            "excel" => return Ok(file(TableFileKind::Excel)),
-            "csv" => return Ok(file(TableFileKind::Csv)),
-            "jsonl" => return Ok(file(TableFileKind::Jsonl)),
-            "parquet" => return Ok(file(TableFileKind::Parquet)),
-            "sqlite" => SqlAddress::Sqlite { path: self.base.join(&place.db_path) },
-            "mysql" => SqlAddress::Mysql { host, port: place.port.unwrap_or(3306), user, password, database },
-            "postgresql" => {
-                let schema = place.schema_name.clone().unwrap_or_else(|| "public".into());
-                SqlAddress::Postgresql { host, port: place.port.unwrap_or(5432), user, password, database, schema }
-            }
-            other => return Err(Error::Configuration(format!("`datasource.type` is `{other}`"))),
-        };
-        let mut options = SqlTableOptions::new(address, place.table_name.clone());
-        options.id_column.clone_from(&self.datasource.id_column);
-        options.pool_size = place.pool_size.unwrap_or(options.pool_size).clamp(1, 32);
-        Ok(Box::pin(async move { Ok(Arc::new(SqlTable::open(options).await?) as Arc<dyn Table>) }))
-    }
-
-    /// The table's place, to tell the user.
-    fn shown(&self) -> PathBuf {
-        let place = &self.place;
-        match self.datasource.kind.as_str() {
-            "mysql" | "postgresql" => format!("{}.{}", place.database, place.table_name).into(),
-            "sqlite" => self.base.join(&place.db_path),
-            _ => self.base.join(place.output_path.as_ref().unwrap_or(&place.input_path)),
+            let (prices, weight) = (settings.prices?, settings.weight.max(f64::MIN_POSITIVE));
+            (all, input, output) = (all + weight, input + weight * prices.input, output + weight * prices.output);
         }
+        (all > 0.0).then(|| Prices { input: input / all, output: output / all })
+    }
+
+    fn table_spec(&self) -> Result<TableSpec> {
+        self.table().ok_or_else(|| Error::Configuration(format!("`datasource.type` is `{}`", self.datasource.kind)))
+    }
+
+    /// The table as a pipeline's storage.
+    pub(crate) fn storage(&self, options: ProcessOptions) -> Result<TableStorage> {
+        TableSpec { create_columns: options.create_columns, error_key: ERROR_KEY.into(), ..self.table_spec()? }.open(&self.base)
+    }
+
+    /// The first of `name`, `name-2`, … that no other engine has that shares the table from this folder; the journal is theirs together.
+    fn own_name(&self) -> Result<(String, Option<File>)> {
+        let folder = self.base.join(self.cache_path());
+        let failed = |error| Error::storage(format!("cannot write in {}", folder.display()), error);
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        for number in 1..=1000 {
+            let name = if number == 1 { self.name.clone() } else { format!("{}-{number}", self.name) };
+            let file = File::create(folder.join(format!(".{name}.engine"))).map_err(failed)?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => {}
+                _ => return Ok((name, Some(file))), // some file systems have no locks
+            }
+        }
+        Err(Error::Configuration(format!("a thousand engines are at work in {}", folder.display())))
+    }
+
+    /// The models of the file; none where a gateway is asked.
+    pub fn pool(&self, options: ProcessOptions) -> Result<Option<Arc<PoolServing>>> {
+        Ok(self.serving(options)?.1)
     }
 
     fn serving(&self, options: ProcessOptions) -> Result<Served> {
@@ -169,24 +173,29 @@ impl ProcessConfiguration {
         let section = |name: &str| self.whole.get(name).cloned().unwrap_or_default();
         let has_models = section("models").as_array().is_some_and(|models| !models.is_empty());
         if has_models && !options.gateway {
-            let pool = PoolServing::try_new(PoolOptions {
-                models: section("models"),
-                channels: section("channels"),
-                gateway: section("gateway"),
+            let pool = Arc::new(PoolServing::try_new(PoolOptions {
+                config: Some(self.path.clone()),
                 model: Some(self.prompt.model.clone()),
                 max_retries: Some(retries),
                 max_concurrency: Some(concurrency.batch_size),
+                pause: Some(concurrency.api_pause_duration),
+                pause_window: Some(concurrency.api_error_trigger_window),
                 ..PoolOptions::default()
-            })?;
-            let inner = Arc::clone(pool.pool()?);
-            return Ok((Arc::new(pool), Some(inner)));
+            })?);
+            return Ok((Arc::clone(&pool) as Arc<dyn LLMServing>, Some(pool)));
         }
-        let url = section("global").get("flux_api_url").and_then(Value::as_str).unwrap_or("http://127.0.0.1:8787").to_owned();
+        let url = section("global").get("flux_api_url").and_then(Value::as_str).map(ToOwned::to_owned);
+        if url.is_none() && !options.gateway {
+            // Whoever the environment names, or the demo model.
+            let env = json!({ "type": "env", "max_concurrency": concurrency.batch_size, "max_retries": retries });
+            return Ok((registry::build_serving("default", &env)?, None));
+        }
+        let key = section("gateway").pointer("/api_keys/0").and_then(Value::as_str).map(ToOwned::to_owned);
         let gateway = GatewayServingOptions {
-            url,
+            url: url.unwrap_or_else(|| "http://127.0.0.1:8787".into()),
             model: self.prompt.model.clone(),
             // An AI-DataFlux gateway asks for none.
-            api_key: std::env::var("DF_GATEWAY_KEY").is_err().then(|| "none".into()),
+            api_key: key.or_else(|| std::env::var("DF_GATEWAY_KEY").is_err().then(|| "none".into())).map(Into::into),
             max_concurrency: concurrency.batch_size,
             max_retries: retries,
             ..GatewayServingOptions::default()
@@ -194,7 +203,7 @@ impl ProcessConfiguration {
         Ok((Arc::new(GatewayServing::from(gateway)), None))
     }
 
-    fn operator(&self, options: ProcessOptions) -> RecordGenerator {
+    pub(crate) fn operator(&self, options: ProcessOptions) -> RecordGenerator {
         RecordGenerator {
             input_keys: self.columns_to_extract.iter().map(|column| column.as_str().into()).collect(),
             output_keys: self.columns_to_write.iter().map(|(field, column)| (field.clone(), column.as_str().into())).collect(),
@@ -214,8 +223,12 @@ impl ProcessOptions {
 }
 
 fn profile(prompt: &Prompt, validation: &Validation) -> RecordProfile {
-    let rules: BTreeMap<String, Vec<Value>> =
-        validation.field_rules.iter().filter_map(|(field, values)| Some((field.clone(), values.as_array()?.clone()))).collect();
+    let rules: BTreeMap<String, Vec<Value>> = validation
+        .field_rules
+        .iter()
+        .filter_map(|(field, values)| Some((field.clone(), values.as_array()?.clone())))
+        .filter(|(_, values)| !values.is_empty())
+        .collect();
     RecordProfile {
         system_prompt: prompt.system_prompt.clone().unwrap_or_default(),
         template: prompt.template.clone(),
@@ -226,6 +239,12 @@ fn profile(prompt: &Prompt, validation: &Validation) -> RecordProfile {
     }
 }
 
-fn hostname() -> String {
-    std::fs::read_to_string("/etc/hostname").map_or_else(|_| "host".into(), |name| name.trim().to_owned())
+/// Has texts that look like variables read as they stand.
+fn escape(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("${") => *text = text.replace("${", "$${"),
+        Value::Array(items) => items.iter_mut().for_each(escape),
+        Value::Object(object) => object.values_mut().for_each(escape),
+        _ => {}
+    }
 }

@@ -87,12 +87,13 @@ impl FileTable {
         let names: Vec<String> = content.file.columns().into_iter().map(|column| column.name).collect();
         let read = todo.columns_to_read();
         let inputs = read.iter().take_while(|name| todo.inputs.iter().any(|input| input == *name)).count();
-        let places = read.iter().copied().chain(todo.outputs.iter().map(String::as_str)).map(|name| self.place(&names, name)).collect::<Result<Vec<_>>>()?;
+        let outputs = todo.outputs.iter().filter(|_| !todo.also_done);
+        let places = read.iter().copied().chain(outputs.map(String::as_str)).map(|name| self.place(&names, name)).collect::<Result<Vec<_>>>()?;
         for row in row_after(after)..content.file.rows() {
             let mut cells = content.file.cells(row, &places);
             let mut filled = cells[..inputs].iter().map(|cell| !is_blank(cell));
             let wanted = inputs == 0 || if todo.require_all { filled.all(|filled| filled) } else { filled.any(|filled| filled) };
-            if wanted && cells[read.len()..].iter().any(is_blank) {
+            if wanted && (todo.also_done || cells[read.len()..].iter().any(is_blank)) {
                 cells.truncate(read.len());
                 if see(row, cells).is_break() {
                     break;

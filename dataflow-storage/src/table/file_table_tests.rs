@@ -19,7 +19,7 @@ fn options(kind: TableFileKind, input: &Path, output: &Path, outputs: &[&str]) -
 
 fn todo(inputs: &[&str], outputs: &[&str]) -> ToDo {
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-    ToDo { inputs: names(inputs), outputs: names(outputs), require_all: true, read_also: Vec::new() }
+    ToDo { inputs: names(inputs), outputs: names(outputs), require_all: true, ..ToDo::default() }
 }
 
 fn update(row: i128, values: &Value) -> RowUpdate {

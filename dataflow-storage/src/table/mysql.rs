@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use dataflow_core::{Error, Result};
 use serde_json::Value;
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
-use sqlx::{AssertSqlSafe, Executor as _, MySql, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, MySql, Row as _};
 
-use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, words};
+use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, not_connected, words};
 use super::{ColumnKind, SqlAddress, TableColumn};
 
 #[derive(Debug)]
@@ -23,7 +23,9 @@ impl MysqlDatabase {
         let SqlAddress::Mysql { host, port, user, password, database } = address else {
             return Err(Error::Configuration(format!("{address} is no server of MySQL")));
         };
-        let options = MySqlConnectOptions::new().host(host).port(*port).username(user).password(password).database(database);
+        let options = MySqlConnectOptions::new().host(host).port(*port).username(user).database(database);
+        // An empty one is not the same as none.
+        let options = if password.is_empty() { options } else { options.password(password) };
         let pool = MySqlPoolOptions::new()
             .max_connections(pool_size.max(1))
             .acquire_timeout(Duration::from_secs(5))
@@ -31,13 +33,10 @@ impl MysqlDatabase {
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')").await.map(drop) })
             });
-        match pool.connect_with(options).await {
-            Ok(pool) => Ok(Self { pool, database: database.clone() }),
-            Err(error) => Err(Error::storage(
-                format!("connecting to {address}"),
-                format!("{}\nhint: is the server running, and are `host`, `port`, `user` and `password` right?", words(&error)),
-            )),
-        }
+        // The pool itself would go on trying and then say no more than that it took too long.
+        let first = options.connect().await.map_err(|error| not_connected(format!("connecting to {address}"), &error))?;
+        first.close().await.ok(); // it has served
+        Ok(Self { pool: pool.connect_lazy_with(options), database: database.clone() })
     }
 }
 
@@ -96,6 +95,10 @@ impl Database for MysqlDatabase {
 
     fn read(&self, column: &SqlColumn) -> String {
         format!("CAST({} AS CHAR)", self.quote(&column.column.name))
+    }
+
+    fn number_of_rows(&self) -> &'static str {
+        "CAST(COUNT(*) AS CHAR)"
     }
 
     fn text_type(&self) -> &'static str {

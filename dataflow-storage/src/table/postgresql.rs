@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dataflow_core::{Error, Result};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection as _, Postgres, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Row as _};
 
-use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, words};
+use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, not_connected, words};
 use super::{ColumnKind, SqlAddress, TableColumn};
 
 #[derive(Debug)]
@@ -21,15 +21,14 @@ impl PostgresqlDatabase {
         let SqlAddress::Postgresql { host, port, user, password, database, schema } = address else {
             return Err(Error::Configuration(format!("{address} is no server of PostgreSQL")));
         };
-        let options = PgConnectOptions::new_without_pgpass().host(host).port(*port).username(user).password(password).database(database);
+        let options = PgConnectOptions::new_without_pgpass().host(host).port(*port).username(user).database(database);
+        let options = if password.is_empty() { options } else { options.password(password) };
+        let options = options.application_name("dataflow");
+        // The pool itself would go on trying and then say no more than that it took too long.
+        let first = options.connect().await.map_err(|error| not_connected(format!("connecting to {address}"), &error))?;
+        first.close().await.ok(); // it has served
         let pool = PgPoolOptions::new().max_connections(pool_size.max(1)).acquire_timeout(Duration::from_secs(5));
-        match pool.connect_with(options.application_name("dataflow")).await {
-            Ok(pool) => Ok(Self { pool, schema: schema.clone() }),
-            Err(error) => Err(Error::storage(
-                format!("connecting to {address}"),
-                format!("{}\nhint: is the server running, and are `host`, `port`, `user` and `password` right?", words(&error)),
-            )),
-        }
+        Ok(Self { pool: pool.connect_lazy_with(options), schema: schema.clone() })
     }
 }
 
@@ -81,6 +80,10 @@ impl Database for PostgresqlDatabase {
 
     fn read(&self, column: &SqlColumn) -> String {
         format!("{}::text", self.quote(&column.column.name))
+    }
+
+    fn number_of_rows(&self) -> &'static str {
+        "COUNT(*)::text"
     }
 
     fn text_type(&self) -> &'static str {

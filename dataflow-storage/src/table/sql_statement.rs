@@ -1,8 +1,9 @@
 //! A statement with its parameters, and what a database has to tell and do so that [`SqlTable`](super::SqlTable) can work with it.
 
-use std::fmt;
+use std::{fmt, io};
 
 use async_trait::async_trait;
+use dataflow_core::Error;
 use serde_json::Value;
 
 use super::{ColumnKind, RowKey, TableColumn};
@@ -207,6 +208,9 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     /// How a column is read.
     fn read(&self, column: &SqlColumn) -> String;
 
+    /// The number of rows, in the form that cells are read in.
+    fn number_of_rows(&self) -> &'static str;
+
     /// The type of a column that is made for answers.
     fn text_type(&self) -> &'static str;
 
@@ -266,6 +270,15 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
         error,
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed
     )
+}
+
+/// The error of a database that could not be reached, or that does not let us in.
+pub(super) fn not_connected(doing: String, error: &sqlx::Error) -> Error {
+    if is_lost(error) {
+        let hint = "is the server running, and reachable from here?";
+        return Error::storage(doing, io::Error::new(io::ErrorKind::NotConnected, format!("{}\nhint: {hint}", words(error))));
+    }
+    Error::Configuration(format!("{doing}: {}\nhint: are `user`, `password` and `database` right?", words(error)))
 }
 
 /// What a database says of an error, without the library's words around it.

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use super::claims::{self, Claims};
 use super::mysql::MysqlDatabase;
 use super::postgresql::PostgresqlDatabase;
-use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, parameter, words};
+use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, not_connected, parameter, words};
 use super::sqlite::SqliteDatabase;
 use super::{Claimant, ColumnKind, Refusal, RowKey, RowUpdate, Table, TableColumn, TableRow, ToDo};
 
@@ -185,13 +185,13 @@ impl SqlTable {
     /// The condition of a row that is to be done.
     fn condition(&self, todo: &ToDo) -> Result<String> {
         let inputs = self.columns_named(&todo.inputs)?;
-        let outputs = self.columns_named(&todo.outputs)?;
+        let outputs = if todo.also_done { Vec::new() } else { self.columns_named(&todo.outputs)? };
         let empty = |column: &SqlColumn| self.database.is_empty(column);
         let filled: Vec<String> = inputs.iter().map(|column| format!("NOT {}", empty(column))).collect();
         let open: Vec<String> = outputs.iter().map(empty).collect();
         let all = |parts: &[String], by: &str, none: &str| if parts.is_empty() { none.to_owned() } else { format!("({})", parts.join(by)) };
         let filled = all(&filled, if todo.require_all { " AND " } else { " OR " }, "1 = 1");
-        Ok(format!("{filled} AND {}", all(&open, " OR ", "1 = 0")))
+        Ok(if todo.also_done { filled } else { format!("{filled} AND {}", all(&open, " OR ", "1 = 0")) })
     }
 
     /// `SELECT key, columns FROM table WHERE condition`, to which more conditions may be added.
@@ -238,11 +238,8 @@ impl SqlTable {
             };
             let patient = began.elapsed() < self.options.wait_for_connection;
             if self.database.verdict(&error) != Verdict::Again || !patient {
-                let hint = if patient { "" } else { "\nhint: is the server running, and reachable from here?" };
-                return Err(Error::storage(
-                    format!("{doing} in table `{}` of {}", self.options.table, self.options.address),
-                    format!("{}{hint}", words(&error)),
-                ));
+                let doing = format!("{doing} in table `{}` of {}", self.options.table, self.options.address);
+                return Err(if is_lost(&error) { not_connected(doing, &error) } else { Error::storage(doing, words(&error)) });
             }
             if !told && is_lost(&error) {
                 told = true;
@@ -324,7 +321,7 @@ impl Table for SqlTable {
     }
 
     async fn count(&self, todo: &ToDo) -> Result<u64> {
-        let statement = Statement::new(format!("SELECT COUNT(*) FROM {} WHERE {}", self.name, self.condition(todo)?));
+        let statement = Statement::new(format!("SELECT {} FROM {} WHERE {}", self.database.number_of_rows(), self.name, self.condition(todo)?));
         let rows = self.rows("counting rows", &statement).await?;
         let count = rows.into_iter().flatten().next().and_then(|cell| cell.into_key(ColumnKind::Integer));
         Ok(match count {

@@ -98,6 +98,10 @@ impl Database for SqliteDatabase {
         self.quote(&column.column.name)
     }
 
+    fn number_of_rows(&self) -> &'static str {
+        "COUNT(*)"
+    }
+
     fn text_type(&self) -> &'static str {
         "TEXT"
     }

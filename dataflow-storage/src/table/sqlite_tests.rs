@@ -35,7 +35,7 @@ async fn column(path: &Path, sql: &str) -> Vec<Option<String>> {
 
 fn todo(inputs: &[&str], outputs: &[&str]) -> ToDo {
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-    ToDo { inputs: names(inputs), outputs: names(outputs), require_all: true, read_also: Vec::new() }
+    ToDo { inputs: names(inputs), outputs: names(outputs), require_all: true, ..ToDo::default() }
 }
 
 fn update(key: impl Into<Value>, values: &Value) -> RowUpdate {

@@ -1,13 +1,14 @@
 //! A table as a pipeline's storage: its rows that are to be done come in, and what was found out about them is written back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dataflow_core::storage::{FrameReader, Refused, Sink, Source, Storage};
+use dataflow_core::storage::{FrameReader, Refused, Rejected, Sink, Source, Storage};
 use dataflow_core::{Error, Result};
 use polars::prelude::*;
 use serde_json::{Map, Value};
@@ -36,6 +37,8 @@ pub struct TableStorageOptions {
     pub todo: ToDo,
     /// What is done about failed rows.
     pub failed: FailedRows,
+    /// Whether outputs that the table does not have are added to it when a run begins.
+    pub create_columns: bool,
     /// Who claims rows, where several engines share the table.
     pub claimant: Option<Claimant>,
     /// Rows that are read at once.
@@ -61,7 +64,20 @@ struct Shared {
     table: Arc<dyn Table>,
     options: TableStorageOptions,
     columns: Vec<TableColumn>,
-    runtime: Runtime,
+    /// Columns that are still to be added.
+    missing: Mutex<Vec<String>>,
+    page_rows: Arc<AtomicUsize>,
+    claimed: Claimed,
+    runtime: Background,
+}
+
+/// Rows that are claimed, where that is done.
+#[derive(Debug, Default)]
+struct Claimed {
+    /// Claimed and not yet given back.
+    held: Mutex<HashSet<RowKey>>,
+    /// Given back undone: they are not tried again in this run.
+    failed: Mutex<HashSet<RowKey>>,
 }
 
 impl fmt::Debug for TableStorage {
@@ -70,21 +86,96 @@ impl fmt::Debug for TableStorage {
     }
 }
 
-impl Shared {
-    /// Runs work on the table's own runtime, to which its connections belong, and waits for it.
+/// The table's own runtime, to which its connections belong. It may end where others must not wait for it.
+struct Background(Option<Runtime>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Background {
+    fn start() -> Result<Self> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).thread_name("table").enable_all().build();
+        runtime.map(|runtime| Self(Some(runtime))).map_err(|error| Error::storage("cannot start the table's thread".to_owned(), error))
+    }
+
+    /// Runs work there and waits for it.
     fn wait<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-        wait_on(&self.runtime, work)
+        let (sender, receiver) = std::sync::mpsc::channel();
+        self.spawn(async move { _ = sender.send(work.await) }); // who waited may have gone
+        receiver.recv().unwrap_or_else(|_| Err(Error::Data("the work on the table was given up".into())))
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(work);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn wait<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        self.runtime.wait(work)
     }
 
     fn kind(&self, column: &str) -> ColumnKind {
         self.columns.iter().find(|known| known.name == column).map_or(ColumnKind::Text, |known| known.kind)
     }
+
+    /// What a column's cells are in a frame. Whatever could lose something there is text.
+    fn data_type(&self, column: &str) -> DataType {
+        let known = self.columns.iter().find(|known| known.name == column);
+        match known.map_or(ColumnKind::Text, |known| known.kind) {
+            ColumnKind::Integer if known.is_some_and(|known| known.declared.to_lowercase().contains("unsigned")) => DataType::UInt64,
+            ColumnKind::Integer => DataType::Int64,
+            ColumnKind::Float => DataType::Float64,
+            ColumnKind::Boolean => DataType::Boolean,
+            ColumnKind::Text | ColumnKind::Decimal | ColumnKind::Json | ColumnKind::List | ColumnKind::Other => DataType::String,
+        }
+    }
+
+    /// The rows that are to be done; all with something in their inputs as long as an output is not there.
+    fn todo(&self) -> ToDo {
+        let todo = &self.options.todo;
+        let lacks = lock(&self.missing).iter().any(|column| todo.outputs.contains(column));
+        ToDo { also_done: todo.also_done || lacks, ..todo.clone() }
+    }
+
+    /// Adds the columns that are missing; a run does it, and no check.
+    fn create_columns(&self) -> Result<()> {
+        let missing = std::mem::take(&mut *lock(&self.missing));
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let table = Arc::clone(&self.table);
+        self.wait(async move { table.create_columns(&missing).await })
+    }
 }
 
-fn wait_on<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    runtime.spawn(async move { sender.send(work.await).ok() });
-    receiver.recv().unwrap_or_else(|_| Err(Error::Data("the work on the table was given up".into())))
+/// Rows that a run had claimed and did not come to are for others at once.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let held: Vec<RowKey> = lock(&self.claimed.held).drain().collect();
+        if let (Some(claimant), false) = (self.options.claimant.clone(), held.is_empty()) {
+            let table = Arc::clone(&self.table);
+            let released = self.wait(async move {
+                let released = tokio::time::timeout(Duration::from_secs(5), table.release(&held, &claimant)).await;
+                released.unwrap_or_else(|_| Err(Error::Data("it took too long".into())))
+            });
+            if let Err(error) = released {
+                tracing::warn!(%error, "claimed rows could not be given back; their lease runs out");
+            }
+        }
+    }
 }
 
 impl TableStorage {
@@ -92,23 +183,22 @@ impl TableStorage {
     ///
     /// Errors: a column that is read or written and is not there, with the statement that would add it.
     pub fn open(open: impl Future<Output = Result<Arc<dyn Table>>> + Send + 'static, options: TableStorageOptions) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("table")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::storage("cannot start the table's thread".to_owned(), error))?;
-        let outputs = options.todo.outputs.clone();
-        let (table, columns, missing) = wait_on(&runtime, async move {
-            let table = open.await?;
-            let (columns, missing) = (table.columns().await?, table.missing_columns(&outputs).await?);
-            Ok((table, columns, missing))
+        let runtime = Background::start()?;
+        let outputs: Vec<String> = options.todo.outputs.iter().chain(&options.failed.error_column).cloned().collect();
+        let (table, columns, missing) = runtime.wait({
+            let outputs = outputs.clone();
+            async move {
+                let table = open.await?;
+                let (columns, missing) = (table.columns().await?, table.missing_columns(&outputs).await?);
+                Ok((table, columns, missing))
+            }
         })?;
-        if let Some(statement) = missing {
+        if let Some(statement) = missing.as_ref().filter(|_| !options.create_columns) {
             return Err(Error::Configuration(format!(
                 "the table lacks columns that are to be written\nhint: add them with `{statement}`, or have that done with `--create-columns`"
             )));
         }
+        let lacking = outputs.into_iter().filter(|output| missing.is_some() && !columns.iter().any(|column| column.name == *output)).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         for column in options.todo.columns_to_read() {
             if !names.contains(&column) {
@@ -120,12 +210,41 @@ impl TableStorage {
                 return Err(Error::Configuration(format!("the table has no column `{column}`\nhint: {hint}")));
             }
         }
-        Ok(Self { shared: Arc::new(Shared { table, options, columns, runtime }) })
+        if let Some(claimant) = options.claimant.clone() {
+            runtime.spawn(keep_claims(Arc::clone(&table), claimant));
+        }
+        let page_rows = Arc::new(AtomicUsize::new(options.page_rows));
+        Ok(Self { shared: Arc::new(Shared { table, options, columns, missing: Mutex::new(lacking), page_rows, claimed: Claimed::default(), runtime }) })
+    }
+
+    /// How many rows are read at once; it may be changed while a run goes on.
+    pub fn page_rows(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.shared.page_rows)
+    }
+
+    /// The table itself, for a look at other rows: `look` runs where the table's connections belong, and is waited for.
+    pub fn look<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(&self, look: impl FnOnce(Arc<dyn Table>) -> F) -> Result<T> {
+        self.shared.wait(look(Arc::clone(&self.shared.table)))
+    }
+
+    /// Rows as a run has them; those that it would reject are left out.
+    pub fn frame(&self, rows: Vec<TableRow>) -> Result<DataFrame> {
+        frame_of(&self.shared, &fitting(&self.shared, rows).0)
     }
 
     /// The table's columns.
     pub fn columns(&self) -> &[TableColumn] {
         &self.shared.columns
+    }
+}
+
+/// Lets the claims hold on for as long as the table is open.
+async fn keep_claims(table: Arc<dyn Table>, claimant: Claimant) {
+    loop {
+        tokio::time::sleep(claimant.lease / 3).await;
+        if let Err(error) = table.renew(&claimant).await {
+            tracing::warn!(%error, "the claims could not be renewed");
+        }
     }
 }
 
@@ -135,12 +254,13 @@ impl Storage for TableStorage {
     }
 
     fn source(&self) -> Result<Arc<dyn Source>> {
-        let (table, todo) = (Arc::clone(&self.shared.table), self.shared.options.todo.clone());
+        let (table, todo) = (Arc::clone(&self.shared.table), self.shared.todo());
         let rows = self.shared.wait(async move { table.count(&todo).await })?;
         Ok(Arc::new(TableSource { shared: Arc::clone(&self.shared), rows }))
     }
 
     fn output(&self, _schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>> {
+        self.shared.create_columns()?;
         Ok(Some(Box::new(TableSink { shared: Arc::clone(&self.shared), refused: Vec::new(), saved: Instant::now(), unsaved: false })))
     }
 
@@ -189,7 +309,7 @@ impl Source for TableSource {
         let shared = &self.shared;
         let mut schema = Schema::from_iter([(PlSmallStr::from_static(ROW_KEY), DataType::String)]);
         for column in shared.options.todo.columns_to_read() {
-            schema.with_column(column.into(), data_type(shared.kind(column)));
+            schema.with_column(column.into(), shared.data_type(column));
         }
         Ok(Arc::new(schema))
     }
@@ -203,51 +323,125 @@ impl Source for TableSource {
     }
 
     fn open(&self, batch_rows: usize) -> Result<Box<dyn FrameReader>> {
-        Ok(Box::new(TableReader { shared: Arc::clone(&self.shared), after: None, rows: batch_rows.min(self.shared.options.page_rows).max(1) }))
-    }
-}
-
-/// What cells of a kind are in a frame. Whatever could lose something there is text.
-fn data_type(kind: ColumnKind) -> DataType {
-    match kind {
-        ColumnKind::Integer => DataType::Int64,
-        ColumnKind::Float => DataType::Float64,
-        ColumnKind::Boolean => DataType::Boolean,
-        ColumnKind::Text | ColumnKind::Decimal | ColumnKind::Json | ColumnKind::List | ColumnKind::Other => DataType::String,
+        Ok(Box::new(TableReader {
+            shared: Arc::clone(&self.shared),
+            after: None,
+            most_rows: batch_rows.max(1),
+            passed_over: false,
+            wait: SHORTEST_WAIT,
+            rejected: Vec::new(),
+        }))
     }
 }
 
 struct TableReader {
     shared: Arc<Shared>,
     after: Option<RowKey>,
-    rows: usize,
+    most_rows: usize,
+    /// Whether others had claimed rows since the last look from the start.
+    passed_over: bool,
+    wait: Duration,
+    rejected: Vec<Rejected>,
+}
+
+/// How long others are waited for before the next look at what they have claimed, at first and at most.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+impl TableReader {
+    /// The next rows in the order of their keys, and the key of the last.
+    fn next_page(&self) -> Result<Option<(RowKey, Vec<TableRow>)>> {
+        let (table, todo, after) = (Arc::clone(&self.shared.table), self.shared.todo(), self.after.clone());
+        let rows = self.shared.page_rows.load(Ordering::Relaxed).clamp(1, self.most_rows);
+        let page = self.shared.wait(async move { table.page(&todo, after.as_ref(), rows).await })?;
+        Ok(page.last().map(|row| row.key.clone()).map(|last| (last, page)))
+    }
+
+    /// Of a page, the rows that this engine has now claimed.
+    fn claim(&mut self, page: Vec<TableRow>, claimant: &Claimant) -> Result<Vec<TableRow>> {
+        let shared = Arc::clone(&self.shared);
+        let keys: Vec<RowKey> = {
+            let (held, failed) = (lock(&shared.claimed.held), lock(&shared.claimed.failed));
+            page.into_iter().map(|row| row.key).filter(|key| !held.contains(key) && !failed.contains(key)).collect()
+        };
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (table, todo, claimant, wanted) = (Arc::clone(&shared.table), shared.todo(), claimant.clone(), keys.len());
+        let got = shared.wait(async move { table.claim(&todo, &keys, &claimant).await })?;
+        lock(&shared.claimed.held).extend(got.iter().map(|row| row.key.clone()));
+        self.passed_over |= got.len() < wanted;
+        Ok(got)
+    }
 }
 
 impl FrameReader for TableReader {
     fn next_frame(&mut self) -> Result<Option<DataFrame>> {
+        let claimant = self.shared.options.claimant.clone();
         loop {
-            let (shared, after, rows) = (Arc::clone(&self.shared), self.after.clone(), self.rows);
-            let (table, todo, claimant) = (Arc::clone(&shared.table), shared.options.todo.clone(), shared.options.claimant.clone());
-            let (last, page) = shared.wait(async move {
-                let page = table.page(&todo, after.as_ref(), rows).await?;
-                let last = page.last().map(|row| row.key.clone());
-                let page = match claimant {
-                    Some(claimant) if !page.is_empty() => {
-                        table.renew(&claimant).await?;
-                        let keys: Vec<RowKey> = page.into_iter().map(|row| row.key).collect();
-                        table.claim(&todo, &keys, &claimant).await?
-                    }
-                    _ => page,
-                };
-                Ok((last, page))
-            })?;
-            let Some(last) = last else { return Ok(None) };
+            let Some((last, page)) = self.next_page()? else {
+                if !std::mem::take(&mut self.passed_over) {
+                    return Ok(None);
+                }
+                // Others have claimed rows. If they do not finish them, their leases run out. An empty frame lets the run be stopped meanwhile.
+                std::thread::sleep(self.wait);
+                self.wait = (self.wait * 2).min(LONGEST_WAIT);
+                self.after = None;
+                return frame_of(&self.shared, &[]).map(Some);
+            };
             self.after = Some(last);
+            let rows = match &claimant {
+                Some(claimant) => self.claim(page, claimant)?,
+                None => page,
+            };
             // A page of which others have claimed every row is passed over.
-            if !page.is_empty() {
-                return frame_of(&shared, &page).map(Some);
+            if rows.is_empty() {
+                continue;
             }
+            self.wait = SHORTEST_WAIT;
+            let (rows, rejected) = fitting(&self.shared, rows);
+            for (key, rejected) in rejected {
+                lock(&self.shared.claimed.failed).insert(key);
+                self.rejected.push(rejected);
+            }
+            return frame_of(&self.shared, &rows).map(Some);
         }
+    }
+
+    fn take_rejected(&mut self) -> Vec<Rejected> {
+        std::mem::take(&mut self.rejected)
+    }
+}
+
+/// Rows whose cells are what their columns hold, and what is wrong with the others: SQLite may have any text in a column of numbers.
+fn fitting(shared: &Shared, rows: Vec<TableRow>) -> (Vec<TableRow>, Vec<(RowKey, Rejected)>) {
+    let mut rejected = Vec::new();
+    let names = shared.options.todo.columns_to_read();
+    let fits = |name: &&str, row: &TableRow| row.values.get(*name).is_none_or(|value| value.is_null() || holds(&shared.data_type(name), value));
+    let mut kept = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(name) = names.iter().find(|name| !fits(name, &row)) else {
+            kept.push(row);
+            continue;
+        };
+        let line = match &row.key {
+            RowKey::Integer(number) => u64::try_from(*number).unwrap_or_default(),
+            RowKey::Text(_) => 0,
+        };
+        let declared = shared.columns.iter().find(|column| column.name == *name).map_or("", |column| &column.declared);
+        let message = format!("row `{}`: column `{name}` is `{declared}`, found `{}`", row.key, row.values.get(*name).unwrap_or(&Value::Null));
+        rejected.push((row.key, Rejected { line, message, text: Value::Object(row.values).to_string() }));
+    }
+    (kept, rejected)
+}
+
+fn holds(data_type: &DataType, value: &Value) -> bool {
+    match data_type {
+        DataType::Int64 => value.is_i64(),
+        DataType::UInt64 => value.is_u64(),
+        DataType::Float64 => value.is_number(),
+        DataType::Boolean => value.is_boolean(),
+        _ => true,
     }
 }
 
@@ -256,17 +450,11 @@ fn frame_of(shared: &Shared, rows: &[TableRow]) -> Result<DataFrame> {
     let mut columns = vec![Column::new(ROW_KEY.into(), keys)];
     for name in shared.options.todo.columns_to_read() {
         let cells = rows.iter().map(|row| row.values.get(name).filter(|value| !value.is_null()));
-        let wrong = |value: &Value| Error::Data(format!("column `{name}` should hold {}, found `{value}`", data_type(shared.kind(name))));
-        let series = match data_type(shared.kind(name)) {
-            DataType::Int64 => {
-                cells.map(|cell| cell.map(|value| value.as_i64().ok_or_else(|| wrong(value))).transpose()).collect::<Result<Int64Chunked>>()?.into_series()
-            }
-            DataType::Float64 => {
-                cells.map(|cell| cell.map(|value| value.as_f64().ok_or_else(|| wrong(value))).transpose()).collect::<Result<Float64Chunked>>()?.into_series()
-            }
-            DataType::Boolean => {
-                cells.map(|cell| cell.map(|value| value.as_bool().ok_or_else(|| wrong(value))).transpose()).collect::<Result<BooleanChunked>>()?.into_series()
-            }
+        let series = match shared.data_type(name) {
+            DataType::Int64 => cells.map(|cell| cell.and_then(Value::as_i64)).collect::<Int64Chunked>().into_series(),
+            DataType::UInt64 => cells.map(|cell| cell.and_then(Value::as_u64)).collect::<UInt64Chunked>().into_series(),
+            DataType::Float64 => cells.map(|cell| cell.and_then(Value::as_f64)).collect::<Float64Chunked>().into_series(),
+            DataType::Boolean => cells.map(|cell| cell.and_then(Value::as_bool)).collect::<BooleanChunked>().into_series(),
             _ => {
                 cells.map(|cell| cell.map(|value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))).collect::<StringChunked>().into_series()
             }
@@ -299,17 +487,22 @@ struct TableSink {
 }
 
 impl TableSink {
+    fn reason(&self, frame: &DataFrame, row: usize) -> Result<Option<String>> {
+        match &self.shared.options.failed.told_in {
+            Some(column) if frame.get_column_index(column).is_some() => text_at(frame, column, row),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether a row failed, or nothing was found out about it.
+    fn has_failed(&self, frame: &DataFrame, row: usize) -> Result<bool> {
+        Ok(self.reason(frame, row)?.is_some() || self.update(frame, row)?.is_none())
+    }
+
     /// What is written into a row; `None` where it is left as it is.
     fn update(&self, frame: &DataFrame, row: usize) -> Result<Option<Map<String, Value>>> {
         let options = &self.shared.options;
-        let text = |column: &str| -> Result<Option<String>> {
-            let value = frame.column(column)?.get(row)?;
-            Ok(dataflow_core::row::text_of(value).map(std::borrow::Cow::into_owned))
-        };
-        let reason = match &options.failed.told_in {
-            Some(column) => text(column)?,
-            None => None,
-        };
+        let reason = self.reason(frame, row)?;
         let mut values = Map::new();
         if let Some(reason) = &reason {
             if options.failed.into_outputs {
@@ -317,7 +510,7 @@ impl TableSink {
             }
         } else {
             for output in &options.todo.outputs {
-                let value = text(output)?.map_or(Value::Null, |text| cell_of(text, self.shared.kind(output)));
+                let value = text_at(frame, output, row)?.map_or(Value::Null, |text| cell_of(text, self.shared.kind(output)));
                 values.insert(output.clone(), value);
             }
             if values.values().all(Value::is_null) {
@@ -338,6 +531,11 @@ impl TableSink {
     }
 }
 
+fn text_at(frame: &DataFrame, column: &str, row: usize) -> Result<Option<String>> {
+    let value = frame.column(column)?.get(row)?;
+    Ok(dataflow_core::row::text_of(value).map(std::borrow::Cow::into_owned))
+}
+
 /// A reply's text as a cell of a kind: numbers and truth values where the column holds such, lists and objects where it holds JSON.
 fn cell_of(text: String, kind: ColumnKind) -> Value {
     let parsed = || serde_json::from_str::<Value>(&text).ok();
@@ -353,23 +551,30 @@ fn cell_of(text: String, kind: ColumnKind) -> Value {
 impl Sink for TableSink {
     fn write(&mut self, frame: &DataFrame) -> Result<()> {
         let keys = frame.column(ROW_KEY)?.str()?;
-        let (mut places, mut updates, mut all) = (HashMap::new(), Vec::new(), Vec::new());
+        let (mut places, mut updates, mut all, mut failed) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
         for row in 0..frame.height() {
             let key = read_key(keys.get(row).unwrap_or_default());
             all.push(key.clone());
+            if self.has_failed(frame, row)? {
+                failed.push(key.clone());
+            }
             if let Some(values) = self.update(frame, row)? {
                 places.insert(key.clone(), row);
                 updates.push(RowUpdate { key, values });
             }
         }
-        let (table, claimant) = (Arc::clone(&self.shared.table), self.shared.options.claimant.clone());
-        let refusals = self.shared.wait(async move {
-            let refusals = if updates.is_empty() { Vec::new() } else { table.write(updates).await? };
-            if let Some(claimant) = claimant {
-                table.release(&all, &claimant).await?;
+        let table = Arc::clone(&self.shared.table);
+        let refusals = self.shared.wait(async move { if updates.is_empty() { Ok(Vec::new()) } else { table.write(updates).await } })?;
+        failed.extend(refusals.iter().map(|refusal| refusal.key.clone()));
+        if let Some(claimant) = self.shared.options.claimant.clone() {
+            lock(&self.shared.claimed.failed).extend(failed);
+            let (table, done) = (Arc::clone(&self.shared.table), all.clone());
+            self.shared.wait(async move { table.release(&done, &claimant).await })?;
+            let mut held = lock(&self.shared.claimed.held);
+            for key in &all {
+                held.remove(key);
             }
-            Ok(refusals)
-        })?;
+        }
         self.refused
             .extend(refusals.into_iter().map(|refusal| Refused { row: places.get(&refusal.key).copied().unwrap_or_default(), message: refusal.message }));
         self.unsaved = true;
@@ -487,6 +692,7 @@ mod tests {
                 ..ToDo::default()
             },
             failed: FailedRows { told_in: Some("_error".into()), error_column: Some("error".into()), into_outputs: false },
+            create_columns: false,
             claimant: None,
             page_rows: 2,
             save_interval: Duration::from_hours(1),

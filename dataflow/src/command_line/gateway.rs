@@ -33,7 +33,7 @@ pub struct Arguments {
 impl Arguments {
     /// Logs as the file says; what is wrong with the rest of it is told when it is read.
     pub fn logs(&self) -> Result<Logs> {
-        if self.schema { Ok(Logs::default()) } else { log_as(&LogSettings::of_file(&self.config).unwrap_or_default()) }
+        if self.schema { Ok(Logs::default()) } else { log_as(&LogSettings::of_file(&self.config).unwrap_or_default(), &self.config) }
     }
 }
 

@@ -9,6 +9,7 @@ mod new;
 mod operator_pages;
 mod process;
 mod run;
+mod token;
 
 use std::io::Write;
 use std::path::Path;
@@ -43,6 +44,8 @@ enum Command {
     Gateway(gateway::Arguments),
     /// Ask about the rows of a table and write the replies back, as an AI-DataFlux configuration file says
     Process(process::Arguments),
+    /// Count the tokens of the questions and replies of such a file's table, and what they cost
+    Token(token::Arguments),
     /// Look into a journal of paid answers
     Journal(journal::Arguments),
     /// Write a file that compiles and says what to fill in
@@ -72,7 +75,8 @@ pub fn main() -> ExitCode {
     let started = logs.and_then(|logs| Ok((start_up()?, logs)));
     let done = started.and_then(|(runtime, _logs)| match command {
         Command::Run(arguments) => runtime.block_on(run::run(&arguments)),
-        Command::Process(arguments) => runtime.block_on(process::run(&arguments)),
+        Command::Process(arguments) => process::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Operators(arguments) => describe::operators(&arguments),

@@ -1,5 +1,6 @@
 //! `dataflow process`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,9 +9,12 @@ use dataflow_core::Run;
 use dataflow_core::engine::Observer;
 use dataflow_serving::pool::LogSettings;
 
-use crate::process::{Process, ProcessConfiguration, ProcessOptions, ProgressFile, hold_to_budget};
-use crate::terminal::{Exit, Logs, ProgressMode, log_as, run_watched, say};
+use crate::process::{Counted, Mode, Process, ProcessConfiguration, ProcessOptions, Rows, Watch};
+use crate::terminal::{Exit, Logs, ProgressMode, log_as, run_watched, runtime, say};
 use crate::{CompiledPipeline, Result};
+
+/// Rows whose tokens are counted before a run, where the file says nothing else.
+const SAMPLE: usize = 2000;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -20,7 +24,7 @@ pub struct Arguments {
     /// Tell what a run would do, and write nothing
     #[arg(long)]
     validate: bool,
-    /// Print the pipeline that the file becomes, as YAML
+    /// Print the pipeline that the file becomes, as YAML for `dataflow run`
     #[arg(long, conflicts_with = "validate")]
     explain: bool,
     /// Ask the running gateway of `global.flux_api_url`, also where the file has models
@@ -49,53 +53,99 @@ pub struct Arguments {
 impl Arguments {
     /// Logs as the file says, where it says something of them.
     pub fn logs(&self) -> Result<Option<Logs>> {
-        LogSettings::of_file(&self.config).map(|settings| log_as(&settings)).transpose()
+        LogSettings::of_file(&self.config).map(|settings| log_as(&settings, &self.config)).transpose()
     }
 }
 
-pub async fn run(arguments: &Arguments) -> Result<Exit> {
+pub fn run(arguments: &Arguments) -> Result<Exit> {
     let configuration = ProcessConfiguration::read(&arguments.config)?;
     for warning in &configuration.warnings {
         say(&format!("warning: {warning}"));
     }
-    let options = ProcessOptions {
-        create_columns: arguments.create_columns && !arguments.validate,
-        legacy_attempts: arguments.legacy_attempts,
-        gateway: arguments.gateway,
-    };
-    let Process { pipeline, pool } = configuration.process(options)?;
+    let options = ProcessOptions { create_columns: arguments.create_columns, legacy_attempts: arguments.legacy_attempts, gateway: arguments.gateway };
+    let process = configuration.process(options)?;
     if arguments.explain {
-        super::give(crate::pipeline_file::to_yaml(&pipeline.to_spec())?.as_bytes(), None)?;
+        super::give(configuration.explained(&process)?.as_bytes(), None)?;
         return Ok(Exit::Well);
     }
-    let compiled = pipeline.compile()?;
     if arguments.validate {
-        super::give(told(&configuration, &compiled, arguments.limit).as_bytes(), None)?;
+        super::give(told(&configuration, process, options, arguments.limit)?.as_bytes(), None)?;
         return Ok(Exit::Well);
     }
     let run = Run { limit: arguments.limit, report: arguments.report.clone(), ..Run::default() };
-    hold_to_budget(configuration.budget, pool, run.stop.clone());
-    let progress_file = arguments.progress_file.clone().map(|path| Arc::new(ProgressFile::new(path)) as Arc<dyn Observer>);
-    Ok(run_watched(&compiled, run, arguments.progress, progress_file).await)
+    let watch = Arc::new(Watch::new(&configuration, &process, run.stop.clone(), arguments.progress_file.clone()));
+    let Process { pipeline, own_name: _kept, .. } = process;
+    let compiled = pipeline.compile()?;
+    let exit = runtime()?.block_on(run_watched(&compiled, run, arguments.progress, Some(Arc::clone(&watch) as Arc<dyn Observer>)));
+    if watch.has_spent() {
+        say("hint: the budget of the file is spent; raise `budget` for the next run, which goes on where this one stopped");
+    }
+    Ok(exit)
 }
 
 /// What a run would do.
-fn told(configuration: &ProcessConfiguration, compiled: &CompiledPipeline, limit: Option<u64>) -> String {
+fn told(configuration: &ProcessConfiguration, process: Process, options: ProcessOptions, limit: Option<u64>) -> Result<String> {
+    let declared = |name: &str| process.columns.iter().find(|column| column.name == name).map_or("new, text", |column| column.declared.as_str()).to_owned();
+    let reads: Vec<String> = configuration.columns_to_extract.iter().map(|name| format!("{name} ({})", declared(name))).collect();
+    let writes: Vec<String> = configuration.columns_to_write.iter().map(|(field, name)| format!("{field} -> {name} ({})", declared(name))).collect();
+    let prices = configuration.prices(process.pool.as_deref());
+    let models = process.pool.as_ref().map(|pool| {
+        let models = pool.configuration().models.iter();
+        let told = models.map(|model| {
+            format!("{} ({}) through channel `{}`, weight {}", model.name.as_ref().unwrap_or(&model.id), model.model, model.channel_id, model.weight)
+        });
+        told.collect::<Vec<_>>().join("; ")
+    });
+    let asks_gateway = options.gateway || configuration.whole.get("global").is_some_and(|global| global.get("flux_api_url").is_some());
+    let compiled: CompiledPipeline = process.pipeline.compile()?;
     let most = compiled.most_calls(limit);
     let rows = most.source_rows.unwrap_or_default();
+    let rows = limit.map_or(rows, |limit| rows.min(limit));
     let mut text = format!(
-        "{} ({}): {rows} rows to do\nreads: {}\nwrites: {}\n",
+        "{} ({}): {rows} rows to do\nreads: {}\nwrites: {}\nasks: {}\n",
         configuration.name,
         configuration.datasource.kind,
-        configuration.columns_to_extract.join(", "),
-        configuration.columns_to_write.iter().map(|(field, column)| format!("{field} -> {column}")).collect::<Vec<_>>().join(", "),
+        reads.join(", "),
+        writes.join(", "),
+        models.unwrap_or_else(|| if asks_gateway {
+            "a gateway".into()
+        } else {
+            "whoever `DF_API_URL` and `DF_API_KEY` name; the demo model without them".into()
+        }),
     );
-    text += &format!(
-        "a run makes at most {} model calls, and one more for each reply that has to be asked for again\n",
-        most.calls.map_or_else(|| "an unknown number of".to_owned(), |calls| calls.to_string())
-    );
-    for warning in configuration.placeholder_warnings() {
-        text += &format!("warning: {warning}\n");
+    let _ = writeln!(
+        text,
+        "calls: at most {}, and at most {} more for each row whose reply has to be asked for again",
+        most.calls.map_or_else(|| "an unknown number".to_owned(), |calls| calls.to_string()),
+        configuration.operator(options).content_retries
+    ); // a String takes every write
+    drop(compiled);
+    let sample = usize::try_from(configuration.token_estimation.sample_size).unwrap_or(SAMPLE);
+    let storage = configuration.storage(options)?;
+    let estimate = configuration.estimated(&storage, Mode::Io, Rows::Open, Some(sample))?;
+    let mean = |counted: &Option<Counted>| counted.as_ref().filter(|counted| counted.looked_at() > 0).map(Counted::mean);
+    let (question, reply) = (mean(&estimate.questions), mean(&estimate.replies));
+    let all = |mean: f64| mean * rows as f64;
+    match (question, reply) {
+        (Some(question), Some(reply)) => {
+            _ = writeln!(text, "tokens: about {:.0} of questions and {:.0} of replies, {question:.1} and {reply:.1} a row", all(question), all(reply));
+        }
+        (Some(question), None) => {
+            _ = writeln!(text, "tokens: about {:.0} of questions, {question:.1} a row; of replies not known, since no row is answered yet", all(question));
+        }
+        (None, _) => text += "tokens: none, since no row is to be done\n",
     }
-    text
+    match (prices, question) {
+        (Some(prices), Some(question)) => {
+            let money = (all(question) * prices.input + all(reply.unwrap_or_default()) * prices.output) / 1e6;
+            let least = if reply.is_none() { "at least " } else { "about " };
+            _ = writeln!(text, "money: {least}{money:.4}");
+        }
+        (None, Some(_)) => text += "money: not known; `prices: {in: 2.5, out: 10}` at each model, for a million tokens, would tell\n",
+        (_, None) => {}
+    }
+    for warning in configuration.placeholder_warnings() {
+        _ = writeln!(text, "warning: {warning}");
+    }
+    Ok(text)
 }

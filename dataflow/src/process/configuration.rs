@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
+use dataflow_operators::tokens::Tokenizer;
+use dataflow_serving::pool::LogSettings;
+use dataflow_storage::table::{TablePlace, TableSource, TableSpec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,7 +22,7 @@ pub struct ProcessConfiguration {
     /// The table, and how its rows are worked on.
     pub datasource: DataSource,
     /// Where the table is: the section that `datasource.type` names.
-    pub place: Place,
+    pub place: TablePlace,
     /// The columns that are read.
     pub columns_to_extract: Vec<String>,
     /// The column for each field of a reply.
@@ -38,6 +41,16 @@ pub struct ProcessConfiguration {
     pub write_errors: bool,
     /// The profiles of the routes, by the text that chooses them.
     pub routes: BTreeMap<String, (Prompt, Validation)>,
+    /// The folder for the journal, the report and failed rows; `cache/` and the file's name without it.
+    pub cache_path: Option<PathBuf>,
+    /// How tokens are counted before a run.
+    pub token_estimation: TokenEstimation,
+    /// What is logged, and where to.
+    pub log: LogSettings,
+    /// The file itself.
+    pub path: PathBuf,
+    /// The database's password as the file has it: a variable, or the password itself.
+    pub(super) written_password: Option<String>,
     /// The whole file, variables put in.
     pub whole: Map<String, Value>,
     /// Keys that nobody knows.
@@ -57,6 +70,10 @@ pub struct DataSource {
     pub id_column: String,
     /// Whether rows are claimed, so that several engines can share a table.
     pub claim: bool,
+    /// Seconds that a claim holds when its engine gives no sign of life.
+    pub claim_lease: f64,
+    /// The memory of the process, in MB, from which fewer rows are worked on at once.
+    pub memory_limit_mb: u64,
     /// How many rows are worked on at once, and the like.
     pub concurrency: Concurrency,
     /// Named for files that have it: there is one engine.
@@ -74,6 +91,8 @@ impl Default for DataSource {
             require_all_input_fields: true,
             id_column: "id".into(),
             claim: false,
+            claim_lease: 120.0,
+            memory_limit_mb: 40_000,
             concurrency: Concurrency::default(),
             engine: None,
             excel_reader: None,
@@ -96,9 +115,9 @@ pub struct Concurrency {
     pub min_shard_size: usize,
     /// The most rows that are read at once.
     pub max_shard_size: usize,
-    /// Named for files that have it: a pause comes where no model is ready.
+    /// Seconds for which no call is begun once every model has failed three times one after another.
     pub api_pause_duration: f64,
-    /// Named for files that have it.
+    /// Seconds after a pause in which no other begins.
     pub api_error_trigger_window: f64,
     /// Named for files that have it.
     pub max_connections: usize,
@@ -142,37 +161,6 @@ impl Default for RetryLimits {
     fn default() -> Self {
         Self { api_error: 3, content_error: 1, system_error: 2 }
     }
-}
-
-/// Where the table is: what the sections `mysql`, `postgresql`, `sqlite`, `excel`, `csv`, `jsonl` and `parquet` say.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Place {
-    /// A server's name or address.
-    pub host: String,
-    /// Its port.
-    pub port: Option<u16>,
-    /// Who logs in.
-    pub user: String,
-    /// His password.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub password: String,
-    /// The database.
-    pub database: String,
-    /// The schema of the table.
-    pub schema_name: Option<String>,
-    /// Connections at once.
-    pub pool_size: Option<u32>,
-    /// The table.
-    pub table_name: String,
-    /// The file of SQLite.
-    pub db_path: String,
-    /// The file that is read.
-    pub input_path: String,
-    /// The file that is written; the one that is read without it.
-    pub output_path: Option<String>,
-    /// The sheet of a workbook; the first without it.
-    pub sheet: Option<String>,
 }
 
 /// What replies have to hold.
@@ -251,10 +239,37 @@ pub struct Budget {
     pub money: Option<f64>,
 }
 
+/// How tokens are counted before a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenEstimation {
+    /// `in` (questions), `out` (replies that stand in the table) or `io` (both); also `input` and `input_output`.
+    pub mode: String,
+    /// How many rows are looked at, the first ones; -1 is all.
+    pub sample_size: i64,
+    /// The vocabulary: `o200k_base` or `cl100k_base`.
+    pub encoding: String,
+    /// Named for files that have it.
+    pub tiktoken_model: Option<String>,
+}
+
+impl Default for TokenEstimation {
+    fn default() -> Self {
+        Self { mode: "io".into(), sample_size: -1, encoding: "o200k_base".into(), tiktoken_model: None }
+    }
+}
+
+impl TokenEstimation {
+    /// The vocabulary.
+    pub fn tokenizer(&self) -> Tokenizer {
+        if self.encoding == "cl100k_base" { Tokenizer::Cl100kBase } else { Tokenizer::O200kBase }
+    }
+}
+
 impl ProcessConfiguration {
     /// Reads a file and the profiles that it names. All problems are told together.
     pub fn read(path: &Path) -> Result<Self> {
-        let whole = object_of(path)?;
+        let (whole, raw) = object_of(path)?;
         let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let name = path.file_stem().map_or_else(|| "process".into(), |name| name.to_string_lossy().into_owned());
         let mut reading = Reading::default();
@@ -269,12 +284,21 @@ impl ProcessConfiguration {
             budget: reading.section(&whole, "budget"),
             error_column: reading.value(&whole, "error_column"),
             write_errors: reading.value(&whole, "write_errors"),
+            cache_path: reading.value(&whole, "cache_path"),
+            token_estimation: reading.section(&whole, "token_estimation"),
+            path: path.to_owned(),
             base,
             ..Self::default()
         };
         configuration.datasource.kind.make_ascii_lowercase();
         let kind = configuration.datasource.kind.clone();
-        configuration.place = reading.section(&whole, &kind);
+        if let Some(global) = whole.get("global").and_then(Value::as_object) {
+            configuration.log = reading.section_at("global.log", global.get("log"));
+        }
+        if TableSource::named(&kind).is_some() {
+            configuration.place = reading.place(&whole, &kind);
+        }
+        configuration.written_password = raw.get(&kind).and_then(|section| section.get("password")).and_then(Value::as_str).map(ToOwned::to_owned);
         configuration.read_routes(&whole, &mut reading)?;
         configuration.check(&mut reading.problems);
         configuration.whole = whole;
@@ -297,7 +321,7 @@ impl ProcessConfiguration {
             reading.problems.push("`routing.subtasks` is empty, and routing is enabled".into());
         }
         for subtask in &self.routing.subtasks {
-            let profile = object_of(&self.base.join(&subtask.profile))?;
+            let (profile, _) = object_of(&self.base.join(&subtask.profile))?;
             for key in profile.keys().filter(|key| !["prompt", "validation"].contains(&key.as_str())) {
                 reading.problems.push(format!("profile {}: only `prompt` and `validation` can be changed there, found `{key}`", subtask.profile.display()));
             }
@@ -309,33 +333,58 @@ impl ProcessConfiguration {
         Ok(())
     }
 
+    /// The table, as a pipeline file would have it; nothing where its kind is unknown.
+    pub fn table(&self) -> Option<TableSpec> {
+        let (datasource, concurrency) = (&self.datasource, &self.datasource.concurrency);
+        // Rows that are claimed are for nobody else, so fewer are taken at once.
+        let most_rows = if datasource.claim { concurrency.batch_size.max(32) } else { 1024 };
+        Some(TableSpec {
+            source: TableSource::named(&datasource.kind)?,
+            at: self.place.clone(),
+            id_column: datasource.id_column.clone(),
+            inputs: self.columns_to_extract.clone(),
+            outputs: self.columns_to_write.values().cloned().collect(),
+            require_all_input_fields: datasource.require_all_input_fields,
+            read_also: self.routing.field.iter().filter(|_| self.routing.enabled).cloned().collect(),
+            error_column: self.error_column.clone(),
+            write_errors: self.write_errors,
+            claim: datasource.claim,
+            claim_lease: datasource.claim_lease,
+            page_rows: concurrency.shard_size.clamp(1, most_rows),
+            save_interval: concurrency.save_interval,
+            cache_path: self.cache_path(),
+            ..TableSpec::default()
+        })
+    }
+
+    /// The folder for the journal, the report and failed rows, from the folder of the file.
+    pub fn cache_path(&self) -> PathBuf {
+        self.cache_path.clone().unwrap_or_else(|| Path::new("cache").join(&self.name))
+    }
+
     fn check(&self, problems: &mut Vec<String>) {
-        const KINDS: [&str; 7] = ["excel", "csv", "mysql", "postgresql", "sqlite", "jsonl", "parquet"];
         let kind = self.datasource.kind.as_str();
-        let mut needs = |name: &str, value: &str| {
-            if value.trim().is_empty() {
-                problems.push(format!("`{kind}.{name}` is missing"));
-            }
-        };
-        match kind {
-            "mysql" | "postgresql" => {
-                for (name, value) in
-                    [("host", &self.place.host), ("user", &self.place.user), ("database", &self.place.database), ("table_name", &self.place.table_name)]
-                {
-                    needs(name, value);
-                }
-            }
-            "sqlite" => {
-                needs("db_path", &self.place.db_path);
-                needs("table_name", &self.place.table_name);
-            }
-            _ if KINDS.contains(&kind) => needs("input_path", &self.place.input_path),
-            "feishu_bitable" | "feishu_sheet" => {
+        match self.table() {
+            Some(table) => problems.extend(table.problems(kind)),
+            None if kind.starts_with("feishu_") => {
                 problems.push("`datasource.type`: Feishu is not built in\n  hint: export the table as a workbook and use `excel`".into());
             }
-            _ => {
-                let hint = nearest(kind, KINDS).map_or_else(|| format!("it is one of {}", KINDS.join(", ")), |near| format!("did you mean `{near}`?"));
+            None => {
+                let kinds = TableSource::ALL.map(|(name, _)| name);
+                let hint = nearest(kind, kinds).map_or_else(|| format!("it is one of {}", kinds.join(", ")), |near| format!("did you mean `{near}`?"));
                 problems.push(format!("`datasource.type` is `{kind}`\n  hint: {hint}"));
+            }
+        }
+        if !["o200k_base", "cl100k_base"].contains(&self.token_estimation.encoding.as_str()) {
+            problems.push(format!("`token_estimation.encoding` should be `o200k_base` or `cl100k_base`, found `{}`", self.token_estimation.encoding));
+        }
+        for (name, value, values) in [
+            ("level", &self.log.level, ["debug", "info", "warning", "error"].as_slice()),
+            ("format", &self.log.format, &["text", "json"]),
+            ("output", &self.log.output, &["console", "file"]),
+        ] {
+            if !values.contains(&value.to_lowercase().as_str()) {
+                problems.push(format!("`global.log.{name}` should be one of {}, found `{value}`", values.join(", ")));
             }
         }
         if self.columns_to_extract.is_empty() {
@@ -362,25 +411,55 @@ struct Reading {
 
 impl Reading {
     fn value<T: DeserializeOwned + Default>(&mut self, file: &Map<String, Value>, name: &str) -> T {
-        match file.get(name).filter(|value| !value.is_null()).cloned().map(serde_json::from_value) {
-            None => T::default(),
-            Some(Ok(value)) => value,
-            Some(Err(error)) => {
-                self.problems.push(format!("`{name}`: {error}"));
-                T::default()
+        file.get(name).filter(|value| !value.is_null()).cloned().map_or_else(T::default, |value| self.read(name, value))
+    }
+
+    fn section<T: DeserializeOwned + Default + Serialize>(&mut self, file: &Map<String, Value>, name: &str) -> T {
+        self.section_at(name, file.get(name))
+    }
+
+    /// The section that stands at a place.
+    fn section_at<T: DeserializeOwned + Default + Serialize>(&mut self, place: &str, given: Option<&Value>) -> T {
+        let Some(given) = given.filter(|given| !given.is_null()) else { return T::default() };
+        if let Ok(known) = serde_json::to_value(T::default()) {
+            self.warn_unknown(place, given, &known);
+        }
+        self.read(place, given.clone())
+    }
+
+    /// Keys that the defaults do not have, and those of the sections within.
+    fn warn_unknown(&mut self, place: &str, given: &Value, known: &Value) {
+        let (Value::Object(given), Value::Object(known)) = (given, known) else { return };
+        if known.is_empty() {
+            return; // a map whose keys are the user's
+        }
+        for (key, value) in given {
+            if let Some(known) = known.get(key) {
+                self.warn_unknown(&format!("{place}.{key}"), value, known);
+            } else {
+                let near = nearest(key, known.keys().map(String::as_str)).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+                self.warnings.push(format!("unknown key `{place}.{key}`{near}"));
             }
         }
     }
 
-    fn section<T: DeserializeOwned + Default + Serialize>(&mut self, file: &Map<String, Value>, name: &str) -> T {
-        if let (Some(given), Ok(Value::Object(known))) = (file.get(name).and_then(Value::as_object), serde_json::to_value(T::default())) {
-            let known: Vec<&str> = known.keys().map(String::as_str).chain(["password"]).collect();
-            for key in given.keys().filter(|key| !known.contains(&key.as_str())) {
-                let near = nearest(key, known.iter().copied()).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-                self.warnings.push(format!("unknown key `{name}.{key}`{near}"));
-            }
+    /// The section of a kind of table. What others know there and we do not is left out.
+    fn place(&mut self, file: &Map<String, Value>, kind: &str) -> TablePlace {
+        let Some(Value::Object(given)) = file.get(kind) else { return TablePlace::default() };
+        let mut known = given.clone();
+        known.retain(|key, _| TablePlace::KEYS.contains(&key.as_str()));
+        for key in given.keys().filter(|key| !known.contains_key(*key)) {
+            let near = nearest(key, TablePlace::KEYS).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            self.warnings.push(format!("unknown key `{kind}.{key}`{near}"));
         }
-        self.value(file, name)
+        self.read(kind, Value::Object(known))
+    }
+
+    fn read<T: DeserializeOwned + Default>(&mut self, place: &str, value: Value) -> T {
+        serde_json::from_value(value).unwrap_or_else(|error| {
+            self.problems.push(format!("`{place}`: {error}"));
+            T::default()
+        })
     }
 }
 
@@ -398,7 +477,8 @@ fn merged(below: Option<&Value>, above: Option<&Value>) -> Value {
     }
 }
 
-fn object_of(path: &Path) -> Result<Map<String, Value>> {
+/// What a file holds, with its variables put in, and as it stands there.
+fn object_of(path: &Path) -> Result<(Map<String, Value>, Map<String, Value>)> {
     let shown = path.display();
     let wrong = |message: String| Error::Configuration(format!("{shown}: {message}"));
     let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
@@ -407,9 +487,10 @@ fn object_of(path: &Path) -> Result<Map<String, Value>> {
     })?;
     let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     let mut value = serde_json::to_value(yaml).map_err(|error| wrong(error.to_string()))?;
+    let raw = value.as_object().cloned().unwrap_or_default();
     dataflow_core::variables::put_in(&mut value, &|name| std::env::var(name).ok()).map_err(|missing| wrong(missing.join("; ")))?;
     match value {
-        Value::Object(object) => Ok(object),
+        Value::Object(object) => Ok((object, raw)),
         _ => Err(wrong("expected keys and values".into())),
     }
 }

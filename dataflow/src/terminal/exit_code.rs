@@ -15,7 +15,7 @@ pub enum Exit {
     BadData,
     /// There is no such input: 66.
     NoInput,
-    /// The model service could not be reached: 69.
+    /// The model service or the database could not be reached: 69.
     Unreachable,
     /// Stopped early, and can be resumed: 75.
     Stopped,
@@ -70,6 +70,7 @@ fn of_storage(source: &(dyn std::error::Error + 'static)) -> Exit {
     match source.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
         None | Some(ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) => Exit::BadData,
         Some(ErrorKind::NotFound) => Exit::NoInput,
+        Some(ErrorKind::NotConnected) => Exit::Unreachable,
         Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists) => {
             Exit::BadConfiguration
         }

@@ -33,13 +33,15 @@ impl Drop for Logs {
     }
 }
 
-/// Logs from now on as a file says, or as `RUST_LOG` does where it is set.
-pub fn log_as(settings: &LogSettings) -> Result<Logs> {
+/// Logs from now on as a file says, or as `RUST_LOG` does where it is set. A relative path of a log starts from the folder of `said_in`.
+///
+/// Errors: a log file that cannot be written.
+pub fn log_as(settings: &LogSettings, said_in: &Path) -> Result<Logs> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| filter_of(settings));
     let time = Time(settings.date_format.clone());
     let to_file = settings.output.eq_ignore_ascii_case("file");
     let json = settings.format.eq_ignore_ascii_case("json");
-    let writer = if to_file { Some(open(Path::new(&settings.file_path))?) } else { None };
+    let writer = if to_file { Some(open(&said_in.parent().unwrap_or(Path::new("")).join(&settings.file_path))?) } else { None };
     let base = tracing_subscriber::fmt::layer().with_timer(time);
     let layer: Box<dyn tracing_subscriber::Layer<_> + Send + Sync> = match (writer, json) {
         (Some(file), true) => Box::new(base.json().with_writer(Mutex::new(file))),
@@ -85,7 +87,12 @@ struct Time(String);
 
 impl FormatTime for Time {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        write!(writer, "{}", chrono::Local::now().format(&self.0))
+        let mut text = String::new();
+        // A format that is none gives an error; then the time is told as everywhere.
+        if fmt::write(&mut text, format_args!("{}", chrono::Local::now().format(&self.0))).is_err() {
+            text = chrono::Local::now().to_rfc3339();
+        }
+        writer.write_str(&text)
     }
 }
 

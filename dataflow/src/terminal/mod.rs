@@ -128,6 +128,11 @@ pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipe
 pub fn start_up() -> dataflow_core::Result<tokio::runtime::Runtime> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).try_init(); // a program may have set its own
+    runtime()
+}
+
+/// The runtime alone.
+pub(crate) fn runtime() -> dataflow_core::Result<tokio::runtime::Runtime> {
     // Calls to a service are a little work and much waiting: one thread does them for less than several that wake one another, and rules
     // have threads of their own.
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| Error::storage("cannot start the runtime", error))
