@@ -6,11 +6,9 @@
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints, and ends when its set-up is wrong")]
 
 use std::io::{BufWriter, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use dataflow_tests::{Service, binary, write_chain, write_rows};
+use dataflow_tests::usage::run;
+use dataflow_tests::{Service, write_chain, write_rows};
 
 const ROWS: usize = 10_000;
 const IN_FLIGHT: usize = 256;
@@ -42,7 +40,7 @@ fn calls(what: &str, steps: usize, most: f64) {
     write_rows(&folder.path().join("input.jsonl"), ROWS, 1000);
     let service = Service::start(&["--latency-ms", "100"]);
     let pipeline = write_chain(folder.path(), service.url(), steps, IN_FLIGHT, "");
-    let used = run(folder.path(), &pipeline);
+    let used = run(folder.path(), &["run", &pipeline.display().to_string()]);
     let counts = service.counts();
     let time = |name: &str| counts[name].as_f64().expect("a time");
     let bound = (ROWS * steps) as f64 * LATENCY / IN_FLIGHT as f64;
@@ -77,53 +75,8 @@ fn memory() {
          - { operator: RemoveEmojiRefiner }\n- { operator: HtmlUrlRemoverRefiner }\n- { operator: RemoveExtraSpacesRefiner }\n- { operator: WordNumberFilter, min_words: 8 }\n",
     )
     .expect("the pipeline file can be written");
-    let used = run(folder.path(), &pipeline);
+    let used = run(folder.path(), &["run", &pipeline.display().to_string()]);
     print("5,000,000 rows of JSONL through four rules: most memory", &format!("{} MB", used.memory >> 20), "400 MB", used.memory < 400 << 20);
     let seconds = used.wall.as_secs_f64();
     println!("  {:.1} s, {:.0} rows a second, {:.0} MB/s of input", seconds, MANY_ROWS as f64 / seconds, size as f64 / 1e6 / seconds);
-}
-
-/// What a process used.
-struct Used {
-    wall: Duration,
-    processor: Duration,
-    /// The most bytes that were resident at once.
-    memory: u64,
-}
-
-/// Runs `dataflow run` and tells what it used, as the shell and the kernel count it.
-fn run(folder: &Path, pipeline: &Path) -> Used {
-    let begun = Instant::now();
-    let script = "TIMEFORMAT='%U %S'; time \"$0\" run \"$1\" --progress none 2>run.log";
-    let mut shell = Command::new("bash");
-    shell.current_dir(folder).args(["-c", script]).arg(binary("dataflow")).arg(pipeline).stdout(Stdio::null()).stderr(Stdio::piped());
-    let child = shell.spawn().expect("bash starts");
-    let shell_id = child.id();
-    let watch = std::thread::spawn(move || {
-        let mut most = 0;
-        while let Some(now) = peak_of_child(shell_id) {
-            most = most.max(now);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        most
-    });
-    let output = child.wait_with_output().expect("bash ends");
-    let wall = begun.elapsed();
-    let memory = watch.join().expect("the watch ends");
-    let log = std::fs::read_to_string(folder.join("run.log")).unwrap_or_default();
-    assert!(output.status.success(), "the run failed: {log}");
-    let times = String::from_utf8_lossy(&output.stderr);
-    let processor: f64 = times.split_whitespace().filter_map(|time| time.parse::<f64>().ok()).sum();
-    Used { wall, processor: Duration::from_secs_f64(processor), memory }
-}
-
-/// The most memory that the shell's child has had resident so far; `None` once the shell is gone.
-fn peak_of_child(shell: u32) -> Option<u64> {
-    let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
-    let peak = |id: &str| {
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?.to_owned();
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
-    };
-    Some(children.split_whitespace().filter_map(peak).max().unwrap_or(0))
 }

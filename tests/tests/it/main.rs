@@ -9,4 +9,7 @@ mod first_run;
 mod graph_in_browser;
 mod kill;
 mod local;
+mod process;
+mod process_laws;
 mod scaffold;
+mod tables;

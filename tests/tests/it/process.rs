@@ -1,0 +1,345 @@
+//! `dataflow process` over small tables: what it does, what it says, and how it ends.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dataflow_tests::tables::{TableKind, TestTable, answer, key, models};
+use dataflow_tests::{Service, dataflow, finished, rows};
+use serde_json::Value;
+
+const FILES: [TableKind; 3] = [TableKind::Sqlite, TableKind::Csv, TableKind::Excel];
+
+fn process(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    finished(dataflow(folder).args(["process", "-c", "jobs.yaml"]).args(arguments))
+}
+
+fn asked(service: &Service) -> u64 {
+    service.counts()["requests"].as_u64().unwrap()
+}
+
+fn report(folder: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join("cache/jobs/jobs_report.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_table_is_filled_in_and_a_second_run_has_nothing_to_do() {
+    for kind in FILES {
+        let folder = tempfile::tempdir().unwrap();
+        let table = TestTable::make(kind, folder.path(), 40, 10).unwrap();
+        let service = Service::start(&[]);
+        table.configure(service.url(), "", "");
+        let before = std::fs::read(table.file()).unwrap();
+
+        let (code, stdout, _) = process(folder.path(), &["--validate"]);
+        assert_eq!(code, 0, "{stdout}");
+        for expected in ["30 rows to do", "question (", "answer -> answer (", "m (test) through channel `1`", "at most 30", "questions", "money: about 0."] {
+            assert!(stdout.contains(expected), "{expected} is missing in {stdout}");
+        }
+        assert_eq!(
+            (asked(&service), std::fs::read(table.file()).unwrap() == before, folder.path().join("cache").exists()),
+            (0, true, false),
+            "nothing is done"
+        );
+
+        let (code, stdout, stderr) = process(folder.path(), &[]);
+        assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
+        table.check_filled(40);
+        assert!(stderr.contains("30 rows read, 30 written, 0 failed"), "{stderr}");
+        let after = std::fs::read(table.file()).unwrap();
+        let (code, _, stderr) = process(folder.path(), &[]);
+        assert_eq!(code, 0, "{stderr}");
+        assert_eq!((asked(&service), std::fs::read(table.file()).unwrap() == after), (30, true), "{kind:?}: nothing is left to do");
+    }
+}
+
+#[test]
+fn the_pipeline_that_is_printed_does_the_same() {
+    for kind in FILES {
+        let folder = tempfile::tempdir().unwrap();
+        let table = TestTable::make(kind, folder.path(), 20, 5).unwrap();
+        let service = Service::start(&[]);
+        table.configure(service.url(), ", concurrency: { batch_size: 3 }", "error_column: why\n");
+        let options = if kind == TableKind::Sqlite { ["--explain", "--create-columns"].as_slice() } else { &["--explain"] };
+        let (code, yaml, stderr) = process(folder.path(), options);
+        assert_eq!(code, 0, "{stderr}");
+        assert!(yaml.contains("type: table") && yaml.contains("type: pool") && !yaml.contains("sk-geheim"), "{yaml}");
+        std::fs::write(folder.path().join("pipeline.yaml"), &yaml).unwrap();
+        let (code, _, stderr) = finished(dataflow(folder.path()).args(["check", "pipeline.yaml"]));
+        assert_eq!(code, 0, "{stderr}");
+        let (code, _, stderr) = finished(dataflow(folder.path()).args(["run", "pipeline.yaml", "--limit", "8"]));
+        assert_eq!(code, 0, "{stderr}\n{yaml}");
+        assert_eq!(table.rows().values().filter(|(answer, _)| answer.is_some()).count(), 13);
+        // The configuration itself goes on where the pipeline stopped, and has the same journal.
+        let (code, _, stderr) = process(folder.path(), &[]);
+        assert_eq!(code, 0, "{stderr}");
+        assert_eq!((asked(&service), service.bought_twice()), (15, 0));
+        let rows = table.rows();
+        assert!((0..20).all(|number| rows[&key(number)].0.as_deref() == Some(&answer(number))), "{rows:?}");
+    }
+}
+
+#[test]
+fn each_kind_of_trouble_has_its_exit_code_and_its_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(&[]);
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 3, 0).unwrap();
+    std::fs::write(folder.path().join("empty.csv"), "").unwrap();
+    std::fs::write(folder.path().join("no.db"), "this is no database, and long enough to be seen as none of SQLite's files").unwrap();
+    let whole = std::fs::read_to_string(table.configure(service.url(), "", "")).unwrap();
+    let replaced = |from: &str, to: &str| {
+        assert!(whole.contains(from), "{from} is in {whole}");
+        whole.replace(from, to)
+    };
+    let cases = [
+        (replaced("db_path: work.db", "db_path: away.db"), 66, "away.db` is not there"),
+        (replaced("db_path: work.db", "db_path: no.db"), 65, "file is not a database"),
+        (replaced("table_name: work", "table_name: wrok"), 66, "has no table `wrok`\nhint: did you mean `work`?"),
+        (replaced("[question]", "[qestion]"), 78, "has no column `qestion`\nhint: did you mean `question`?"),
+        (replaced("answer: answer }\n", "answer: reply }\n"), 78, "ALTER TABLE \"work\" ADD COLUMN \"reply\" TEXT;"),
+        (replaced("type: sqlite", "type: sqlit"), 78, "`datasource.type` is `sqlit`\n  hint: did you mean `sqlite`?"),
+        (replaced("type: sqlite", "type: csv") + "csv: { input_path: away.csv }\n", 66, "away.csv` is not there\nhint: `input_path` names"),
+        (replaced("type: sqlite", "type: csv") + "csv: { input_path: empty.csv }\n", 65, "its first line should name the columns"),
+        (replaced("type: sqlite", "type: sqlite, id_column: key"), 78, "has no column `key` to know its rows by"),
+        (replaced("type: sqlite", "type: csv, claim: true") + "csv: { input_path: empty.csv }\n", 78, "`claim` is for databases"),
+        (replaced("channel_id: '1'", "channel_id: '2'"), 78, "names the channel `2`, which is not there"),
+        (replaced("api_key: sk-geheim", "api_key_env: NOT_SET_ANYWHERE"), 78, "`NOT_SET_ANYWHERE` is not set"),
+        (replaced("prompt:", "promt:"), 78, "`prompt.template` is empty"),
+        (
+            replaced("models:", "budget: { money: 1 }\nmodels:").replace(", prices: { in: 1, out: 2 }", ""),
+            78,
+            "`budget.money` is given, and what a call costs is not known",
+        ),
+        (replaced(service.url().trim_end_matches("/v1"), "http://127.0.0.1:9"), 69, "gives no answers"),
+        (replaced("type: sqlite", "type: mysql") + "mysql: { host: 127.0.0.1, port: 9, user: u, database: d, table_name: t }\n", 69, "is the server running"),
+        (
+            replaced("type: sqlite", "type: postgresql") + "postgresql: { host: 127.0.0.1, port: 9, user: u, database: d, table_name: t }\n",
+            69,
+            "is the server running",
+        ),
+    ];
+    for (text, code, words) in cases {
+        std::fs::write(folder.path().join("jobs.yaml"), &text).unwrap();
+        let (found, stdout, stderr) = process(folder.path(), &[]);
+        assert!(
+            found == code && stderr.contains(words) && stdout.is_empty() && !stderr.contains("sk-geheim"),
+            "{found}, where {code} and `{words}` were expected:\n{stderr}\n{text}"
+        );
+    }
+    assert_eq!(asked(&service), 0);
+
+    std::fs::remove_file(folder.path().join("jobs.yaml")).unwrap();
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!(code, 66, "{stderr}");
+    std::fs::write(folder.path().join("jobs.yaml"), replaced("type: sqlite", "type: sqlite, concurrency: { batchsize: 2 }")).unwrap();
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert!(code == 0 && stderr.contains("warning: unknown key `datasource.concurrency.batchsize`: did you mean `batch_size`?"), "{stderr}");
+    table.check_filled(3);
+}
+
+#[test]
+fn a_row_that_fails_stays_to_be_done_and_says_why() {
+    for kind in FILES {
+        let folder = tempfile::tempdir().unwrap();
+        let table = TestTable::make(kind, folder.path(), 10, 0).unwrap();
+        let service = Service::start(&[]);
+        let failing = "prompt: { required_fields: [answer], template: '[[status 400]]{question}' }\n";
+        let path = table.configure(service.url(), "", "error_column: why\n");
+        let well = std::fs::read_to_string(&path).unwrap();
+        let start = well.find("prompt:").unwrap();
+        let end = start + well[start..].find('\n').unwrap() + 1;
+        std::fs::write(&path, format!("{}{failing}{}", &well[..start], &well[end..])).unwrap();
+        let (code, _, stderr) = process(folder.path(), &["--create-columns"]);
+        assert!(code == 3 && stderr.contains("10 failed"), "{stderr}");
+        assert!(table.rows().values().all(|(answer, _)| answer.is_none()), "{kind:?}");
+        let letters = rows(&folder.path().join("cache/jobs/jobs_errors.jsonl"));
+        assert_eq!((letters.len(), &letters[0]["class"]), (10, &Value::from("caller")));
+        assert_eq!(report(folder.path())["failed"], 10);
+
+        // What failed is tried again, and the reason goes once it is answered.
+        std::fs::write(&path, &well).unwrap();
+        let (code, _, stderr) = process(folder.path(), &[]);
+        assert_eq!(code, 0, "{stderr}");
+        let filled = table.rows();
+        assert!((0..10).all(|number| filled[&key(number)].0.as_deref() == Some(&answer(number))), "{kind:?}");
+        if kind == TableKind::Sqlite {
+            assert_eq!(table.select("SELECT count(why) FROM work")[0][0].as_deref(), Some("0"));
+        }
+    }
+}
+
+#[test]
+fn the_old_error_text_is_written_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 4, 0).unwrap();
+    let service = Service::start(&[]);
+    let path = table.configure(service.url(), "", "write_errors: true\n");
+    let text = std::fs::read_to_string(&path).unwrap().replace("{\"answer\"", "{\"reply\"");
+    std::fs::write(&path, text).unwrap();
+    let (code, _, stderr) = process(folder.path(), &["--legacy-attempts"]);
+    assert_eq!(code, 3, "{stderr}");
+    assert_eq!(asked(&service), 4, "one try of the class, as AI-DataFlux counted");
+    assert!(table.rows().values().all(|(answer, _)| answer.as_deref().is_some_and(|answer| answer.starts_with("ERROR: unparsed"))), "{:?}", table.rows());
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert!(code == 0 && stderr.contains("0 rows read"), "{stderr}");
+}
+
+#[test]
+fn a_reply_that_does_not_fit_is_asked_for_again_as_often_as_the_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Csv, folder.path(), 4, 0).unwrap();
+    let service = Service::start(&[]);
+    let path = table.configure(service.url(), ", concurrency: { retry_limits: { content_error: 2 } }", "");
+    let text = std::fs::read_to_string(&path).unwrap().replace("{\"answer\"", "{\"reply\"");
+    std::fs::write(&path, text).unwrap();
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!((code, asked(&service)), (3, 12), "{stderr}");
+}
+
+#[test]
+fn rows_are_routed_to_their_profiles() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in.csv"), "kind,q,a\nx,one,\ny,two,\n,three,\n").unwrap();
+    std::fs::write(folder.path().join("x.yaml"), "prompt: { template: '{\"a\": \"x {q}\"}' }\n").unwrap();
+    let service = Service::start(&[]);
+    let text = format!(
+        "datasource: {{ type: csv }}\ncsv: {{ input_path: in.csv, output_path: out.csv }}\ncolumns_to_extract: [q]\ncolumns_to_write: {{ a: a }}\n\
+         prompt: {{ template: '{{\"a\": \"main\", \"row\": {{record_json}}}}' }}\nrouting: {{ enabled: true, field: kind, subtasks: [{{ match: x, profile: x.yaml }}] }}\n{}",
+        models(service.url())
+    );
+    std::fs::write(folder.path().join("jobs.yaml"), text).unwrap();
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("out.csv")).unwrap(), "kind,q,a\nx,one,x one\ny,two,main\n,three,main\n");
+    let counts = service.counts();
+    assert!(counts["prompts"].as_object().unwrap().contains_key("{\"a\": \"main\", \"row\": {\"q\":\"two\"}}"), "{counts}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("in.csv")).unwrap(), "kind,q,a\nx,one,\ny,two,\n,three,\n", "the input stays");
+}
+
+#[test]
+fn tokens_are_counted_without_a_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 30, 12).unwrap();
+    let service = Service::start(&[]);
+    table.configure(service.url(), "", "");
+    for (mode, questions, replies) in [("io", Some("30"), Some("12")), ("in", Some("30"), None), ("out", None, Some("12"))] {
+        let (code, stdout, stderr) = finished(dataflow(folder.path()).args(["token", "-c", "jobs.yaml", "--mode", mode]));
+        assert_eq!(code, 0, "{stderr}");
+        let line = |name: &str| stdout.lines().find(|line| line.starts_with(name)).map(|line| line.split_whitespace().nth(1).unwrap().to_owned());
+        assert_eq!((line("questions").as_deref(), line("replies").as_deref()), (questions, replies), "{stdout}");
+        assert!(stdout.contains("o200k_base") && stdout.contains("money: 0.0"), "{stdout}");
+    }
+    assert_eq!(asked(&service), 0);
+    assert!(!folder.path().join("cache").exists());
+}
+
+#[test]
+fn a_budget_stops_the_run_and_the_next_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 200, 0).unwrap();
+    let service = Service::start(&["--latency-ms", "20"]);
+    table.configure(service.url(), ", concurrency: { batch_size: 4 }", "budget: { tokens: 4000 }\n");
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert!(code == 75 && stderr.contains("the budget of the file is spent"), "{code} {stderr}");
+    let report = report(folder.path());
+    let spent = report["steps"][0]["input_tokens"].as_u64().unwrap() + report["steps"][0]["output_tokens"].as_u64().unwrap();
+    assert!((2000..6000).contains(&spent), "{spent} tokens of 4000 were spent: {report}");
+    let done = table.rows().values().filter(|(answer, _)| answer.is_some()).count() as u64;
+    assert_eq!(done, asked(&service), "what was bought is in the table");
+    table.configure(service.url(), ", concurrency: { batch_size: 4 }", "budget: { money: 100 }\n");
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!((code, service.bought_twice()), (0, 0), "{stderr}");
+    table.check_filled(200);
+}
+
+#[test]
+fn a_signal_stops_the_run_and_the_next_one_goes_on() {
+    for kind in FILES {
+        let folder = tempfile::tempdir().unwrap();
+        let table = TestTable::make(kind, folder.path(), 300, 0).unwrap();
+        let service = Service::start(&["--latency-ms", "20"]);
+        table.configure(service.url(), ", concurrency: { batch_size: 10 }", "");
+        let run = dataflow(folder.path()).args(["process", "-c", "jobs.yaml"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        while service.counts()["answered"].as_u64().unwrap() < 60 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(std::process::Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success());
+        let output = run.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(143), "{stderr}");
+        assert!(stderr.contains("run the same command again"), "{stderr}");
+        let done = table.rows().values().filter(|(answer, _)| answer.is_some()).count() as u64;
+        assert_eq!(done, asked(&service), "{kind:?}: what was bought is in the table");
+        assert!(done < 300, "it was stopped");
+        let (code, _, stderr) = process(folder.path(), &[]);
+        assert_eq!((code, service.bought_twice()), (0, 0), "{stderr}");
+        table.check_filled(300);
+    }
+}
+
+#[test]
+fn progress_and_logs_go_where_the_file_says_and_hold_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 100, 0).unwrap();
+    let service = Service::start(&["--latency-ms", "50", "--rate-500", "0.2"]);
+    table.configure(
+        service.url(),
+        ", concurrency: { batch_size: 5, shard_size: 30, retry_limits: { api_error: 20 } }",
+        "global: { log: { level: debug, format: json, output: file, file_path: logs/run.log } }\n",
+    );
+    let progress = folder.path().join("progress.json");
+    let mut run = dataflow(folder.path()).args(["process", "-c", "jobs.yaml", "--progress", "none", "--progress-file", "progress.json"]).spawn().unwrap();
+    let mut seen = Vec::new();
+    while run.try_wait().unwrap().is_none() {
+        if let Ok(text) = std::fs::read(&progress) {
+            seen.push(serde_json::from_slice::<Value>(&text).expect("it is whole at any moment"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert!(!progress.exists(), "it is gone after the run");
+    let last = seen.last().expect("it was there");
+    assert_eq!(last["total"], 100, "{last}");
+    assert!(
+        last["shard"].as_str().unwrap().ends_with("/4") && last["ts"].is_f64() && last["errors"] == 0 && last["processed"].is_u64() && last["active"].is_u64(),
+        "{last}"
+    );
+    let log = std::fs::read_to_string(folder.path().join("logs/run.log")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    assert!(lines.iter().any(|line| line["fields"]["message"] == "a call failed and is tried again"), "{log}");
+    assert!(!log.contains("geheim"), "{log}");
+    table.check_filled(100);
+}
+
+#[test]
+fn a_cell_that_is_none_of_its_column_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 5, 0).unwrap();
+    table.run("ALTER TABLE work ADD COLUMN n INTEGER");
+    table.run("UPDATE work SET n = 7");
+    table.run(&format!("UPDATE work SET n = 'many' WHERE id = {}", key(2)));
+    let service = Service::start(&[]);
+    let path = table.configure(service.url(), "", "");
+    let text = std::fs::read_to_string(&path).unwrap().replace("[question]", "[question, n]");
+    std::fs::write(&path, text).unwrap();
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!(code, 3, "{stderr}");
+    let filled = table.rows().into_iter().filter(|(_, (answer, _))| answer.is_some()).map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(filled, [0, 1, 3, 4].map(key));
+    let letters = rows(&folder.path().join("cache/jobs/jobs_errors.jsonl"));
+    assert!(letters[0]["message"].as_str().unwrap().contains("column `n` is `INTEGER`, found `\"many\"`"), "{letters:?}");
+}
+
+#[test]
+fn a_file_without_models_is_answered_by_a_gateway_where_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Csv, folder.path(), 6, 0).unwrap();
+    let service = Service::start(&[]);
+    let path = table.configure(service.url(), "", &format!("global: {{ flux_api_url: \"{}\" }}\n", service.url().trim_end_matches("/v1")));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let start = text.find("models:").unwrap();
+    let end = text.find("global:").unwrap();
+    std::fs::write(&path, format!("{}{}", &text[..start], &text[end..])).unwrap();
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!((code, asked(&service)), (0, 6), "{stderr}");
+    table.check_filled(6);
+}
