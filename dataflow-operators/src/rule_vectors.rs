@@ -343,7 +343,7 @@ fn by_rows(operator: &dyn Operator, case: &Case, folder: &Path) -> Vec<(usize, D
 /// Whether records stand beside other things in a list.
 fn is_mixed(cell: &Value) -> bool {
     match cell {
-        Value::Array(items) => items.iter().any(is_mixed) || (items.iter().any(Value::is_object) && items.iter().any(|item| item.is_string())),
+        Value::Array(items) => items.iter().any(is_mixed) || (items.iter().any(Value::is_object) && items.iter().any(serde_json::Value::is_string)),
         Value::Object(record) => record.values().any(is_mixed),
         _ => false,
     }

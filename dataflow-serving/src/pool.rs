@@ -222,6 +222,11 @@ impl Pool {
         self.deployments.load().iter().any(|deployment| means(deployment, name))
     }
 
+    /// Whether each of all that a name means has failed so often, one time after another.
+    pub fn all_fail(&self, name: &str, times: u32) -> bool {
+        self.deployments.load().iter().filter(|deployment| means(deployment, name)).all(|deployment| deployment.health().failures >= times)
+    }
+
     /// What shapes the answers of all that a name means, beside the question.
     pub fn identity(&self, name: &str) -> String {
         let deployments = self.deployments.load();

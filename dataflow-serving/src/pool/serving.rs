@@ -166,8 +166,7 @@ impl PoolServing {
     /// Begins a pause where one is wanted and no model is well.
     fn consider_pause(&self, pool: &Pool) {
         let Some(pause) = self.options.pause.and_then(seconds) else { return };
-        let candidates = pool.candidates(self.options.model.as_deref().unwrap_or("auto"));
-        if candidates.iter().any(|deployment| deployment.health().failures < FAILURES_TO_PAUSE) {
+        if !pool.all_fail(self.options.model.as_deref().unwrap_or("auto"), FAILURES_TO_PAUSE) {
             return;
         }
         let now = Instant::now();
