@@ -336,7 +336,8 @@ impl Table for SqlTable {
         if let Some(after) = after {
             statement.push(" AND ").push(&key).push(" > ").bind(&*self.database, after.into(), &self.key.cast);
         }
-        statement.push(&format!(" ORDER BY {key} LIMIT {rows}"));
+        // With its table before it, since a cast that is read may have the name of the column, and would be what is sorted by.
+        statement.push(&format!(" ORDER BY {}.{key} LIMIT {rows}", self.name));
         self.selected("reading rows", &statement, &columns).await
     }
 
@@ -386,7 +387,7 @@ impl Table for SqlTable {
             let (mut statement, columns) = self.select(todo)?;
             let key = self.quote(&self.key);
             statement.push(" AND ").push(&key).push(" IN ").bind_list(&*self.database, got.iter().map(|key| Parameter::from(*key)), &self.key.cast);
-            statement.push(&format!(" ORDER BY {key}"));
+            statement.push(&format!(" ORDER BY {}.{key}", self.name));
             let rows = self.selected("reading claimed rows", &statement, &columns).await?;
             let open: HashSet<&RowKey> = rows.iter().map(|row| &row.key).collect();
             let done: Vec<RowKey> = got.into_iter().filter(|key| !open.contains(key)).cloned().collect();
