@@ -514,6 +514,14 @@ datasource: { type: excel }
     }
 
     #[test]
+    fn the_example_is_read_without_a_warning() {
+        let text = include_str!("../../../example_data/gateway/config.yaml");
+        let (configuration, warnings) = Configuration::parse(text, &|_| None).unwrap();
+        assert_eq!((configuration.models.len(), warnings), (2, Vec::new()));
+        assert_eq!((configuration.gateway.cache, configuration.models[0].safe_tpm), (Switch::Off, Some(200_000)));
+    }
+
+    #[test]
     fn the_schema_knows_every_key() {
         let schema = Configuration::json_schema().to_string();
         assert!(MODEL_KEYS.iter().chain(&CHANNEL_KEYS).all(|key| schema.contains(&format!("\"{key}\""))));
