@@ -18,6 +18,8 @@ use super::errors::{GatewayError, tell_limits};
 use super::{Route, State, pages, server, streaming, trace};
 use crate::pool::{Answered, CallOptions, Exhausted, GatewaySettings, Origin, Use};
 
+/// No call is given longer than this.
+const LONGEST: Duration = Duration::from_hours(24);
 /// How long a request's body may take.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -122,7 +124,7 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
         model: request.model.clone(),
         tokens: request.tokens,
         deadline: deadline(asked).map(|time| begun + time),
-        queue_timeout: Duration::try_from_secs_f64(settings.queue_timeout).ok(),
+        queue_timeout: Duration::try_from_secs_f64(settings.queue_timeout).ok().map(|time| time.min(LONGEST)),
         max_queue: settings.max_queue,
         ..CallOptions::default()
     };
@@ -267,9 +269,9 @@ impl Total {
     }
 }
 
-/// The time that the caller gives the call.
+/// The time that the caller gives the call; a day at the most.
 fn deadline(asked: &HeaderMap) -> Option<Duration> {
-    asked.get("x-flux-deadline-ms")?.to_str().ok()?.trim().parse().ok().map(Duration::from_millis)
+    asked.get("x-flux-deadline-ms")?.to_str().ok()?.trim().parse().ok().map(|time| Duration::from_millis(time).min(LONGEST))
 }
 
 /// The caller's own identity of the request where it is plain, and a new one otherwise.

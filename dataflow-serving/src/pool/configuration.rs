@@ -468,9 +468,12 @@ fn warn_unknown<'a, 'b>(warnings: &mut Vec<String>, place: &str, given: impl Ite
     }
 }
 
-/// Seconds as a time; none where they are none.
+/// A year, in seconds.
+const YEAR: f64 = 31_557_600.0;
+
+/// Seconds as a time, a year at the most; none where they are none.
 pub(crate) fn seconds(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
+    Duration::try_from_secs_f64(seconds.min(YEAR)).ok().filter(|time| !time.is_zero())
 }
 
 #[cfg(test)]
