@@ -73,7 +73,12 @@ impl CompiledPipeline {
         let _alone = self.alone()?;
         let started = chrono::Utc::now();
         let begun = Instant::now();
-        let done = if run.retry_failed { retry::run(self, &run).await } else { self.run_all(&run).await };
+        let done = if run.retry_failed {
+            retry::run(self, &run).await
+        } else {
+            let plan = Plan::of(self, &run)?; // a run that cannot begin leaves the report of the one before
+            Passage { pipeline: self, run: &run, plan }.run().await
+        };
         let (mut report, error) = match done {
             Ok(report) => (report, None),
             Err((report, error)) => (*report, Some(error)),
@@ -84,19 +89,13 @@ impl CompiledPipeline {
         for path in [&mut report.output, &mut report.errors].into_iter().flatten() {
             *path = path.canonicalize().unwrap_or_else(|_| path.clone()); // `pipelines/../out` says less than where it is
         }
-        let written = cache::write_whole(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default());
+        // Where no step had to run, the report of the run that made the caches stays.
+        let nothing_ran = error.is_none() && report.resumed_after_step == Some(self.steps.len()) && run.report.is_none() && report_path.exists();
+        let written = if nothing_ran { Ok(()) } else { cache::write_whole(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default()) };
         match error {
             Some(error) => Err(error),
             None => written.map(|()| report),
         }
-    }
-
-    async fn run_all(&self, run: &Run) -> Result<Report, (Box<Report>, Error)> {
-        let plan = match Plan::of(self, run) {
-            Ok(plan) => plan,
-            Err(error) => return Err((Box::new(self.empty_report()), error)),
-        };
-        Passage { pipeline: self, run, plan }.run().await
     }
 
     /// Keeps other runs of this pipeline out of its work folder, where both would write the same files; gone when it is dropped.
