@@ -248,7 +248,11 @@ impl Check<'_> {
         let mut writers: HashMap<String, (usize, bool)> = HashMap::new();
         for (index, step) in self.steps.iter().enumerate() {
             let Some(operator) = &step.operator else {
-                continue; // told when the file was read; its outputs are unknown, see `unknown_outputs`
+                // Told when the file was read; its outputs are unknown, see `unknown_outputs`.
+                if let Some(name) = step.serving.clone() {
+                    self.served_by(index, name);
+                }
+                continue;
             };
             for message in operator.problems() {
                 let (message, hint) = apart(&message);
@@ -307,7 +311,10 @@ impl Check<'_> {
             }
             return;
         }
-        let name = named.unwrap_or_else(|| DEFAULT_SERVING.to_owned());
+        self.served_by(index, named.unwrap_or_else(|| DEFAULT_SERVING.to_owned()));
+    }
+
+    fn served_by(&mut self, index: usize, name: String) {
         // A serving that is missing, or that could not be made, is told once and not at each step that asks it.
         if self.problems.iter().any(|problem| problem.step.is_none() && problem.name == name) {
             return;

@@ -70,7 +70,8 @@ impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.errors().count();
         write!(formatter, "pipeline `{}` does not compile: {count} {}", self.pipeline, if count == 1 { "problem" } else { "problems" })?;
-        self.errors().try_for_each(|problem| write!(formatter, "\n  {problem}"))
+        self.errors().try_for_each(|problem| write!(formatter, "\n  {problem}"))?;
+        self.warnings().try_for_each(|problem| write!(formatter, "\n  warning: {problem}"))
     }
 }
 
