@@ -69,11 +69,16 @@ fn of_storage(source: &(dyn std::error::Error + 'static)) -> Exit {
     use std::io::ErrorKind;
     match source.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
         None | Some(ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) => Exit::BadData,
-        Some(ErrorKind::NotFound) => Exit::NoInput,
         Some(ErrorKind::NotConnected) => Exit::Unreachable,
-        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists) => {
-            Exit::BadConfiguration
-        }
+        // An input that is not there is an error of its own; this is a folder to write in.
+        Some(
+            ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::AlreadyExists,
+        ) => Exit::BadConfiguration,
         Some(_) => Exit::Stopped,
     }
 }

@@ -121,7 +121,7 @@ impl Events<'_> {
 
     fn go_wrong(&mut self, fault: Option<Fault>) {
         match fault {
-            Some(Fault::CutBody) => self.pieces.extend([Piece::Wait(Duration::from_millis(1)), Piece::Cut]),
+            Some(Fault::CutBody) => self.pieces.extend([Piece::Wait(Duration::from_millis(200)), Piece::Cut]),
             Some(Fault::StallAfterContent) => self.pieces.push(Piece::Stall),
             Some(Fault::ErrorEventLater) => {
                 self.send(&overloaded().to_string());
