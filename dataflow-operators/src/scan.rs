@@ -3,12 +3,13 @@
 //! Each is a loop without branches that the compiler turns into vector instructions. [`wide`] chooses those of the processor that runs, in the place of those that every
 //! processor of its kind has.
 
-use crate::python::is_space;
-use crate::python::split_words;
+use pulp::WithSimd;
+
+use crate::python::{is_space, split_words};
 
 /// Has the loops of some work use the widest vectors that the processor has.
 #[inline]
-pub(crate) fn wide<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn wide<W: WithSimd>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(work)
 }
 
@@ -45,7 +46,7 @@ impl WordCounts {
     /// Those of the words that white space separates.
     pub(crate) fn of(text: &str) -> Self {
         if text.is_ascii() {
-            return wide(|| Self::of_ascii(text.as_bytes()));
+            return wide(OfAscii(text.as_bytes()));
         }
         split_words(text).fold(Self::default(), |counts, word| Self { words: counts.words + 1, characters: counts.characters + word.chars().count() })
     }
@@ -62,6 +63,19 @@ impl WordCounts {
         let first = bytes.first().is_some_and(|first| !is_ascii_space(*first));
         let characters = bytes.chunks(255).map(|bytes| usize::from(bytes.iter().map(|byte| u8::from(!is_ascii_space(*byte))).sum::<u8>())).sum();
         Self { words: begun + usize::from(first), characters }
+    }
+}
+
+/// [`WordCounts::of_ascii`] with the widest vectors.
+struct OfAscii<'a>(&'a [u8]);
+
+impl WithSimd for OfAscii<'_> {
+    type Output = WordCounts;
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> WordCounts {
+        WordCounts::of_ascii(self.0)
     }
 }
 

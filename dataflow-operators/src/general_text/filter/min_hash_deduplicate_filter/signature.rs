@@ -3,6 +3,7 @@
 use std::array;
 
 use polars::prelude::PlHashSet;
+use pulp::{Simd, WithSimd};
 use sha1::{Digest, Sha1};
 
 use crate::scan::wide;
@@ -190,7 +191,7 @@ impl Signer {
         let missing = self.missing.len();
         keys[..missing].copy_from_slice(&self.missing);
         self.missing.clear();
-        let hashes = wide(|| first_words_of_sha1(&keys));
+        let hashes = wide(FirstWords(&keys));
         for (key, hash) in keys.into_iter().zip(hashes).take(missing) {
             self.remembered[slot_of(key)] = (key, hash);
             self.push(hash);
@@ -200,22 +201,33 @@ impl Signer {
     /// The least value of each hash function over all shingles.
     fn sign(&mut self) {
         let Self { hashes, multipliers, increments, signature, .. } = self;
-        wide(|| least_values(hashes, multipliers, increments, signature));
+        wide(LeastValues { hashes, multipliers, increments, signature });
     }
 }
 
-/// The least value of each function over all hashes.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-fn least_values(hashes: &[u32], multipliers: &[[u32; LANES]], increments: &[[u32; LANES]], signature: &mut [u32]) {
-    for ((multipliers, increments), least) in multipliers.iter().zip(increments).zip(signature.as_chunks_mut::<LANES>().0) {
-        let mut lanes = [i32::MAX; LANES];
-        for hash in hashes {
-            for lane in 0..LANES {
-                lanes[lane] = lanes[lane].min(multipliers[lane].wrapping_mul(*hash).wrapping_add(increments[lane]).cast_signed());
+/// The least value of each function over all hashes. A closure in its place might be compiled apart, for vectors that every processor has.
+struct LeastValues<'a> {
+    hashes: &'a [u32],
+    multipliers: &'a [[u32; LANES]],
+    increments: &'a [[u32; LANES]],
+    signature: &'a mut [u32],
+}
+
+impl WithSimd for LeastValues<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((multipliers, increments), least) in self.multipliers.iter().zip(self.increments).zip(self.signature.as_chunks_mut::<LANES>().0) {
+            let mut lanes = [i32::MAX; LANES];
+            for hash in self.hashes {
+                for lane in 0..LANES {
+                    lanes[lane] = lanes[lane].min(multipliers[lane].wrapping_mul(*hash).wrapping_add(increments[lane]).cast_signed());
+                }
             }
+            *least = lanes.map(|lane| lane.cast_unsigned() ^ SIGN);
         }
-        *least = lanes.map(|lane| lane.cast_unsigned() ^ SIGN);
     }
 }
 
@@ -233,6 +245,19 @@ fn slot_of(key: u64) -> usize {
 
 /// What SHA-1 begins with.
 const START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+
+/// [`first_words_of_sha1`] with the widest vectors.
+struct FirstWords<'a>(&'a [u64; TOGETHER]);
+
+impl WithSimd for FirstWords<'_> {
+    type Output = [u32; TOGETHER];
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
+    fn with_simd<S: Simd>(self, _: S) -> [u32; TOGETHER] {
+        first_words_of_sha1(self.0)
+    }
+}
 
 /// As [`first_word_of_sha1`] of shingles by their keys (FIPS 180-4, 6.1.2): a shingle of at most seven bytes is one block.
 #[inline(always)]
