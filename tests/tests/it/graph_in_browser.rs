@@ -1,6 +1,6 @@
 //! The graph's page in a real browser: it is read, dragged, zoomed and searched there.
 
-mod webdriver;
+pub mod webdriver;
 
 use dataflow::graph_page::{GraphPage, OpenBrowser, serve};
 use dataflow_core::graph::{PipelineGraph, fixtures};

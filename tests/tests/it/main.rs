@@ -6,6 +6,8 @@ mod bad_days;
 mod command_line;
 mod faults;
 mod first_run;
+mod gateway;
+mod gateway_in_browser;
 mod graph_in_browser;
 mod kill;
 mod local;
