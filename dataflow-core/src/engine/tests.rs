@@ -479,6 +479,7 @@ fn compile_tells_all_problems_at_once() {
         hint: name a column of type text
       step 6 `AskOnce` (AskOnce): `output_key` is not set
         hint: name the column to write
+      warning: step 4 `op4` (AskOnce): `output_key` overwrites `content_zh` of step 1 `op1`, which no step has read
     ");
 }
 
