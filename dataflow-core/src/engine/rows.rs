@@ -84,7 +84,8 @@ impl RowStage {
             () = failed.asked() => Err(Error::Stopped),
         };
         match &done {
-            Err(Error::Unreachable { class: ErrorClass::Unreachable, .. }) => failed.at_once(),
+            // Nothing is there to wait for, or what comes could not be kept.
+            Err(Error::Unreachable { class: ErrorClass::Unreachable, .. } | Error::Journal { .. }) => failed.at_once(),
             // Also where nobody takes the rows any more: who took them has failed.
             _ if !tasks.is_empty() && !stop.is_asked() => failed.gently(),
             _ => {}
