@@ -150,7 +150,8 @@ fn a_full_disk_ends_the_run_and_keeps_what_was_paid_for() {
     let bought = service.counts()["answered"].as_u64().unwrap();
     let (code, stderr) = run(folder.path(), &["run", pipeline.to_str().unwrap()]);
     assert_eq!(code, 0, "{stderr}");
-    assert!(service.bought_twice() <= 8, "{} of {bought} were bought twice", service.bought_twice());
+    // The journal meets the same limit, so what is answered from then on cannot be kept: at most the rows in work, two for each call in flight and 16.
+    assert!(service.bought_twice() <= 32, "{} of {bought} were bought twice", service.bought_twice());
     assert_eq!(rows(&folder.path().join("output.jsonl")).len(), 400);
 }
 
