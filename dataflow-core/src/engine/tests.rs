@@ -403,7 +403,7 @@ async fn a_row_that_ends_the_run_lets_the_calls_in_flight_end() {
     let error = compiled.forward(Run::default()).await.unwrap_err();
     assert!(matches!(&error, Error::RowFailed { row, .. } if row == "3"), "{error}");
     assert_eq!((echo.in_flight.load(Ordering::SeqCst), journal.len()), (0, echo.calls()), "what was asked is kept");
-    assert!((19..100).contains(&echo.calls()), "nothing more is asked, but for what took the failed call's place meanwhile: {}", echo.calls());
+    assert!((1..100).contains(&echo.calls()), "no more is asked than what was begun before the failure was seen: {}", echo.calls());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
