@@ -35,9 +35,10 @@ pub fn binary(name: &str) -> PathBuf {
                 build.env_remove(name);
             }
         }
-        build.current_dir(root()).args(["build", "--quiet", "--workspace", "--target-dir"]).arg(folder.parent().expect("the target folder"));
-        // With the tests' own features, so that nothing is built twice.
-        build.args(if folder.ends_with("release") { ["--bins", "--release"].as_slice() } else { ["--all-targets"].as_slice() });
+        build.current_dir(root()).args(["build", "--quiet", "--workspace", "--bins", "--target-dir"]).arg(folder.parent().expect("the target folder"));
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
         assert!(build.status().expect("cargo can be called").success(), "the binaries are built");
         folder
     });
