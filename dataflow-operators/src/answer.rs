@@ -6,9 +6,15 @@ mod extract;
 mod final_answer;
 mod judge;
 mod normal_form;
+mod number_words;
 
 pub use compare::answers_match;
 pub use extract::{extract_answer, reference_answer};
 pub(crate) use final_answer::{Units, final_answer};
 pub(crate) use judge::ask_judge;
 pub use judge::{AnswerJudgePrompt, AnswerJudgePromptQuestion};
+
+/// Whether the final answer of a solution is the one that the reference gives; not where the solution has none.
+pub fn solution_matches(solution: &str, reference: &str) -> bool {
+    extract_answer(solution).is_some_and(|answer| answers_match(&answer, &reference_answer(reference)))
+}

@@ -30,7 +30,6 @@ pub mod text_pt;
 pub mod text_sft;
 pub mod tokens;
 mod treebank;
-mod whole_file;
 mod word_list;
 
 #[doc(hidden)]

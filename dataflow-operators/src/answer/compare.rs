@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::expression::{self, Expression};
 use super::normal_form::normal_form;
+use super::number_words::word_value;
 
 /// The longest answer, in bytes, that is more than letters: whole pages are not calculated with.
 const LONGEST: usize = 4000;
@@ -275,7 +276,10 @@ impl Quantity {
             let digits = plain.trim_start_matches('0');
             if digits.is_empty() { "0".to_owned() } else { format!("{}{digits}", &head[..head.len() - plain.len()]) }
         });
-        let value = mixed_number(head).or_else(|| number_word(head)).or_else(|| Expression::parse(head)?.constant()).filter(|value| !value.is_nan())?;
+        let value = mixed_number(head)
+            .or_else(|| word_value(&head.to_lowercase()).map(|value| value as f64))
+            .or_else(|| Expression::parse(head)?.constant())
+            .filter(|value| !value.is_nan())?;
         Some(Self { value, digits, percent, unit })
     }
 }
@@ -327,34 +331,6 @@ fn mixed_number(text: &str) -> Option<f64> {
     let part = |index: usize| found.get(index)?.as_str().parse::<f64>().ok();
     let value = part(2)? + part(3)? / part(4)?;
     Some(if &found[1] == "-" { -value } else { value })
-}
-
-fn number_word(text: &str) -> Option<f64> {
-    const WORDS: [&str; 21] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-    ];
-    let lower = text.to_lowercase();
-    WORDS.iter().position(|word| *word == lower).map(|number| number as f64)
 }
 
 /// A number and the unit or words after it.

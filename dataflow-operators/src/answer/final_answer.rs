@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::number_words::number_of_words;
+
 /// What is done with the unit behind an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Units {
@@ -138,53 +140,6 @@ fn without_units(text: &str, goes: impl Fn(&str) -> bool) -> String {
     }
     kept.push_str(rest);
     kept
-}
-
-const SMALL: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-
-/// The whole number that English words write out; `None` where any word is none of a number.
-fn number_of_words(text: &str) -> Option<u64> {
-    let lower = text.to_lowercase();
-    let (mut total, mut group, mut any) = (0_u64, 0_u64, false);
-    for word in lower.split([' ', '-']).filter(|word| !word.is_empty() && *word != "and") {
-        let place = |words: &[&str]| words.iter().position(|known| *known == word);
-        if let Some(value) = place(&SMALL) {
-            group = group.checked_add(value as u64)?;
-        } else if let Some(value) = place(&TENS) {
-            group = group.checked_add(20 + 10 * value as u64)?;
-        } else if word == "hundred" {
-            group = group.max(1).checked_mul(100)?;
-        } else if let Some(power) = place(&["thousand", "million", "billion"]) {
-            total = total.checked_add(group.max(1).checked_mul(1000_u64.pow(power as u32 + 1))?)?;
-            group = 0;
-        } else {
-            return None;
-        }
-        any = true;
-    }
-    any.then(|| total.checked_add(group))?
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dataflow_core::Result;
+use dataflow_core::whole_file::WholeFile;
 use serde_json::json;
 
 use super::Found;
-use crate::whole_file::WholeFile;
 
 /// The clusters so far. Rows that stayed are numbers; those that went are named, each beside a row that it repeats.
 #[derive(Default)]
@@ -61,9 +61,9 @@ impl Clusters {
     pub(super) fn write(mut self, path: &Path, name: impl Fn(u32) -> String) -> Result<()> {
         let mut file = WholeFile::create(path)?;
         for rows in self.members(name) {
-            file.write(format!("{}\n", json!({ "cluster": rows[0], "rows": rows })).as_bytes())?;
+            file.append(format!("{}\n", json!({ "cluster": rows[0], "rows": rows })).as_bytes())?;
         }
-        file.finish()
+        file.commit()
     }
 }
 

@@ -7,10 +7,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use dataflow_core::whole_file::WholeFile;
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-
-use crate::whole_file::WholeFile;
 
 const ENDING: &str = "duplicates";
 /// Stands in the place of an identity's length behind the last row.
@@ -89,10 +88,10 @@ impl Index {
         let Some(file) = &mut self.file else { return Ok(()) };
         let length = u16::try_from(identity.len()).ok().filter(|length| *length != END);
         let length = length.ok_or_else(|| Error::Data(format!("an identity should have fewer than {END} bytes to be indexed, found {}", identity.len())))?;
-        file.write(&length.to_le_bytes())?;
-        file.write(identity.as_bytes())?;
+        file.append(&length.to_le_bytes())?;
+        file.append(identity.as_bytes())?;
         for number in signature {
-            file.write(&number.to_le_bytes())?;
+            file.append(&number.to_le_bytes())?;
         }
         self.rows += 1;
         Ok(())
@@ -115,16 +114,16 @@ impl Index {
             }
         }
         let mut file = WholeFile::create(&path)?;
-        file.write(format!("{}\n", serde_json::to_string(&header).unwrap_or_default()).as_bytes())?;
+        file.append(format!("{}\n", serde_json::to_string(&header).unwrap_or_default()).as_bytes())?;
         Ok(file)
     }
 
     /// Makes the file visible to other runs.
     pub(super) fn finish(&mut self) -> Result<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        file.write(&END.to_le_bytes())?;
-        file.write(&self.rows.to_le_bytes())?;
-        file.finish()
+        file.append(&END.to_le_bytes())?;
+        file.append(&self.rows.to_le_bytes())?;
+        file.commit()
     }
 
     fn path(&self) -> PathBuf {

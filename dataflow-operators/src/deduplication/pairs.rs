@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use dataflow_core::Result;
+use dataflow_core::whole_file::WholeFile;
 use serde_json::json;
-
-use crate::whole_file::WholeFile;
 
 /// The pairs that were found: the row that goes, the row that it repeats, and how alike they are.
 pub(super) struct Pairs(WholeFile);
@@ -16,10 +15,10 @@ impl Pairs {
     }
 
     pub(super) fn push(&mut self, row: &str, repeats: &str, similarity: Option<f64>) -> Result<()> {
-        self.0.write(format!("{}\n", json!({ "row": row, "repeats": repeats, "similarity": similarity })).as_bytes())
+        self.0.append(format!("{}\n", json!({ "row": row, "repeats": repeats, "similarity": similarity })).as_bytes())
     }
 
     pub(super) fn finish(self) -> Result<()> {
-        self.0.finish()
+        self.0.commit()
     }
 }

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use dataflow_core::{Error, Result};
+use dataflow_core::{Error, Result, whole_file};
 use serde_json::Value;
-
-use crate::whole_file::WholeFile;
 
 /// What a file of text holds.
 pub(super) fn read(path: &Path) -> Result<String> {
@@ -26,9 +24,7 @@ pub(super) fn items(path: &Path) -> Result<Vec<Value>> {
 
 /// Writes a file whole, with the folders above it.
 pub(super) fn write(path: &Path, text: &str) -> Result<()> {
-    let mut file = WholeFile::create(path)?;
-    file.write(text.as_bytes())?;
-    file.finish()
+    whole_file::write(path, text.as_bytes())
 }
 
 /// A name as part of a path: one that would lead elsewhere is refused.

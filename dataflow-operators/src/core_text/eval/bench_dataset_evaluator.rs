@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::answer::{AnswerJudgePrompt, answers_match, ask_judge, extract_answer, reference_answer};
+use crate::answer::{AnswerJudgePrompt, ask_judge, solution_matches};
 
 /// Compares each answer with its reference answer and tells the accuracy of the whole set.
 ///
@@ -80,7 +80,7 @@ impl AskModel for BenchDatasetEvaluator {
         } else {
             let (answer, reference) = (row.text(&self.input_test_answer_key)?, row.text(&self.input_gt_answer_key)?);
             match self.compare_method {
-                CompareMethod::Match => extract_answer(&answer).is_some_and(|answer| answers_match(&answer, &reference_answer(&reference))),
+                CompareMethod::Match => solution_matches(&answer, &reference),
                 CompareMethod::Semantic => {
                     let request = self.prompt_template.build_prompt(context! { answer, reference_answer => reference })?;
                     ask_judge(model, &self.system_prompt, request).await?

@@ -11,7 +11,7 @@ use dataflow_core::shape::AskModel;
 use dataflow_core::{Cells, Result, context, operator};
 
 use super::bench_dataset_evaluator::{CompareMethod, Tally};
-use crate::answer::{AnswerJudgePromptQuestion, answers_match, ask_judge, extract_answer, reference_answer};
+use crate::answer::{AnswerJudgePromptQuestion, ask_judge, solution_matches};
 
 /// Compares each answer to a question with its reference answer and tells the accuracy of the whole set.
 ///
@@ -69,7 +69,7 @@ impl AskModel for BenchDatasetEvaluatorQuestion {
         } else {
             let (answer, reference) = (row.text(&self.input_test_answer_key)?, row.text(&self.input_gt_answer_key)?);
             match self.compare_method {
-                CompareMethod::Match => extract_answer(&answer).is_some_and(|answer| answers_match(&answer, &reference_answer(&reference))),
+                CompareMethod::Match => solution_matches(&answer, &reference),
                 CompareMethod::Semantic => {
                     let question = self.input_question_key.as_ref().map(|key| row.text_or_null(key)).transpose()?.flatten().unwrap_or_default();
                     let request = self.prompt_template.build_prompt(context! { question, answer, reference_answer => reference })?;

@@ -7,12 +7,11 @@ use dataflow_core::model::Model;
 use dataflow_core::operator::Outcome;
 use dataflow_core::row::Row;
 use dataflow_core::shape::AskModel;
-use dataflow_core::{Cells, Result, operator};
+use dataflow_core::{Cells, Result, operator, whole_file};
 use serde_json::{Value, json};
 
 use crate::knowledge_cleaning::chunk::{Lengths, SplitMethod, chunks, read_document};
 use crate::tokens::Tokenizer;
-use crate::whole_file::WholeFile;
 
 /// Reads the text file that a row names, and writes the parts of its text to a file of their own.
 ///
@@ -69,9 +68,7 @@ impl AskModel for KBCChunkGeneratorBatch {
         let path = Path::new(&*path);
         let name = format!("{}_chunk.json", path.file_stem().unwrap_or_default().to_string_lossy());
         let written = path.parent().unwrap_or(Path::new("")).join("extract").join(name);
-        let mut file = WholeFile::create(&written)?;
-        file.write(Value::Array(parts).to_string().as_bytes())?;
-        file.finish()?;
+        whole_file::write(&written, Value::Array(parts).to_string().as_bytes())?;
         Ok(Cells::new().set(&self.output_key, written.to_string_lossy()).into())
     }
 

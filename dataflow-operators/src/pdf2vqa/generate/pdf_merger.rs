@@ -7,12 +7,11 @@ use dataflow_core::model::Model;
 use dataflow_core::operator::Outcome;
 use dataflow_core::row::{Row, json_of};
 use dataflow_core::shape::AskModel;
-use dataflow_core::{Cells, Error, Result, operator};
+use dataflow_core::{Cells, Error, Result, operator, whole_file};
 use lopdf::{Dictionary, Document, Object, ObjectId, dictionary};
 use serde_json::Value;
 
 use crate::pdf2vqa::layout::folder_name;
-use crate::whole_file::WholeFile;
 
 /// Joins the PDF files of a row, such as a book of questions and one of answers, into one.
 ///
@@ -122,9 +121,7 @@ impl AskModel for PDF_Merger {
         let path = self.output_dir.join(name).join(format!("{name}_merged.pdf"));
         let mut bytes = Vec::new();
         whole.save_to(&mut bytes).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error))?;
-        let mut file = WholeFile::create(&path)?;
-        file.write(&bytes)?;
-        file.finish()?;
+        whole_file::write(&path, &bytes)?;
         Ok(Cells::new().set(&self.output_pdf_path_key, path.to_string_lossy()).into())
     }
 
