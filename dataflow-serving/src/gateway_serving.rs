@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use dataflow_core::Result;
 use dataflow_core::serving::{Chat, Embeddings, ErrorClass, LLMServing, Reply, ServingError, ServingKind};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::{ApiOptions, SchemaMode};
-use crate::{ApiServing, Secret};
+use crate::{ApiServing, Secret, options};
 
 inventory::submit! {
     ServingKind { name: "gateway", build: |value| {
-        let serving = GatewayServing::from(crate::options::read::<GatewayServingOptions>(value)?);
+        let serving = GatewayServing::from(options::read::<GatewayServingOptions>(value)?);
         serving.check()?;
         Ok(Arc::new(serving))
     } }
@@ -132,14 +132,7 @@ impl LLMServing for GatewayServing {
     }
 
     fn spec(&self) -> Value {
-        let fields = |options: &GatewayServingOptions| match serde_json::to_value(options) {
-            Ok(Value::Object(fields)) => fields,
-            _ => Map::new(), // plain data always writes
-        };
-        let defaults = fields(&GatewayServingOptions::default());
-        let mut spec = Map::from_iter([("type".to_owned(), Value::from("gateway"))]);
-        spec.extend(fields(&self.options).into_iter().filter(|(name, value)| name == "url" || defaults.get(name) != Some(value)));
-        Value::Object(spec)
+        Value::Object(options::spec("gateway", &self.options, &["url"]))
     }
 
     fn max_concurrency(&self) -> usize {
@@ -170,7 +163,7 @@ mod tests {
     use serde_json::json;
 
     fn serving(options: Value) -> Result<GatewayServing> {
-        let serving = GatewayServing::from(crate::options::read::<GatewayServingOptions>(options)?);
+        let serving = GatewayServing::from(options::read::<GatewayServingOptions>(options)?);
         serving.check()?;
         Ok(serving)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dataflow_core::serving::{Chat, Embeddings, ErrorClass, LLMServing, Reply, ServingError, ServingKind};
 use dataflow_core::{Error, Result};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::pool::{PoolOptions, PoolServing};
@@ -91,13 +91,7 @@ impl LLMServing for LocalServing {
     }
 
     fn spec(&self) -> Value {
-        let fields = |options: &LocalOptions| match serde_json::to_value(options) {
-            Ok(Value::Object(fields)) => fields,
-            _ => Map::new(), // plain data always writes
-        };
-        let defaults = fields(&LocalOptions::default());
-        let mut spec = Map::from_iter([("type".to_owned(), Value::from("local"))]);
-        spec.extend(fields(&self.options).into_iter().filter(|(name, value)| name == "model" || defaults.get(name) != Some(value)));
+        let mut spec = crate::options::spec("local", &self.options, &["model"]);
         let environment = self.options.shown_environment();
         if !environment.is_empty() {
             spec.insert("environment".into(), json!(environment));

@@ -2,6 +2,7 @@
 
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -9,6 +10,17 @@ use serde_json::{Map, Value};
 #[expect(clippy::needless_pass_by_value, reason = "whoever builds a serving gives the value away")]
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
     T::deserialize(&value).map_err(|error| Error::Configuration(told::<T>(&value, &error.to_string())))
+}
+
+/// A serving as a pipeline file has it: its type, and the options that are not what they are by default, `always` among them.
+pub(crate) fn spec<T: Serialize + Default>(kind: &str, options: &T, always: &[&str]) -> Map<String, Value> {
+    let fields = |options: &T| match serde_json::to_value(options) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(), // plain data always writes
+    };
+    let defaults = fields(&T::default());
+    let told = fields(options).into_iter().filter(|(name, value)| always.contains(&name.as_str()) || defaults.get(name) != Some(value));
+    std::iter::once(("type".to_owned(), Value::from(kind))).chain(told).collect()
 }
 
 /// What is wrong, by the option's name.

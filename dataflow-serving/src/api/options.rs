@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Secret;
+use crate::{Secret, options};
 
 const OPENAI: &str = "https://api.openai.com/v1";
 
@@ -113,13 +113,7 @@ impl ApiOptions {
 
     /// The options as a pipeline file has them: the address, the model, and what is not as by default; no key.
     pub(crate) fn spec(&self) -> Value {
-        let fields = |options: &Self| match serde_json::to_value(options) {
-            Ok(Value::Object(fields)) => fields,
-            _ => Map::new(), // plain data always writes
-        };
-        let defaults = fields(&Self::default());
-        let mut spec = Map::from_iter([("type".to_owned(), Value::from("api"))]);
-        spec.extend(fields(self).into_iter().filter(|(name, value)| matches!(name.as_str(), "api_url" | "model") || defaults.get(name) != Some(value)));
+        let mut spec = options::spec("api", self, &["api_url", "model"]);
         let headers: Map<String, Value> =
             self.headers.iter().filter(|(name, _)| !tells_of_a_secret(name)).map(|(name, value)| (name.clone(), value.reveal().into())).collect();
         if !headers.is_empty() {
