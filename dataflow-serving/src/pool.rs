@@ -22,6 +22,7 @@ use dataflow_core::serving::ErrorClass;
 use rand::RngExt;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::api::back_off::full_jitter;
 pub use crate::api::classify::Failure;
 pub use cache::Switch;
 pub(crate) use cache::{Origin, ReplyCache, Use};
@@ -34,6 +35,8 @@ pub use limits::Allowance;
 use retry_budget::RetryBudget;
 pub use serving::{PoolOptions, PoolServing};
 
+/// The longest pause of a call that all deployments have failed, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Names that mean any model.
 const ANY: [&str; 5] = ["auto", "any", "default", "*", ""];
 
@@ -171,7 +174,7 @@ impl Pool {
     {
         self.budget.deposit();
         let (mut tried, mut attempts, mut failures) = (Vec::new(), 0, 0);
-        let (mut waited, mut last) = (Duration::ZERO, None);
+        let (mut waited, mut last, mut round) = (Duration::ZERO, None, 0);
         loop {
             // A call that waits for its turn has no place, and one that waits for a place has no turn.
             let place = match &options.places {
@@ -210,10 +213,17 @@ impl Pool {
                 return Err(Exhausted::Failed { failure, attempts });
             }
             tracing::debug!(model = deployment.name(), class = failure.class.name(), status = failure.status, attempts, "a call failed and is tried again");
-            last = Some(failure);
             if others == 0 {
                 tried.clear();
+                // Where the service says when it may be asked, the deployment waits for all calls.
+                let pause = if failure.retry_after.is_none() { full_jitter(FIRST_PAUSE, if passes { 0 } else { round }) } else { Duration::ZERO };
+                if options.deadline.is_some_and(|deadline| now + pause >= deadline) {
+                    return Err(Exhausted::Failed { failure, attempts });
+                }
+                tokio::time::sleep(pause).await;
+                round += 1;
             }
+            last = Some(failure);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use dataflow_core::serving::ErrorClass;
 
+use super::FIRST_PAUSE;
 use super::configuration::Backoff;
 use super::limits::{Allowance, Limits};
 use crate::api::back_off::full_jitter;
@@ -15,6 +16,12 @@ use crate::api::classify::Failure;
 const WORST_SHARE: f64 = 0.5;
 const LEAST_CALLS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(30);
+/// The share of failures among [`LATE_CALLS`] above which fewer calls are let in flight: a service in overload says so, and any other fault may have a reason of its own.
+const WORST_OVERLOADED: f64 = 0.05;
+const WORST_OTHERWISE: f64 = 0.3;
+const LATE_CALLS: usize = 50;
+/// So many refusals among the last sixteen calls say that a rate is too high; fewer are not the rate's doing.
+const REFUSALS_OF_A_RATE: u32 = 3;
 /// Without an end that the service tells.
 const QUOTA_COOL_DOWN: Duration = Duration::from_mins(10);
 const AUTH_COOL_DOWN: Duration = Duration::from_mins(5);
@@ -100,6 +107,8 @@ struct State {
     must_probe: bool,
     probing: bool,
     recent: VecDeque<(Instant, bool)>,
+    /// Whether each of the last sixteen calls was refused for its rate, the latest in the lowest bit.
+    refusals: u16,
     in_flight: usize,
     /// How many calls may be in flight, found out by trying.
     concurrency: f64,
@@ -183,6 +192,7 @@ impl Health {
             must_probe: false,
             probing: false,
             recent: VecDeque::new(),
+            refusals: 0,
             in_flight: 0,
             concurrency: rules.most_in_flight.map_or(FIRST_CONCURRENCY, |most| most.max(1) as f64),
             is_doubling: true,
@@ -275,6 +285,7 @@ impl Health {
                 state.answered += 1;
                 state.recover(role);
                 state.remember(now, true);
+                state.refusals <<= 1;
                 let took = took.as_secs_f64();
                 state.latency = Some(state.latency.map_or(took, |mean| mean.mul_add(0.9, took * 0.1)));
                 if was_busy {
@@ -358,8 +369,11 @@ impl State {
         match fault.class {
             ErrorClass::Caller | ErrorClass::Filtered => {}
             ErrorClass::RateLimited => {
-                self.is_doubling = false;
-                self.pace.refused(now);
+                self.refusals = self.refusals << 1 | 1;
+                if self.pace.per_second.is_some() || self.refusals.count_ones() >= REFUSALS_OF_A_RATE {
+                    self.is_doubling = false;
+                    self.pace.refused(now);
+                }
                 if let Some(after) = retry_after {
                     self.cool(now + after);
                 }
@@ -380,7 +394,7 @@ impl State {
                 self.failures += 1;
                 self.remember(now, false);
                 let pause = match self.rules.backoff {
-                    Backoff::Adaptive => full_jitter(Duration::from_millis(500), self.failures - 1),
+                    Backoff::Adaptive => full_jitter(FIRST_PAUSE, self.failures - 1),
                     Backoff::Ladder => ladder(self.failures),
                 };
                 let opens = self.breaks() || (fault.class == ErrorClass::Unreachable && self.failures >= 3);
@@ -392,11 +406,11 @@ impl State {
                     self.cool(now + after);
                 } else if self.rules.backoff == Backoff::Ladder {
                     self.cool(now + pause);
-                } else {
-                    // Calls in flight may go on; new ones hold back for a moment.
-                    self.cool(now + pause.min(Duration::from_secs(2)));
                 }
-                self.decrease(now);
+                let worst = if matches!(fault.status, Some(503 | 504 | 529)) { WORST_OVERLOADED } else { WORST_OTHERWISE };
+                if self.failing_of_late() > worst {
+                    self.decrease(now);
+                }
             }
         }
     }
@@ -410,6 +424,13 @@ impl State {
         while self.recent.len() > 200 || self.recent.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
             self.recent.pop_front();
         }
+    }
+
+    /// The share of failures among the last calls.
+    fn failing_of_late(&self) -> f64 {
+        let late = self.recent.len().min(LATE_CALLS);
+        let failures = self.recent.iter().rev().take(late).filter(|(_, well)| !well).count();
+        failures as f64 / late.max(1) as f64
     }
 
     fn breaks(&self) -> bool {
@@ -551,15 +572,28 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_sets_the_pace_and_is_no_failure() {
+    fn refusals_set_the_pace_and_are_no_failures() {
         let health = health();
         for _ in 0..20 {
             health.end(Outcome::Answered, health.begin(Instant::now(), 1).unwrap(), MOMENT, None);
         }
+        (0..2).for_each(|_| fail(&health, ErrorClass::RateLimited, 429));
+        assert_eq!(health.report().pace, None, "a few among many have another reason");
         fail(&health, ErrorClass::RateLimited, 429);
         let report = health.report();
         assert_eq!((report.failed, report.failures), (0, 0));
         assert_eq!(report.pace, Some(20.0));
+    }
+
+    #[test]
+    fn a_failure_among_many_answers_holds_nobody_up() {
+        let health = Health::new(Rules { most_in_flight: Some(50), ..Rules::default() });
+        for call in 0..1000 {
+            let role = health.begin(Instant::now(), 1).unwrap();
+            let outcome = if call % 7 == 6 { fault(ErrorClass::Transient, 500) } else { Outcome::Answered };
+            health.end(outcome, role, MOMENT, None);
+        }
+        assert_eq!(health.report().concurrency, 50);
     }
 
     #[test]
@@ -586,7 +620,7 @@ mod tests {
         assert_eq!(round(4), 32, "with few calls nothing is found out");
         assert!((40..=64).contains(&round(1000)));
         health.state().last_decrease = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
-        fail(&health, ErrorClass::Transient, 503);
+        (0..3).for_each(|_| fail(&health, ErrorClass::Transient, 503));
         let after = health.report().concurrency;
         assert!(after < 40, "{after}");
         health.state().cool_until = None;
