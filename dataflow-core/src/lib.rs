@@ -26,6 +26,7 @@ pub mod storage;
 #[doc(hidden)]
 pub mod testing;
 pub mod variables;
+pub mod whole_file;
 
 pub use cell::{Cell, Cells};
 pub use dataflow_macros::{operator, prompt};

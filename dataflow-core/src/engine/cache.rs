@@ -1,7 +1,7 @@
 //! Step caches: a file a step, whole or not there, with the fingerprint of everything that shaped it and the identity of each row.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::batch::Batch;
 use crate::error::{Error, Result};
 use crate::pipeline::CompiledPipeline;
 use crate::storage::{FrameReader, Refused, Sink};
+use crate::whole_file::{self, WholeFile};
 
 /// What is written beside a cache once it is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +140,7 @@ impl CacheReader {
 
 /// Writes one step's rows, their identities, and at the end the manifest; or gathers the rows.
 pub(crate) enum CacheWriter {
-    Files { sinks: Vec<Box<dyn Sink>>, beside: Beside, ids: BufWriter<whole_file::Whole>, rows: u64 },
+    Files { sinks: Vec<Box<dyn Sink>>, beside: Beside, ids: WholeFile, rows: u64 },
     Gather(Vec<Batch>),
 }
 
@@ -147,7 +148,7 @@ impl CacheWriter {
     /// `sinks` are the cache and, for the last step, the output.
     pub fn begin(sinks: Vec<Box<dyn Sink>>, beside: Beside) -> Result<Self> {
         beside.forget()?;
-        let ids = BufWriter::new(whole_file::Whole::create(&beside.ids)?);
+        let ids = WholeFile::create(&beside.ids)?;
         Ok(Self::Files { sinks, beside, ids, rows: 0 })
     }
 
@@ -164,16 +165,15 @@ impl CacheWriter {
         }
         match self {
             Self::Gather(batches) => batches.push(batch.clone()),
-            Self::Files { sinks, beside, ids, rows } => {
+            Self::Files { sinks, ids, rows, .. } => {
                 for sink in sinks {
                     sink.write(&batch.frame)?;
                     refused.extend(sink.take_refused().into_iter().map(|row| (batch.id(row.row).to_owned(), row)));
                 }
                 for id in batch.ids.iter() {
                     let id = id.unwrap_or_default();
-                    ids.write_all(id.as_bytes())
-                        .and_then(|()| ids.write_all(b"\n"))
-                        .map_err(|error| Error::storage(format!("cannot write {}", beside.ids.display()), error))?;
+                    ids.append(id.as_bytes())?;
+                    ids.append(b"\n")?;
                 }
                 *rows += batch.height() as u64;
             }
@@ -195,9 +195,8 @@ impl CacheWriter {
         for sink in sinks {
             sink.commit()?;
         }
-        let ids = ids.into_inner().map_err(|error| Error::storage(format!("cannot write {}", beside.ids.display()), error.into_error()))?;
         ids.commit()?;
-        write_whole(
+        whole_file::write(
             &beside.manifest,
             &serde_json::to_vec(&Manifest { fingerprint, rows, failed, file: beside.cache.as_deref().and_then(file_state) }).unwrap_or_default(),
         )?;
@@ -220,78 +219,6 @@ impl CacheWriter {
         match self {
             Self::Gather(batches) => Some(std::mem::take(batches)),
             Self::Files { .. } => None,
-        }
-    }
-}
-
-/// Writes a small file whole or not at all.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
-    let mut file = whole_file::Whole::create(path)?;
-    file.write_all(content).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error))?;
-    file.commit()
-}
-
-mod whole_file {
-    //! A file that appears whole, by a rename, or not at all.
-
-    use std::fs::File;
-    use std::io::{self, Write};
-    use std::path::{Path, PathBuf};
-
-    use crate::error::{Error, Result};
-
-    pub struct Whole {
-        file: File,
-        temporary: PathBuf,
-        path: PathBuf,
-        committed: bool,
-    }
-
-    impl Whole {
-        pub fn create(path: &Path) -> Result<Self> {
-            let failed = |error| Error::storage(format!("cannot write {}", path.display()), error);
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                std::fs::create_dir_all(folder).map_err(failed)?;
-            }
-            let begin = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
-            // The work folder is this run's alone, so what is there of another process was left by one that was killed.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            for left in folder.read_dir().into_iter().flatten().flatten() {
-                if left
-                    .file_name()
-                    .to_str()
-                    .is_some_and(|name| name.strip_prefix(&begin).is_some_and(|rest| rest.strip_suffix(".tmp").is_some_and(|id| id.parse::<u32>().is_ok())))
-                {
-                    let _ = std::fs::remove_file(left.path()); // it may be gone already
-                }
-            }
-            let temporary = path.with_file_name(format!("{begin}{}.tmp", std::process::id()));
-            let file = File::create(&temporary).map_err(failed)?;
-            Ok(Self { file, temporary, path: path.to_owned(), committed: false })
-        }
-
-        pub fn commit(mut self) -> Result<()> {
-            let done = self.file.sync_all().and_then(|()| std::fs::rename(&self.temporary, &self.path));
-            done.map_err(|error| Error::storage(format!("cannot write {}", self.path.display()), error))?;
-            self.committed = true;
-            Ok(())
-        }
-    }
-
-    impl Write for Whole {
-        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-            self.file.write(buffer)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            self.file.flush()
-        }
-    }
-
-    impl Drop for Whole {
-        fn drop(&mut self) {
-            if !self.committed {
-                let _ = std::fs::remove_file(&self.temporary); // it may be gone already
-            }
         }
     }
 }

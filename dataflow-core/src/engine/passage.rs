@@ -28,6 +28,7 @@ use crate::operator::{ColumnWork, DatasetResult, DatasetWork, Work};
 use crate::pipeline::{CompiledPipeline, CompiledStep};
 use crate::serving::{Chat, Embeddings, Reply};
 use crate::storage::Sink;
+use crate::whole_file;
 
 /// One passage of rows through the steps.
 pub(super) struct Passage<'a> {
@@ -347,7 +348,7 @@ impl Passage<'_> {
                 }
                 for (_, result) in &streamed.results {
                     if let Some(path) = &result.path {
-                        cache::write_whole(path, &serde_json::to_vec_pretty(&result.value).unwrap_or_default())?;
+                        whole_file::write(path, &serde_json::to_vec_pretty(&result.value).unwrap_or_default())?;
                     }
                 }
                 Ok(streamed)

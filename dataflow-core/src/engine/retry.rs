@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::operator::Shape;
 use crate::pipeline::CompiledPipeline;
 use crate::row::{compare_ids, root_of};
+use crate::whole_file;
 
 pub(super) async fn run(pipeline: &CompiledPipeline, run: &Run) -> Result<Report, (Box<Report>, Error)> {
     let fail = |error| (Box::new(pipeline.empty_report()), error);
@@ -55,7 +56,7 @@ pub(super) async fn run(pipeline: &CompiledPipeline, run: &Run) -> Result<Report
     let (mut report, rows, error) = Passage { pipeline, run, plan }.pass().await;
     if error.is_some() || report.outcome != RunOutcome::Complete {
         // Nothing was put in place, so the failed rows are still those of the run before.
-        cache::write_whole(&errors, &letters).map_err(|error| (Box::new(report.clone()), error))?;
+        whole_file::write(&errors, &letters).map_err(|error| (Box::new(report.clone()), error))?;
         report.errors = Some(errors);
         return match error {
             Some(error) => Err((Box::new(report), error)),

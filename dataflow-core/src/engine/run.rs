@@ -11,6 +11,7 @@ use super::report::{Observer, Report, RunOutcome};
 use super::{cache, retry, stop::Stop};
 use crate::error::{Error, Result};
 use crate::pipeline::CompiledPipeline;
+use crate::whole_file;
 
 /// Where a run begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl CompiledPipeline {
         }
         // Where no step had to run, the report of the run that made the caches stays.
         let nothing_ran = error.is_none() && report.resumed_after_step == Some(self.steps.len()) && run.report.is_none() && report_path.exists();
-        let written = if nothing_ran { Ok(()) } else { cache::write_whole(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default()) };
+        let written = if nothing_ran { Ok(()) } else { whole_file::write(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default()) };
         match error {
             Some(error) => Err(error),
             None => written.map(|()| report),

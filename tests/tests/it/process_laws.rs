@@ -6,8 +6,9 @@ use std::time::Duration;
 use dataflow_tests::tables::{TableKind, TestTable};
 use dataflow_tests::{Service, dataflow, finished};
 
-const ROWS: usize = 300;
-const IN_FLIGHT: usize = 10;
+const ROWS: usize = 3_000;
+const SHARED_ROWS: usize = 5_000;
+const IN_FLIGHT: usize = 50;
 
 /// A service that fails in every way, now and then.
 const FAULTS: [&str; 14] = [
@@ -59,7 +60,7 @@ fn check(kind: TableKind) {
     };
     let service = Service::start(&FAULTS);
     table.configure(service.url(), &format!(", concurrency: {{ batch_size: {IN_FLIGHT}, save_interval: 0.2, retry_limits: {{ api_error: 30 }} }}"), "");
-    for answers in [15, 60, 37] {
+    for answers in [150, 600, 370] {
         let mut run = begin(folder.path());
         until(&service, answers, &mut run);
         run.kill().unwrap(); // SIGKILL: the process has no say in it
@@ -67,7 +68,7 @@ fn check(kind: TableKind) {
     }
     // The database goes away and comes back in the middle of the last run.
     let mut run = begin(folder.path());
-    until(&service, 20, &mut run);
+    until(&service, 200, &mut run);
     table.restart();
     let status = run.wait().unwrap();
     assert_eq!(status.code(), Some(0), "{kind:?}: {}", words(folder.path()));
@@ -105,7 +106,7 @@ fn kills_and_a_restart_lose_nothing_in_postgresql() {
 /// Two engines on one table, of which one is killed.
 fn check_claims(kind: TableKind) {
     let folder = tempfile::tempdir().unwrap();
-    let table = match TestTable::make(kind, folder.path(), ROWS, 0) {
+    let table = match TestTable::make(kind, folder.path(), SHARED_ROWS, 0) {
         Ok(table) => table,
         Err(why) => {
             println!("skipped: {kind:?}: {why}");
@@ -115,11 +116,11 @@ fn check_claims(kind: TableKind) {
     let service = Service::start(&["--latency-ms", "40"]);
     table.configure(service.url(), &format!(", claim: true, claim_lease: 2, concurrency: {{ batch_size: {IN_FLIGHT} }}"), "");
     let (mut one, mut two) = (begin(folder.path()), begin(folder.path()));
-    until(&service, 100, &mut one);
+    until(&service, 1_500, &mut one);
     one.kill().unwrap();
     one.wait().unwrap();
     assert_eq!(two.wait().unwrap().code(), Some(0), "{kind:?}: {}", words(folder.path()));
-    table.check_filled(ROWS);
+    table.check_filled(SHARED_ROWS);
     let twice = service.bought_twice();
     assert!(twice <= IN_FLIGHT as u64, "{kind:?}: {twice} answers were bought twice, and at most {IN_FLIGHT} calls were in flight at the kill");
     let (code, _, stderr) = finished(dataflow(folder.path()).args(["process", "-c", "jobs.yaml"]));

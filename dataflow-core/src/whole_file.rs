@@ -1,0 +1,152 @@
+//! A file that appears whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use crate::error::{Error, Result};
+
+const SUFFIX: &str = ".unfinished";
+
+/// A file under a temporary name in its folder; [`commit`](Self::commit) gives it its name, dropping it removes it.
+pub struct WholeFile {
+    path: PathBuf,
+    temporary: TempPath,
+    file: BufWriter<File>,
+}
+
+impl WholeFile {
+    /// Begins a file that will be at `path`; its folders are made.
+    pub fn create(path: &Path) -> Result<Self> {
+        let doing = |error: io::Error| Error::storage(format!("creating `{}`", path.display()), error);
+        let folder = folder_of(path);
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+            return Err(Error::Configuration(format!("`{}` is not the name of a file", path.display())));
+        };
+        if path.is_dir() {
+            return Err(Error::Configuration(format!("`{}` is a folder, and a file should be written there", path.display())));
+        }
+        fs::create_dir_all(folder).map_err(doing)?;
+        let prefix = format!(".{name}.");
+        remove_orphans(folder, &prefix);
+        let (file, temporary) = temporary_in(folder, &prefix).map_err(doing)?.into_parts();
+        let _ = file.try_lock(); // only tells `remove_orphans` of a later run that this one is alive; some file systems have no locks
+        Ok(Self { path: path.to_owned(), temporary, file: BufWriter::with_capacity(1 << 18, file) })
+    }
+
+    /// Writes on; an error names the path.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| Error::storage(format!("writing `{}`", self.path.display()), error))
+    }
+
+    /// Gives the file another name to appear under.
+    pub fn rename(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
+    /// Makes the file visible, durably.
+    pub fn commit(self) -> Result<()> {
+        let Self { path, temporary, mut file } = self;
+        let doing = |error: io::Error| Error::storage(format!("writing `{}`", path.display()), error);
+        file.flush().map_err(doing)?;
+        file.get_ref().sync_all().map_err(doing)?;
+        temporary.persist(&path).map_err(|error| doing(error.error))?;
+        sync_folder(folder_of(&path)).map_err(doing)
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes a small file whole or not at all.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = WholeFile::create(path)?;
+    file.append(bytes)?;
+    file.commit()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn temporary_in(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).suffix(SUFFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666)); // the umask applies, as for every other file
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Removes what a killed run left of the same file: a temporary file that no process has locked.
+fn remove_orphans(folder: &Path, prefix: &str) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if name.starts_with(prefix) && name.ends_with(SUFFIX) && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path()); // what stays is only clutter
+        }
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_there_after_commit_and_nothing_is_there_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/数据.txt");
+        let mut file = WholeFile::create(&path).unwrap();
+        file.append(b"half").unwrap();
+        assert!(!path.exists());
+        drop(file);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+
+        write(&path, b"whole").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_a_living_run_is_not_disturbed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.txt");
+        fs::write(folder.path().join(".x.txt.abc.unfinished"), "orphan").unwrap();
+        let first = WholeFile::create(&path).unwrap();
+        let second = WholeFile::create(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        first.commit().unwrap();
+        second.commit().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let Err(error) = WholeFile::create(&folder.path().join("file/x.txt")) else { panic!("made a folder in a file") };
+        assert!(error.to_string().contains("file/x.txt"), "{error}");
+    }
+}
