@@ -5,7 +5,7 @@
 
 use pulp::WithSimd;
 
-use crate::python::{is_space, split_words};
+use crate::python::{space_at, split_words};
 
 /// Has the loops of some work use the widest vectors that the processor has.
 #[inline]
@@ -35,6 +35,16 @@ pub(crate) fn is_ascii_space(byte: u8) -> bool {
     (byte.wrapping_sub(9) < 5) | (byte.wrapping_sub(0x1c) < 5)
 }
 
+/// Whether a text has white space that is not of ASCII.
+pub(crate) fn has_wide_space(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    // It begins with one of four bytes, which most texts do not have.
+    if text.is_ascii() || wide(|| count_bytes(bytes, |byte| (byte == 0xc2) | (byte.wrapping_sub(0xe1) < 3))) == 0 {
+        return false;
+    }
+    (0..bytes.len()).any(|at| !bytes[at].is_ascii() && space_at(bytes, at) > 0)
+}
+
 /// A text's words, and the characters in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WordCounts {
@@ -45,15 +55,15 @@ pub(crate) struct WordCounts {
 impl WordCounts {
     /// Those of the words that white space separates.
     pub(crate) fn of(text: &str) -> Self {
-        if text.is_ascii() {
-            return wide(OfAscii(text.as_bytes()));
+        if !has_wide_space(text) {
+            return wide(OfNarrow(text.as_bytes()));
         }
         split_words(text).fold(Self::default(), |counts, word| Self { words: counts.words + 1, characters: counts.characters + word.chars().count() })
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-    fn of_ascii(bytes: &[u8]) -> Self {
+    fn of_narrow(bytes: &[u8]) -> Self {
         let after = bytes.get(1..).unwrap_or_default();
         let begun: usize = bytes
             .chunks(255)
@@ -61,21 +71,22 @@ impl WordCounts {
             .map(|(bytes, after)| usize::from(bytes.iter().zip(after).map(|(byte, next)| u8::from(is_ascii_space(*byte) & !is_ascii_space(*next))).sum::<u8>()))
             .sum();
         let first = bytes.first().is_some_and(|first| !is_ascii_space(*first));
-        let characters = bytes.chunks(255).map(|bytes| usize::from(bytes.iter().map(|byte| u8::from(!is_ascii_space(*byte))).sum::<u8>())).sum();
+        // A character has one byte that continues none.
+        let characters = count_bytes(bytes, |byte| !is_ascii_space(byte) & (byte.cast_signed() >= -0x40));
         Self { words: begun + usize::from(first), characters }
     }
 }
 
-/// [`WordCounts::of_ascii`] with the widest vectors.
-struct OfAscii<'a>(&'a [u8]);
+/// [`WordCounts::of_narrow`] with the widest vectors.
+struct OfNarrow<'a>(&'a [u8]);
 
-impl WithSimd for OfAscii<'_> {
+impl WithSimd for OfNarrow<'_> {
     type Output = WordCounts;
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
     fn with_simd<S: pulp::Simd>(self, _: S) -> WordCounts {
-        WordCounts::of_ascii(self.0)
+        WordCounts::of_narrow(self.0)
     }
 }
 
@@ -100,12 +111,13 @@ pub(crate) fn is_tidy(text: &str) -> bool {
     if is_ascii_space(*last) {
         return false;
     }
-    text.is_ascii() || !text.chars().any(|character| !character.is_ascii() && is_space(character))
+    !has_wide_space(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::python::is_space;
     use proptest::prelude::*;
 
     proptest! {

@@ -1,7 +1,5 @@
 //! MinHash signatures as datasketch 2 makes them, and the bands in which they are looked up.
 
-use std::array;
-
 use polars::prelude::PlHashSet;
 use pulp::{Simd, WithSimd};
 use sha1::{Digest, Sha1};
@@ -45,10 +43,10 @@ const LANES: usize = 16;
 /// Added to every value, so that the order of unsigned values is that of signed ones, which processors compare faster.
 const SIGN: u32 = 1 << 31;
 
-/// Shingles of up to this many bytes, which with their length fit into 64 bits, are remembered with their hash: text repeats itself, and SHA-1 is most of the work.
-const REMEMBERED_BYTES: usize = 7;
-const REMEMBERED: usize = 1 << 15;
-const RECENT: usize = 1 << 10;
+/// ASCII shingles of up to so many characters are remembered with their hash: text repeats itself, and SHA-1 is most of the work.
+const REMEMBERED_LENGTH: usize = 6;
+/// An entry for each value of 16 bits, which with the 32 of a tag make the 48 bits of six characters.
+const REMEMBERED: usize = 1 << 16;
 
 /// Makes signatures, one text after another, and remembers the SHA-1 of the shingles that it meets most.
 #[derive(Clone)]
@@ -57,12 +55,14 @@ pub(super) struct Signer {
     bands: Bands,
     multipliers: Vec<[u32; LANES]>,
     increments: Vec<[u32; LANES]>,
+    /// The first word of the SHA-1 of each of the text's shingles.
     hashes: Vec<u32>,
     signature: Vec<u32>,
-    remembered: Vec<(u64, u32)>,
-    recent: Vec<u32>,
-    /// Keys of shingles that wait to be hashed.
-    missing: Vec<u64>,
+    /// Tag and hash of a shingle for each slot; no tag is 0.
+    remembered: Vec<(u32, u32)>,
+    /// Shingles that are not remembered, and their places among the hashes.
+    keys: Vec<u64>,
+    places: Vec<u32>,
 }
 
 impl Signer {
@@ -90,8 +90,8 @@ impl Signer {
             hashes: Vec::new(),
             signature,
             remembered: vec![(0, 0); REMEMBERED],
-            recent: vec![0; RECENT],
-            missing: Vec::with_capacity(TOGETHER),
+            keys: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -114,87 +114,62 @@ impl Signer {
         }
     }
 
-    /// Gathers the hashes of the text's shingles; one that came a little earlier in the text is left out, since it cannot lower a minimum again.
+    /// Gathers the hashes of the text's shingles.
     fn hash_shingles(&mut self, text: &str) {
+        let (bytes, length) = (text.as_bytes(), self.shingle);
         self.hashes.clear();
-        for (slot, hash) in self.recent.iter_mut().enumerate() {
-            *hash = !(slot as u32); // no hash that belongs into this slot
-        }
-        if text.len() >= 8 && self.shingle <= REMEMBERED_BYTES && text.is_ascii() {
-            // A character is a byte, and all shingles but the last few have eight bytes from their start on.
-            let (bytes, length) = (text.as_bytes(), self.shingle);
-            self.missing.clear();
-            for eight in bytes.array_windows::<8>() {
-                let key = key_of(*eight, length);
-                let (known, hash) = self.remembered[slot_of(key)];
-                if known == key {
-                    self.push(hash);
+        self.hashes.resize(bytes.len() + 1, 0);
+        self.keys.resize(bytes.len().max(self.keys.len()), 0);
+        self.places.resize(bytes.len().max(self.places.len()), 0);
+        let (mut shingles, mut missing, mut one_by_one) = (0, 0, 0);
+        if length <= REMEMBERED_LENGTH {
+            // All shingles but the last few have eight bytes from their start on.
+            let mask = u64::MAX >> (64 - 8 * length);
+            for (start, eight) in bytes.array_windows().enumerate() {
+                let key = u64::from_le_bytes(*eight) & mask;
+                if key & NOT_ASCII != 0 {
+                    if let Some(end) = end_of(text, start, length) {
+                        self.hashes[shingles] = first_word_of_sha1(&bytes[start..end]);
+                        shingles += 1;
+                    }
                     continue;
                 }
-                self.missing.push(key);
-                if self.missing.len() == TOGETHER {
-                    self.hash_missing();
-                }
+                let (slot, tag) = slot_of(key);
+                let (known, remembered) = self.remembered[slot];
+                // Without a branch, which would be guessed wrong too often.
+                self.hashes[shingles] = remembered;
+                self.keys[missing] = key;
+                self.places[missing] = shingles as u32;
+                missing += usize::from(known != tag);
+                shingles += 1;
             }
-            self.hash_missing();
-            for last in bytes[bytes.len() - 7..].windows(length) {
-                self.push(first_word_of_sha1(last));
+            one_by_one = bytes.len().saturating_sub(7);
+        }
+        for start in one_by_one..bytes.len() {
+            if let Some(end) = end_of(text, start, length) {
+                self.hashes[shingles] = first_word_of_sha1(&bytes[start..end]);
+                shingles += 1;
             }
-            return;
         }
-        let starts = text.char_indices().map(|(at, _)| at);
-        let mut ends = starts.clone().chain([text.len()]).skip(self.shingle).peekable();
-        if ends.peek().is_none() && !text.is_empty() {
-            self.push(first_word_of_sha1(text.as_bytes()));
-            return;
+        if shingles == 0 && !text.is_empty() {
+            self.hashes[0] = first_word_of_sha1(bytes);
+            shingles = 1;
         }
-        for (start, end) in starts.zip(ends) {
-            let hash = self.sha1_of(text.as_bytes(), start, end);
-            self.push(hash);
-        }
+        self.hashes.truncate(shingles);
+        self.hash_missing(missing);
     }
 
-    /// Takes a shingle's hash in, unless it was among the last ones.
-    #[inline]
-    fn push(&mut self, sha1: u32) {
-        let hash = finalize(sha1);
-        let recent = &mut self.recent[hash as usize % RECENT];
-        if *recent != hash {
-            *recent = hash;
-            self.hashes.push(hash);
-        }
-    }
-
-    /// The first word of a shingle's SHA-1.
-    fn sha1_of(&mut self, text: &[u8], start: usize, end: usize) -> u32 {
-        let length = end - start;
-        let eight = text.get(start..start + 8).and_then(|bytes| bytes.first_chunk());
-        let (Some(eight), true) = (eight, length <= REMEMBERED_BYTES) else { return first_word_of_sha1(&text[start..end]) };
-        self.remembered_sha1(*eight, length, &text[start..end])
-    }
-
-    /// The SHA-1 of a shingle, whose length is that of so many of eight bytes.
-    fn remembered_sha1(&mut self, eight: [u8; 8], length: usize, shingle: &[u8]) -> u32 {
-        let key = key_of(eight, length);
-        let (known, hash) = self.remembered[slot_of(key)];
-        if known == key {
-            return hash;
-        }
-        let hash = first_word_of_sha1(shingle);
-        self.remembered[slot_of(key)] = (key, hash);
-        hash
-    }
-
-    /// Hashes the shingles that were not remembered, side by side.
-    fn hash_missing(&mut self) {
-        let mut keys = [0; TOGETHER];
-        let missing = self.missing.len();
-        keys[..missing].copy_from_slice(&self.missing);
-        self.missing.clear();
-        let hashes = wide(FirstWords(&keys));
-        for (key, hash) in keys.into_iter().zip(hashes).take(missing) {
-            self.remembered[slot_of(key)] = (key, hash);
-            self.push(hash);
+    /// Hashes the first of the shingles that were not remembered, side by side.
+    fn hash_missing(&mut self, missing: usize) {
+        for (keys, places) in self.keys[..missing].chunks(TOGETHER).zip(self.places[..missing].chunks(TOGETHER)) {
+            let mut together = [0; TOGETHER];
+            together[..keys.len()].copy_from_slice(keys);
+            let hashes = wide(FirstWords(&together, self.shingle));
+            for ((key, place), hash) in keys.iter().zip(places).zip(hashes) {
+                let (slot, tag) = slot_of(*key);
+                self.hashes[*place as usize] = hash;
+                self.remembered[slot] = (tag, hash);
+            }
         }
     }
 
@@ -207,7 +182,7 @@ impl Signer {
 
 /// The least value of each function over all hashes. A closure in its place might be compiled apart, for vectors that every processor has.
 struct LeastValues<'a> {
-    hashes: &'a [u32],
+    hashes: &'a mut [u32],
     multipliers: &'a [[u32; LANES]],
     increments: &'a [[u32; LANES]],
     signature: &'a mut [u32],
@@ -219,9 +194,12 @@ impl WithSimd for LeastValues<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
     fn with_simd<S: Simd>(self, _: S) {
+        for hash in &mut *self.hashes {
+            *hash = finalize(*hash);
+        }
         for ((multipliers, increments), least) in self.multipliers.iter().zip(self.increments).zip(self.signature.as_chunks_mut::<LANES>().0) {
             let mut lanes = [i32::MAX; LANES];
-            for hash in self.hashes {
+            for hash in &*self.hashes {
                 for lane in 0..LANES {
                     lanes[lane] = lanes[lane].min(multipliers[lane].wrapping_mul(*hash).wrapping_add(increments[lane]).cast_signed());
                 }
@@ -234,20 +212,27 @@ impl WithSimd for LeastValues<'_> {
 /// Shingles that are hashed side by side.
 const TOGETHER: usize = 8;
 
-/// The bytes of a shingle of at most seven, and their number, as one number.
-fn key_of(eight: [u8; 8], length: usize) -> u64 {
-    u64::from_le_bytes(eight) & (u64::MAX >> (64 - 8 * length)) | (length as u64) << 56
+/// The highest bit of each byte.
+const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+
+/// Where the shingle of so many characters ends that starts at a byte; `None` where no character starts, or too few are left.
+fn end_of(text: &str, start: usize, length: usize) -> Option<usize> {
+    let mut ends = text.get(start..)?.char_indices().map(|(at, character)| start + at + character.len_utf8());
+    ends.nth(length - 1)
 }
 
-fn slot_of(key: u64) -> usize {
-    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % REMEMBERED
+/// The slot and the tag of a shingle of at most six bytes of ASCII. Together they are all of it: a product with an odd number can be undone. A tag is odd, since the number is
+/// made odd first, for which the last byte's highest bit leaves room.
+fn slot_of(key: u64) -> (usize, u32) {
+    let mixed = (key << 1 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed >> 32) as usize % REMEMBERED, mixed as u32)
 }
 
 /// What SHA-1 begins with.
 const START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
 
 /// [`first_words_of_sha1`] with the widest vectors.
-struct FirstWords<'a>(&'a [u64; TOGETHER]);
+struct FirstWords<'a>(&'a [u64; TOGETHER], usize);
 
 impl WithSimd for FirstWords<'_> {
     type Output = [u32; TOGETHER];
@@ -255,39 +240,53 @@ impl WithSimd for FirstWords<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
     fn with_simd<S: Simd>(self, _: S) -> [u32; TOGETHER] {
-        first_words_of_sha1(self.0)
+        first_words_of_sha1(self.0, self.1)
     }
 }
 
-/// As [`first_word_of_sha1`] of shingles by their keys (FIPS 180-4, 6.1.2): a shingle of at most seven bytes is one block.
+/// As [`first_word_of_sha1`] of shingles of so many bytes, at most seven, by their keys (FIPS 180-4, 6.1.2): each is one block.
 #[inline(always)]
-#[expect(clippy::inline_always, clippy::many_single_char_names, reason = "what is not inlined does not use the wide vectors; the names are the standard's")]
-fn first_words_of_sha1(keys: &[u64; TOGETHER]) -> [u32; TOGETHER] {
-    let mut words = [[0_u32; TOGETHER]; 16];
+#[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
+fn first_words_of_sha1(keys: &[u64; TOGETHER], length: usize) -> [u32; TOGETHER] {
+    let mut words = [[0_u32; TOGETHER]; 80];
     for (lane, key) in keys.iter().enumerate() {
-        let length = key >> 56;
-        let padded = (key & (u64::MAX >> 8) | 0x80 << (8 * length)).swap_bytes();
+        let padded = (key | 0x80 << (8 * length)).swap_bytes();
         (words[0][lane], words[1][lane], words[15][lane]) = ((padded >> 32) as u32, padded as u32, length as u32 * 8);
     }
-    let [mut a, mut b, mut c, mut d, mut e] = START.map(|word| [word; TOGETHER]);
-    for round in 0..80 {
-        if round >= 16 {
-            let before = |back: usize| words[(round - back) % 16];
-            let [one, two, three, four] = [before(3), before(8), before(14), before(16)];
-            words[round % 16] = array::from_fn(|lane| (one[lane] ^ two[lane] ^ three[lane] ^ four[lane]).rotate_left(1));
+    for round in 16..80 {
+        let [one, two, three, four] = [3, 8, 14, 16].map(|back| words[round - back]);
+        for (lane, word) in words[round].iter_mut().enumerate() {
+            *word = (one[lane] ^ two[lane] ^ three[lane] ^ four[lane]).rotate_left(1);
         }
-        let (mixed, constant): ([u32; TOGETHER], u32) = match round / 20 {
-            0 => (array::from_fn(|lane| b[lane] & c[lane] | !b[lane] & d[lane]), 0x5a82_7999),
-            1 => (array::from_fn(|lane| b[lane] ^ c[lane] ^ d[lane]), 0x6ed9_eba1),
-            2 => (array::from_fn(|lane| b[lane] & c[lane] | d[lane] & (b[lane] | c[lane])), 0x8f1b_bcdc),
-            _ => (array::from_fn(|lane| b[lane] ^ c[lane] ^ d[lane]), 0xca62_c1d6),
-        };
-        let word = &words[round % 16];
-        let next =
-            array::from_fn(|lane| a[lane].rotate_left(5).wrapping_add(mixed[lane]).wrapping_add(e[lane]).wrapping_add(constant).wrapping_add(word[lane]));
-        (e, d, c, b, a) = (d, c, b.map(|word| word.rotate_left(30)), a, next);
     }
+    let state = START.map(|word| [word; TOGETHER]);
+    let (ch, parity, majority) = (|b: u32, c: u32, d: u32| d ^ b & (c ^ d), |b: u32, c: u32, d: u32| b ^ c ^ d, |b: u32, c: u32, d: u32| b & c | d & (b | c));
+    let state = rounds(state, &words[..20], 0x5a82_7999, ch);
+    let state = rounds(state, &words[20..40], 0x6ed9_eba1, parity);
+    let state = rounds(state, &words[40..60], 0x8f1b_bcdc, majority);
+    let [a, ..] = rounds(state, &words[60..], 0xca62_c1d6, parity);
     a.map(|word| word.wrapping_add(START[0]).swap_bytes())
+}
+
+/// Twenty rounds with one function and constant.
+#[inline(always)]
+#[expect(clippy::inline_always, clippy::many_single_char_names, reason = "what is not inlined does not use the wide vectors; the names are the standard's")]
+fn rounds(
+    [mut a, mut b, mut c, mut d, mut e]: [[u32; TOGETHER]; 5],
+    words: &[[u32; TOGETHER]],
+    constant: u32,
+    mix: impl Fn(u32, u32, u32) -> u32,
+) -> [[u32; TOGETHER]; 5] {
+    for word in words {
+        let mut next = [0; TOGETHER];
+        for lane in 0..TOGETHER {
+            next[lane] =
+                a[lane].rotate_left(5).wrapping_add(mix(b[lane], c[lane], d[lane])).wrapping_add(e[lane].wrapping_add(constant).wrapping_add(word[lane]));
+            b[lane] = b[lane].rotate_left(30);
+        }
+        (e, d, c, b, a) = (d, c, b, a, next);
+    }
+    [a, b, c, d, e]
 }
 
 fn first_word_of_sha1(bytes: &[u8]) -> u32 {
@@ -368,13 +367,20 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_ascii_have_the_hashes_of_all_their_shingles() {
+    fn a_text_has_the_hashes_of_all_its_shingles() {
         for shingle in 1..=9 {
-            for text in ["", "abc", "abcdefg", "abcdefgh", "a longer text that has many shingles, some of them twice, twice, twice"] {
+            for text in [
+                "",
+                "abc",
+                "abcdefg",
+                "abcdefgh",
+                "a longer text that has many shingles, some of them twice, twice, twice",
+                "naïve 数据清洗 🚀, and naïve again 🚀",
+            ] {
                 let mut signer = Signer::new(8, shingle, Bands { count: 1, values: 8 });
                 signer.hash_shingles(text);
                 let mut found = signer.hashes.clone();
-                let mut wanted: Vec<u32> = signer.shingles(text).into_iter().map(|shingle| finalize(first_word_of_sha1(shingle.as_bytes()))).collect();
+                let mut wanted: Vec<u32> = signer.shingles(text).into_iter().map(|shingle| first_word_of_sha1(shingle.as_bytes())).collect();
                 for hashes in [&mut found, &mut wanted] {
                     hashes.sort_unstable();
                     hashes.dedup();
