@@ -481,4 +481,15 @@ mod tests {
         std::fs::write(&path, "a\n22\n").unwrap();
         assert_ne!(storage.source().unwrap().fingerprint().unwrap(), first);
     }
+
+    #[test]
+    fn a_file_of_another_format_is_told_what_it_should_begin_with() {
+        let folder = tempfile::tempdir().unwrap();
+        for (ending, begin) in [("arrow", "ARROW1"), ("parquet", "PAR1"), ("xlsx", "PK")] {
+            let path = folder.path().join(format!("x.{ending}"));
+            std::fs::write(&path, "{}").unwrap();
+            let error = crate::source_at(&path, &crate::ReadOptions::default()).unwrap().schema().unwrap_err().to_string();
+            assert!(error.contains(&format!("begins with `{begin}`, and this file with `{{}}")) && error.contains("hint: "), "{error}");
+        }
+    }
 }

@@ -69,6 +69,24 @@ impl InputFile {
         File::open(&self.path).map_err(|error| self.error(error))
     }
 
+    /// The raw bytes of a file that has to begin so, as all of its format do.
+    pub(crate) fn open_beginning(&self, begin: &[u8], format: &str) -> Result<File> {
+        let mut file = self.open_raw()?;
+        let mut found = Vec::new();
+        (&mut file).take(begin.len() as u64).read_to_end(&mut found).map_err(|error| self.error(error))?;
+        if found != begin {
+            let (expected, found) = (begin.escape_ascii(), found.escape_ascii());
+            return Err(Error::Malformed {
+                place: self.path.display().to_string(),
+                message: format!(
+                    "{format} begins with `{expected}`, and this file with `{found}`\nhint: say what it is by `format:` under `storage`, or by its ending"
+                ),
+            });
+        }
+        file.rewind().map_err(|error| self.error(error))?;
+        Ok(file)
+    }
+
     /// The text inside what wraps it.
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>> {
         self.compression.reader(self.open_raw()?).map_err(|error| self.error(error))

@@ -46,7 +46,7 @@ impl ArrowSource {
         if let Some(found) = &*known {
             return Ok(found.clone());
         }
-        let mut file = self.file.open_raw()?;
+        let mut file = self.file.open_beginning(b"ARROW1", "an Arrow file")?;
         let found = guarded(|| {
             let schema = IpcReader::new(file.try_clone()?).with_n_rows(Some(0)).finish()?.schema().clone();
             Ok((schema, get_row_count(&mut file)? as u64))

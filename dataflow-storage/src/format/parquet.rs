@@ -69,7 +69,7 @@ impl ParquetSource {
         if let Some(found) = &*known {
             return Ok(found.clone());
         }
-        let file = self.file.open_raw()?;
+        let file = self.file.open_beginning(b"PAR1", "a Parquet file")?;
         let found = guarded(|| {
             let mut reader = ParquetReader::new(file.try_clone()?);
             let mut groups = Vec::new();

@@ -70,7 +70,7 @@ impl XlsxSource {
         let path = self.file.path();
         let malformed = |place: String, message: String| Error::Malformed { place: format!("{}{place}", path.display()), message };
         let not_readable = |error: XlsxError| malformed(String::new(), format!("not a workbook that can be read: {error}"));
-        let mut workbook: Xlsx<_> = calamine::open_workbook_from_rs(BufReader::new(self.file.open_raw()?)).map_err(not_readable)?;
+        let mut workbook: Xlsx<_> = calamine::open_workbook_from_rs(BufReader::new(self.file.open_beginning(b"PK", "a workbook")?)).map_err(not_readable)?;
         let sheets = workbook.sheet_names();
         let sheet = match &self.options.sheet {
             Some(sheet) if sheets.contains(sheet) => sheet.clone(),
