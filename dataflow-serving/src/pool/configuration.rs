@@ -319,7 +319,20 @@ const OTHER_SECTIONS: [&str; 17] = [
     "routing",
 ];
 
+impl ModelSettings {
+    /// Requests a second that it is held to; `None` for no limit. A tenth of the weight is AI-DataFlux's where nothing is said.
+    pub fn requests_per_second(&self) -> Option<f64> {
+        let rate = self.safe_rps.unwrap_or_else(|| (self.weight / 10.0).clamp(0.5, 10.0));
+        (rate > 0.0 && rate.is_finite()).then_some(rate)
+    }
+}
+
 impl Configuration {
+    /// Requests a second that all models together are held to; `None` where one has no limit.
+    pub fn requests_per_second(&self) -> Option<f64> {
+        self.models.iter().map(ModelSettings::requests_per_second).sum()
+    }
+
     /// Reads a YAML file. `${NAME}` in its values is taken from the environment. Gives the warnings too: keys that nobody knows, with the nearest that is known.
     pub fn read(path: &Path) -> Result<(Self, Vec<String>)> {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {

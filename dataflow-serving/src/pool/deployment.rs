@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::client::Clients;
 use super::configuration::{Backoff, ChannelSettings, ModelSettings, seconds};
 use super::health::{Health, HealthReport, NotNow, Outcome, Role, Rules};
-use super::limits::{Allowance, Limits};
+use super::limits::Allowance;
 use crate::Secret;
 use crate::api::hints;
 
@@ -78,7 +78,7 @@ impl Deployment {
         let rules = Rules {
             backoff,
             most_in_flight: settings.max_concurrency,
-            requests_per_second: Some(Limits::requests_per_second(settings)),
+            requests_per_second: settings.requests_per_second(),
             tokens_per_minute: settings.safe_tpm,
         };
         Ok(Self {

@@ -11,8 +11,6 @@ use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
-use super::configuration::ModelSettings;
-
 /// The limits of one deployment.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
@@ -35,15 +33,10 @@ impl Limits {
     /// Takes the limits that a file gives, `None` for none: requests a second with bursts of twice as many, fractions too, and tokens
     /// a minute. What was used before stays used.
     pub fn set(&mut self, requests_per_second: Option<f64>, tokens_per_minute: Option<u64>, now: Instant) {
-        let requests = requests_per_second.filter(|rate| *rate > 0.0 && rate.is_finite()).map(|rate| (rate, (rate * 2.0).floor().max(1.0)));
+        let requests = requests_per_second.map(|rate| (rate, (rate * 2.0).floor().max(1.0)));
         let tokens = tokens_per_minute.filter(|tokens| *tokens > 0).map(|tokens| (tokens as f64 / 60.0, tokens as f64));
         Bucket::set(&mut self.requests, requests, now);
         Bucket::set(&mut self.tokens, tokens, now);
-    }
-
-    /// Requests a second that a model of a file is held to: a tenth of its weight is AI-DataFlux's where nothing is said.
-    pub fn requests_per_second(settings: &ModelSettings) -> f64 {
-        settings.safe_rps.unwrap_or_else(|| (settings.weight / 10.0).clamp(0.5, 10.0))
     }
 
     /// When a request of about so many tokens may go; `None` where it may now.

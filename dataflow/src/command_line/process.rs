@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use dataflow_core::Run;
 use dataflow_core::engine::Observer;
-use dataflow_serving::pool::LogSettings;
+use dataflow_serving::pool::{Configuration, LogSettings};
 
 use crate::process::{Counted, Mode, Process, ProcessConfiguration, ProcessOptions, Rows, Watch};
 use crate::terminal::{Exit, Logs, ProgressMode, log_as, run_watched, runtime, say};
@@ -72,6 +72,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
         super::give(told(&configuration, process, options, arguments.limit)?.as_bytes(), None)?;
         return Ok(Exit::Well);
     }
+    if let Some(notice) = process.pool.as_deref().and_then(|pool| default_rates(pool.configuration())) {
+        say(&notice);
+    }
     let run = Run { limit: arguments.limit, report: arguments.report.clone(), ..Run::default() };
     let watch = Arc::new(Watch::new(&configuration, &process, run.stop.clone(), arguments.progress_file.clone()));
     let Process { pipeline, own_name: _kept, .. } = process;
@@ -81,6 +84,15 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
         say("hint: the budget of the file is spent; raise `budget` for the next run, which goes on where this one stopped");
     }
     Ok(exit)
+}
+
+/// What somebody who set no rate should know: AI-DataFlux's default is low.
+fn default_rates(configuration: &Configuration) -> Option<String> {
+    let unsaid: Vec<&str> = configuration.models.iter().filter(|model| model.safe_rps.is_none()).map(|model| model.id.as_str()).collect();
+    let rate = configuration.requests_per_second()?;
+    (!unsaid.is_empty()).then(|| {
+        format!("hint: all models together are asked at most {rate} times a second, since `safe_rps` is a tenth of the weight where it is not given (models {}); 0 is no limit", unsaid.join(", "))
+    })
 }
 
 /// What a run would do.
@@ -96,6 +108,8 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
         });
         told.collect::<Vec<_>>().join("; ")
     });
+    let rate = process.pool.as_ref().and_then(|pool| pool.configuration().requests_per_second());
+    let rates = process.pool.as_deref().and_then(|pool| default_rates(pool.configuration()));
     let asks_gateway = options.gateway || configuration.whole.get("global").is_some_and(|global| global.get("flux_api_url").is_some());
     let compiled: CompiledPipeline = process.pipeline.compile()?;
     let most = compiled.most_calls(limit);
@@ -119,6 +133,9 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
         most.calls.map_or_else(|| "an unknown number".to_owned(), |calls| calls.to_string()),
         configuration.operator(options).content_retries
     ); // a String takes every write
+    if let (Some(rate), Some(calls)) = (rate, most.calls) {
+        _ = writeln!(text, "time: at least {:.0} s, at {rate} calls a second, which is what the models' `safe_rps` allow together", calls as f64 / rate);
+    }
     drop(compiled);
     let sample = usize::try_from(configuration.token_estimation.sample_size).unwrap_or(SAMPLE);
     let storage = configuration.storage(options)?;
@@ -146,6 +163,9 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
     }
     for warning in configuration.placeholder_warnings() {
         _ = writeln!(text, "warning: {warning}");
+    }
+    if let Some(rates) = rates {
+        _ = writeln!(text, "{rates}");
     }
     Ok(text)
 }

@@ -128,6 +128,10 @@ pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipe
 pub fn start_up() -> dataflow_core::Result<tokio::runtime::Runtime> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).try_init(); // a program may have set its own
+    // A connection is a file, and many systems allow a program 1,024 until it asks for as many as it may have.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::debug!(%error, "the limit of open files stays");
+    }
     runtime()
 }
 

@@ -53,6 +53,19 @@ fn a_table_is_filled_in_and_a_second_run_has_nothing_to_do() {
 }
 
 #[test]
+fn a_low_rate_that_nobody_asked_for_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Csv, folder.path(), 40, 10).unwrap();
+    let path = table.configure("http://127.0.0.1:1/v1", "", "");
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (rate, time, hinted) in [("safe_rps: 0", false, false), ("safe_rps: 3", true, false), ("weight: 20", true, true)] {
+        std::fs::write(&path, text.replace("safe_rps: 0", rate)).unwrap();
+        let (code, stdout, stderr) = process(folder.path(), &["--validate"]);
+        assert_eq!((code, stdout.contains("time: at least "), stdout.contains("hint: all models together")), (0, time, hinted), "{rate}: {stdout}{stderr}");
+    }
+}
+
+#[test]
 fn the_pipeline_that_is_printed_does_the_same() {
     for kind in FILES {
         let folder = tempfile::tempdir().unwrap();
