@@ -30,11 +30,33 @@ impl<'a> Iterator for SplitWords<'a> {
             self.at += length;
         }
         let start = self.at;
-        while self.at < bytes.len() && space_at(bytes, self.at) == 0 {
+        while self.at < bytes.len() {
+            if let Some(eight) = bytes.get(self.at..self.at + 8).and_then(|eight| eight.first_chunk()) {
+                let ends = may_be_space(*eight);
+                self.at += ends.trailing_zeros() as usize / 8;
+                if ends == 0 {
+                    continue;
+                }
+            }
+            if space_at(bytes, self.at) > 0 {
+                break;
+            }
             self.at += 1;
+            // The rest of a character, and characters like it.
+            while bytes.get(self.at).is_some_and(|byte| !byte.is_ascii()) && space_at(bytes, self.at) == 0 {
+                self.at += 1;
+            }
         }
         (start < self.at).then(|| &self.text[start..self.at])
     }
+}
+
+/// The highest bit of each byte that may be or begin white space; that of the first one is right, and later ones may be set for nothing.
+fn may_be_space(eight: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let eight = u64::from_le_bytes(eight);
+    // Below 0x21 by the borrow of a subtraction, and all that is not of ASCII.
+    (eight.wrapping_sub(ONES * 0x21) | eight) & (ONES << 7)
 }
 
 /// What a byte says of white space: nothing, that it is some, or that it may begin some.
@@ -110,12 +132,14 @@ fn is_other_digit(character: char) -> bool {
 /// Whether Python's `isupper` holds of a word.
 pub(crate) fn is_upper(word: &str) -> bool {
     if word.is_ascii() {
-        let (mut upper, mut lower) = (false, false);
+        let mut upper = false;
         for byte in word.bytes() {
+            if byte.is_ascii_lowercase() {
+                return false; // most words end here, at their first letter
+            }
             upper |= byte.is_ascii_uppercase();
-            lower |= byte.is_ascii_lowercase();
         }
-        return upper && !lower;
+        return upper;
     }
     let is_title = |character: char| matches!(character, '\u{1c5}' | '\u{1c8}' | '\u{1cb}' | '\u{1f2}' | '\u{1f88}'..='\u{1f8f}' | '\u{1f98}'..='\u{1f9f}' | '\u{1fa8}'..='\u{1faf}' | '\u{1fbc}' | '\u{1fcc}' | '\u{1ffc}');
     !word.contains(|character: char| character.is_lowercase() || is_title(character)) && word.contains(char::is_uppercase)

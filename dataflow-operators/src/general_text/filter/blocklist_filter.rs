@@ -87,8 +87,11 @@ impl Measure for BlocklistFilter {
         let found = match self.compatibility {
             Compatibility::Dataflow => words.count(|word| list.has(word)).0,
             Compatibility::Own => {
-                let is_mark = |character: char| !is_word(character);
-                words.count(|word| list.has(word) || list.has(word.trim_matches(is_mark))).0 + list.anywhere.find_iter(&lower).count()
+                let without_marks = |word: &str| {
+                    let inner = word.trim_matches(|character: char| !is_word(character));
+                    inner.len() < word.len() && list.has(inner)
+                };
+                words.count(|word| list.has(word) || without_marks(word)).0 + list.anywhere.find_iter(&lower).count()
             }
         };
         Some(found as i64)
