@@ -115,12 +115,13 @@ impl Signer {
     }
 
     /// Gathers the hashes of the text's shingles.
+    #[inline(never)] // for registers of its own
     fn hash_shingles(&mut self, text: &str) {
-        let (bytes, length) = (text.as_bytes(), self.shingle);
-        self.hashes.clear();
-        self.hashes.resize(bytes.len() + 1, 0);
-        self.keys.resize(bytes.len().max(self.keys.len()), 0);
-        self.places.resize(bytes.len().max(self.places.len()), 0);
+        let Self { shingle: length, hashes, keys, places, remembered, .. } = self;
+        let (bytes, length) = (text.as_bytes(), *length);
+        hashes.resize(bytes.len() + 1, 0);
+        keys.resize(bytes.len().max(keys.len()), 0);
+        places.resize(bytes.len().max(places.len()), 0);
         let (mut shingles, mut missing, mut one_by_one) = (0, 0, 0);
         if length <= REMEMBERED_LENGTH {
             // All shingles but the last few have eight bytes from their start on.
@@ -129,17 +130,17 @@ impl Signer {
                 let key = u64::from_le_bytes(*eight) & mask;
                 if key & NOT_ASCII != 0 {
                     if let Some(end) = end_of(text, start, length) {
-                        self.hashes[shingles] = first_word_of_sha1(&bytes[start..end]);
+                        hashes[shingles] = first_word_of_sha1(&bytes[start..end]);
                         shingles += 1;
                     }
                     continue;
                 }
                 let (slot, tag) = slot_of(key);
-                let (known, remembered) = self.remembered[slot];
+                let (known, hash) = remembered[slot];
                 // Without a branch, which would be guessed wrong too often.
-                self.hashes[shingles] = remembered;
-                self.keys[missing] = key;
-                self.places[missing] = shingles as u32;
+                hashes[shingles] = hash;
+                keys[missing] = key;
+                places[missing] = shingles as u32;
                 missing += usize::from(known != tag);
                 shingles += 1;
             }
@@ -147,15 +148,15 @@ impl Signer {
         }
         for start in one_by_one..bytes.len() {
             if let Some(end) = end_of(text, start, length) {
-                self.hashes[shingles] = first_word_of_sha1(&bytes[start..end]);
+                hashes[shingles] = first_word_of_sha1(&bytes[start..end]);
                 shingles += 1;
             }
         }
         if shingles == 0 && !text.is_empty() {
-            self.hashes[0] = first_word_of_sha1(bytes);
+            hashes[0] = first_word_of_sha1(bytes);
             shingles = 1;
         }
-        self.hashes.truncate(shingles);
+        hashes.truncate(shingles);
         self.hash_missing(missing);
     }
 
