@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::scan::is_ascii_space;
+
 /// Whether Python's `str.split`, `str.strip` and `\s` take a character for white space: Rust's set and U+001C to U+001F.
 pub(crate) fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
@@ -30,33 +32,11 @@ impl<'a> Iterator for SplitWords<'a> {
             self.at += length;
         }
         let start = self.at;
-        while self.at < bytes.len() {
-            if let Some(eight) = bytes.get(self.at..self.at + 8).and_then(|eight| eight.first_chunk()) {
-                let ends = may_be_space(*eight);
-                self.at += ends.trailing_zeros() as usize / 8;
-                if ends == 0 {
-                    continue;
-                }
-            }
-            if space_at(bytes, self.at) > 0 {
-                break;
-            }
+        while self.at < bytes.len() && space_at(bytes, self.at) == 0 {
             self.at += 1;
-            // The rest of a character, and characters like it.
-            while bytes.get(self.at).is_some_and(|byte| !byte.is_ascii()) && space_at(bytes, self.at) == 0 {
-                self.at += 1;
-            }
         }
         (start < self.at).then(|| &self.text[start..self.at])
     }
-}
-
-/// The highest bit of each byte that may be or begin white space; that of the first one is right, and later ones may be set for nothing.
-fn may_be_space(eight: [u8; 8]) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let eight = u64::from_le_bytes(eight);
-    // Below 0x21 by the borrow of a subtraction, and all that is not of ASCII.
-    (eight.wrapping_sub(ONES * 0x21) | eight) & (ONES << 7)
 }
 
 /// What a byte says of white space: nothing, that it is some, or that it may begin some.
@@ -64,7 +44,7 @@ static SPACES: [u8; 256] = {
     let mut spaces = [0; 256];
     let mut byte = 0;
     while byte < 0x21 {
-        if (byte >= 0x09 && byte <= 0x0d) || byte >= 0x1c {
+        if is_ascii_space(byte as u8) {
             spaces[byte] = 1;
         }
         byte += 1;

@@ -31,7 +31,7 @@ pub(crate) fn any_pair(bytes: &[u8], are: impl Fn(u8, u8) -> bool) -> bool {
 
 /// Python's white space among the bytes of ASCII.
 #[inline]
-pub(crate) fn is_ascii_space(byte: u8) -> bool {
+pub(crate) const fn is_ascii_space(byte: u8) -> bool {
     (byte.wrapping_sub(9) < 5) | (byte.wrapping_sub(0x1c) < 5)
 }
 

@@ -5,6 +5,7 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
 use crate::python::space_at;
+use crate::scan::is_ascii_space;
 
 /// Drops rows in which more than `threshold` words follow one another without punctuation.
 ///
@@ -40,7 +41,7 @@ static KINDS: [u8; 128] = {
     let mut kinds = [LETTER; 128];
     let (marks, mut at) = (b"\n.!?,;/|", 0);
     while at < 0x21 {
-        if (at >= 0x09 && at <= 0x0d) || at >= 0x1c {
+        if is_ascii_space(at as u8) {
             kinds[at] = SPACE;
         }
         at += 1;
@@ -76,7 +77,7 @@ impl Measure for NoPuncFilter {
         let (mut longest, mut words, mut inside, mut at) = (0_i64, 0_i64, false, 0);
         while at < bytes.len() {
             let mark = match bytes[at..] {
-                [b'\n' | b'.' | b'!' | b'?' | b',' | b';' | b'/' | b'|', ..] => 1,
+                [byte, ..] if KINDS.get(usize::from(byte)) == Some(&MARK) => 1,
                 [0xe2, 0x80, 0x93 | 0xa2 | 0xa6, ..] => 3, // – • …
                 _ => 0,
             };
