@@ -8,6 +8,7 @@ mod configuration;
 mod deployment;
 mod health;
 mod limits;
+mod pace;
 mod retry_budget;
 mod serving;
 

@@ -9,6 +9,7 @@ use dataflow_core::serving::ErrorClass;
 use super::FIRST_PAUSE;
 use super::configuration::Backoff;
 use super::limits::{Allowance, Limits};
+use super::pace::Pace;
 use crate::api::back_off::full_jitter;
 use crate::api::classify::Failure;
 
@@ -132,16 +133,6 @@ struct FirstToken {
     at_best: f64,
 }
 
-/// Requests a second, found out from refusals; without one there is none.
-#[derive(Debug)]
-struct Pace {
-    per_second: Option<f64>,
-    next: Instant,
-    /// Answers of the second that runs, and of the one before.
-    second: (Instant, u32, u32),
-    last_refusal: Instant,
-}
-
 /// Why a deployment is not asked now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotNow {
@@ -197,7 +188,7 @@ impl Health {
             concurrency: rules.most_in_flight.map_or(FIRST_CONCURRENCY, |most| most.max(1) as f64),
             is_doubling: true,
             last_decrease: now,
-            pace: Pace { per_second: None, next: now, second: (now, 0, 0), last_refusal: now },
+            pace: Pace::new(now),
             answered: 0,
             failed: 0,
             latency: None,
@@ -229,9 +220,7 @@ impl Health {
         state.ready(now, tokens)?;
         state.limits.take(now, tokens);
         state.in_flight += 1;
-        if let Some(rate) = state.pace.per_second {
-            state.pace.next = state.pace.next.max(now) + Duration::from_secs_f64(1.0 / rate);
-        }
+        state.pace.begun(now);
         if !state.must_probe {
             return Ok(Role::Ordinary);
         }
@@ -445,41 +434,6 @@ impl State {
         if now.duration_since(self.last_decrease) > round {
             self.concurrency = (self.concurrency * 0.7).max(1.0);
             self.last_decrease = now;
-        }
-    }
-}
-
-impl Pace {
-    fn answered(&mut self, now: Instant) {
-        self.count(now);
-        self.second.1 += 1;
-        if let Some(rate) = &mut self.per_second {
-            // A fiftieth more for each second without a refusal.
-            *rate += 0.02 / 1.0f64.max(1.0 / *rate);
-            if now.duration_since(self.last_refusal) > Duration::from_mins(2) {
-                self.per_second = None;
-            }
-        }
-    }
-
-    fn refused(&mut self, now: Instant) {
-        self.count(now);
-        let burst = now.duration_since(self.last_refusal) < Duration::from_millis(900) && self.per_second.is_some();
-        self.last_refusal = now;
-        if burst {
-            return; // those that were on their way already
-        }
-        let taken = f64::from(self.second.1.max(self.second.2)).max(0.5);
-        let rate = self.per_second.map_or(taken, |rate| (rate * 0.97).max(taken.min(rate)).max(0.2));
-        self.per_second = Some(rate);
-        self.next = self.next.max(now + Duration::from_secs_f64(1.0 / rate));
-    }
-
-    fn count(&mut self, now: Instant) {
-        let since = now.duration_since(self.second.0);
-        if since >= Duration::from_secs(1) {
-            let before = if since < Duration::from_secs(2) { self.second.1 } else { 0 };
-            self.second = (now, 0, before);
         }
     }
 }
