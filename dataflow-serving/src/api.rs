@@ -18,7 +18,6 @@ use serde_json::{Map, Value, json};
 
 use crate::Secret;
 use connection::Connection;
-pub(crate) use connection::{cause, not_sent};
 pub use options::{ApiOptions, SchemaMode};
 
 inventory::submit! {
@@ -233,7 +232,7 @@ impl LLMServing for ApiServing {
         let connection = self.connection()?;
         let body = wire::chat_request(&self.options, chat)
             .map_err(|error| ServingError::new(ErrorClass::Caller, format!("the request cannot be written: {error}")))?;
-        connection.call(connection.chat_url(), body, wire::read_chat).await
+        connection.call(connection.chat(), body, wire::read_chat).await
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Embeddings, ServingError> {
@@ -244,7 +243,7 @@ impl LLMServing for ApiServing {
         let mut embeddings = Embeddings::default();
         for texts in texts.chunks(TEXTS_A_REQUEST) {
             let body = json!({ "model": model, "input": texts }).to_string().into_bytes();
-            let part = connection.call(connection.embeddings_url(), body, |reply| wire::read_embeddings(reply, texts.len())).await?;
+            let part = connection.call(connection.embeddings(), body, |reply| wire::read_embeddings(reply, texts.len())).await?;
             embeddings.vectors.extend(part.vectors);
             embeddings.usage.input_tokens += part.usage.input_tokens;
         }

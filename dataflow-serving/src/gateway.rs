@@ -27,7 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dataflow_core::{Error, Result};
 
-use crate::pool::{Configuration, GatewaySettings, Pool, ReplyCache, Switch};
+use crate::pool::{Configuration, GatewaySettings, Pool, ReplyCache, Route, Switch};
 use metrics::Metrics;
 
 /// How often the file is looked at.
@@ -44,13 +44,6 @@ pub struct GatewayOptions {
     pub port: u16,
     /// How long calls may go on once it is told to stop.
     pub drain: Duration,
-}
-
-/// What is asked of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route {
-    Chat,
-    Embeddings,
 }
 
 impl Route {

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod environment;
 pub mod gateway;
 pub mod gateway_serving;
+mod http;
 pub mod journal;
 pub mod local;
 mod options;

@@ -4,11 +4,13 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::FutureExt;
 use polars::prelude::*;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::report::add;
@@ -25,6 +27,11 @@ use crate::serving::ErrorClass;
 const MOST_HELD: usize = 16_384;
 /// Seeds that are taken as one batch.
 const SEEDS_A_BATCH: u64 = 1024;
+/// The most rows that leave as one batch, and how long those that have ended wait for others: a frame, and a transaction of a table, is worth its making, yet a
+/// later step has work soon.
+const MOST_LEAVING: usize = 1024;
+const GATHER_FOR_A_STEP: Duration = Duration::from_millis(10);
+const GATHER_FOR_STORAGE: Duration = Duration::from_millis(100);
 
 /// What is done with each row.
 #[derive(Clone)]
@@ -104,8 +111,9 @@ impl RowStage {
             Job::Row(work) => work.summary(),
             Job::Seed(_) => None,
         };
-        // Small enough that a later step has work soon, large enough that a frame is worth its making.
-        let chunk = (self.in_work / 8).clamp(1, 256);
+        let gather = if output.is_some() { GATHER_FOR_A_STEP } else { GATHER_FOR_STORAGE };
+        let gathered = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(gathered);
         let mut segments: VecDeque<Segment> = VecDeque::new();
         let (mut first_segment, mut held, mut more) = (0usize, 0usize, true);
         let mut next_seed = 0;
@@ -130,10 +138,13 @@ impl RowStage {
                 }
             }
             // Pass on what has ended without a gap.
+            let mut waiting = false;
             while let Some(segment) = segments.front_mut() {
                 let ready = segment.outcomes[segment.emitted..].iter().take_while(|outcome| outcome.is_some()).count();
                 let whole = segment.emitted + ready == segment.batch.height();
-                if ready >= chunk || (whole && ready > 0) {
+                waiting = ready > 0 && !whole && ready < MOST_LEAVING && Instant::now() < gathered.deadline();
+                if ready > 0 && !waiting {
+                    gathered.as_mut().reset(Instant::now() + gather);
                     held -= ready;
                     let batch = self.emit(segment, ready)?;
                     if let Some(summary) = &mut summary {
@@ -159,6 +170,7 @@ impl RowStage {
                 biased;
                 () = &mut given_up => return Err(Error::Stopped),
                 () = self.shared.stop.asked(), if more && !self.shared.stop.is_asked() => {}
+                () = &mut gathered, if waiting => {}
                 Some(ended) = tasks.join_next() => {
                     // Many end at about the same time; what follows is done once for all of them.
                     for ended in std::iter::once(ended).chain(std::iter::from_fn(|| tasks.try_join_next())) {

@@ -2,28 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dataflow_core::serving::{ErrorClass, ServingError};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::back_off::{Pause, full_jitter};
 use super::classify::{Failure, by_status};
 use super::options::{ApiOptions, tells_of_a_secret};
 use crate::Secret;
+use crate::http::{self, Address, Service, is_loopback};
 use tokio::sync::Semaphore;
 
 /// The longest time that is waited because a service says so; beyond it the call fails and says until when.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_mins(15);
 
 pub(super) struct Connection {
-    client: Client,
+    service: Service,
     host: String,
-    chat: Url,
-    embeddings: Url,
+    chat: Address,
+    embeddings: Address,
+    timeout: Duration,
     secrets: Vec<Secret>,
     back_off: Duration,
     max_retries: u32,
@@ -49,39 +52,34 @@ impl Connection {
             (Some(host), None) => host.to_owned(),
             (None, _) => return Err(format!("`api_url` should name a host, found `{}`", options.api_url)),
         };
-        let local = is_loopback(&chat);
+        let local = chat.host_str().is_some_and(is_loopback);
         let key = key(options, local, variable)?;
         let mut secrets: Vec<Secret> = options.headers.iter().filter(|(name, _)| tells_of_a_secret(name)).map(|(_, value)| value.clone()).collect();
         let headers = headers(&options.headers, key.as_ref())?;
         secrets.extend(key);
 
-        rustls::crypto::ring::default_provider().install_default().ok(); // another part of the program may have installed one
         let seconds = |name: &str, seconds: f64| {
             Duration::try_from_secs_f64(seconds)
                 .ok()
                 .filter(|time| !time.is_zero())
                 .ok_or_else(|| format!("`{name}` should be a number of seconds above 0, found {seconds}"))
         };
-        let mut client = Client::builder()
-            .user_agent(concat!("dataflow/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .timeout(seconds("timeout", options.timeout)?)
-            .connect_timeout(seconds("connect_timeout", options.connect_timeout)?)
-            .pool_max_idle_per_host(options.max_concurrency.max(1))
-            .tcp_nodelay(true)
-            // Over HTTP/2 all calls would share one connection, and most services let some hundred through at once.
-            .http1_only()
-            // A redirected POST becomes a GET, and a key must not follow to another host.
-            .redirect(reqwest::redirect::Policy::none());
+        let (timeout, connect_timeout) = (seconds("timeout", options.timeout)?, seconds("connect_timeout", options.connect_timeout)?);
+        let most_idle = options.max_concurrency.max(1);
+        let plain = http::plain_service(&chat, connect_timeout, most_idle).map(Arc::new);
+        let mut client = http::client().connect_timeout(connect_timeout).pool_max_idle_per_host(most_idle);
         if local {
             client = client.no_proxy();
         }
-        let client = client.build().map_err(|error| format!("the HTTP client cannot be made: {}", cause(&error)))?;
+        let client = client.build().map_err(|error| format!("the HTTP client cannot be made: {}", http::cause(&error)))?;
+        let address = |url: Url| Address::new(url).ok_or_else(|| format!("`api_url` should be an address that can be asked, found `{}`", options.api_url));
+        let (chat, embeddings) = (address(chat)?, address(embeddings)?);
         Ok(Self {
-            client,
+            service: Service::new(&chat, client, plain, headers),
             host,
             chat,
             embeddings,
+            timeout,
             secrets,
             back_off: options.back_off,
             max_retries: options.max_retries,
@@ -91,22 +89,22 @@ impl Connection {
         })
     }
 
-    pub fn chat_url(&self) -> &Url {
+    pub fn chat(&self) -> &Address {
         &self.chat
     }
 
-    pub fn embeddings_url(&self) -> &Url {
+    pub fn embeddings(&self) -> &Address {
         &self.embeddings
     }
 
     /// Sends a request until it is answered, or until its tries are used up.
-    pub async fn call<T>(&self, url: &Url, body: Vec<u8>, read: impl Fn(&[u8]) -> Result<T, Failure>) -> Result<T, ServingError> {
+    pub async fn call<T>(&self, to: &Address, body: Vec<u8>, read: impl Fn(&[u8]) -> Result<T, Failure>) -> Result<T, ServingError> {
         let body = Bytes::from(body);
         let (mut tries, mut failed) = (0, 0);
         let mut answered_before = self.answered.load(Ordering::Relaxed);
         loop {
             self.pause.over().await;
-            let failure = match self.once(url, body.clone(), &read).await {
+            let failure = match self.once(to, body.clone(), &read).await {
                 Ok(reply) => {
                     self.answered.fetch_add(1, Ordering::Relaxed);
                     return Ok(reply);
@@ -120,7 +118,7 @@ impl Connection {
             failed += u32::from(!others_pass);
             let hopeless = !failure.class.may_pass() || failure.vetoed || failure.retry_after.is_some_and(|after| after > LONGEST_ASKED_WAIT);
             if hopeless || failed > self.max_retries {
-                return Err(self.give_up(url, &failure, tries));
+                return Err(self.give_up(to.url(), &failure, tries));
             }
             // Refused among many, a call is not to wait for a minute while others pass.
             let doublings = if failure.class == ErrorClass::RateLimited { (tries - 1).min(5) } else { failed - 1 };
@@ -143,17 +141,19 @@ impl Connection {
         }
     }
 
-    async fn once<T>(&self, url: &Url, body: Bytes, read: impl Fn(&[u8]) -> Result<T, Failure>) -> Result<T, Failure> {
+    async fn once<T>(&self, to: &Address, body: Bytes, read: impl Fn(&[u8]) -> Result<T, Failure>) -> Result<T, Failure> {
         let _place = self.in_flight.acquire().await; // it is never closed
-        let response = self.client.post(url.clone()).body(body).send().await.map_err(|error| not_sent(&error))?;
-        let status = response.status();
-        if status.is_success() {
-            let body = response.bytes().await.map_err(|error| Failure::new(ErrorClass::Transient, format!("the reply was cut: {}", cause(&error))))?;
-            return read(&body);
-        }
-        let headers = response.headers().clone();
-        let body = response.bytes().await.unwrap_or_default(); // the status alone tells enough
-        Err(by_status(status.as_u16(), &headers, &body))
+        let asking = async {
+            let answer = self.service.post(to, |_| {}, body).await?;
+            let status = answer.status();
+            if status.is_success() {
+                return read(&answer.bytes().await?);
+            }
+            let headers = answer.headers().clone();
+            let body = answer.bytes().await.unwrap_or_default(); // the status alone tells enough
+            Err(by_status(status.as_u16(), &headers, &body))
+        };
+        tokio::time::timeout(self.timeout, asking).await.unwrap_or_else(|_| Err(Failure::new(ErrorClass::Transient, "no reply in time")))
     }
 
     fn give_up(&self, url: &Url, failure: &Failure, tries: u32) -> ServingError {
@@ -186,13 +186,6 @@ fn addresses(api_url: &str) -> Result<(Url, Url), String> {
     Ok((with("/chat/completions"), with("/embeddings")))
 }
 
-fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
-}
-
 /// The key that goes with each request; `None` where the service wants none.
 fn key(options: &ApiOptions, local: bool, variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Secret>, String> {
     let given = options.api_key.as_ref().filter(|key| !key.reveal().trim().is_empty()).cloned();
@@ -209,7 +202,7 @@ fn key(options: &ApiOptions, local: bool, variable: &dyn Fn(&str) -> Option<Stri
 }
 
 fn headers(given: &BTreeMap<String, Secret>, key: Option<&Secret>) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    let mut headers = HeaderMap::new();
     if let Some(key) = key {
         let mut value = HeaderValue::try_from(format!("Bearer {}", key.reveal().trim()))
             .map_err(|_| "the key holds characters that no key has, such as a line break".to_owned())?;
@@ -224,26 +217,6 @@ fn headers(given: &BTreeMap<String, Secret>, key: Option<&Secret>) -> Result<Hea
         headers.insert(header, value);
     }
     Ok(headers)
-}
-
-pub(crate) fn not_sent(error: &reqwest::Error) -> Failure {
-    let class = if error.is_connect() { ErrorClass::Unreachable } else { ErrorClass::Transient };
-    let what = match (error.is_connect(), error.is_timeout()) {
-        (true, true) => "no connection in time".to_owned(),
-        (true, false) => format!("no connection: {}", cause(error)),
-        (false, true) => "no reply in time".to_owned(),
-        (false, false) => format!("the connection failed: {}", cause(error)),
-    };
-    Failure::new(class, what)
-}
-
-/// The innermost cause; what stands around it repeats the address.
-pub(crate) fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dataflow_core::serving::{ErrorClass, Usage};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -14,6 +14,7 @@ use super::body::RequestBody;
 use super::relay::{Relay, says_something};
 use super::{Route, trace};
 use crate::api::classify::{by_status, in_band};
+use crate::http::Answer;
 use crate::pool::{Deployment, Failure, Lease, Outcome, Use};
 
 /// The longest silence between two pieces of a stream, where the file says nothing.
@@ -31,7 +32,7 @@ pub(super) enum Given {
 
 /// A stream that has begun, with all that it needs to go on.
 pub(super) struct Opened {
-    pub response: reqwest::Response,
+    pub response: Answer,
     pub relay: Relay,
     pub lease: Lease,
     pub idle: Duration,
@@ -117,23 +118,23 @@ struct Messages {
 }
 
 impl Asked<'_> {
-    fn request(&self) -> reqwest::RequestBuilder {
-        let deployment = self.deployment;
-        let url = match self.route {
-            Route::Chat => deployment.chat_url(),
-            Route::Embeddings => deployment.embeddings_url(),
-        };
-        let body = self.request.written_for(deployment.settings(), self.route);
-        let mut request = deployment.client().post(url.clone()).headers(deployment.headers().clone()).header(header::CONTENT_TYPE, "application/json");
-        for name in PASSED_ON {
-            if let Some(value) = self.headers.get(name) {
-                request = request.header(name, value);
+    /// Sends the request; the reply's status is well.
+    async fn send(&self) -> Result<Answer, Failure> {
+        let body = self.request.written_for(self.deployment.settings(), self.route);
+        let more = |headers: &mut HeaderMap| {
+            for name in PASSED_ON {
+                if let Some(value) = self.headers.get(name) {
+                    headers.insert(name, value.clone());
+                }
             }
-        }
-        if let Some(left) = self.left() {
-            request = request.header("x-flux-deadline-ms", left.as_millis() as u64);
-        }
-        request.body(body)
+            if self.request.stream {
+                headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+            }
+            if let Some(left) = self.left() {
+                headers.insert("x-flux-deadline-ms", HeaderValue::from(left.as_millis() as u64));
+            }
+        };
+        self.well(self.deployment.post(self.route, more, body).await?).await
     }
 
     /// What is left of the time that the caller gives.
@@ -155,9 +156,8 @@ impl Asked<'_> {
 
     /// The whole reply, byte for byte.
     async fn whole(&self) -> Result<(Bytes, Usage, Use), Failure> {
-        let response = self.request().timeout(self.patience()).send().await.map_err(|error| not_sent(&error))?;
-        let response = self.well(response).await?;
-        let body = response.bytes().await.map_err(|error| cut(&error))?;
+        let asking = async { self.send().await?.bytes().await };
+        let body = tokio::time::timeout(self.patience(), asking).await.unwrap_or_else(|_| Err(late("no reply in time")))?;
         let seen: WholeReply = serde_json::from_slice(&body).map_err(|_| Failure::new(ErrorClass::Transient, "the reply is not the JSON that was expected"))?;
         let error = seen.error.or_else(|| seen.choices.iter().flatten().find_map(|choice| choice.error.clone()));
         if let Some(error) = error.filter(|error| !error.is_null()) {
@@ -182,18 +182,17 @@ impl Asked<'_> {
     }
 
     /// A stream up to its first words: until then another deployment can be asked and the caller sees nothing of it.
-    async fn open(&self) -> Result<(reqwest::Response, Relay, Instant), Failure> {
+    async fn open(&self) -> Result<(Answer, Relay, Instant), Failure> {
         let begun = Instant::now();
         let until = begun + self.patience();
         let settings = self.deployment.settings();
         let patience = settings.timeout_first_token.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let first_until = patience.map_or(until, |patience| until.min(begun + patience));
         let opening = async {
-            let response = self.request().header(header::ACCEPT, "text/event-stream").send().await.map_err(|error| not_sent(&error))?;
-            let mut response = self.well(response).await?;
+            let mut response = self.send().await?;
             let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
             if kind.starts_with("application/json") {
-                let body = response.bytes().await.map_err(|error| cut(&error))?;
+                let body = response.bytes().await?;
                 let seen = serde_json::from_slice::<Value>(&body).ok();
                 return Err(match seen.as_ref().and_then(|seen| seen.get("error")).filter(|error| !error.is_null()) {
                     Some(error) => failure_in_band(error, &body),
@@ -202,7 +201,7 @@ impl Asked<'_> {
             }
             let mut relay = Relay::default();
             while !relay.has_begun() {
-                match response.chunk().await.map_err(|error| cut(&error))? {
+                match response.chunk().await? {
                     Some(chunk) => relay.take(&chunk)?,
                     None => relay.end()?,
                 }
@@ -213,7 +212,7 @@ impl Asked<'_> {
     }
 
     /// A response whose status is well; otherwise the failure that it tells.
-    async fn well(&self, response: reqwest::Response) -> Result<reqwest::Response, Failure> {
+    async fn well(&self, response: Answer) -> Result<Answer, Failure> {
         self.deployment.heed(response.headers());
         let status = response.status();
         if status.is_success() {
@@ -254,22 +253,6 @@ pub(super) fn failure_in_band(error: &Value, body: &[u8]) -> Failure {
     failure.status = told.map(|status| status as u16);
     failure.body = Some(Bytes::copy_from_slice(body));
     failure
-}
-
-fn not_sent(error: &reqwest::Error) -> Failure {
-    let mut failure = crate::api::not_sent(error);
-    if error.is_timeout() {
-        failure.status = Some(504);
-    }
-    failure
-}
-
-fn cut(error: &reqwest::Error) -> Failure {
-    if error.is_timeout() {
-        late("the reply did not end in time")
-    } else {
-        Failure::new(ErrorClass::Transient, format!("the reply was cut: {}", crate::api::cause(error)))
-    }
 }
 
 fn late(message: &str) -> Failure {

@@ -60,7 +60,7 @@ impl Stream {
                     return None;
                 }
                 Ok(Ok(None)) => self.broken = Some(Failure::new(ErrorClass::Transient, "the stream ended before its end")),
-                Ok(Err(error)) => self.broken = Some(Failure::new(ErrorClass::Transient, format!("the stream was cut: {}", crate::api::cause(&error)))),
+                Ok(Err(failure)) => self.broken = Some(failure),
                 Err(_) if Instant::now() >= patience => {
                     let failure = Failure::new(ErrorClass::Transient, "the stream stopped and did not go on in time");
                     let is_callers = opened.deadline.is_some_and(|deadline| Instant::now() >= deadline);

@@ -108,7 +108,9 @@ impl Writer {
             !std::mem::replace(&mut queue.writing, true)
         };
         if nobody_writes {
-            self.write_what_has_gathered();
+            let turn = Turn(self);
+            tokio::task::yield_now().await; // replies that came in the same moment go with it
+            drop(turn);
         }
         answer(wait, "writing a reply").await
     }
@@ -148,6 +150,15 @@ impl Writer {
             drop(dirt);
             self.shared.soil.notify_one();
         }
+    }
+}
+
+/// The duty to write what has gathered, also where the task that has it is given up.
+struct Turn<'a>(&'a Writer);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.write_what_has_gathered();
     }
 }
 

@@ -6,15 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ::http::HeaderMap;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, Url};
 
 use super::configuration::ChannelSettings;
+use crate::http::{self, Address, PlainService, Service, is_loopback};
+
+/// How long a connection may take to come about.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The clients that were made so far; their connections outlive a file that is read anew.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clients {
     made: HashMap<Way, Client>,
+    plain: HashMap<(String, u16, usize), Arc<PlainService>>,
 }
 
 /// A way of connecting.
@@ -36,8 +42,23 @@ impl std::fmt::Debug for Way {
 }
 
 impl Clients {
-    /// The client for a channel; the error says what cannot be used.
-    pub fn client_of(&mut self, channel: &ChannelSettings, url: &Url, idle_per_host: usize) -> Result<Client, String> {
+    /// The way to a channel's service; the error says what cannot be used.
+    pub fn service_of(&mut self, channel: &ChannelSettings, address: &Address, headers: HeaderMap, most_idle: usize) -> Result<Service, String> {
+        let client = self.client_of(channel, address.url(), most_idle)?;
+        Ok(Service::new(address, client, self.plain_of(channel, address.url(), most_idle), headers))
+    }
+
+    fn plain_of(&mut self, channel: &ChannelSettings, url: &Url, most_idle: usize) -> Option<Arc<PlainService>> {
+        let has_addresses = channel.ip_pool.as_ref().is_some_and(|addresses| !addresses.is_empty());
+        if has_addresses || !channel.proxy.reveal().trim().is_empty() {
+            return None;
+        }
+        let made = http::plain_service(url, CONNECT_PATIENCE, most_idle)?;
+        let key = (url.host_str()?.to_owned(), url.port_or_known_default()?, most_idle);
+        Some(Arc::clone(self.plain.entry(key).or_insert_with(|| Arc::new(made))))
+    }
+
+    fn client_of(&mut self, channel: &ChannelSettings, url: &Url, idle_per_host: usize) -> Result<Client, String> {
         let host = url.host_str().unwrap_or_default().to_owned();
         let proxy = channel.proxy.reveal().trim().to_owned();
         let addresses = channel.ip_pool.clone().filter(|addresses| !addresses.is_empty() && proxy.is_empty());
@@ -51,16 +72,11 @@ impl Clients {
         if let Some(client) = self.made.get(&key) {
             return Ok(client.clone());
         }
-        rustls::crypto::ring::default_provider().install_default().ok(); // another part of the program may have installed one
-        let mut builder = Client::builder()
-            .user_agent(concat!("dataflow/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
+        let mut builder = http::client()
+            .connect_timeout(CONNECT_PATIENCE)
             .pool_max_idle_per_host(idle_per_host.max(1))
-            .tcp_nodelay(true)
-            .http1_only()
             // A reply is passed on byte for byte; and some services hold a compressed stream back.
-            .no_gzip()
-            .redirect(reqwest::redirect::Policy::none());
+            .no_gzip();
         if !channel.ssl_verify {
             tracing::warn!(host, "the certificate of this service is not checked (`ssl_verify: false`)");
             builder = builder.danger_accept_invalid_certs(true);
@@ -68,7 +84,7 @@ impl Clients {
         builder = match key.proxy.as_str() {
             "" if key.is_loopback => builder.no_proxy(),
             "" => builder,
-            proxy => builder.proxy(Proxy::all(proxy).map_err(|error| format!("`proxy` cannot be used: {}", crate::api::cause(&error)))?),
+            proxy => builder.proxy(Proxy::all(proxy).map_err(|error| format!("`proxy` cannot be used: {}", http::cause(&error)))?),
         };
         let sockets: Vec<SocketAddr> = addresses
             .iter()
@@ -110,10 +126,6 @@ impl Resolve for InTurn {
         let addresses: Addrs = Box::new(self.starting_with_the_next().into_iter());
         Box::pin(std::future::ready(Ok(addresses)))
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

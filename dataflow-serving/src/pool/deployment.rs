@@ -5,31 +5,42 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use dataflow_core::serving::Usage;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Client, Url};
 use tokio::sync::Notify;
 
+use super::Failure;
 use super::client::Clients;
 use super::configuration::{Backoff, ChannelSettings, ModelSettings, seconds};
 use super::health::{Health, HealthReport, NotNow, Outcome, Role, Rules};
 use super::limits::Allowance;
 use crate::Secret;
 use crate::api::hints;
+use crate::http::{Address, Answer, Service};
 
 /// One model behind one channel.
 pub struct Deployment {
     settings: ModelSettings,
     channel: String,
     ssl_verify: bool,
-    client: Client,
-    chat: Url,
-    embeddings: Url,
-    headers: HeaderMap,
+    service: Service,
+    chat: Address,
+    embeddings: Address,
     timeout: Duration,
     rules: Rules,
     pub(super) health: Arc<Health>,
     used: Arc<Used>,
+}
+
+/// What is asked of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Words.
+    Chat,
+    /// Vectors.
+    Embeddings,
 }
 
 /// Tokens that were read and written.
@@ -60,20 +71,20 @@ impl Deployment {
         let at = |path: &str| {
             let mut url = base.clone();
             url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), path.trim_start_matches('/')));
-            url
+            Address::new(url).ok_or_else(|| wrong(format!("`{path}` is no path that can be asked")))
         };
-        let chat = at(&channel.api_path);
+        let chat = at(&channel.api_path)?;
         let embeddings = at(&match channel.api_path.strip_suffix("/chat/completions") {
             Some(version) => format!("{version}/embeddings"),
             None => "/v1/embeddings".to_owned(),
-        });
-        let client = clients.client_of(channel, &base, idle).map_err(wrong)?;
+        })?;
         let mut headers = HeaderMap::new();
         if let Some(key) = settings.api_key.as_ref().map(Secret::reveal).map(str::trim).filter(|key| !key.is_empty()) {
             let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| wrong("the key holds characters that no key has".into()))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
+        let service = clients.service_of(channel, &chat, headers, idle).map_err(wrong)?;
         let timeout = seconds(settings.timeout.min(channel.timeout)).ok_or_else(|| wrong("`timeout` should be a number of seconds above 0".into()))?;
         let rules = Rules {
             backoff,
@@ -85,10 +96,9 @@ impl Deployment {
             settings: settings.clone(),
             channel: channel.name.clone().unwrap_or_else(|| channel_id.to_owned()),
             ssl_verify: channel.ssl_verify,
-            client,
+            service,
             chat,
             embeddings,
-            headers,
             timeout,
             rules,
             health: Arc::new(Health::new(rules)),
@@ -107,7 +117,10 @@ impl Deployment {
 
     /// Whether what is known of the other holds for this one too: not where it leads elsewhere, or there with another key.
     fn is_same_as(&self, other: &Self) -> bool {
-        self.settings.id == other.settings.id && self.chat == other.chat && self.settings.model == other.settings.model && self.headers == other.headers
+        self.settings.id == other.settings.id
+            && self.chat == other.chat
+            && self.settings.model == other.settings.model
+            && self.service.headers() == other.service.headers()
     }
 
     /// What the file says of it.
@@ -135,24 +148,13 @@ impl Deployment {
         self.settings.id == name || self.settings.model == name || self.settings.name.as_deref() == Some(name)
     }
 
-    /// The client to ask it with.
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// Where chats go.
-    pub fn chat_url(&self) -> &Url {
-        &self.chat
-    }
-
-    /// Where texts go that want vectors.
-    pub fn embeddings_url(&self) -> &Url {
-        &self.embeddings
-    }
-
-    /// The headers that go with each request, its key among them.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+    /// Sends a request's body, with some headers more. The time that the reply may take is the caller's to hold.
+    pub(crate) async fn post(&self, route: Route, more: impl FnOnce(&mut HeaderMap), body: impl Into<Bytes>) -> Result<Answer, Failure> {
+        let to = match route {
+            Route::Chat => &self.chat,
+            Route::Embeddings => &self.embeddings,
+        };
+        self.service.post(to, more, body.into()).await
     }
 
     /// How long a call may take.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::configuration::{seconds, without_password};
-use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Switch, Use};
+use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Route, Switch, Use};
 use crate::api::classify::by_status;
 use crate::api::options::{ApiOptions, SchemaMode};
 use crate::api::wire;
@@ -217,8 +217,7 @@ impl PoolServing {
             Ok(body) => body,
             Err(error) => return Err((lease, Failure::new(ErrorClass::Caller, format!("the request cannot be written: {error}")))),
         };
-        let url = lease.deployment().chat_url().clone();
-        match send(&lease, url, body).await.and_then(|reply| wire::read_chat(&reply)) {
+        match send(&lease, Route::Chat, body).await.and_then(|reply| wire::read_chat(&reply)) {
             // A model that was asked for JSON in words, and not held to it by its service, may not have kept to it.
             Ok(reply) if !keeps_to(schema.filter(|_| !lease.deployment().settings().supports_json_schema), &reply.content) => {
                 lease.settle(reply.usage);
@@ -301,8 +300,7 @@ impl LLMServing for PoolServing {
         options.tokens = texts.iter().map(|text| text.len() as u64 / 4 + 1).sum();
         let answered = pool.call(&options, |lease| async {
             let body = json!({ "model": lease.deployment().settings().model, "input": texts }).to_string().into_bytes();
-            let url = lease.deployment().embeddings_url().clone();
-            match send(&lease, url, body).await.and_then(|reply| wire::read_embeddings(&reply, texts.len())) {
+            match send(&lease, Route::Embeddings, body).await.and_then(|reply| wire::read_embeddings(&reply, texts.len())) {
                 Ok(embeddings) => {
                     lease.settle(embeddings.usage);
                     lease.end(Outcome::Answered, None);
@@ -337,23 +335,27 @@ fn keeps_to(schema: Option<&jsonschema::Validator>, content: &str) -> bool {
 }
 
 /// Sends a body and gives that of a reply that is well.
-async fn send(lease: &Lease, url: reqwest::Url, body: Vec<u8>) -> Result<bytes::Bytes, Failure> {
+async fn send(lease: &Lease, route: Route, body: Vec<u8>) -> Result<bytes::Bytes, Failure> {
     let deployment = lease.deployment();
-    let request = deployment.client().post(url).headers(deployment.headers().clone()).header(reqwest::header::CONTENT_TYPE, "application/json");
-    let response = request.timeout(deployment.timeout()).body(body).send().await.map_err(|error| crate::api::not_sent(&error))?;
-    deployment.heed(response.headers());
-    let status = response.status();
-    if status.is_success() {
-        return response.bytes().await.map_err(|error| Failure::new(ErrorClass::Transient, format!("the reply was cut: {}", crate::api::cause(&error))));
-    }
-    let headers = response.headers().clone();
-    let body = response.bytes().await.unwrap_or_default(); // the status alone tells enough
-    let mut failure = by_status(status.as_u16(), &headers, &body);
-    if let Some(key) = &deployment.settings().api_key {
-        failure.message = key.blot_out(&failure.message);
-    }
-    failure.message = format!("{}: {}", deployment.name(), failure.message);
-    Err(failure)
+    let asking = async {
+        let answer = deployment.post(route, |_| {}, body).await?;
+        deployment.heed(answer.headers());
+        let status = answer.status();
+        if status.is_success() {
+            return answer.bytes().await;
+        }
+        let headers = answer.headers().clone();
+        let body = answer.bytes().await.unwrap_or_default(); // the status alone tells enough
+        Err(by_status(status.as_u16(), &headers, &body))
+    };
+    let asked = tokio::time::timeout(deployment.timeout(), asking).await;
+    asked.unwrap_or_else(|_| Err(Failure::new(ErrorClass::Transient, "no reply in time"))).map_err(|mut failure| {
+        if let Some(key) = &deployment.settings().api_key {
+            failure.message = key.blot_out(&failure.message);
+        }
+        failure.message = format!("{}: {}", deployment.name(), failure.message);
+        failure
+    })
 }
 
 /// What the engine is told of a call that nobody answered.
