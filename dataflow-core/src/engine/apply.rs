@@ -31,8 +31,11 @@ pub(crate) fn apply_columns(info: &OperatorInfo, keys: &[KeyUse], mut frame: Dat
     if let Some(key) = keys.iter().find(|key| key.direction != Direction::Read && !changes.columns.iter().any(|column| column.name().as_str() == key.key)) {
         return Err(broke(format!("declares the column `{}` and does not write it", key.key)));
     }
-    for column in &changes.columns {
-        frame.with_column(column.clone())?;
+    // In the order of the keys, as the schema has them, whatever the operator's order is.
+    for key in keys.iter().filter(|key| key.direction != Direction::Read) {
+        if let Some(column) = changes.columns.iter().find(|column| column.name().as_str() == key.key) {
+            frame.with_column(column.clone())?;
+        }
     }
     Ok(frame)
 }
