@@ -64,6 +64,19 @@ pub struct FieldInfo {
     pub name: &'static str,
     /// What it is for.
     pub docs: Docs,
+    /// For one that names a file or a folder: what becomes of it.
+    pub path: Option<PathUse>,
+}
+
+/// What becomes of a file or folder that a parameter names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathUse {
+    /// A file that is read: what is in it shapes the rows.
+    Reads,
+    /// A file that is written beside the rows, anew in each run.
+    Writes,
+    /// A folder that is written into, and stays from run to run.
+    Keeps,
 }
 
 /// What the registry knows of an operator.
@@ -102,6 +115,15 @@ impl OperatorInfo {
     /// The operator with all its defaults.
     pub fn with_defaults(&self) -> Result<Box<dyn Operator>, serde_json::Error> {
         (self.build)(Value::Object(serde_json::Map::new()))
+    }
+
+    /// The files and folders that parameters name: each with its field and what becomes of it.
+    pub fn paths(&self, parameters: &Value) -> Vec<(&'static str, PathUse, PathBuf)> {
+        let path = |field: &FieldInfo| {
+            let path = parameters.get(field.name)?.as_str().filter(|path| !path.is_empty())?;
+            Some((field.name, field.path?, path.into()))
+        };
+        self.fields.iter().filter_map(path).collect()
     }
 
     /// What the operator does and what each parameter is for, in a language; DataFlow's `get_desc`.
@@ -200,6 +222,9 @@ pub trait DatasetWork: Send {
     fn identities(&mut self, identities: &StringChunked) {
         let _ = identities;
     }
+
+    /// Tells, before the first batch, that only the first rows come: what other runs rely on is not to be replaced by what is known of these.
+    fn only_first_rows(&mut self) {}
 
     /// What the next batch becomes.
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes>;

@@ -97,6 +97,11 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// The rows that an earlier run left in the output, read with the types that they were written with.
     fn written_output(&self, schema: &SchemaRef) -> Result<Option<Arc<dyn Source>>>;
 
+    /// The path of the input, where it is a file that must not be written over.
+    fn input_path(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// The path of the output, to tell the user.
     fn output_path(&self) -> Option<PathBuf>;
 
@@ -121,6 +126,14 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
 pub struct StorageContext {
     /// The folder that relative paths start from.
     pub base: PathBuf,
+}
+
+impl StorageContext {
+    /// A path of the file, which does not depend on where the program was started.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        let path = self.base.join(path);
+        std::path::absolute(&path).unwrap_or(path)
+    }
 }
 
 /// A kind of storage that pipeline files can name by `type`; `file` where they name none.

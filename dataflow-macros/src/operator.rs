@@ -1,11 +1,11 @@
 //! `#[operator]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Ident, ItemStruct, Result, Token, Type, parenthesized};
+use syn::{Attribute, Error, Field, Ident, ItemStruct, Result, Token, Type, parenthesized};
 
 use crate::{core_path, docs};
 
@@ -91,7 +91,8 @@ pub fn expand(arguments: &Arguments, mut item: ItemStruct) -> Result<TokenStream
         let Some(ident) = field.ident.clone() else { continue };
         let text = ident.to_string();
         let (en, zh) = docs::of_field(&field.attrs);
-        fields.push(quote!(#core::operator::FieldInfo { name: #text, docs: #core::docs::Docs { en: #en, zh: #zh } }));
+        let path = path_use(field)?.map_or_else(|| quote!(None), |variant| quote!(Some(#core::operator::PathUse::#variant)));
+        fields.push(quote!(#core::operator::FieldInfo { name: #text, docs: #core::docs::Docs { en: #en, zh: #zh }, path: #path }));
         if names_columns(&field.ty) {
             if !(text.starts_with("input_") || text.starts_with("output_")) {
                 return Err(Error::new(ident.span(), "a field that names columns begins with `input_` or `output_`"));
@@ -183,7 +184,25 @@ pub fn expand(arguments: &Arguments, mut item: ItemStruct) -> Result<TokenStream
 
 /// Whether a field's type is a key, or holds keys: `Input`, `Output`, `InOut`, alone or in `Option`, `Vec` or a map.
 fn names_columns(field: &Type) -> bool {
-    field.to_token_stream().into_iter().any(|token| matches!(token.to_string().as_str(), "Input" | "Output" | "InOut"))
+    mentions(field, &["Input", "Output", "InOut"])
+}
+
+/// For a field that names a file or a folder: `#[path(writes)]`, `#[path(keeps)]`, and else a file that is read.
+fn path_use(field: &mut Field) -> Result<Option<Ident>> {
+    let is_path = mentions(&field.ty, &["PathBuf"]);
+    let Some(at) = field.attrs.iter().position(|attribute| attribute.path().is_ident("path")) else {
+        return Ok(is_path.then(|| Ident::new("Reads", Span::call_site())));
+    };
+    let attribute = field.attrs.remove(at);
+    let word: Ident = attribute.parse_args()?;
+    if !is_path || !["writes", "keeps"].contains(&word.to_string().as_str()) {
+        return Err(Error::new(attribute.span(), "expected `#[path(writes)]` or `#[path(keeps)]` on a `PathBuf`"));
+    }
+    Ok(Some(variant(&word)))
+}
+
+fn mentions(field: &Type, types: &[&str]) -> bool {
+    field.to_token_stream().into_iter().any(|token| types.contains(&token.to_string().as_str()))
 }
 
 fn variant(kind: &Ident) -> Ident {

@@ -114,6 +114,10 @@ pub(crate) fn key_problems(input_key: Option<&Input<Text>>, input_keys: Option<&
 }
 
 impl<S: Sign, R: Remember> DatasetWork for Deduplication<S, R> {
+    fn only_first_rows(&mut self) {
+        self.memory.leave_index();
+    }
+
     fn identities(&mut self, identities: &StringChunked) {
         self.identities = Some(identities.clone());
     }

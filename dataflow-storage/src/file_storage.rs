@@ -239,10 +239,6 @@ impl FileStorage {
         self.with(|settings| settings.schema = types.collect())
     }
 
-    fn input_path(&self) -> Option<PathBuf> {
-        self.settings.input.as_ref().map(|path| self.base.join(path))
-    }
-
     fn step_cache(&self, step: usize) -> Option<(PathBuf, Format)> {
         let format = self.settings.cache_type.format()?;
         Some((self.work_path.join(format!("{}_step{step}.{format}", self.settings.file_name_prefix)), format))
@@ -285,6 +281,10 @@ impl Storage for FileStorage {
     fn written_output(&self, schema: &SchemaRef) -> Result<Option<Arc<dyn Source>>> {
         let options = ReadOptions { format: self.settings.output_format, schema: Some(schema.clone()), ..ReadOptions::default() };
         self.output_path().filter(|path| path.exists()).map(|path| source_at(path, &options)).transpose()
+    }
+
+    fn input_path(&self) -> Option<PathBuf> {
+        self.settings.input.as_ref().map(|path| self.base.join(path))
     }
 
     fn output_path(&self) -> Option<PathBuf> {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
 use crate::error::{Error, Result};
-use crate::pipeline::CompiledPipeline;
+use crate::operator::PathUse;
+use crate::pipeline::{CompiledPipeline, CompiledStep};
 use crate::storage::{FrameReader, Refused, Sink};
 use crate::whole_file::{self, WholeFile};
 
@@ -40,6 +41,8 @@ pub(crate) fn fingerprints(pipeline: &CompiledPipeline, limit: Option<u64>) -> R
     let mut all = vec![fingerprint.clone()];
     for step in &pipeline.steps {
         let prompts: Vec<String> = step.operator.prompts().iter().map(|usage| usage.template.source().into_owned()).collect();
+        let paths = step.info().paths(&step.operator.parameters());
+        let read = paths.iter().filter(|(_, path_use, _)| *path_use == PathUse::Reads).map(|(_, _, path)| file_state(path));
         let serving = step.serving.map(|serving| pipeline.servings[serving].1.identity().to_string()).unwrap_or_default();
         fingerprint = hash(&[
             &fingerprint,
@@ -50,6 +53,7 @@ pub(crate) fn fingerprints(pipeline: &CompiledPipeline, limit: Option<u64>) -> R
             &prompts.join("\n"),
             &serving,
             &format!("{:?} {:?}", step.on_error, step.error_key),
+            &format!("{:?}", read.collect::<Vec<_>>()),
         ]);
         all.push(fingerprint.clone());
     }
@@ -229,6 +233,13 @@ pub(crate) fn last_that_holds(pipeline: &CompiledPipeline, fingerprints: &[Strin
 }
 
 pub(crate) fn holds(pipeline: &CompiledPipeline, step: usize, fingerprint: &str) -> bool {
+    // What steps write beside the rows is made again with them.
+    let written = |step: &Arc<CompiledStep>| {
+        step.info().paths(&step.operator.parameters()).iter().all(|(_, path_use, path)| *path_use == PathUse::Reads || path.exists())
+    };
+    if !pipeline.steps[..step].iter().all(written) {
+        return false;
+    }
     let beside = Beside::of(pipeline, step);
     let file = beside.cache.as_deref().and_then(file_state);
     let holds = |manifest: Manifest| manifest.fingerprint == fingerprint && manifest.failed == 0 && manifest.file == file;

@@ -150,7 +150,11 @@ impl Passage<'_> {
     async fn pass_rows(&self, steps: &[Arc<CompiledStep>], served: &[Option<Arc<Served>>], shared: &Arc<Shared>) -> Result<Streamed> {
         let mut work = Vec::with_capacity(steps.len());
         for step in steps {
-            work.push(step.operator.work()?);
+            let mut begun = step.operator.work()?;
+            if let (Work::Dataset(begun), Some(_)) = (&mut begun, self.run.limit) {
+                begun.only_first_rows();
+            }
+            work.push(begun);
         }
         let (source, mut input) = mpsc::channel(WAITING_BATCHES);
         let (writers, placed) = self.writers(steps, shared)?;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,11 +14,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::key::{InOut, Input, Integer, Output, Text};
 use crate::model::Model;
-use crate::operator::{Others, Outcome, Seed};
+use crate::operator::{Changes, Others, Outcome, Seed};
 use crate::pipeline::{CompiledPipeline, OnError, Pipeline};
 use crate::row::Row;
 use crate::serving::{Chat, ErrorClass, LLMServing, Reply, ServingError};
-use crate::shape::{AskModel, MakeRows, Measure, Refine};
+use crate::shape::{AskModel, Columns, MakeRows, Measure, Refine};
 use crate::testing::{MemoryJournal, MemoryStorage};
 use crate::{Cells, Error, Result, operator};
 
@@ -116,6 +117,32 @@ impl Refine for Loud {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
         text.to_uppercase().into()
     }
+}
+
+/// Writes two columns, the last first. # 中文 倒序写列。
+#[operator(test, eval, Columns)]
+#[derive(Default)]
+struct LastFirst {
+    /// Text. 中文：文本。
+    input_key: Input<Text>,
+    /// One. 中文：一。
+    output_one_key: Output<Integer>,
+    /// Two. 中文：二。
+    output_two_key: Output<Integer>,
+    /// What is noted. 中文：记录。
+    #[path(writes)]
+    notes_path: Option<PathBuf>,
+}
+
+impl Columns for LastFirst {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let column = |name: &str, value: i64| Column::new(name.into(), vec![value; frame.height()]);
+        Ok(Changes { columns: vec![column(self.output_two_key.as_str(), 2), column(self.output_one_key.as_str(), 1)], ..Changes::default() })
+    }
+}
+
+fn last_first(notes_path: Option<PathBuf>) -> LastFirst {
+    LastFirst { input_key: "text".into(), output_one_key: "one".into(), output_two_key: "two".into(), notes_path }
 }
 
 /// Answers `re: <question>` after a while; questions that are told to fail do.
@@ -218,6 +245,27 @@ async fn rows_leave_in_the_order_they_came_through_every_shape() {
     assert_eq!(frame.column("gold").unwrap().null_count(), 500);
     assert_eq!((report.outcome, report.rows_read, report.rows_written, report.failed), (RunOutcome::Complete, 500, expected.len() as u64, 0));
     assert_eq!((report.steps[2].rows_in, report.steps[2].rows_out, report.steps[3].dropped), (500, 1000, 9));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_stand_in_the_order_of_their_keys_whatever_order_they_are_written_in() {
+    let storage = MemoryStorage::new(rows(10));
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.step(last_first(None));
+    let compiled = pipeline.compile().unwrap();
+    compiled.forward(Run::default()).await.unwrap();
+    let frame = storage.output_frame().unwrap();
+    assert_eq!(frame.schema().iter_names().collect::<Vec<_>>(), compiled.schema().iter_names().collect::<Vec<_>>());
+    assert_eq!(frame.get_column_names(), ["text", "gold", "one", "two"]);
+}
+
+#[test]
+fn a_file_beside_the_rows_is_one_steps_alone() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(1)));
+    pipeline.step(last_first(Some("./notes.jsonl".into()))).named("first");
+    pipeline.step(last_first(Some("notes.jsonl".into()))).named("second");
+    let error = pipeline.compile().unwrap_err().to_string();
+    assert!(error.contains("`notes_path` would be written over `notes_path` of step 1 `first`"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! From a pipeline to one that can run: keys, types, prompts and servings are checked, and the graph is drawn up.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polars::prelude::{DataFrame, PlSmallStr, Schema, SchemaRef};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::graph::PipelineGraph;
 use crate::journal::Journal;
 use crate::key::{Direction, KeyUse};
-use crate::operator::{AtMost, Changes, Operator, OperatorInfo, Work};
+use crate::operator::{AtMost, Changes, Operator, OperatorInfo, PathUse, Work};
 use crate::registry;
 use crate::serving::LLMServing;
 use crate::storage::{Source, Storage};
@@ -214,6 +215,12 @@ fn trial(source: &SchemaRef, steps: &[Arc<CompiledStep>]) -> Vec<Problem> {
     broken
 }
 
+/// Where a path leads, by which two ways to one file are told.
+fn place(path: &Path) -> PathBuf {
+    let beside = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(beside).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
+}
+
 struct Check<'a> {
     pipeline: &'a str,
     /// The source has no rows and no columns, though it is one.
@@ -243,6 +250,7 @@ impl Check<'_> {
         }
         self.compiled_keys = self.steps.iter().map(Step::keys).collect();
         self.names();
+        self.written_files(storage);
         let mut available = self.source.clone();
         // Who wrote a column last, and whether it was read since.
         let mut writers: HashMap<String, (usize, bool)> = HashMap::new();
@@ -300,6 +308,26 @@ impl Check<'_> {
         }
         for (index, message) in twice {
             self.at(Severity::Error, index, message, Some("give each step a name of its own, or none".into()));
+        }
+    }
+
+    /// A file that a step writes beside the rows is nobody else's.
+    fn written_files(&mut self, storage: &dyn Storage) {
+        let mut others: Vec<(String, PathBuf)> = Vec::new();
+        others.extend(storage.input_path().map(|path| ("the input".to_owned(), place(&path))));
+        others.extend(storage.output_path().map(|path| ("the output".to_owned(), place(&path))));
+        others.extend((1..=self.steps.len()).filter_map(|step| Some((format!("the cache of step {step}"), place(&storage.step_path(step)?)))));
+        for index in 0..self.steps.len() {
+            let Some(operator) = &self.steps[index].operator else { continue };
+            for (field, path_use, path) in operator.info().paths(&operator.parameters()) {
+                let path = place(&path);
+                let taken = others.iter().find(|(_, other)| *other == path).map(|(whose, _)| whose.clone());
+                if let (PathUse::Writes, Some(whose)) = (path_use, taken) {
+                    let message = format!("`{field}` would be written over {whose}, `{}`", path.display());
+                    self.at(Severity::Error, index, message, Some("name another file".into()));
+                }
+                others.push((format!("`{field}` of step {} `{}`", index + 1, self.shown(index)), path));
+            }
         }
     }
 

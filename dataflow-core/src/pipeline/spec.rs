@@ -147,7 +147,7 @@ impl Pipeline {
                 Err(_) => return Err(error),
             },
         };
-        let mut pipeline = Self::with_storage(spec, storage);
+        let mut pipeline = Self::with_storage(spec, storage, context);
         pipeline.problems.splice(..0, problems);
         match broken {
             None => Ok(pipeline),
@@ -164,10 +164,10 @@ impl Pipeline {
     /// [`compile`](Pipeline::compile), all together; a storage that is wrong is an error here.
     pub fn from_spec(spec: PipelineSpec, context: &StorageContext) -> Result<Self> {
         let storage = registry::build_storage(&Value::Object(spec.storage.clone()), context)?;
-        Ok(Self::with_storage(spec, storage))
+        Ok(Self::with_storage(spec, storage, context))
     }
 
-    fn with_storage(spec: PipelineSpec, storage: Arc<dyn Storage>) -> Self {
+    fn with_storage(spec: PipelineSpec, storage: Arc<dyn Storage>, context: &StorageContext) -> Self {
         let mut pipeline = Self::new(spec.name, storage);
         pipeline.seed = spec.seed;
         for (name, serving) in &spec.serving {
@@ -180,14 +180,14 @@ impl Pipeline {
             }
         }
         for (index, step) in spec.steps.into_iter().enumerate() {
-            pipeline.push_spec(index + 1, step);
+            pipeline.push_spec(index + 1, step, context);
         }
         pipeline
     }
 
-    fn push_spec(&mut self, number: usize, spec: StepSpec) {
+    fn push_spec(&mut self, number: usize, spec: StepSpec, context: &StorageContext) {
         let shown = spec.shown().to_owned();
-        let StepSpec { operator: operator_name, name, serving, on_error, error_key, parameters } = spec;
+        let StepSpec { operator: operator_name, name, serving, on_error, error_key, mut parameters } = spec;
         let mut problem = |message: String, hint: Option<String>| {
             self.problems.push(Problem { severity: Severity::Error, step: Some(number), name: shown.clone(), operator: operator_name.clone(), message, hint });
         };
@@ -200,6 +200,11 @@ impl Pipeline {
                 None
             }
             Some(info) => {
+                let defaults = info.with_defaults().map(|operator| operator.parameters()).unwrap_or_default();
+                let given = Value::Object(parameters.clone());
+                for (field, _, path) in info.paths(&defaults).into_iter().filter(|(field, ..)| given.get(field).is_none()).chain(info.paths(&given)) {
+                    parameters.insert(field.to_owned(), context.path(&path).to_string_lossy().into());
+                }
                 let unknown: Vec<&String> = parameters.keys().filter(|key| info.fields.iter().all(|field| field.name != key.as_str())).collect();
                 for key in &unknown {
                     let known = info.fields.iter().map(|field| field.name).chain(["name", "serving", "on_error", "error_key"]);

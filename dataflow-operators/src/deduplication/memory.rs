@@ -21,6 +21,7 @@ pub(super) struct Memory<R> {
     width: usize,
     beside: Beside,
     opened: bool,
+    leaves_index: bool,
     names: Option<Names>,
     texts: Option<StoredTexts>,
     pairs: Option<Pairs>,
@@ -39,6 +40,7 @@ impl<R: Remember> Memory<R> {
             width,
             beside,
             opened: false,
+            leaves_index: false,
             names: None,
             texts: None,
             pairs: None,
@@ -46,6 +48,11 @@ impl<R: Remember> Memory<R> {
             index: None,
             found: Vec::new(),
         }
+    }
+
+    /// Has the index stay as it is, whatever rows come.
+    pub(super) fn leave_index(&mut self) {
+        self.leaves_index = true;
     }
 
     /// Opens what rows are compared with and what is written; only now, since compiling a pipeline touches no file.
@@ -143,7 +150,14 @@ impl<R: Remember> Memory<R> {
         if let (Some(clusters), Some(names), Some(path)) = (self.clusters.take(), &self.names, &self.beside.clusters_path) {
             clusters.write(path, |row| names.get(row).to_owned())?;
         }
-        self.index.take().map_or(Ok(()), |mut index| index.finish())
+        match self.index.take() {
+            Some(_) if self.leaves_index => {
+                tracing::warn!("the index is left as it was: it is written by a run over all rows");
+                Ok(())
+            }
+            Some(mut index) => index.finish(),
+            None => Ok(()),
+        }
     }
 }
 

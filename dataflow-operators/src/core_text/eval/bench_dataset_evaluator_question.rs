@@ -26,6 +26,7 @@ use crate::answer::{AnswerJudgePromptQuestion, ask_judge, solution_matches};
 #[operator(core_text, eval, AskModel)]
 pub struct BenchDatasetEvaluatorQuestion {
     /// The file that the result is written to as well. 中文：另将统计结果写入的文件。
+    #[path(writes)]
     pub eval_result_path: Option<PathBuf>,
     /// The name of the benchmark in the result; the name of the result's file where it is left out. 中文：结果中的评测名称；缺省时取结果文件名。
     pub bench_name: Option<String>,

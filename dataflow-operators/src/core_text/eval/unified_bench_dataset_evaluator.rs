@@ -40,6 +40,7 @@ mod reading;
 #[operator(core_text, eval, AskModel)]
 pub struct UnifiedBenchDatasetEvaluator {
     /// The file that the result is written to as well. 中文：另将统计结果写入的文件。
+    #[path(writes)]
     pub eval_result_path: Option<PathBuf>,
     /// What kind of task the rows are. 中文：任务类型。
     pub eval_type: EvalType,

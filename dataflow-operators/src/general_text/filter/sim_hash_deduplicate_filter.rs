@@ -30,10 +30,13 @@ pub struct SimHashDeduplicateFilter {
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
     /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    #[path(writes)]
     pub pairs_path: Option<PathBuf>,
     /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
+    #[path(writes)]
     pub clusters_path: Option<PathBuf>,
     /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
+    #[path(keeps)]
     pub index_path: Option<PathBuf>,
     /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
     pub index_name: Option<String>,

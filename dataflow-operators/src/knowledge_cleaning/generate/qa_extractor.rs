@@ -22,6 +22,7 @@ use serde_json::Value;
 #[operator(knowledge_cleaning, generate, AskModel)]
 pub struct QAExtractor {
     /// Not used: the rows are the output; DataFlow writes them to a second file. 中文：不使用；DataFlow 会另存一份文件。
+    #[path(writes)]
     pub output_json_file: Option<PathBuf>,
     /// What every new row is told to do. 中文：写入每个新行的指令。
     pub input_instruction: String,

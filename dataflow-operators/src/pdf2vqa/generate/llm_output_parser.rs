@@ -28,8 +28,10 @@ use crate::pdf2vqa::layout::{folder_name, items, read, write};
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct LLMOutputParser {
     /// The folder that results go to, a folder a name. 中文：结果目录，每个名称一个子目录。
+    #[path(keeps)]
     pub output_dir: PathBuf,
     /// Not used: nothing is written in between. 中文：不使用；没有中间文件。
+    #[path(keeps)]
     pub intermediate_dir: Option<PathBuf>,
     /// The path of the reply. 中文：模型回复的路径列。
     pub input_response_path_key: Input<Text>,

@@ -26,6 +26,7 @@ use crate::pdf2vqa::layout::folder_name;
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct PDF_Merger {
     /// The folder that results go to, a folder a name. 中文：结果目录，每个名称一个子目录。
+    #[path(keeps)]
     pub output_dir: PathBuf,
     /// The paths of the files: a list, its JSON text, or one path. 中文：文件路径列：列表、其 JSON 文本或单个路径。
     pub input_pdf_list_key: Input<Any>,

@@ -30,6 +30,7 @@ use crate::pdf2vqa::layout::{folder_name, read, write};
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct QA_Merger {
     /// The folder that results go to, a folder a name. 中文：结果目录，每个名称一个子目录。
+    #[path(keeps)]
     pub output_dir: PathBuf,
     /// Whether chapters are known by their whole titles. 中文：是否以整个标题辨认章节。
     pub strict_title_match: bool,

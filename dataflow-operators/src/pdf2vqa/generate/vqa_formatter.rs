@@ -25,10 +25,12 @@ use serde_json::Value;
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct VQAFormatter {
     /// Not used: the rows are the output; DataFlow writes them to a second file. 中文：不使用；DataFlow 会另存一份文件。
+    #[path(writes)]
     pub output_json_file: Option<PathBuf>,
     /// What stands for an image in the user's turn. 中文：用户一轮中代表图片的占位符。
     pub image_placeholder: String,
     /// The folder from which paths of images start; the current one where it is left out. 中文：图片路径的起始目录；缺省为当前目录。
+    #[path(keeps)]
     pub image_folder: Option<PathBuf>,
     /// The question with its answer: a record with `question`, `answer` and `solution`, or its JSON text. 中文：问答列：含 `question`、`answer`、`solution` 的记录或其 JSON 文本。
     pub input_qa_item_key: Input<Any>,
