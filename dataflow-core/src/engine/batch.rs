@@ -41,6 +41,13 @@ impl Batch {
         Self::new(self.frame.slice(offset as i64, length), self.ids.slice(offset as i64, length))
     }
 
+    /// These rows, and then others.
+    pub fn and(mut self, others: &Self) -> Result<Self> {
+        self.frame.vstack_mut(&others.frame)?;
+        self.ids.append(&others.ids)?;
+        Ok(self)
+    }
+
     pub fn filter(&self, keep: &BooleanChunked) -> Result<Self> {
         Ok(Self::new(self.frame.filter(keep)?, self.ids.filter(keep)?))
     }

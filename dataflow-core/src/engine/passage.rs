@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -36,6 +37,10 @@ pub(super) struct Passage<'a> {
     pub run: &'a Run,
     pub plan: Plan,
 }
+
+/// Batches of fewer rows wait so long for others before they are written.
+const ROWS_WORTH_A_WRITE: usize = 512;
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Where a step's rows are written.
 type Writer = (usize, JoinHandle<Result<CacheWriter>>);
@@ -388,8 +393,16 @@ impl Answers for NoAnswers {
     }
 }
 
+/// Writes batches as they come. Small ones wait a little for others, since a transaction of a table is worth its making.
 fn write_all(mut writer: CacheWriter, mut batches: mpsc::Receiver<Batch>, placed: &Placed, shared: &Shared) -> Result<CacheWriter> {
-    while let Some(batch) = batches.blocking_recv() {
+    let runtime = Handle::current();
+    while let Some(mut batch) = batches.blocking_recv() {
+        let until = tokio::time::Instant::now() + GATHER;
+        while batch.height() < ROWS_WORTH_A_WRITE
+            && let Ok(Some(more)) = runtime.block_on(async { tokio::time::timeout_at(until, batches.recv()).await })
+        {
+            batch = batch.and(&more)?;
+        }
         for (row, refused) in writer.write(&batch)? {
             shared.row_refused(placed, row, refused.message)?;
         }

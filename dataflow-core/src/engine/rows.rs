@@ -27,11 +27,10 @@ use crate::serving::ErrorClass;
 const MOST_HELD: usize = 16_384;
 /// Seeds that are taken as one batch.
 const SEEDS_A_BATCH: u64 = 1024;
-/// The most rows that leave as one batch, and how long those that have ended wait for others: a frame, and a transaction of a table, is worth its making, yet a
-/// later step has work soon.
-const MOST_LEAVING: usize = 1024;
-const GATHER_FOR_A_STEP: Duration = Duration::from_millis(10);
-const GATHER_FOR_STORAGE: Duration = Duration::from_millis(100);
+/// The most rows that leave as one batch, and how long those that have ended wait for others: a frame is worth its making, yet a later step has work soon, and
+/// making it holds up the calls.
+const MOST_LEAVING: usize = 256;
+const GATHER: Duration = Duration::from_millis(10);
 
 /// What is done with each row.
 #[derive(Clone)]
@@ -111,7 +110,6 @@ impl RowStage {
             Job::Row(work) => work.summary(),
             Job::Seed(_) => None,
         };
-        let gather = if output.is_some() { GATHER_FOR_A_STEP } else { GATHER_FOR_STORAGE };
         let gathered = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(gathered);
         let mut segments: VecDeque<Segment> = VecDeque::new();
@@ -144,7 +142,7 @@ impl RowStage {
                 let whole = segment.emitted + ready == segment.batch.height();
                 waiting = ready > 0 && !whole && ready < MOST_LEAVING && Instant::now() < gathered.deadline();
                 if ready > 0 && !waiting {
-                    gathered.as_mut().reset(Instant::now() + gather);
+                    gathered.as_mut().reset(Instant::now() + GATHER);
                     held -= ready;
                     let batch = self.emit(segment, ready)?;
                     if let Some(summary) = &mut summary {

@@ -494,15 +494,9 @@ impl TableSink {
         }
     }
 
-    /// Whether a row failed, or nothing was found out about it.
-    fn has_failed(&self, frame: &DataFrame, row: usize) -> Result<bool> {
-        Ok(self.reason(frame, row)?.is_some() || self.update(frame, row)?.is_none())
-    }
-
-    /// What is written into a row; `None` where it is left as it is.
-    fn update(&self, frame: &DataFrame, row: usize) -> Result<Option<Map<String, Value>>> {
+    /// What is written into a row, which failed where there is a reason; `None` where it is left as it is.
+    fn update(&self, frame: &DataFrame, row: usize, reason: Option<String>) -> Result<Option<Map<String, Value>>> {
         let options = &self.shared.options;
-        let reason = self.reason(frame, row)?;
         let mut values = Map::new();
         if let Some(reason) = &reason {
             if options.failed.into_outputs {
@@ -555,10 +549,13 @@ impl Sink for TableSink {
         for row in 0..frame.height() {
             let key = read_key(keys.get(row).unwrap_or_default());
             all.push(key.clone());
-            if self.has_failed(frame, row)? {
+            let reason = self.reason(frame, row)?;
+            let has_reason = reason.is_some();
+            let update = self.update(frame, row, reason)?;
+            if has_reason || update.is_none() {
                 failed.push(key.clone());
             }
-            if let Some(values) = self.update(frame, row)? {
+            if let Some(values) = update {
                 places.insert(key.clone(), row);
                 updates.push(RowUpdate { key, values });
             }
