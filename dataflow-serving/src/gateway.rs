@@ -26,6 +26,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dataflow_core::{Error, Result};
+use tokio_util::sync::CancellationToken;
 
 use crate::pool::{Configuration, GatewaySettings, Pool, ReplyCache, Route, Switch};
 use metrics::Metrics;
@@ -75,6 +76,8 @@ struct State {
     metrics: Arc<Metrics>,
     reload_error: Mutex<Option<String>>,
     cache: ArcSwapOption<ReplyCache>,
+    /// Streams are to end now, each with an error that its caller can tell from an end.
+    break_off: CancellationToken,
 }
 
 impl State {
@@ -90,7 +93,10 @@ impl State {
         });
         *self.reload_error.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().map(ToString::to_string);
         match &done {
-            Ok(warnings) => tracing::info!(file = %self.config.display(), warnings = warnings.len(), "the configuration was read anew"),
+            Ok(warnings) => {
+                warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                tracing::info!(file = %self.config.display(), "the configuration was read anew");
+            }
             Err(error) => tracing::error!(%error, "the configuration has changed and cannot be used; the one before goes on"),
         }
         done
@@ -108,9 +114,12 @@ impl State {
         loop {
             tokio::time::sleep(WATCH).await;
             let now = look();
-            if now.is_some() && now != before {
+            if now != before {
+                match now {
+                    Some(_) => _ = self.reload(), // told by itself
+                    None => tracing::warn!(file = %self.config.display(), "the configuration file is gone; what it said goes on"),
+                }
                 before = now;
-                _ = self.reload(); // told by itself
             }
         }
     }
@@ -177,6 +186,7 @@ impl Gateway {
             metrics: Arc::new(metrics),
             reload_error: Mutex::default(),
             cache: ArcSwapOption::from(cache),
+            break_off: CancellationToken::new(),
         };
         Ok(Self { state: Arc::new(state), listener, address, warnings, drain: options.drain })
     }

@@ -39,6 +39,8 @@ pub use serving::{PoolOptions, PoolServing};
 
 /// The longest pause of a call that all deployments have failed, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// A model that has never answered is given up for a call after so many failures to reach it.
+const MOST_UNREACHABLE: u32 = 3;
 /// Names that mean any model.
 const ANY: [&str; 5] = ["auto", "any", "default", "*", ""];
 
@@ -72,11 +74,13 @@ pub struct CallOptions {
     pub most_failures: u32,
     /// Places for calls on their way, where their number is bounded over all models.
     pub places: Option<Arc<Semaphore>>,
+    /// Whether a model whose breaker is open is probed every few seconds while no other can be asked: for calls that wait for as long as it takes.
+    pub probes: bool,
 }
 
 impl Default for CallOptions {
     fn default() -> Self {
-        Self { model: "auto".into(), tokens: 1, deadline: None, queue_timeout: None, max_queue: usize::MAX, most_failures: 6, places: None }
+        Self { model: "auto".into(), tokens: 1, deadline: None, queue_timeout: None, max_queue: usize::MAX, most_failures: 6, places: None, probes: false }
     }
 }
 
@@ -208,7 +212,8 @@ impl Pool {
             // A refusal is no failure while the service answers others.
             let passes = failure.class == ErrorClass::RateLimited && deployment.health.has_answered();
             failures += u32::from(!passes);
-            let hopeless = !at_fault || failure.vetoed || (others == 0 && matches!(failure.class, ErrorClass::Quota | ErrorClass::Auth));
+            let never_reached = failure.class == ErrorClass::Unreachable && self.is_never_reached(&options.model);
+            let hopeless = !at_fault || never_reached || failure.vetoed || (others == 0 && matches!(failure.class, ErrorClass::Quota | ErrorClass::Auth));
             let now = Instant::now();
             let late = options.deadline.is_some_and(|deadline| now >= deadline);
             if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take(now)) {
@@ -232,6 +237,18 @@ impl Pool {
     /// Whether some deployment has a name.
     pub fn knows(&self, name: &str) -> bool {
         self.deployments.load().iter().any(|deployment| means(deployment, name))
+    }
+
+    /// Whether none of all that a name means has ever answered, and each has failed several times: the address is wrong, or nobody is there.
+    fn is_never_reached(&self, name: &str) -> bool {
+        let deployments = self.deployments.load();
+        let mut meant = deployments.iter().filter(|deployment| means(deployment, name)).map(|deployment| deployment.health());
+        meant.all(|health| health.answered == 0 && health.failures >= MOST_UNREACHABLE)
+    }
+
+    /// Whether one of all that a name means may be asked, its limits aside.
+    pub fn is_any_available(&self, name: &str) -> bool {
+        self.deployments.load().iter().any(|deployment| means(deployment, name) && deployment.health().available)
     }
 
     /// Whether each of all that a name means has failed so often, one time after another.
@@ -324,11 +341,23 @@ impl Pool {
             let mut left: Vec<&Arc<Deployment>> =
                 deployments.iter().filter(|deployment| means(deployment, &options.model) && is_among(tried, deployment) == again).collect();
             while let Some(place) = drawn(&left) {
-                match left.swap_remove(place).begin(options.tokens, &self.freed) {
+                match left.swap_remove(place).begin(options.tokens, false, &self.freed) {
                     Ok(lease) => return Ok(lease),
                     Err(NotNow::At(at)) => soonest = Some(soonest.map_or(at, |soonest| soonest.min(at))),
                     Err(NotNow::WhenOneEnds) => {}
                 }
+            }
+        }
+        let meant = || deployments.iter().filter(|deployment| means(deployment, &options.model));
+        if !options.probes || meant().any(|deployment| deployment.health().available) {
+            return Err(soonest);
+        }
+        // Nobody else is there to be asked: an open breaker would hold all calls up for nobody's good.
+        for deployment in meant() {
+            match deployment.begin(options.tokens, true, &self.freed) {
+                Ok(lease) => return Ok(lease),
+                Err(NotNow::At(at)) => soonest = Some(soonest.map_or(at, |soonest| soonest.min(at))),
+                Err(NotNow::WhenOneEnds) => {}
             }
         }
         Err(soonest)

@@ -42,7 +42,7 @@ pub(crate) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failur
     let class = error.class().unwrap_or(match status {
         402 => ErrorClass::Quota,
         429 => ErrorClass::RateLimited,
-        401 | 403 | 404 => ErrorClass::Auth,
+        300..=399 | 401 | 403 | 404 => ErrorClass::Auth, // moved away: the address is wrong for all
         501 | 505 => ErrorClass::Caller,
         408 | 409 | 425 | 500.. => ErrorClass::Transient,
         _ => ErrorClass::Caller,
@@ -176,7 +176,7 @@ mod tests {
             (503, "server_error", ErrorClass::Transient),
             (524, "", ErrorClass::Transient),
             (529, "overloaded_error", ErrorClass::Transient),
-            (302, "", ErrorClass::Caller),
+            (302, "", ErrorClass::Auth),
         ] {
             assert_eq!(check(status, &json!({ "error": { "message": "no", "code": code } })).0, class, "{status} {code}");
         }

@@ -21,6 +21,9 @@ use tokio::sync::Semaphore;
 /// The longest time that is waited because a service says so; beyond it the call fails and says until when.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_mins(15);
 
+/// Who waits for so long is told why.
+const WORTH_TELLING: Duration = Duration::from_secs(10);
+
 pub(super) struct Connection {
     service: Service,
     host: String,
@@ -131,6 +134,9 @@ impl Connection {
                 wait_ms = wait.as_millis() as u64,
                 "a call failed and is tried again"
             );
+            if let Some(after) = failure.retry_after.filter(|after| *after >= WORTH_TELLING) {
+                tracing::warn!(host = self.host, seconds = after.as_secs(), error = failure.message, "the service is not asked for a while, as it says");
+            }
             match failure.retry_after {
                 // The limit is the account's, not this call's: the others would run into it one by one.
                 Some(after) if failure.class == ErrorClass::RateLimited => self.pause.at_least(after),

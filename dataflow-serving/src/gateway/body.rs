@@ -43,7 +43,11 @@ pub(super) type Fault = (Option<&'static str>, String);
 impl RequestBody {
     /// Reads a chat's body, or that of a request for vectors; the error tells the caller what is wrong with it.
     pub fn read(bytes: Bytes, route: super::Route) -> Result<Self, Fault> {
-        let seen: Seen<'_> = serde_json::from_slice(&bytes).map_err(|error| (None, format!("the body should be a JSON object of a request: {error}")))?;
+        let wrong = |error: serde_json::Error| match (bytes.trim_ascii_start().first(), error.is_data()) {
+            (Some(b'{'), _) | (_, false) => (None, format!("the body should be a JSON object of a request: {error}")),
+            _ => (None, "the body should be a JSON object of a request, found another JSON value".to_owned()),
+        };
+        let seen: Seen<'_> = serde_json::from_slice(&bytes).map_err(wrong)?;
         let model = match &seen.model {
             Some(model) => model.clone().into_owned(),
             None => return Err((Some("model"), "`model` is missing: name a model, or `auto` for any\nhint: GET /v1/models lists them".into())),

@@ -51,7 +51,11 @@ pub(super) fn error_body(message: &str, kind: &str, param: Option<&str>, code: &
 impl GatewayError {
     /// An error of the gateway's own.
     pub fn new(status: StatusCode, code: &'static str, message: &str) -> Self {
-        let kind = if status.is_server_error() { "gateway_error" } else { "invalid_request_error" };
+        let kind = match status {
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            status if status.is_server_error() => "gateway_error",
+            _ => "invalid_request_error",
+        };
         Self { status, code, body: error_body(message, kind, None, code), retry_after: None, exhausted: false, attempts: 0, left: None }
     }
 
@@ -81,9 +85,7 @@ impl GatewayError {
             }
             Exhausted::QueueFull => Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many calls wait for a model").after(Duration::from_secs(1)),
             Exhausted::NotReady(ready) => {
-                let any = |name: &str| matches!(name, "auto" | "any" | "default" | "*" | "");
-                let well = pool.deployments().iter().any(|deployment| (any(model) || deployment.is_named(model)) && deployment.health().available);
-                let error = if well {
+                let error = if pool.is_any_available(model) {
                     Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_timeout", "no model was free in time")
                 } else {
                     Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", "no model can be asked at the moment")
@@ -107,7 +109,9 @@ impl GatewayError {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         // A service's own error is passed on whole; what is no error of OpenAI's shape is put into one.
         let own = failure.body.filter(|body| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error").is_some()));
-        let body = own.unwrap_or_else(|| error_body(&failure.message, "gateway_error", None, code));
+        // Where a service has moved to is nothing for its callers.
+        let message = if failure.status.is_some_and(|status| (300..400).contains(&status)) { "the service has moved" } else { &failure.message };
+        let body = own.unwrap_or_else(|| error_body(message, "gateway_error", None, code));
         let exhausted = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
         let soon = if failure.class == ErrorClass::Quota { QUOTA_RESTS } else { Duration::from_secs(1) };
         let retry_after = failure.retry_after.or_else(|| matches!(status.as_u16(), 429 | 503).then_some(soon));

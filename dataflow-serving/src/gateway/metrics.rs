@@ -133,8 +133,13 @@ impl Call {
     pub fn answered_by(&mut self, deployment: &str, attempts: u32, overhead: Duration) {
         deployment.clone_into(&mut self.deployment);
         self.span.record("gen_ai.response.model", deployment);
-        self.metrics.attempts.with_label_values(&[self.route.name()]).inc_by(u64::from(attempts));
+        self.tried(attempts);
         self.metrics.overhead.observe(overhead.as_secs_f64());
+    }
+
+    /// Counts the tries, also of a call that nobody answered.
+    pub fn tried(&self, attempts: u32) {
+        self.metrics.attempts.with_label_values(&[self.route.name()]).inc_by(u64::from(attempts));
     }
 
     /// Counts the time to a stream's first words.

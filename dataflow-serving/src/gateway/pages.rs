@@ -20,6 +20,15 @@ pub(super) fn root() -> Value {
     json!({ "name": "DataFlow gateway", "version": env!("CARGO_PKG_VERSION"), "status": "running" })
 }
 
+/// `GET /v1/models/NAME`: one model, where a request may name it.
+pub(super) fn model(state: &State, name: &str) -> Option<Value> {
+    state.pool.knows(name).then(|| shown(state, name))
+}
+
+fn shown(state: &State, name: &str) -> Value {
+    json!({ "id": name, "object": "model", "created": state.created, "owned_by": "flux-api" })
+}
+
 /// `GET /v1/models`: the names that can be asked for.
 pub(super) fn models(state: &State) -> Value {
     let mut names: Vec<String> = Vec::new();
@@ -28,7 +37,7 @@ pub(super) fn models(state: &State) -> Value {
             names.push(deployment.name().to_owned());
         }
     }
-    let data: Vec<Value> = names.iter().map(|name| json!({ "id": name, "object": "model", "created": state.created, "owned_by": "flux-api" })).collect();
+    let data: Vec<Value> = names.iter().map(|name| shown(state, name)).collect();
     json!({ "object": "list", "data": data })
 }
 

@@ -95,13 +95,22 @@ async fn route(state: &Arc<State>, settings: &GatewaySettings, method: &Method, 
                 Err(error) => Err(GatewayError::new(StatusCode::BAD_REQUEST, "invalid_configuration", &error.to_string())),
             }
         }
-        _ => Err(GatewayError::new(StatusCode::NOT_FOUND, "not_found", &format!("there is nothing at `{path}`"))),
+        _ => match path.strip_prefix("/v1/models/") {
+            Some(name) => {
+                only(Method::GET)?;
+                may(Door::Api)?;
+                let unknown = || GatewayError::of(Exhausted::UnknownModel(name.to_owned()), name, &state.pool);
+                pages::model(state, name).map(|model| json(&model)).ok_or_else(unknown)
+            }
+            None => Err(GatewayError::new(StatusCode::NOT_FOUND, "not_found", &format!("there is nothing at `{path}`"))),
+        },
     }
 }
 
 /// A call of a model.
 async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, asked: &HeaderMap, body: Body) -> Result<Response, GatewayError> {
     let begun = Instant::now();
+    let deadline = deadline(asked)?;
     let limit = usize::try_from(settings.max_body_mb.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
     let too_large = || {
         let message = format!("the body may have {} MB at the most\nhint: `gateway.max_body_mb`", settings.max_body_mb);
@@ -123,7 +132,7 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
     let options = CallOptions {
         model: request.model.clone(),
         tokens: request.tokens,
-        deadline: deadline(asked).map(|time| begun + time),
+        deadline: deadline.map(|time| begun + time),
         queue_timeout: Duration::try_from_secs_f64(settings.queue_timeout).ok().map(|time| time.min(LONGEST)),
         max_queue: settings.max_queue,
         ..CallOptions::default()
@@ -164,6 +173,7 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
                 counted.model_is_unknown();
             }
             let error = GatewayError::of(exhausted, &request.model, &state.pool);
+            counted.tried(error.attempts);
             counted.end(error.status.as_u16(), Usage::default());
             return Err(error.with_limits(left));
         }
@@ -193,7 +203,7 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
                     let deployment = opened.lease.deployment().name().to_owned();
                     counted.answered_by(&deployment, attempts, overhead);
                     counted.first_token();
-                    let mut response = of_type("text/event-stream; charset=utf-8", streaming::body(opened, counted));
+                    let mut response = of_type("text/event-stream; charset=utf-8", streaming::body(opened, counted, state.break_off.clone()));
                     let headers = response.headers_mut();
                     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -270,8 +280,12 @@ impl Total {
 }
 
 /// The time that the caller gives the call; a day at the most.
-fn deadline(asked: &HeaderMap) -> Option<Duration> {
-    asked.get("x-flux-deadline-ms")?.to_str().ok()?.trim().parse().ok().map(|time| Duration::from_millis(time).min(LONGEST))
+fn deadline(asked: &HeaderMap) -> Result<Option<Duration>, GatewayError> {
+    let Some(given) = asked.get("x-flux-deadline-ms") else { return Ok(None) };
+    match given.to_str().ok().and_then(|given| given.trim().parse().ok()) {
+        Some(time) => Ok(Some(Duration::from_millis(time).min(LONGEST))),
+        None => Err(GatewayError::caller((None, "`x-flux-deadline-ms` should be a whole number of milliseconds".into()))),
+    }
 }
 
 /// The caller's own identity of the request where it is plain, and a new one otherwise.

@@ -18,6 +18,8 @@ use super::{State, routes};
 const HEAD_PATIENCE: Duration = Duration::from_secs(75);
 /// The largest head of a request, in bytes.
 pub(super) const LARGEST_HEAD: usize = 64 << 10;
+/// How long the error takes that ends a stream which is broken off.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long is waited where the system gives no more connections.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
 
@@ -44,11 +46,16 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>, stop: impl F
     }
     drop(listener);
     stopping.cancel();
-    let all_end = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(drain, all_end).await.is_err() {
+    if tokio::time::timeout(drain, all_end(&mut connections)).await.is_err() {
         tracing::warn!(calls = state.metrics.in_flight(), "calls are broken off: they did not end in time");
+        state.break_off.cancel();
+        tokio::time::timeout(LAST_WORDS, all_end(&mut connections)).await.ok(); // who does not listen is not waited for
     }
     connections.shutdown().await;
+}
+
+async fn all_end(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
 }
 
 async fn connection(stream: TcpStream, state: Arc<State>, stopping: CancellationToken) {

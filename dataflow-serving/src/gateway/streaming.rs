@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use bytes::Bytes;
 use dataflow_core::serving::ErrorClass;
+use tokio_util::sync::CancellationToken;
 
 use super::attempt::Opened;
 use super::errors::error_body;
@@ -22,11 +23,12 @@ struct Stream {
     call: Option<Call>,
     last: Instant,
     broken: Option<Failure>,
+    break_off: CancellationToken,
 }
 
 /// The body of a stream. Dropped before its end, it drops the upstream call with it.
-pub(super) fn body(opened: Box<Opened>, call: Call) -> Body {
-    let stream = Stream { opened: Some(opened), call: Some(call), last: Instant::now(), broken: None };
+pub(super) fn body(opened: Box<Opened>, call: Call, break_off: CancellationToken) -> Body {
+    let stream = Stream { opened: Some(opened), call: Some(call), last: Instant::now(), broken: None, break_off };
     Body::from_stream(futures::stream::unfold(stream, |mut stream| async move {
         let bytes = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(bytes), stream))
@@ -50,7 +52,15 @@ impl Stream {
             }
             let now = Instant::now();
             let patience = (self.last + opened.idle).min(opened.until);
-            match tokio::time::timeout_at((now + KEEP_ALIVE).min(patience).into(), opened.response.chunk()).await {
+            let next = tokio::select! {
+                biased;
+                next = tokio::time::timeout_at((now + KEEP_ALIVE).min(patience).into(), opened.response.chunk()) => next,
+                () = self.break_off.cancelled() => {
+                    self.broken = Some(Failure { blameless: true, ..Failure::new(ErrorClass::Transient, "the gateway stops") });
+                    continue;
+                }
+            };
+            match next {
                 Ok(Ok(Some(chunk))) => {
                     self.last = Instant::now();
                     self.broken = opened.relay.take(&chunk).err();

@@ -32,10 +32,14 @@ fn configuration(upstreams: &[&Upstream], models: &Value, gateway: &Value) -> Va
 
 impl Running {
     fn start(upstreams: &[&Upstream], models: &Value, gateway: &Value) -> Self {
+        Self::start_with(upstreams, models, gateway, Duration::from_secs(5))
+    }
+
+    fn start_with(upstreams: &[&Upstream], models: &Value, gateway: &Value, drain: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yaml");
         std::fs::write(&config, configuration(upstreams, models, gateway).to_string()).unwrap();
-        let options = GatewayOptions { config: config.clone(), host: "127.0.0.1".into(), port: 0, drain: Duration::from_secs(5) };
+        let options = GatewayOptions { config: config.clone(), host: "127.0.0.1".into(), port: 0, drain };
         let gateway = Gateway::bind(options).unwrap();
         let url = format!("http://{}", gateway.address());
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -319,6 +323,39 @@ fn calls_on_their_way_are_answered_before_the_end() {
         }
         assert!(text.ends_with(b"data: [DONE]\n\n"));
         assert!(tokio::time::timeout(Duration::from_secs(3), gateway.served).await.unwrap().unwrap().is_ok());
+    });
+}
+
+#[test]
+fn a_stream_that_does_not_end_in_time_is_broken_off_with_an_error() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default().share(Fault::StallAfterContent, 1.0));
+        let mut gateway = Running::start_with(&[&upstream], &json!({}), &json!({}), Duration::from_millis(100));
+        let mut body = question();
+        body["stream"] = json!(true);
+        let mut stream = gateway.post("/v1/chat/completions", &body).await.bytes_stream();
+        let mut text = stream.next().await.unwrap().unwrap().to_vec();
+        gateway.stop.take().unwrap().send(()).unwrap();
+        while let Some(bytes) = stream.next().await {
+            text.extend_from_slice(&bytes.unwrap());
+        }
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("upstream_stream_interrupted") && !text.contains("[DONE]"), "{text}");
+        assert!(tokio::time::timeout(Duration::from_secs(3), gateway.served).await.unwrap().unwrap().is_ok());
+    });
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_told_in_plain_words() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&upstream], &json!({ "name": "one" }), &json!({}));
+        let (status, _, reply) = gateway.chat(&json!([])).await;
+        assert_eq!((status, reply["error"]["message"].as_str().unwrap()), (400, "the body should be a JSON object of a request, found another JSON value"));
+        let late = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", "soon").body(question().to_string());
+        assert_eq!(late.send().await.unwrap().status(), 400);
+        assert_eq!(gateway.get("/v1/models/one").await["id"], "one");
+        assert_eq!(gateway.get("/v1/models/two").await["error"]["code"], "model_not_found");
     });
 }
 

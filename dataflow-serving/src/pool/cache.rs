@@ -16,15 +16,33 @@ use tokio::sync::watch;
 
 use crate::FileJournal;
 
-/// `on` or `off`, as YAML's readers understand them differently.
+/// `on` or `off`, which some of YAML's readers take for truth values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(with = "WrittenSwitch")]
 pub enum Switch {
     /// Off.
     #[default]
     Off,
     /// On.
     On,
+}
+
+/// How a switch may be written.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the schema alone")]
+enum WrittenSwitch {
+    Word(SwitchWord),
+    Bool(bool),
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "tells the schema alone")]
+enum SwitchWord {
+    On,
+    Off,
 }
 
 impl<'de> Deserialize<'de> for Switch {

@@ -10,11 +10,14 @@ use ::http::HeaderMap;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, Url};
 
-use super::configuration::ChannelSettings;
+use super::configuration::{ChannelSettings, without_password};
 use crate::http::{self, Address, PlainService, Service, is_loopback};
 
 /// How long a connection may take to come about.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The proxies that there are; calls with keys must not go around one that is misspelt.
+const PROXY_SCHEMES: [&str; 6] = ["http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"];
 
 /// The clients that were made so far; their connections outlive a file that is read anew.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +87,9 @@ impl Clients {
         builder = match key.proxy.as_str() {
             "" if key.is_loopback => builder.no_proxy(),
             "" => builder,
+            proxy if !PROXY_SCHEMES.iter().any(|scheme| proxy.starts_with(scheme)) => {
+                return Err(format!("`proxy` should begin with one of `{}`, found `{}`", PROXY_SCHEMES.join("`, `"), without_password(proxy)));
+            }
             proxy => builder.proxy(Proxy::all(proxy).map_err(|error| format!("`proxy` cannot be used: {}", http::cause(&error)))?),
         };
         let sockets: Vec<SocketAddr> = addresses
@@ -140,6 +146,13 @@ mod tests {
         let firsts: Vec<_> = (0..4).map(|_| turn.starting_with_the_next()).collect();
         assert_eq!(firsts.iter().map(|sockets| sockets[0]).collect::<Vec<_>>(), [socket(1), socket(2), socket(3), socket(1)]);
         assert_eq!(firsts[1], [socket(2), socket(3), socket(1)]);
+    }
+
+    #[test]
+    fn a_misspelt_proxy_is_refused_and_its_password_not_shown() {
+        let channel: ChannelSettings = serde_json::from_value(json!({ "base_url": "http://one.example", "proxy": "htp://me:pw@127.0.0.1:1" })).unwrap();
+        let error = Clients::default().client_of(&channel, &Url::parse("http://one.example").unwrap(), 10).unwrap_err();
+        assert!(error.starts_with("`proxy` should begin with one of `http://`") && !error.contains("pw"), "{error}");
     }
 
     #[test]

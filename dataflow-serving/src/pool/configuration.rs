@@ -30,6 +30,7 @@ pub struct Configuration {
 
 /// One model behind one channel: a deployment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ModelSettings {
     /// What tells it apart; a number or a text.
     #[serde(deserialize_with = "text_or_number")]
@@ -88,7 +89,7 @@ pub struct ModelSettings {
 
 /// What a million tokens cost, in whatever money.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Prices {
     /// Tokens of questions.
     #[serde(rename = "in")]
@@ -100,6 +101,7 @@ pub struct Prices {
 
 /// A way to a service.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ChannelSettings {
     /// The name that is shown.
     #[serde(default)]
@@ -156,6 +158,7 @@ pub(super) fn without_password(address: &str) -> String {
 /// How the gateway serves, and how its pool behaves.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct GatewaySettings {
     /// Connections in all; as many as the system allows, and named for files that have it.
     pub max_connections: usize,
@@ -319,6 +322,34 @@ const OTHER_SECTIONS: [&str; 17] = [
     "routing",
 ];
 
+impl GatewaySettings {
+    fn check(&self, problems: &mut Vec<String>) {
+        if self.max_body_mb == 0 {
+            problems.push("`gateway.max_body_mb` should be at least 1, found 0".into());
+        }
+        let keys = self.api_keys.iter().map(|key| ("gateway.api_keys", key)).chain(self.admin_key.iter().map(|key| ("gateway.admin_key", key)));
+        for (place, _) in keys.filter(|(_, key)| key.reveal().trim().is_empty()) {
+            problems.push(format!("`{place}` holds an empty key, which opens nothing"));
+        }
+        for origin in self.cors.iter().filter(|origin| !(*origin == "*" || origin.starts_with("http://") || origin.starts_with("https://"))) {
+            problems.push(format!("`gateway.cors` should list origins such as `https://example.com`, or `*`; found `{origin}`"));
+        }
+    }
+}
+
+impl LogSettings {
+    /// An odd word here is no reason not to work.
+    fn check(&self, warnings: &mut Vec<String>) {
+        let among = |key: &str, found: &str, known: &[&str]| {
+            let well = known.iter().any(|known| found.eq_ignore_ascii_case(known));
+            (!well).then(|| format!("`global.log.{key}` should be one of `{}`, found `{found}`", known.join("`, `")))
+        };
+        warnings.extend(among("level", &self.level, &["trace", "debug", "info", "warning", "warn", "error", "critical"]));
+        warnings.extend(among("format", &self.format, &["text", "json"]));
+        warnings.extend(among("output", &self.output, &["console", "file"]));
+    }
+}
+
 impl ModelSettings {
     /// Requests a second that it is held to; `None` for no limit. A tenth of the weight is AI-DataFlux's where nothing is said.
     pub fn requests_per_second(&self) -> Option<f64> {
@@ -375,24 +406,35 @@ impl Configuration {
                 configuration.channels.insert(id.clone(), channel);
             }
         }
-        configuration.check(&mut problems, variable);
+        let named: Vec<&str> = file.get("channels").and_then(Value::as_object).into_iter().flatten().map(|(id, _)| id.as_str()).collect();
+        configuration.check(&named, &mut problems, variable);
+        configuration.gateway.check(&mut problems);
+        configuration.global.log.check(&mut warnings);
         if problems.is_empty() { Ok((configuration, warnings)) } else { Err(problems) }
     }
 
-    fn check(&mut self, problems: &mut Vec<String>, variable: &dyn Fn(&str) -> Option<String>) {
+    /// `channels` are those that the file names, also where they cannot be used.
+    fn check(&mut self, channels: &[&str], problems: &mut Vec<String>, variable: &dyn Fn(&str) -> Option<String>) {
         let mut ids = std::collections::HashSet::new();
         for model in &mut self.models {
             if !ids.insert(model.id.clone()) {
                 problems.push(format!("two models have the id `{}`", model.id));
             }
-            if !self.channels.contains_key(&model.channel_id) {
-                let hint = nearest(&model.channel_id, self.channels.keys().map(String::as_str))
-                    .map(|near| format!("\n  hint: did you mean `{near}`?"))
-                    .unwrap_or_default();
+            if !channels.contains(&model.channel_id.as_str()) {
+                let hint = nearest(&model.channel_id, channels.iter().copied()).map(|near| format!("\n  hint: did you mean `{near}`?")).unwrap_or_default();
                 problems.push(format!("model `{}` names the channel `{}`, which is not there{hint}", model.id, model.channel_id));
             }
-            if !(model.timeout > 0.0 && model.timeout.is_finite()) {
-                problems.push(format!("model `{}`: `timeout` should be a number of seconds above 0, found {}", model.id, model.timeout));
+            let seconds = [("timeout", Some(model.timeout)), ("timeout_first_token", model.timeout_first_token), ("timeout_idle", model.timeout_idle)];
+            for (key, found) in seconds.into_iter().filter_map(|(key, found)| Some((key, found?))).filter(|(_, found)| !(*found > 0.0 && found.is_finite())) {
+                problems.push(format!("model `{}`: `{key}` should be a number of seconds above 0, found {found}", model.id));
+            }
+            for (key, found) in [("safe_tpm", model.safe_tpm), ("max_concurrency", model.max_concurrency.map(|most| most as u64))] {
+                if found == Some(0) {
+                    problems.push(format!("model `{}`: `{key}` should be at least 1, found 0\n  hint: leave it out for no limit", model.id));
+                }
+            }
+            if let Some(prices) = model.prices.filter(|prices| !(prices.input >= 0.0 && prices.output >= 0.0)) {
+                problems.push(format!("model `{}`: `prices` should be 0 or more, found in {} and out {}", model.id, prices.input, prices.output));
             }
             if let Some(name) = &model.api_key_env {
                 match variable(name).filter(|key| !key.trim().is_empty()) {
@@ -451,17 +493,49 @@ fn section<T: serde::de::DeserializeOwned + Default + Serialize>(
         let secret = ["api_keys", "admin_key"].into_iter().filter(|_| name == "gateway");
         warn_unknown(warnings, &format!("{name}."), given.keys(), known.keys().map(String::as_str).chain(secret));
     }
-    serde_json::from_value(without_nulls(value)).unwrap_or_else(|error| {
-        problems.push(format!("{name}: {error}"));
-        T::default()
-    })
+    read_all(name, value, problems).unwrap_or_default()
 }
 
 fn item<T: serde::de::DeserializeOwned>(place: &str, value: &Value, keys: &[&str], problems: &mut Vec<String>, warnings: &mut Vec<String>) -> Option<T> {
     if let Some(given) = value.as_object() {
         warn_unknown(warnings, &format!("{place}."), given.keys(), keys.iter().copied());
     }
-    serde_json::from_value(without_nulls(value)).map_err(|error| problems.push(format!("{place}: {error}"))).ok()
+    read_all(place, value, problems)
+}
+
+/// Reads a value, or tells each of its keys that is wrong.
+fn read_all<T: serde::de::DeserializeOwned>(place: &str, value: &Value, problems: &mut Vec<String>) -> Option<T> {
+    let mut value = without_nulls(value);
+    let before = problems.len();
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(read) => return (problems.len() == before).then_some(read),
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        let key = path.split(['.', '[']).next().unwrap_or_default().to_owned();
+        // One that was wrong is taken out, and what is wrong beside it is found.
+        if value.as_object_mut().and_then(|fields| fields.shift_remove(&key)).is_some() {
+            problems.push(format!("`{place}.{path}`: {}", plainly(error.inner())));
+        } else {
+            if problems.len() == before {
+                problems.push(format!("`{place}`: {}", plainly(error.inner())));
+            }
+            return None;
+        }
+    }
+}
+
+/// An error without the names of Rust's types.
+fn plainly(error: &serde_json::Error) -> String {
+    let mut message = error.to_string();
+    for (name, plain) in [("expected f64", "expected a number"), ("expected u64", "expected a whole number"), ("expected usize", "expected a whole number")] {
+        message = message.replace(name, plain);
+    }
+    match message.split_once(", expected struct ") {
+        Some((found, _)) => format!("{found}, expected keys and values"),
+        None => message,
+    }
 }
 
 /// A key without a value is as one that is not there; but a temperature that is none is not the default one.
@@ -521,10 +595,29 @@ datasource: { type: excel }
         assert_eq!(
             problems,
             [
-                "models.2: missing field `model`",
+                "`models.2`: missing field `model`",
                 "model `1` names the channel `2`, which is not there",
                 "model `1`: the environment variable `NONE` is not set\n  hint: `export NONE=…`",
                 "channel `1`: `base_url` should be an address such as `https://api.openai.com`, found `nowhere`",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_key_that_is_wrong_is_named_and_nothing_that_follows_from_it() {
+        let text = "models: [{ id: 1, model: m, channel_id: a, safe_rps: fast, timeout: soon }, { id: 2, model: m, channel_id: b, max_concurrency: 0 }]\n\
+                    channels: { a: { base_url: 'http://a.example', ssl_verify: maybe }, b: { base_url: 'http://b.example' } }\n\
+                    gateway: { api_keys: [''], max_body_mb: 0, cors: [foo] }\nglobal: { log: { level: loud } }\n";
+        assert_eq!(
+            Configuration::parse(text, &|_| None).unwrap_err(),
+            [
+                "`models.1.safe_rps`: invalid type: string \"fast\", expected a number",
+                "`models.1.timeout`: invalid type: string \"soon\", expected a number",
+                "`channels.a.ssl_verify`: invalid type: string \"maybe\", expected a boolean",
+                "model `2`: `max_concurrency` should be at least 1, found 0\n  hint: leave it out for no limit",
+                "`gateway.max_body_mb` should be at least 1, found 0",
+                "`gateway.api_keys` holds an empty key, which opens nothing",
+                "`gateway.cors` should list origins such as `https://example.com`, or `*`; found `foo`",
             ]
         );
     }

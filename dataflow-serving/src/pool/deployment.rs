@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::Failure;
 use super::client::Clients;
 use super::configuration::{Backoff, ChannelSettings, ModelSettings, seconds};
-use super::health::{Health, HealthReport, NotNow, Outcome, Role, Rules};
+use super::health::{Change, Health, HealthReport, NotNow, Outcome, Role, Rules};
 use super::limits::Allowance;
 use crate::Secret;
 use crate::api::hints;
@@ -186,10 +186,10 @@ impl Deployment {
         (usage, cost)
     }
 
-    /// Begins a call of about so many tokens; or says when that may be.
-    pub(super) fn begin(self: &Arc<Self>, tokens: u64, freed: &Arc<Notify>) -> Result<Lease, NotNow> {
+    /// Begins a call of about so many tokens; or says when that may be. Where it is the only one, it is probed more often while its breaker is open.
+    pub(super) fn begin(self: &Arc<Self>, tokens: u64, is_alone: bool, freed: &Arc<Notify>) -> Result<Lease, NotNow> {
         let now = Instant::now();
-        let role = self.health.begin(now, tokens)?;
+        let role = if is_alone { self.health.begin_alone(now, tokens)? } else { self.health.begin(now, tokens)? };
         Ok(Lease { deployment: Arc::clone(self), begun: now, role, thought: tokens, settled: AtomicBool::new(false), ended: false, freed: Arc::clone(freed) })
     }
 }
@@ -236,7 +236,20 @@ impl Lease {
             self.deployment.health.settle(self.thought, 0);
         }
         self.ended = true;
-        self.deployment.health.end(outcome, self.role, self.begun.elapsed(), error);
+        let (model, channel) = (self.deployment.name(), self.deployment.channel());
+        match self.deployment.health.end(outcome, self.role, self.begun.elapsed(), error) {
+            Some(Change::LeftAlone(time)) => {
+                tracing::warn!(
+                    model,
+                    channel,
+                    seconds = time.as_secs_f64().ceil() as u64,
+                    error = error.unwrap_or_default(),
+                    "a model is left alone for a while"
+                );
+            }
+            Some(Change::Back) => tracing::info!(model, channel, "a model is asked again"),
+            None => {}
+        }
     }
 }
 

@@ -23,6 +23,8 @@ const WORST_OTHERWISE: f64 = 0.3;
 const LATE_CALLS: usize = 50;
 /// So many refusals among the last sixteen calls say that a rate is too high; fewer are not the rate's doing.
 const REFUSALS_OF_A_RATE: u32 = 3;
+/// How long a breaker is open at the most where there is nobody else to be asked.
+const LONE_PROBE: Duration = Duration::from_secs(2);
 /// Without an end that the service tells.
 const QUOTA_COOL_DOWN: Duration = Duration::from_mins(10);
 const AUTH_COOL_DOWN: Duration = Duration::from_mins(5);
@@ -101,6 +103,9 @@ struct State {
     limits: Limits,
     /// Nothing is asked before this.
     cool_until: Option<Instant>,
+    /// The breaker is open until then; where there is no other deployment, a call may look before.
+    open_until: Option<Instant>,
+    last_failure: Option<Instant>,
     /// Failures one after another.
     failures: u32,
     refused_in_a_row: u32,
@@ -142,6 +147,15 @@ pub(super) enum NotNow {
     WhenOneEnds,
 }
 
+/// What the end of a call has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is asked no more for so long, and then once.
+    LeftAlone(Duration),
+    /// It answers again.
+    Back,
+}
+
 /// What is shown of a deployment.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct HealthReport {
@@ -178,6 +192,8 @@ impl Health {
             rules,
             limits: Limits::default(),
             cool_until: None,
+            open_until: None,
+            last_failure: None,
             failures: 0,
             refused_in_a_row: 0,
             must_probe: false,
@@ -218,14 +234,17 @@ impl Health {
     pub fn begin(&self, now: Instant, tokens: u64) -> Result<Role, NotNow> {
         let mut state = self.state();
         state.ready(now, tokens)?;
-        state.limits.take(now, tokens);
-        state.in_flight += 1;
-        state.pace.begun(now);
-        if !state.must_probe {
-            return Ok(Role::Ordinary);
-        }
-        state.probing = true;
-        Ok(Role::Probe)
+        Ok(state.begun(now, tokens))
+    }
+
+    /// As [`begin`](Self::begin), for one that no other can stand in for: its breaker is open for a few seconds at the most.
+    pub fn begin_alone(&self, now: Instant, tokens: u64) -> Result<Role, NotNow> {
+        let mut state = self.state();
+        let open_until = state.open_until;
+        state.open_until = open_until.min(state.last_failure.map(|at| at + LONE_PROBE));
+        let ready = state.ready(now, tokens);
+        state.open_until = open_until;
+        ready.map(|()| state.begun(now, tokens))
     }
 
     /// Replaces the tokens that a call was thought to take by those that it took.
@@ -258,10 +277,11 @@ impl Health {
         }
     }
 
-    /// Ends a call that took so long.
-    pub fn end(&self, outcome: Outcome, role: Role, took: Duration, error: Option<&str>) {
+    /// Ends a call that took so long. Tells where the deployment is left alone from now on, or is back.
+    pub fn end(&self, outcome: Outcome, role: Role, took: Duration, error: Option<&str>) -> Option<Change> {
         let now = Instant::now();
         let mut state = self.state();
+        let had_to_probe = state.must_probe;
         let was_busy = state.is_busy();
         state.in_flight = state.in_flight.saturating_sub(1);
         if role == Role::Probe {
@@ -290,6 +310,11 @@ impl Health {
                 state.fail(now, fault, role);
             }
         }
+        match (had_to_probe, state.must_probe) {
+            (false, true) => Some(Change::LeftAlone(state.rests_until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))),
+            (true, false) => Some(Change::Back),
+            _ => None,
+        }
     }
 
     /// What is left of the limits of requests and of tokens.
@@ -301,8 +326,8 @@ impl Health {
         let (now, state) = (Instant::now(), self.state());
         let calls = state.answered + state.failed;
         HealthReport {
-            available: state.cool_until.is_none_or(|until| until <= now) && !state.probing,
-            cooling_seconds: state.cool_until.map_or(0.0, |until| until.saturating_duration_since(now).as_secs_f64()),
+            available: state.rests_until().is_none_or(|until| until <= now) && !state.probing,
+            cooling_seconds: state.rests_until().map_or(0.0, |until| until.saturating_duration_since(now).as_secs_f64()),
             failures: state.failures,
             in_flight: state.in_flight,
             concurrency: state.concurrency as usize,
@@ -318,8 +343,24 @@ impl Health {
 }
 
 impl State {
+    /// Nothing is asked before this.
+    fn rests_until(&self) -> Option<Instant> {
+        self.cool_until.max(self.open_until)
+    }
+
+    fn begun(&mut self, now: Instant, tokens: u64) -> Role {
+        self.limits.take(now, tokens);
+        self.in_flight += 1;
+        self.pace.begun(now);
+        if !self.must_probe {
+            return Role::Ordinary;
+        }
+        self.probing = true;
+        Role::Probe
+    }
+
     fn ready(&self, now: Instant, tokens: u64) -> Result<(), NotNow> {
-        if let Some(until) = self.cool_until.filter(|until| *until > now) {
+        if let Some(until) = self.rests_until().filter(|until| *until > now) {
             return Err(NotNow::At(until));
         }
         if self.must_probe && self.probing || self.in_flight >= (self.concurrency as usize).max(1) {
@@ -341,7 +382,7 @@ impl State {
         self.refused_in_a_row = 0;
         if role == Role::Probe {
             self.must_probe = false;
-            self.cool_until = None;
+            (self.cool_until, self.open_until) = (None, None);
             self.recent.clear();
         }
         if !self.must_probe {
@@ -381,6 +422,7 @@ impl State {
             ErrorClass::Transient | ErrorClass::Unreachable => {
                 self.failed += 1;
                 self.failures += 1;
+                self.last_failure = Some(now);
                 self.remember(now, false);
                 let pause = match self.rules.backoff {
                     Backoff::Adaptive => full_jitter(FIRST_PAUSE, self.failures - 1),
@@ -390,7 +432,10 @@ impl State {
                 if opens || role == Role::Probe {
                     self.must_probe = true;
                     let open = Duration::from_secs(5).saturating_mul(2u32.saturating_pow(self.failures.saturating_sub(3).min(4)));
-                    self.cool(now + pause.max(open.min(Duration::from_mins(1))));
+                    self.open_until = self.open_until.max(Some(now + pause.max(open.min(Duration::from_mins(1)))));
+                    if let Some(after) = retry_after {
+                        self.cool(now + after);
+                    }
                 } else if let Some(after) = retry_after {
                     self.cool(now + after);
                 } else if self.rules.backoff == Backoff::Ladder {
@@ -477,7 +522,7 @@ mod tests {
         let outcome = Outcome::of(&Failure::new(ErrorClass::Caller, "no"));
         assert_eq!(outcome, Outcome::NotItsFault);
         let health = health();
-        (0..100).for_each(|_| health.end(outcome, health.begin(Instant::now(), 1).unwrap(), MOMENT, None));
+        (0..100).for_each(|_| _ = health.end(outcome, health.begin(Instant::now(), 1).unwrap(), MOMENT, None));
         assert_eq!((ready(&health), health.report().failed), (Ok(()), 0));
     }
 

@@ -197,6 +197,7 @@ impl PoolServing {
             tokens: question as u64 + chat.sampling.max_tokens.or(self.options.max_tokens).unwrap_or(256),
             most_failures: self.options.max_retries.unwrap_or(5) + 1,
             places: self.places.clone(),
+            probes: true,
             ..CallOptions::default()
         }
     }
@@ -204,7 +205,7 @@ impl PoolServing {
 
 impl PoolServing {
     /// Asks the deployment of a lease.
-    async fn ask(&self, lease: Lease, chat: &Chat, schema: Option<&jsonschema::Validator>) -> Result<Reply, (Lease, Failure)> {
+    async fn ask(&self, lease: Lease, chat: &Chat) -> Result<Reply, (Lease, Failure)> {
         let settings = lease.deployment().settings();
         let options = ApiOptions {
             model: settings.model.clone(),
@@ -218,13 +219,6 @@ impl PoolServing {
             Err(error) => return Err((lease, Failure::new(ErrorClass::Caller, format!("the request cannot be written: {error}")))),
         };
         match send(&lease, Route::Chat, body).await.and_then(|reply| wire::read_chat(&reply)) {
-            // A model that was asked for JSON in words, and not held to it by its service, may not have kept to it.
-            Ok(reply) if !keeps_to(schema.filter(|_| !lease.deployment().settings().supports_json_schema), &reply.content) => {
-                lease.settle(reply.usage);
-                let message = format!("{}: the reply does not follow the JSON schema", lease.deployment().name());
-                let failure = Failure { blameless: true, ..Failure::new(ErrorClass::Transient, message) };
-                Err((lease, failure))
-            }
             Ok(reply) => {
                 lease.settle(reply.usage);
                 lease.end(Outcome::Answered, None);
@@ -275,11 +269,9 @@ impl LLMServing for PoolServing {
     async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {
         let pool = self.made().map_err(|error| ServingError::new(ErrorClass::Auth, error.to_string()))?;
         let options = self.call_options(chat);
-        // A schema that is none cannot be held; the service may refuse it.
-        let schema = chat.json_schema.as_ref().and_then(|schema| jsonschema::validator_for(schema).ok());
         let asked = pool.call(&options, |lease| async {
             self.unpaused().await;
-            let asked = self.ask(lease, chat, schema.as_ref()).await;
+            let asked = self.ask(lease, chat).await;
             if asked.as_ref().is_err_and(|(_, failure)| failure.class.may_pass()) {
                 self.consider_pause(pool);
             }
@@ -288,7 +280,8 @@ impl LLMServing for PoolServing {
         let Some(cache) = &self.cache else { return asked.await.map(|Answered { value, .. }| value).map_err(told) };
         let asking = async {
             let Answered { value: reply, .. } = asked.await?;
-            let may = if reply.finish == Finish::Stop { Use::ByAll } else { Use::Once };
+            // Who asks is told what does not fit a schema, and asks again; nobody else is to be given it.
+            let may = if reply.finish == Finish::Stop && keeps_to(chat.json_schema.as_ref(), &reply.content) { Use::ByAll } else { Use::Once };
             Ok((reply, may))
         };
         cache.answer(QuestionKey::of(self, chat), asking).await.map(|(reply, _)| reply).map_err(told)
@@ -330,8 +323,11 @@ fn leave_secrets_out(value: &mut Value) {
     }
 }
 
-fn keeps_to(schema: Option<&jsonschema::Validator>, content: &str) -> bool {
-    schema.is_none_or(|schema| dataflow_core::reply::find_json(content, |value| schema.is_valid(value)).is_some())
+/// A schema that is none cannot be held.
+fn keeps_to(schema: Option<&Value>, content: &str) -> bool {
+    schema
+        .and_then(|schema| jsonschema::validator_for(schema).ok())
+        .is_none_or(|schema| dataflow_core::reply::find_json(content, |value| schema.is_valid(value)).is_some())
 }
 
 /// Sends a body and gives that of a reply that is well.

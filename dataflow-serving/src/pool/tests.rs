@@ -189,18 +189,34 @@ fn an_untuned_pool_finds_the_pace_of_a_service() {
 }
 
 #[test]
-fn a_reply_that_breaks_the_schema_is_asked_for_again_and_blames_nobody() {
-    let asked = AtomicUsize::new(0);
-    let upstream = Upstream::start(Behaviour::default().answer(move |_| {
-        let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
-        if first { "I would say seven.".into() } else { "```json\n{\"n\": 7}\n```".into() }
-    }));
+fn a_reply_that_breaks_the_schema_goes_to_who_asked_and_blames_nobody() {
+    let upstream = Upstream::start(Behaviour::default().answer(|_| "I would say seven.".into()));
     let serving = serving(pool_of(&[("a", &upstream.url(), 1.0, nothing())]));
     let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] });
     let reply = run(serving.chat(&Chat::from("How many?").with_schema(schema))).unwrap();
-    assert!(reply.content.contains("\"n\": 7"), "{reply:?}");
+    assert_eq!(reply.content, "I would say seven.");
     let health = serving.pool().unwrap().deployments()[0].health();
-    assert_eq!((upstream.counts().requests, health.answered, health.failed), (2, 1, 0));
+    assert_eq!((upstream.counts().requests, health.answered, health.failed), (1, 1, 0));
+}
+
+#[test]
+fn calls_that_always_fail_end_in_bounded_time_also_where_nobody_else_is_there() {
+    let upstream = Upstream::start(Behaviour::default().share(Fault::Status(500), 1.0));
+    let mut value = pool_of(&[("one", &upstream.url(), 1.0, nothing())]);
+    value["max_retries"] = json!(1);
+    let begun = Instant::now();
+    let (answered, errors) = run(ask(&serving(value), 6, 6));
+    assert_eq!((answered, errors.len(), upstream.counts().requests), (0, 6, 12), "each is tried twice: {errors:?}");
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_service_that_was_never_reached_is_given_up_soon() {
+    let serving = serving(pool_of(&[("one", NOWHERE, 1.0, nothing())]));
+    let begun = Instant::now();
+    let (answered, errors) = run(ask(&serving, 10, 10));
+    assert!(answered == 0 && errors.iter().all(|error| error.contains("no connection")), "{errors:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[test]
