@@ -12,6 +12,9 @@ use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlC
 use super::{ColumnKind, TableColumn};
 use crate::scalar_text::base64;
 
+/// The most parameters of a statement: SQLite's own default.
+const MOST_PARAMETERS: usize = 32_766;
+
 #[derive(Debug)]
 pub(super) struct SqliteDatabase(SqlitePool);
 
@@ -166,6 +169,34 @@ impl Database for SqliteDatabase {
         }
         transaction.commit().await?;
         Ok(outcomes)
+    }
+
+    /// Each statement goes to SQLite's own thread and back, which costs more than the writing.
+    async fn write_at_once(
+        &self,
+        table: &str,
+        key: &SqlColumn,
+        columns: &[SqlColumn],
+        rows: &[(Parameter, Vec<Parameter>)],
+    ) -> Result<Option<()>, sqlx::Error> {
+        if rows.len() * (columns.len() + 1) > MOST_PARAMETERS {
+            return Ok(None);
+        }
+        let set: Vec<String> =
+            columns.iter().enumerate().map(|(place, column)| format!("{} = written.column{}", self.quote(&column.column.name), place + 2)).collect();
+        let mut statement = Statement::new(format!("UPDATE {table} AS kept SET {} FROM (VALUES ", set.join(", ")));
+        for (number, (key, values)) in rows.iter().enumerate() {
+            let cells = std::iter::once(key).chain(values).cloned();
+            statement.push(if number == 0 { "" } else { ", " }).bind_list(self, cells, "");
+        }
+        statement.push(") AS written WHERE kept.").push(&self.quote(&key.column.name)).push(" = written.column1");
+        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
+        match query(statement).persistent(false).execute(&mut *transaction).await {
+            Ok(done) if done.rows_affected() == rows.len() as u64 => transaction.commit().await.map(Some),
+            Ok(_) => transaction.rollback().await.map(|()| None), // a row is gone, or there twice: one by one it is seen which
+            Err(error) if self.verdict(&error) == Verdict::Row => transaction.rollback().await.map(|()| None),
+            Err(error) => Err(error),
+        }
     }
 
     fn verdict(&self, error: &sqlx::Error) -> Verdict {

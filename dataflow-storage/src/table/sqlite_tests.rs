@@ -101,6 +101,20 @@ async fn each_value_is_written_in_its_columns_type_and_a_refused_row_is_refused_
 }
 
 #[tokio::test]
+async fn many_rows_are_written_together_and_one_that_is_refused_does_not_hold_the_others() {
+    let sql = "CREATE TABLE \"t t\" (id INTEGER PRIMARY KEY, \"a\"\"b\" TEXT, score INTEGER CHECK (score < 10));
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) INSERT INTO \"t t\" SELECT i, NULL, NULL FROM n";
+    let (_folder, path) = database(sql).await;
+    let table = table(&path, "t t", "id").await;
+    let row = |id: u32, score: u32| update(id, &json!({ "a\"b": format!("answer {id}"), "score": score }));
+    assert_eq!(table.write((1..=300).map(|id| row(id, 1)).collect()).await.unwrap(), []);
+    let refused = table.write((301..=600).map(|id| row(id, if id == 400 { 11 } else { 2 })).collect()).await.unwrap();
+    assert_eq!(refused.iter().map(|refusal| refusal.key.to_string()).collect::<Vec<_>>(), ["400"]);
+    let sql = "SELECT count(*)||' '||sum(score)||' '||max(typeof(score))||' '||count(DISTINCT \"a\"\"b\") FROM \"t t\" WHERE \"a\"\"b\" = 'answer '||id";
+    assert_eq!(column(&path, sql).await, [Some("599 898 integer 599".to_owned())]);
+}
+
+#[tokio::test]
 async fn what_is_missing_is_told_and_can_be_made() {
     let (folder, path) = database("CREATE TABLE questions (id INTEGER PRIMARY KEY, q TEXT); INSERT INTO questions VALUES (1, 'x')").await;
     let open = |name: &str| SqlTable::open(SqlTableOptions::new(SqlAddress::Sqlite { path: path.clone() }, name));
