@@ -8,7 +8,7 @@ use super::Route;
 
 /// The span of a call.
 pub(super) fn call(route: Route, model: &str) -> Span {
-    tracing::info_span!(
+    tracing::debug_span!(
         target: "dataflow_gateway",
         "call",
         otel.name = route.operation(),
@@ -24,7 +24,7 @@ pub(super) fn call(route: Route, model: &str) -> Span {
 
 /// The span of one try at a deployment.
 pub(super) fn attempt(deployment: &str) -> Span {
-    tracing::info_span!(target: "dataflow_gateway", "attempt", otel.kind = "client", deployment, error = Empty)
+    tracing::debug_span!(target: "dataflow_gateway", "attempt", otel.kind = "client", deployment, error = Empty)
 }
 
 /// Makes a span a part of the trace that its caller tells in `traceparent`.

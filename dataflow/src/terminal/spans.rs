@@ -29,7 +29,7 @@ pub(super) fn exported<S: Subscriber + for<'a> LookupSpan<'a>>() -> Result<(Opti
 
 /// The spans of calls too, whatever is logged.
 pub(super) fn also_spans(filter: EnvFilter) -> EnvFilter {
-    match "dataflow_gateway=info".parse() {
+    match "dataflow_gateway=debug".parse() {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     }
