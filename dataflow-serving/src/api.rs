@@ -225,7 +225,13 @@ impl LLMServing for ApiServing {
     }
 
     async fn start(&self) -> Result<(), ServingError> {
-        self.connection().map(|_| ())
+        self.connection().map(|connection| connection.hurry.set(false))
+    }
+
+    fn stop_waiting(&self) {
+        if let Ok(connection) = self.connection() {
+            connection.hurry.set(true);
+        }
     }
 
     async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {

@@ -112,6 +112,10 @@ impl LLMServing for EnvServing {
         self.serving.start().await
     }
 
+    fn stop_waiting(&self) {
+        self.serving.stop_waiting();
+    }
+
     async fn stop(&self) {
         self.serving.stop().await;
     }

@@ -148,6 +148,14 @@ impl LLMServing for GatewayServing {
         self.api.check().map_err(|error| dataflow_core::Error::Configuration(error.to_string().replace("`api_url`", "`url`")))
     }
 
+    async fn start(&self) -> Result<(), ServingError> {
+        self.api.start().await
+    }
+
+    fn stop_waiting(&self) {
+        self.api.stop_waiting();
+    }
+
     async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {
         self.api.chat(chat).await.map_err(told)
     }

@@ -119,6 +119,15 @@ impl LLMServing for LocalServing {
         self.running().await.map(|_| ())
     }
 
+    fn stop_waiting(&self) {
+        // While it is started or stopped, nothing is asked.
+        if let Ok(running) = self.running.try_lock()
+            && let Some(running) = &*running
+        {
+            running.pool.stop_waiting();
+        }
+    }
+
     async fn stop(&self) {
         if let Some(running) = self.running.lock().await.take() {
             running.server.stop().await;

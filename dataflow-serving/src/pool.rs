@@ -23,7 +23,7 @@ use dataflow_core::serving::ErrorClass;
 use rand::RngExt;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::api::back_off::full_jitter;
+use crate::api::back_off::{Hurry, full_jitter};
 pub use crate::api::classify::Failure;
 pub use cache::Switch;
 pub(crate) use cache::{Origin, ReplyCache, Use};
@@ -76,11 +76,23 @@ pub struct CallOptions {
     pub places: Option<Arc<Semaphore>>,
     /// Whether a model whose breaker is open is probed every few seconds while no other can be asked: for calls that wait for as long as it takes.
     pub probes: bool,
+    /// Told when nobody waits any more for calls that wait for their next try.
+    pub(crate) hurry: Option<Arc<Hurry>>,
 }
 
 impl Default for CallOptions {
     fn default() -> Self {
-        Self { model: "auto".into(), tokens: 1, deadline: None, queue_timeout: None, max_queue: usize::MAX, most_failures: 6, places: None, probes: false }
+        Self {
+            model: "auto".into(),
+            tokens: 1,
+            deadline: None,
+            queue_timeout: None,
+            max_queue: usize::MAX,
+            most_failures: 6,
+            places: None,
+            probes: false,
+            hurry: None,
+        }
     }
 }
 
@@ -227,7 +239,9 @@ impl Pool {
                 if options.deadline.is_some_and(|deadline| now + pause >= deadline) {
                     return Err(Exhausted::Failed { failure, attempts });
                 }
-                tokio::time::sleep(pause).await;
+                if waiting_for(options.hurry.as_deref(), tokio::time::sleep(pause)).await.is_none() {
+                    return Err(Exhausted::Failed { failure, attempts });
+                }
                 round += 1;
             }
             last = Some(failure);
@@ -306,7 +320,7 @@ impl Pool {
             let turn = line.lock();
             match until {
                 Some(until) => tokio::time::timeout_at(until.into(), turn).await.map_err(|_| Exhausted::NotReady(None))?,
-                None => turn.await,
+                None => turn.await, // in a hurry each in line goes quickly
             }
         };
         let mut waiting = None;
@@ -325,10 +339,15 @@ impl Pool {
             {
                 return Err(Exhausted::NotReady(soonest.map(|soonest| soonest.saturating_duration_since(Instant::now()))));
             }
+            // One that is only busy, or held to its rate, is waited for also in a hurry.
+            let hurry = options.hurry.as_deref().filter(|_| !self.is_any_available(&options.model));
             let wake = [soonest, until].into_iter().flatten().min();
-            match wake {
-                Some(wake) => _ = tokio::time::timeout_at(wake.into(), freed).await,
-                None => freed.await,
+            let waited = match wake {
+                Some(wake) => waiting_for(hurry, tokio::time::timeout_at(wake.into(), freed)).await.map(|_| ()),
+                None => waiting_for(hurry, freed).await,
+            };
+            if waited.is_none() {
+                return Err(Exhausted::NotReady(None));
             }
         }
     }
@@ -361,6 +380,14 @@ impl Pool {
             }
         }
         Err(soonest)
+    }
+}
+
+/// What is waited for, or `None` where there is a hurry.
+async fn waiting_for<T>(hurry: Option<&Hurry>, waiting: impl Future<Output = T>) -> Option<T> {
+    match hurry {
+        Some(hurry) => hurry.unless(waiting).await,
+        None => Some(waiting.await),
     }
 }
 

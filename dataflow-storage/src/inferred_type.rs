@@ -56,6 +56,9 @@ struct Seen {
     text: bool,
     items: Option<Box<Seen>>,
     fields: Option<Box<SeenObject>>,
+    /// The number of the last object that held it, and whether one held it twice.
+    last_object: u64,
+    twice: bool,
 }
 
 /// The types of an object's fields, all objects seen.
@@ -64,6 +67,7 @@ pub(crate) struct SeenObject {
     keys: Keys,
     seen: Vec<Seen>,
     a_map: bool,
+    objects: u64,
 }
 
 impl SeenObject {
@@ -76,6 +80,9 @@ impl SeenObject {
 
 impl Seen {
     fn data_type(&self, place: &str, warnings: &mut Vec<String>) -> DataType {
+        if self.twice {
+            warnings.push(format!("the key `{place}` is there twice in an object; its last value is read"));
+        }
         let kinds = [
             ("truth values", self.boolean),
             ("numbers", self.integer || self.float),
@@ -150,6 +157,7 @@ impl<'de> Visitor<'de> for SeeRow<'_> {
 
 fn see_fields<'de, A: MapAccess<'de>>(object: &mut SeenObject, mut map: A, refuse_huge: bool, most: usize) -> Result<(), A::Error> {
     let mut hint = 0;
+    object.objects += 1;
     while let Some(place) = map.next_key_seed(SeeKey { keys: &mut object.keys, hint, most })? {
         let Some(place) = place else {
             object.a_map = true;
@@ -159,7 +167,9 @@ fn see_fields<'de, A: MapAccess<'de>>(object: &mut SeenObject, mut map: A, refus
         if place == object.seen.len() {
             object.seen.push(Seen::default());
         }
-        map.next_value_seed(SeeCell { seen: &mut object.seen[place], refuse_huge })?;
+        let seen = &mut object.seen[place];
+        seen.twice |= std::mem::replace(&mut seen.last_object, object.objects) == object.objects;
+        map.next_value_seed(SeeCell { seen, refuse_huge })?;
         hint = place + 1;
     }
     Ok(())

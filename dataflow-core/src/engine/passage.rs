@@ -122,7 +122,17 @@ impl Passage<'_> {
     async fn stream(&self, shared: &Arc<Shared>) -> Result<Streamed> {
         let steps = &self.pipeline.steps[self.plan.after..];
         let served = self.serve(shared).await?;
+        let servings: Vec<_> = self.pipeline.servings.iter().map(|(_, serving)| serving.clone()).collect();
+        let ending = shared.clone();
+        let watch = tokio::spawn(async move {
+            tokio::select! {
+                () = ending.stop.asked() => {}
+                () = ending.failed.asked() => {}
+            }
+            servings.iter().for_each(|serving| serving.stop_waiting());
+        });
         let passed = self.pass_rows(steps, &served, shared).await;
+        watch.abort();
         for (_, serving) in &self.pipeline.servings {
             serving.stop().await;
         }

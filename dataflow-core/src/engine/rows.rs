@@ -296,6 +296,11 @@ impl RowStage {
                 add(&counts.skipped, 1);
                 Ended::Skipped
             }
+            // It was given up while it waited, and is left for the next run.
+            Err(Error::Stopped) if self.shared.stop.is_asked() && !self.shared.stop.is_at_once() => {
+                self.shared.cut.store(true, Ordering::SeqCst);
+                Ended::Dropped
+            }
             Err(error) => {
                 let told = self.placed.step.error_key.as_ref().map(|_| reason(&error));
                 match self.shared.row_failed(&self.placed, row, error)? {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::RngExt;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The longest wait between two tries.
@@ -36,6 +37,11 @@ impl Pause {
         self.until.fetch_max(until, Ordering::Relaxed);
     }
 
+    /// Whether calls may have to wait.
+    pub fn is_on(&self) -> bool {
+        self.until.load(Ordering::Relaxed) > 0
+    }
+
     /// Waits until the pause is over; those who waited go out spread over a tenth of its length, and not all in one moment.
     pub async fn over(&self) {
         let mut waited = false;
@@ -51,6 +57,34 @@ impl Pause {
             let spread = (left / 10).min(Duration::from_secs(1)).mul_f64(rand::rng().random::<f64>());
             tokio::time::sleep(left + spread).await;
             waited = true;
+        }
+    }
+}
+
+/// Tells calls that wait for their next try that nobody waits for them any more.
+#[derive(Debug)]
+pub(crate) struct Hurry(watch::Sender<bool>);
+
+impl Hurry {
+    pub fn new() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    pub fn set(&self, asked: bool) {
+        self.0.send_replace(asked);
+    }
+
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits for what is to be waited for; `None` where there is a hurry.
+    pub async fn unless<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
+        let mut asked = self.0.subscribe();
+        tokio::select! {
+            biased;
+            _ = asked.wait_for(|asked| *asked) => None,
+            done = waiting => Some(done),
         }
     }
 }

@@ -11,7 +11,7 @@ use dataflow_core::serving::{ErrorClass, ServingError};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-use super::back_off::{Pause, full_jitter};
+use super::back_off::{Hurry, Pause, full_jitter};
 use super::classify::{Failure, by_status};
 use super::options::{ApiOptions, tells_of_a_secret};
 use crate::Secret;
@@ -34,6 +34,7 @@ pub(super) struct Connection {
     back_off: Duration,
     max_retries: u32,
     pause: Pause,
+    pub hurry: Hurry,
     /// Places for requests on their way; a call that waits for its next try has none.
     in_flight: Semaphore,
     /// Calls that were answered; a rate limit is no failure while it grows.
@@ -87,6 +88,7 @@ impl Connection {
             back_off: options.back_off,
             max_retries: options.max_retries,
             pause: Pause::new(),
+            hurry: Hurry::new(),
             in_flight: Semaphore::new(options.max_concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             answered: AtomicU64::new(0),
         })
@@ -106,7 +108,9 @@ impl Connection {
         let (mut tries, mut failed) = (0, 0);
         let mut answered_before = self.answered.load(Ordering::Relaxed);
         loop {
-            self.pause.over().await;
+            if self.pause.is_on() && self.hurry.unless(self.pause.over()).await.is_none() {
+                return Err(ServingError::new(ErrorClass::RateLimited, format!("{}: the run has ended while the service was waited for", self.host)));
+            }
             let failure = match self.once(to, body.clone(), &read).await {
                 Ok(reply) => {
                     self.answered.fetch_add(1, Ordering::Relaxed);
@@ -137,13 +141,17 @@ impl Connection {
             if let Some(after) = failure.retry_after.filter(|after| *after >= WORTH_TELLING) {
                 tracing::warn!(host = self.host, seconds = after.as_secs(), error = failure.message, "the service is not asked for a while, as it says");
             }
-            match failure.retry_after {
+            let asked_for = match failure.retry_after {
                 // The limit is the account's, not this call's: the others would run into it one by one.
-                Some(after) if failure.class == ErrorClass::RateLimited => self.pause.at_least(after),
-                Some(after) => tokio::time::sleep(after).await,
-                None => {}
+                Some(after) if failure.class == ErrorClass::RateLimited => {
+                    self.pause.at_least(after);
+                    Duration::ZERO
+                }
+                after => after.unwrap_or_default(),
+            };
+            if self.hurry.unless(tokio::time::sleep(asked_for + wait)).await.is_none() {
+                return Err(self.give_up(to.url(), &failure, tries));
             }
-            tokio::time::sleep(wait).await;
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::configuration::{seconds, without_password};
 use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Route, Switch, Use};
+use crate::api::back_off::Hurry;
 use crate::api::classify::by_status;
 use crate::api::options::{ApiOptions, SchemaMode};
 use crate::api::wire;
@@ -88,6 +89,7 @@ pub struct PoolServing {
     /// When the last pause ends or ended, and how many there were.
     paused: Mutex<(Option<Instant>, u64)>,
     cache: Option<ReplyCache>,
+    hurry: Arc<Hurry>,
 }
 
 /// Failures of every model, one after another, from which calls pause.
@@ -112,7 +114,7 @@ impl PoolServing {
             Switch::On => Some(ReplyCache::open(options.cache_path.as_deref().unwrap_or(Path::new("./cache/pool")))?),
         };
         let (request, withheld, paused) = (ApiOptions::default(), Mutex::new(0), Mutex::default());
-        let serving = Self { options, configuration, pool: OnceLock::new(), request, places, withheld, paused, cache };
+        let serving = Self { options, configuration, pool: OnceLock::new(), request, places, withheld, paused, cache, hurry: Arc::new(Hurry::new()) };
         serving.made()?;
         Ok(serving)
     }
@@ -157,8 +159,8 @@ impl PoolServing {
         loop {
             let until = self.paused.lock().unwrap_or_else(PoisonError::into_inner).0.filter(|until| *until > Instant::now());
             match until {
-                Some(until) => tokio::time::sleep_until(until.into()).await,
-                None => return,
+                Some(until) if !self.hurry.is_asked() => _ = self.hurry.unless(tokio::time::sleep_until(until.into())).await,
+                _ => return,
             }
         }
     }
@@ -198,6 +200,7 @@ impl PoolServing {
             most_failures: self.options.max_retries.unwrap_or(5) + 1,
             places: self.places.clone(),
             probes: true,
+            hurry: Some(Arc::clone(&self.hurry)),
             ..CallOptions::default()
         }
     }
@@ -264,6 +267,15 @@ impl LLMServing for PoolServing {
 
     fn check(&self) -> Result<()> {
         self.made().map(|_| ())
+    }
+
+    async fn start(&self) -> Result<(), ServingError> {
+        self.hurry.set(false);
+        Ok(())
+    }
+
+    fn stop_waiting(&self) {
+        self.hurry.set(true);
     }
 
     async fn chat(&self, chat: &Chat) -> Result<Reply, ServingError> {

@@ -102,7 +102,7 @@ mod tests {
         │ 😀 题 ┆ null ┆ 1                    ┆ 1.0  │
         │ last  ┆ null ┆ null                 ┆ null │
         └───────┴──────┴──────────────────────┴──────┘
-        ["column `t` holds numbers and text; it is read as text, and what is not text stands in it as JSON"]
+        ["the key `t` is there twice in an object; its last value is read", "column `t` holds numbers and text; it is read as text, and what is not text stands in it as JSON"]
         "#);
     }
 

@@ -16,6 +16,7 @@ pub(super) fn exported<S: Subscriber + for<'a> LookupSpan<'a>>() -> Result<(Opti
     if !["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"].into_iter().any(is_set) {
         return Ok((None, None));
     }
+    rustls::crypto::ring::default_provider().install_default().ok(); // another part of the program may have installed one
     let exporter = SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
