@@ -203,6 +203,30 @@ impl LLMServing for Echo {
     }
 }
 
+/// Has each call wait until the run is to end.
+#[derive(Debug, Default)]
+struct Cooling(Stop);
+
+#[async_trait]
+impl LLMServing for Cooling {
+    fn identity(&self) -> Value {
+        json!({ "model": "cooling" })
+    }
+    fn spec(&self) -> Value {
+        json!({ "type": "cooling" })
+    }
+    fn max_concurrency(&self) -> usize {
+        4
+    }
+    fn stop_waiting(&self) {
+        self.0.gently();
+    }
+    async fn chat(&self, _: &Chat) -> Result<Reply, ServingError> {
+        self.0.asked().await;
+        Err(ServingError::new(ErrorClass::Transient, "the service said 503"))
+    }
+}
+
 fn rows(count: usize) -> DataFrame {
     DataFrame::new_infer_height(vec![
         Column::new("text".into(), (1..=count).map(|n| format!("t{n}")).collect::<Vec<_>>()),
@@ -290,6 +314,22 @@ async fn a_run_shows_what_its_steps_drop_and_change() {
     assert!(told.contains("  row 10, text:\n    - \"t10\"\n    + \"T10\"\n"), "{told}");
     let plain = compiled.forward(Run::default()).await.unwrap();
     assert!(plain.steps.iter().all(|step| step.examples.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_stopped_does_not_wait_for_a_service_and_blames_no_row_for_it() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(100)));
+    pipeline.serving("default", Arc::new(Cooling::default()) as Arc<dyn LLMServing>);
+    pipeline.step(ask("text", "reply"));
+    let stop = Stop::default();
+    let run = Run { stop: stop.clone(), grace: Duration::from_mins(10), ..Run::default() };
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.gently();
+    });
+    let forward = async { pipeline.compile().unwrap().forward(run).await };
+    let report = tokio::time::timeout(Duration::from_secs(20), forward).await.expect("nobody waits").unwrap();
+    assert_eq!((report.outcome, report.failed, report.rows_written), (RunOutcome::Stopped, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

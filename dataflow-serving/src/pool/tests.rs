@@ -211,6 +211,25 @@ fn calls_that_always_fail_end_in_bounded_time_also_where_nobody_else_is_there() 
 }
 
 #[test]
+fn a_call_that_waits_for_its_service_ends_with_the_run() {
+    let upstream = Upstream::start(Behaviour::default().share(Fault::RateLimited, 1.0).retry_after(Some(Duration::from_mins(5))));
+    let pool = serving(pool_of(&[("one", &upstream.url(), 1.0, nothing())]));
+    let api = crate::ApiServing::new(&upstream.url(), "m");
+    run(async {
+        for serving in [&pool as &dyn LLMServing, &api] {
+            let begun = Instant::now();
+            let chat = Chat::from("x");
+            let hurry = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                serving.stop_waiting();
+            };
+            let (reply, ()) = tokio::join!(serving.chat(&chat), hurry);
+            assert!(reply.is_err() && begun.elapsed() < Duration::from_secs(5), "{reply:?} after {:?}", begun.elapsed());
+        }
+    });
+}
+
+#[test]
 fn a_service_that_was_never_reached_is_given_up_soon() {
     let serving = serving(pool_of(&[("one", NOWHERE, 1.0, nothing())]));
     let begun = Instant::now();
