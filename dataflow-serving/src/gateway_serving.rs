@@ -119,8 +119,10 @@ impl GatewayServing {
 }
 
 fn told(mut error: ServingError) -> ServingError {
-    if error.class == ErrorClass::Unreachable {
-        error.message += "\nhint: is the gateway running? `dataflow gateway -c FILE` starts it";
+    match (error.class, error.status) {
+        (ErrorClass::Unreachable, _) => error.message += "\nhint: is the gateway running? `dataflow gateway -c FILE` starts it",
+        (ErrorClass::Auth, Some(401)) => error.message += "\nhint: the key is read from `DF_GATEWAY_KEY`, or from the variable that `api_key_env` names",
+        _ => {}
     }
     error
 }
