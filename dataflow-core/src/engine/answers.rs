@@ -1,6 +1,7 @@
 //! Pay once: between an operator's question and the serving stand the journal, the equal questions in flight, and the limit of calls.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +22,8 @@ pub(crate) struct Served {
     serving: Arc<dyn LLMServing>,
     identity: String,
     calls: Semaphore,
-    in_flight: Mutex<HashMap<QuestionKey, watch::Receiver<Awaited>>>,
+    /// Questions in flight, each with a way to the rows that ask the same, where there are any.
+    in_flight: Mutex<HashMap<QuestionKey, Option<watch::Sender<Awaited>>>>,
     journal: Option<Arc<dyn Journal>>,
     reads_journal: bool,
     answered: AtomicU64,
@@ -92,17 +94,27 @@ impl Served {
         if ends { Err(Error::Unreachable { serving: self.name.clone(), message: error.message.clone(), class: error.class }) } else { Ok(()) }
     }
 
-    fn in_flight(&self) -> MutexGuard<'_, HashMap<QuestionKey, watch::Receiver<Awaited>>> {
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<QuestionKey, Option<watch::Sender<Awaited>>>> {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Takes a question out of those in flight, also when the row that asked it is given up.
-struct InFlight<'a>(&'a Served, QuestionKey);
+/// A question in flight. It is taken out when it is dropped: whoever waits for its answer then asks, since the row that asked was given up.
+struct InFlight<'a>(Option<(&'a Served, QuestionKey)>);
+
+impl InFlight<'_> {
+    /// Takes it out with the way to those who wait for its answer.
+    fn end(mut self) -> Option<watch::Sender<Awaited>> {
+        let (served, key) = self.0.take()?;
+        served.in_flight().remove(&key).flatten()
+    }
+}
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.in_flight().remove(&self.1);
+        if let Some((served, key)) = self.0 {
+            served.in_flight().remove(&key);
+        }
     }
 }
 
@@ -130,12 +142,11 @@ impl StepAnswers {
                 return Ok(reply);
             }
             // Either this row asks, or it waits for a row that asks the same.
-            let (sender, same) = match served.in_flight().entry(key) {
-                std::collections::hash_map::Entry::Occupied(entry) => (None, Some(entry.get().clone())),
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    let (sender, receiver) = watch::channel(None);
-                    entry.insert(receiver);
-                    (Some(sender), None)
+            let same = match served.in_flight().entry(key) {
+                Entry::Occupied(mut entry) => Some(entry.get_mut().get_or_insert_with(|| watch::Sender::new(None)).subscribe()),
+                Entry::Vacant(entry) => {
+                    entry.insert(None);
+                    None
                 }
             };
             if let Some(mut same) = same {
@@ -147,16 +158,15 @@ impl StepAnswers {
                     None => continue, // the row that asked was given up
                 }
             }
-            let asking = InFlight(served, key);
+            let asking = InFlight(Some((served, key)));
             let answer = served.call(chat, self.counts()).await?;
             if let (Ok(reply), Some(journal)) = (&answer, &served.journal)
                 && reply.finish != Finish::Length
             {
                 journal.put(key, reply).await?;
             }
-            drop(asking);
-            if let Some(sender) = sender.filter(|sender| sender.receiver_count() > 0) {
-                sender.send_replace(Some(answer.clone()));
+            if let Some(others) = asking.end() {
+                others.send_replace(Some(answer.clone()));
             }
             return Ok(answer?);
         }

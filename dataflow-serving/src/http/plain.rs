@@ -27,7 +27,7 @@ pub(crate) struct PlainService {
     port: u16,
     connect_timeout: Duration,
     most_idle: usize,
-    idle: Mutex<Vec<(Instant, Line)>>,
+    idle: Mutex<Vec<(Instant, Box<Line>)>>,
 }
 
 /// A connection, and the way to ask on it.
@@ -54,7 +54,7 @@ pub(super) struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     body: Incoming,
-    line: Option<Line>,
+    line: Option<Box<Line>>,
     service: Arc<PlainService>,
 }
 
@@ -85,22 +85,22 @@ impl PlainService {
         }
     }
 
-    fn reply(self: &Arc<Self>, response: Response<Incoming>, line: Line) -> Reply {
+    fn reply(self: &Arc<Self>, response: Response<Incoming>, line: Box<Line>) -> Reply {
         let (head, body) = response.into_parts();
         Reply { status: head.status, headers: head.headers, body, line: Some(line), service: Arc::clone(self) }
     }
 
-    async fn connect(&self) -> Result<Line, Trouble> {
+    async fn connect(&self) -> Result<Box<Line>, Trouble> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let stream = connected.map_err(Trouble::NoConnection)?;
         stream.set_nodelay(true).ok(); // it works without, later
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(Trouble::Broken)?;
-        Ok(Line { connection, sender, ended: false })
+        Ok(Box::new(Line { connection, sender, ended: false }))
     }
 
     /// A connection that nobody uses, and that its service has not closed.
-    async fn idle_line(&self) -> Option<Line> {
+    async fn idle_line(&self) -> Option<Box<Line>> {
         loop {
             let (since, mut line) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             if since.elapsed() < LONGEST_IDLE && line.is_usable().await {
@@ -109,7 +109,7 @@ impl PlainService {
         }
     }
 
-    fn give_back(&self, line: Line) {
+    fn give_back(&self, line: Box<Line>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // The oldest are the first.
         let old = idle.iter().take_while(|(since, _)| since.elapsed() >= LONGEST_IDLE).count();
