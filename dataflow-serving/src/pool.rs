@@ -262,7 +262,7 @@ impl Pool {
 
     /// Whether one of all that a name means may be asked, its limits aside.
     pub fn is_any_available(&self, name: &str) -> bool {
-        self.deployments.load().iter().any(|deployment| means(deployment, name) && deployment.health().available)
+        self.deployments.load().iter().any(|deployment| means(deployment, name) && deployment.health.is_available())
     }
 
     /// Whether each of all that a name means has failed so often, one time after another.
@@ -368,7 +368,7 @@ impl Pool {
             }
         }
         let meant = || deployments.iter().filter(|deployment| means(deployment, &options.model));
-        if !options.probes || meant().any(|deployment| deployment.health().available) {
+        if !options.probes || meant().any(|deployment| deployment.health.is_available()) {
             return Err(soonest);
         }
         // Nobody else is there to be asked: an open breaker would hold all calls up for nobody's good.

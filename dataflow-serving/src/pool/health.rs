@@ -322,11 +322,16 @@ impl Health {
         self.state().limits.left(Instant::now())
     }
 
+    /// Whether it may be asked now, its limits aside.
+    pub fn is_available(&self) -> bool {
+        self.state().is_available(Instant::now())
+    }
+
     pub fn report(&self) -> HealthReport {
         let (now, state) = (Instant::now(), self.state());
         let calls = state.answered + state.failed;
         HealthReport {
-            available: state.rests_until().is_none_or(|until| until <= now) && !state.probing,
+            available: state.is_available(now),
             cooling_seconds: state.rests_until().map_or(0.0, |until| until.saturating_duration_since(now).as_secs_f64()),
             failures: state.failures,
             in_flight: state.in_flight,
@@ -346,6 +351,10 @@ impl State {
     /// Nothing is asked before this.
     fn rests_until(&self) -> Option<Instant> {
         self.cool_until.max(self.open_until)
+    }
+
+    fn is_available(&self, now: Instant) -> bool {
+        self.rests_until().is_none_or(|until| until <= now) && !self.probing
     }
 
     fn begun(&mut self, now: Instant, tokens: u64) -> Role {
