@@ -1,6 +1,6 @@
 //! What a run may spend: asked before each call, told after it.
 
-use async_trait::async_trait;
+use futures::future::BoxFuture;
 
 use crate::serving::{Chat, Reply};
 
@@ -16,11 +16,10 @@ pub struct Held {
 /// Holds a run to what it may spend.
 ///
 /// The engine asks it before each call and tells it after, so that what is in flight counts too. Answers of the journal are not asked for.
-#[async_trait]
 pub trait Purse: Send + Sync {
     /// Holds something back for a call; waits where others may leave enough. `None` where none is to be made any more: whoever says so has asked the run to stop,
     /// and the row is left for another run.
-    async fn reserve(&self, chat: &Chat) -> Option<Held>;
+    fn reserve<'a>(&'a self, chat: &'a Chat) -> BoxFuture<'a, Option<Held>>;
 
     /// Counts what a call took in place of what was held back for it; nothing came of it where there is no reply.
     fn settle(&self, chat: &Chat, held: Held, reply: Option<&Reply>);

@@ -457,14 +457,13 @@ async fn a_row_that_ends_the_run_lets_the_calls_in_flight_end() {
 /// Enough for so many calls.
 struct Calls(AtomicUsize, Stop);
 
-#[async_trait]
 impl super::Purse for Calls {
-    async fn reserve(&self, _: &Chat) -> Option<super::Held> {
+    fn reserve<'a>(&'a self, _: &'a Chat) -> futures::future::BoxFuture<'a, Option<super::Held>> {
         let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if !left {
             self.1.gently();
         }
-        left.then(super::Held::default)
+        Box::pin(std::future::ready(left.then(super::Held::default)))
     }
     fn settle(&self, _: &Chat, _: super::Held, _: Option<&Reply>) {}
     fn money(&self) -> Option<f64> {
