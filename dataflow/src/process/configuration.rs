@@ -319,10 +319,10 @@ impl ProcessConfiguration {
         if !self.routing.enabled {
             return Ok(());
         }
-        if self.routing.field.is_none() {
+        if self.routing.field.is_none() && !reading.is_unread("routing.field") {
             reading.problems.push("`routing.field` is missing: name the column whose text chooses the profile".into());
         }
-        if self.routing.subtasks.is_empty() {
+        if self.routing.subtasks.is_empty() && !reading.is_unread("routing.subtasks") {
             reading.problems.push("`routing.subtasks` is empty, and routing is enabled".into());
         }
         for subtask in &self.routing.subtasks {
