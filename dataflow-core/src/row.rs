@@ -138,14 +138,13 @@ pub fn seeded(seed: u64, names: &[&str]) -> ChaCha8Rng {
 pub const JSON_TEXT: &str = "_json_text";
 
 /// What a cell of such a column holds, where it is one: null, or JSON as text.
-fn json_text(value: &AnyValue<'_>) -> Option<Option<String>> {
+fn json_text<'a>(value: &'a AnyValue<'_>) -> Option<AnyValue<'a>> {
     let is_one = |fields: &[Field]| matches!(fields, [field] if field.name() == JSON_TEXT);
-    let cell = match value {
+    match value {
         AnyValue::Struct(_, _, fields) if is_one(fields) => value._iter_struct_av().next(),
         AnyValue::StructOwned(inner) if is_one(&inner.1) => inner.0.first().cloned(),
-        _ => return None,
-    };
-    Some(cell.and_then(text_of).map(Cow::into_owned))
+        _ => None,
+    }
 }
 
 /// The text of a cell; `None` for a null.
@@ -156,7 +155,7 @@ pub fn text_of(value: AnyValue<'_>) -> Option<Cow<'_, str>> {
         AnyValue::StringOwned(text) => Some(Cow::Owned(text.to_string())),
         value @ (AnyValue::List(_) | AnyValue::Struct(..) | AnyValue::StructOwned(_) | AnyValue::Array(..)) => match json_text(&value) {
             // A JSON string is its text, and all else as it is written out.
-            Some(json) => json.map(|json| Cow::Owned(serde_json::from_str::<String>(&json).unwrap_or(json))),
+            Some(json) => text_of(json).map(|json| Cow::Owned(serde_json::from_str::<String>(&json).unwrap_or_else(|_| json.into_owned()))),
             None => Some(Cow::Owned(json_of(&value).to_string())),
         },
         AnyValue::Float64(value) => Some(Cow::Owned(format!("{value:?}"))), // polars prints six digits and no more
@@ -178,7 +177,7 @@ pub fn json_of(value: &AnyValue<'_>) -> serde_json::Value {
         AnyValue::List(items) | AnyValue::Array(items, _) => Value::Array(items.iter().map(|item| json_of(&item)).collect()),
         AnyValue::Struct(..) | AnyValue::StructOwned(_) => {
             if let Some(json) = json_text(value) {
-                return json.map_or(Value::Null, |json| serde_json::from_str(&json).unwrap_or(Value::String(json)));
+                return text_of(json).map_or(Value::Null, |json| serde_json::from_str(&json).unwrap_or_else(|_| Value::String(json.into_owned())));
             }
             let mut object = serde_json::Map::new();
             let fields: Vec<String> = match value.dtype() {

@@ -136,7 +136,7 @@ impl ProcessConfiguration {
             let fits = |value: &Value| value.is_number() || value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok());
             if is_number && !rule.is_some_and(|values| values.iter().all(fits)) {
                 warnings.push(format!(
-                    "the field `{field}` may be any text and goes into `{name}`, which is `{}`: a reply that is no number fails its row, unless `validation.field_rules` lists numbers",
+                    "the field `{field}` may be any text and goes into `{name}`, which is `{}`: a reply that is no number may be refused, unless `validation.field_rules` lists numbers",
                     column.declared
                 ));
             }

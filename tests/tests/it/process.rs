@@ -222,22 +222,35 @@ fn what_a_run_would_add_is_told_and_nothing_is_written() {
 
 #[test]
 fn cells_of_json_decimals_and_blanks_are_asked_about_as_they_are() {
-    let folder = tempfile::tempdir().unwrap();
-    let table = TestTable::make(TableKind::Sqlite, folder.path(), 1, 0).unwrap();
-    table.run("ALTER TABLE work ADD COLUMN meta JSON");
-    table.run("ALTER TABLE work ADD COLUMN price DECIMAL(10,2)");
-    table.run("ALTER TABLE work ADD COLUMN day DATE");
-    table.run("UPDATE work SET meta = '{\"a\": [1, null]}', price = 12.5, day = '2024-01-31', question = '  '");
-    let service = Service::start(&[]);
-    let path = table.configure(service.url(), "", "");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let text = text.replace("[question]", "[question, meta, price, day]").replace("to {question}", "ok").replace("\"}'", "\"} {record_json}'");
-    std::fs::write(&path, text).unwrap();
-    let (code, _, stderr) = process(folder.path(), &[]);
-    assert!(code == 0 && stderr.contains("1 rows read, 1 written"), "{stderr}");
-    let prompts = service.counts()["prompts"].to_string();
-    let expected = Value::from(r#"{"question":"  ","meta":{"a":[1,null]},"price":12.5,"day":"2024-01-31"}"#).to_string();
-    assert!(prompts.contains(expected.trim_matches('"')), "{prompts}");
+    for kind in [TableKind::Sqlite, TableKind::MariaDb, TableKind::PostgreSql] {
+        let folder = tempfile::tempdir().unwrap();
+        let table = match TestTable::make(kind, folder.path(), 1, 0) {
+            Ok(table) => table,
+            Err(why) => {
+                println!("skipped: {kind:?}: {why}");
+                continue;
+            }
+        };
+        // MariaDB takes a text of blanks for the empty text.
+        let question = if kind == TableKind::MariaDb { "why" } else { "  " };
+        let json = if kind == TableKind::PostgreSql { "JSONB" } else { "JSON" };
+        for (column, declared) in [("meta", json), ("price", "DECIMAL(10,2)"), ("exact", "DECIMAL(30,20)"), ("day", "DATE")] {
+            table.run(&format!("ALTER TABLE work ADD COLUMN {column} {declared}"));
+        }
+        let exact = if kind == TableKind::Sqlite { "'0.5'" } else { "0.12345678901234567891" };
+        table.run(&format!("UPDATE work SET meta = '{{\"a\": [1, null]}}', price = 12.5, exact = {exact}, day = '2024-01-31', question = '{question}'"));
+        let service = Service::start(&[]);
+        let path = table.configure(service.url(), "", "");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("[question]", "[question, meta, price, exact, day]").replace("to {question}", "ok").replace("\"}'", "\"} {record_json}'");
+        std::fs::write(&path, text).unwrap();
+        let (code, _, stderr) = process(folder.path(), &[]);
+        assert!(code == 0 && stderr.contains("1 rows read, 1 written"), "{kind:?}: {stderr}");
+        let exact = if kind == TableKind::Sqlite { "0.5" } else { r#""0.12345678901234567891""# };
+        let expected = format!(r#"{{"question":"{question}","meta":{{"a":[1,null]}},"price":12.5,"exact":{exact},"day":"2024-01-31"}}"#);
+        let prompts = service.counts()["prompts"].to_string();
+        assert!(prompts.contains(Value::from(expected).to_string().trim_matches('"')), "{kind:?}: {prompts}");
+    }
 }
 
 #[test]
