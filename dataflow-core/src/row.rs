@@ -134,13 +134,30 @@ pub fn seeded(seed: u64, names: &[&str]) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(*hasher.finalize().as_bytes())
 }
 
+/// The one field of a column whose cells are JSON of any kind, written out: a table's column of JSON or decimals, whose rows may hold whatever they like.
+pub const JSON_TEXT: &str = "_json_text";
+
+/// What a cell of such a column holds, where it is one: null, or JSON as text.
+fn json_text<'a>(value: &'a AnyValue<'_>) -> Option<AnyValue<'a>> {
+    let is_one = |fields: &[Field]| matches!(fields, [field] if field.name() == JSON_TEXT);
+    match value {
+        AnyValue::Struct(_, _, fields) if is_one(fields) => value._iter_struct_av().next(),
+        AnyValue::StructOwned(inner) if is_one(&inner.1) => inner.0.first().cloned(),
+        _ => None,
+    }
+}
+
 /// The text of a cell; `None` for a null.
 pub fn text_of(value: AnyValue<'_>) -> Option<Cow<'_, str>> {
     match value {
         AnyValue::Null => None,
         AnyValue::String(text) => Some(Cow::Borrowed(text)),
         AnyValue::StringOwned(text) => Some(Cow::Owned(text.to_string())),
-        value @ (AnyValue::List(_) | AnyValue::Struct(..) | AnyValue::StructOwned(_) | AnyValue::Array(..)) => Some(Cow::Owned(json_of(&value).to_string())),
+        value @ (AnyValue::List(_) | AnyValue::Struct(..) | AnyValue::StructOwned(_) | AnyValue::Array(..)) => match json_text(&value) {
+            // A JSON string is its text, and all else as it is written out.
+            Some(json) => text_of(json).map(|json| Cow::Owned(serde_json::from_str::<String>(&json).unwrap_or_else(|_| json.into_owned()))),
+            None => Some(Cow::Owned(json_of(&value).to_string())),
+        },
         AnyValue::Float64(value) => Some(Cow::Owned(format!("{value:?}"))), // polars prints six digits and no more
         AnyValue::Float32(value) => Some(Cow::Owned(format!("{value:?}"))),
         value => Some(Cow::Owned(value.to_string())),
@@ -159,6 +176,9 @@ pub fn json_of(value: &AnyValue<'_>) -> serde_json::Value {
         AnyValue::Float32(value) => serde_json::from_str(&value.to_string()).unwrap_or(Value::Null), // the short form, 0.1 and not 0.10000000149
         AnyValue::List(items) | AnyValue::Array(items, _) => Value::Array(items.iter().map(|item| json_of(&item)).collect()),
         AnyValue::Struct(..) | AnyValue::StructOwned(_) => {
+            if let Some(json) = json_text(value) {
+                return text_of(json).map_or(Value::Null, |json| serde_json::from_str(&json).unwrap_or_else(|_| Value::String(json.into_owned())));
+            }
             let mut object = serde_json::Map::new();
             let fields: Vec<String> = match value.dtype() {
                 DataType::Struct(fields) => fields.iter().map(|field| field.name().to_string()).collect(),
@@ -234,6 +254,17 @@ mod tests {
         assert_eq!(text_of(AnyValue::Float64(1.0 / 3.0)).as_deref(), Some("0.3333333333333333"));
         assert_eq!(text_of(AnyValue::Float64(2.0)).as_deref(), Some("2.0"));
         assert!(row.text(&Input::<Text>::from("x")).unwrap_err().to_string().contains("null"));
+    }
+
+    #[test]
+    fn a_column_of_json_text_is_read_as_the_json_that_it_holds() {
+        let cells = Series::new(JSON_TEXT.into(), [Some("{\"a\": [1]}"), Some("12.50"), Some("\"甲\""), None]);
+        let column = StructChunked::from_series("j".into(), 4, [cells].iter()).unwrap().into_series();
+        let shown = |row: usize| (json_of(&column.get(row).unwrap()).to_string(), text_of(column.get(row).unwrap()).map(Cow::into_owned));
+        assert_eq!(shown(0), (r#"{"a":[1]}"#.into(), Some("{\"a\": [1]}".into())));
+        assert_eq!(shown(1), ("12.5".into(), Some("12.50".into())));
+        assert_eq!(shown(2), ("\"甲\"".into(), Some("甲".into())));
+        assert_eq!(shown(3), ("null".into(), None));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Rejected {
     pub message: String,
     /// The record as it stands.
     pub text: String,
+    /// What it is known by in the source, where that is not its line.
+    pub key: Option<Value>,
 }
 
 /// Reads a source from its first row to its last, a frame at a time. Every frame has the source's schema.
@@ -50,6 +52,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// What a row of a frame is known by in the source, such as its key in a database: a failed row is told by it. `None` where that is its number alone.
+    fn row_key(&self, frame: &DataFrame, row: usize) -> Option<Value> {
+        let _ = (frame, row);
+        None
+    }
 }
 
 /// A row that its target does not take: that row's failure, and not its neighbours'.
@@ -69,6 +77,11 @@ pub trait Sink: Send {
     /// Rows of the last frame that the target does not take, such as a value that a database's column refuses; the others are written.
     fn take_refused(&mut self) -> Vec<Refused> {
         Vec::new()
+    }
+
+    /// Rows that it has written, where those are not all that it was given and did not refuse: a table leaves a failed row as it was.
+    fn rows_written(&self) -> Option<u64> {
+        None
     }
 
     /// Makes all rows visible, durably.

@@ -200,7 +200,7 @@ impl Malformed {
         match self.choice {
             OnMalformed::Fail => Err(self.at(line, message)),
             OnMalformed::SetAside => {
-                self.rejected.push(Rejected { line, message: message.into(), text: String::from_utf8_lossy(text).into_owned() });
+                self.rejected.push(Rejected { line, message: message.into(), text: String::from_utf8_lossy(text).into_owned(), key: None });
                 Ok(())
             }
         }

@@ -222,6 +222,11 @@ pub trait Table: fmt::Debug + Send + Sync {
     /// Gives rows back, done or not.
     async fn release(&self, keys: &[RowKey], claimant: &Claimant) -> Result<()>;
 
+    /// Where a file's row stands: its line, or its row in the sheet, from 1. `None` in a database, whose rows are told by their keys.
+    fn place(&self, _key: &RowKey) -> Option<u64> {
+        None
+    }
+
     /// Makes what was written durable: a file is written anew, whole or not at all. A database has done so already.
     async fn save(&self) -> Result<()>;
 }

@@ -1,8 +1,10 @@
 //! A batch over a table, as an AI-DataFlux configuration file describes it: a pipeline of one step whose replies go back into the table.
 
+mod budget;
 mod configuration;
 mod estimate;
 mod memory;
+mod reach;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -17,9 +19,10 @@ use dataflow_operators::core_text::{RecordGenerator, RecordProfile};
 use dataflow_serving::gateway_serving::GatewayServingOptions;
 use dataflow_serving::pool::{PoolOptions, Prices};
 use dataflow_serving::{GatewayServing, PoolServing};
-use dataflow_storage::table::{TableColumn, TableSpec, TableStorage};
+use dataflow_storage::table::{ColumnKind, ROW_KEY, TableColumn, TableSpec, TableStorage};
 use serde_json::{Value, json};
 
+pub use budget::Ledger;
 pub use configuration::{Budget, ProcessConfiguration, Prompt, TokenEstimation, Validation};
 pub(crate) use estimate::Rows;
 pub use estimate::{Counted, Estimate, Mode};
@@ -120,6 +123,27 @@ impl ProcessConfiguration {
         warnings
     }
 
+    /// Columns whose answers may not be what is wanted: those that are read too, and numbers that nothing holds a reply to.
+    pub fn column_warnings(&self, columns: &[TableColumn]) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (field, name) in &self.columns_to_write {
+            if self.columns_to_extract.contains(name) {
+                warnings.push(format!("the column `{name}` is read and written, so answers stand over what was asked about"));
+            }
+            let Some(column) = columns.iter().find(|column| column.name == *name) else { continue };
+            let is_number = matches!(column.kind, ColumnKind::Integer | ColumnKind::Decimal | ColumnKind::Float);
+            let rule = self.validation.field_rules.get(field).and_then(Value::as_array).filter(|values| self.validation.enabled && !values.is_empty());
+            let fits = |value: &Value| value.is_number() || value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok());
+            if is_number && !rule.is_some_and(|values| values.iter().all(fits)) {
+                warnings.push(format!(
+                    "the field `{field}` may be any text and goes into `{name}`, which is `{}`: a reply that is no number may be refused, unless `validation.field_rules` lists numbers",
+                    column.declared
+                ));
+            }
+        }
+        warnings
+    }
+
     /// What a million tokens cost on average over the models that may be asked, by their weights; `None` where one of them does not say.
     pub fn prices(&self, pool: Option<&PoolServing>) -> Option<Prices> {
         let pool = pool?;
@@ -205,7 +229,8 @@ impl ProcessConfiguration {
 
     pub(crate) fn operator(&self, options: ProcessOptions) -> RecordGenerator {
         RecordGenerator {
-            input_keys: self.columns_to_extract.iter().map(|column| column.as_str().into()).collect(),
+            // With the row's key among them, which is told to nobody, a text of blanks is asked about too: the database counts it as something.
+            input_keys: self.columns_to_extract.iter().map(String::as_str).chain([ROW_KEY]).map(Into::into).collect(),
             output_keys: self.columns_to_write.iter().map(|(field, column)| (field.clone(), column.as_str().into())).collect(),
             profile: profile(&self.prompt, &self.validation),
             input_route_key: self.routing.field.as_deref().filter(|_| self.routing.enabled).map(Into::into),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 
+use super::purse::Purse;
 use super::report::{LiveRun, StepCounts, add};
 use super::stage::Shared;
 use super::stop::Stop;
@@ -28,6 +29,7 @@ pub(crate) struct Served {
     reads_journal: bool,
     answered: AtomicU64,
     unreachable_in_a_row: AtomicU64,
+    purse: Option<Arc<dyn Purse>>,
     stop: Stop,
     failed: Stop,
 }
@@ -50,6 +52,7 @@ impl Served {
             reads_journal,
             answered: AtomicU64::new(0),
             unreachable_in_a_row: AtomicU64::new(0),
+            purse: shared.purse.clone(),
             stop: shared.stop.clone(),
             failed: shared.failed.clone(),
         }
@@ -65,8 +68,15 @@ impl Served {
         if self.stop.is_at_once() || self.failed.is_asked() {
             return Err(Error::Stopped);
         }
+        let held = match &self.purse {
+            Some(purse) => Some((purse, purse.reserve(chat).await.ok_or(Error::Stopped)?)),
+            None => None,
+        };
         let answer = self.serving.chat(chat).await;
         drop(permit);
+        if let Some((purse, held)) = held {
+            purse.settle(chat, held, answer.as_ref().ok());
+        }
         match &answer {
             Ok(reply) => {
                 self.answered.fetch_add(1, Ordering::Relaxed);

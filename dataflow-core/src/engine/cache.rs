@@ -144,7 +144,7 @@ impl CacheReader {
 
 /// Writes one step's rows, their identities, and at the end the manifest; or gathers the rows.
 pub(crate) enum CacheWriter {
-    Files { sinks: Vec<Box<dyn Sink>>, beside: Beside, ids: WholeFile, rows: u64 },
+    Files { sinks: Vec<Box<dyn Sink>>, beside: Beside, ids: WholeFile, rows: u64, refused: u64 },
     Gather(Vec<Batch>),
 }
 
@@ -153,7 +153,7 @@ impl CacheWriter {
     pub fn begin(sinks: Vec<Box<dyn Sink>>, beside: Beside) -> Result<Self> {
         beside.forget()?;
         let ids = WholeFile::create(&beside.ids)?;
-        Ok(Self::Files { sinks, beside, ids, rows: 0 })
+        Ok(Self::Files { sinks, beside, ids, rows: 0, refused: 0 })
     }
 
     /// Keeps the rows in memory.
@@ -161,18 +161,18 @@ impl CacheWriter {
         Self::Gather(Vec::new())
     }
 
-    /// Writes rows; gives those that a sink refused, by their identities.
-    pub fn write(&mut self, batch: &Batch) -> Result<Vec<(String, Refused)>> {
+    /// Writes rows; gives those that a sink refused.
+    pub fn write(&mut self, batch: &Batch) -> Result<Vec<Refused>> {
         let mut refused = Vec::new();
         if batch.height() == 0 {
             return Ok(refused);
         }
         match self {
             Self::Gather(batches) => batches.push(batch.clone()),
-            Self::Files { sinks, ids, rows, .. } => {
+            Self::Files { sinks, ids, rows, refused: refused_rows, .. } => {
                 for sink in sinks {
                     sink.write(&batch.frame)?;
-                    refused.extend(sink.take_refused().into_iter().map(|row| (batch.id(row.row).to_owned(), row)));
+                    refused.extend(sink.take_refused());
                 }
                 for id in batch.ids.iter() {
                     let id = id.unwrap_or_default();
@@ -180,6 +180,7 @@ impl CacheWriter {
                     ids.append(b"\n")?;
                 }
                 *rows += batch.height() as u64;
+                *refused_rows += refused.len() as u64;
             }
         }
         Ok(refused)
@@ -189,13 +190,22 @@ impl CacheWriter {
     pub fn rewrite(&mut self, batch: &Batch) -> Result<()> {
         match self.write(batch)?.into_iter().next() {
             None => Ok(()),
-            Some((row, refused)) => Err(Error::Data(format!("row {row} was refused: {}", refused.message))),
+            Some(refused) => Err(Error::Data(format!("row {} was refused: {}", batch.id(refused.row), refused.message))),
         }
     }
 
-    /// Makes all visible, the manifest last; gives the number of rows.
+    /// Rows that were written: what the first sink says, or all that it did not refuse.
+    fn written(&self) -> u64 {
+        match self {
+            Self::Files { sinks, rows, refused, .. } => sinks.first().and_then(|sink| sink.rows_written()).unwrap_or(rows.saturating_sub(*refused)),
+            Self::Gather(_) => 0,
+        }
+    }
+
+    /// Makes all visible, the manifest last; gives the number of rows that were written.
     pub fn commit(self, fingerprint: String, failed: u64) -> Result<u64> {
-        let Self::Files { sinks, beside, ids, rows } = self else { return Ok(0) };
+        let written = self.written();
+        let Self::Files { sinks, beside, ids, rows, .. } = self else { return Ok(0) };
         for sink in sinks {
             sink.commit()?;
         }
@@ -204,14 +214,15 @@ impl CacheWriter {
             &beside.manifest,
             &serde_json::to_vec(&Manifest { fingerprint, rows, failed, file: beside.cache.as_deref().and_then(file_state) }).unwrap_or_default(),
         )?;
-        Ok(rows)
+        Ok(written)
     }
 
     /// Makes the rows of a stopped run visible under a name that says so: of the output, or where there is none of the cache.
     pub fn commit_partial(self) -> Result<(Option<PathBuf>, u64)> {
+        let written = self.written();
         match self {
             Self::Files { sinks, rows, .. } if rows > 0 => match sinks.into_iter().next().and_then(|mut sink| Some((sink.aside()?, sink))) {
-                Some((path, sink)) => sink.commit().map(|()| (Some(path), rows)),
+                Some((path, sink)) => sink.commit().map(|()| (Some(path), written)),
                 None => Ok((None, 0)),
             },
             _ => Ok((None, 0)),

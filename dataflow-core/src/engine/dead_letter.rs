@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::row::root_of;
@@ -16,6 +17,9 @@ use crate::row::root_of;
 pub struct DeadLetter {
     /// The row's identity; for a malformed record, its line in the source.
     pub row: String,
+    /// What the row is known by in its source, where that tells it better: a database's key, a row of a sheet, a line of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Value>,
     /// The step's number.
     pub step: usize,
     /// The step's name.

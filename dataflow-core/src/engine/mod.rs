@@ -7,6 +7,7 @@ mod cache;
 mod dead_letter;
 mod examples;
 mod passage;
+mod purse;
 mod reading;
 mod report;
 mod retry;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use dead_letter::DeadLetter;
 pub use examples::{RowChange, RowExample};
+pub use purse::{Held, Purse};
 pub use report::{LiveRun, Observer, Report, RunOutcome, StepReport};
 pub use run::{Run, RunFrom};
 pub use stop::Stop;

@@ -75,6 +75,8 @@ impl Passage<'_> {
         };
         let shared = Arc::new(Shared {
             live: live.clone(),
+            source: Arc::clone(&pipeline.source),
+            purse: self.run.purse.clone(),
             letters,
             examples: self.run.explain_drops.then(|| Examples::of(steps.len())),
             stop: self.run.stop.clone(),
@@ -89,6 +91,7 @@ impl Passage<'_> {
         if let Some(observer) = &self.run.observer {
             observer.ends();
         }
+        report.money = self.run.purse.as_ref().and_then(|purse| purse.money());
         report.rows_read = live.read.load(Ordering::Relaxed);
         report.steps = live.steps();
         if let Some(examples) = &shared.examples {
@@ -413,8 +416,8 @@ fn write_all(mut writer: CacheWriter, mut batches: mpsc::Receiver<Batch>, placed
         {
             batch = batch.and(&more)?;
         }
-        for (row, refused) in writer.write(&batch)? {
-            shared.row_refused(placed, row, refused.message)?;
+        for refused in writer.write(&batch)? {
+            shared.row_refused(placed, &batch, refused)?;
         }
     }
     Ok(writer)

@@ -31,6 +31,7 @@ impl Reading {
                     add(malformed, 1);
                     shared.letters.push(&DeadLetter {
                         row: format!("line {}", rejected.line),
+                        key: rejected.key,
                         step: 0,
                         name: "source".into(),
                         operator: String::new(),

@@ -193,10 +193,13 @@ pub struct Report {
     pub rows_read: u64,
     /// Records of the source that are malformed and were set aside.
     pub malformed: u64,
-    /// Rows of the output.
+    /// Rows of the output; of a table, those that were filled in.
     pub rows_written: u64,
     /// Rows that failed in any step.
     pub failed: u64,
+    /// What the calls cost, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub money: Option<f64>,
     /// The step after which the run began, because its cache still held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resumed_after_step: Option<usize>,
@@ -256,6 +259,9 @@ impl fmt::Display for Report {
         }
         if self.malformed > 0 {
             write!(formatter, "\n{} malformed records were set aside", self.malformed)?;
+        }
+        if let Some(money) = self.money {
+            write!(formatter, "\nmoney: {money:.4}")?;
         }
         if let Some(step) = self.resumed_after_step {
             write!(formatter, "\nresumed after step {step}, whose cache still holds")?;

@@ -174,7 +174,7 @@ impl RowStage {
                     for ended in std::iter::once(ended).chain(std::iter::from_fn(|| tasks.try_join_next())) {
                         let ((segment, index), result) = ended.map_err(|_| Error::Stopped)?;
                         let segment = &mut segments[segment - first_segment];
-                        segment.outcomes[index] = Some(self.ended(segment.batch.id(index), result)?);
+                        segment.outcomes[index] = Some(self.ended(&segment.batch, index, result)?);
                     }
                 }
                 // A place is reserved first, so that a batch goes to each taker once whatever else happens meanwhile.
@@ -274,7 +274,7 @@ impl RowStage {
     }
 
     /// Counts a row that has ended and holds it to the operator's kind.
-    fn ended(&self, row: &str, result: Result<Option<Outcome>>) -> Result<Ended> {
+    fn ended(&self, batch: &Batch, index: usize, result: Result<Option<Outcome>>) -> Result<Ended> {
         let counts = self.placed.counts(&self.shared);
         let info = self.placed.step.info();
         let broke = |what: &str| Err(Error::Operator { operator: info.name.to_owned(), message: format!("{what}, and its kind is {}", info.kind.name()) });
@@ -296,14 +296,14 @@ impl RowStage {
                 add(&counts.skipped, 1);
                 Ended::Skipped
             }
-            // It was given up while it waited, and is left for the next run.
-            Err(Error::Stopped) if self.shared.stop.is_asked() && !self.shared.stop.is_at_once() => {
+            // It was not to be asked any more, and is left for another run.
+            Err(Error::Stopped) if self.shared.stop.is_asked() => {
                 self.shared.cut.store(true, Ordering::SeqCst);
                 Ended::Dropped
             }
             Err(error) => {
                 let told = self.placed.step.error_key.as_ref().map(|_| reason(&error));
-                match self.shared.row_failed(&self.placed, row, error)? {
+                match self.shared.row_failed(&self.placed, batch, index, error)? {
                     Fate::Drop => Ended::Dropped,
                     Fate::Keep => Ended::Kept(told),
                 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::passage::Passage;
+use super::purse::Purse;
 use super::report::{Observer, Report, RunOutcome};
 use super::{cache, retry, stop::Stop};
 use crate::error::{Error, Result};
@@ -44,6 +45,8 @@ pub struct Run {
     pub explain_drops: bool,
     /// Asks the run to stop.
     pub stop: Stop,
+    /// Holds it to what it may spend.
+    pub purse: Option<Arc<dyn Purse>>,
     /// Shows its progress.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -59,6 +62,7 @@ impl Default for Run {
             report: None,
             explain_drops: false,
             stop: Stop::default(),
+            purse: None,
             observer: None,
         }
     }
@@ -123,6 +127,7 @@ impl CompiledPipeline {
             started: String::new(),
             seconds: 0.0,
             rows_read: 0,
+            money: None,
             malformed: 0,
             rows_written: 0,
             failed: 0,

@@ -15,11 +15,13 @@ use super::apply::apply_columns;
 use super::batch::Batch;
 use super::dead_letter::{DeadLetter, DeadLetters};
 use super::examples::Examples;
+use super::purse::Purse;
 use super::report::{LiveRun, StepCounts, add};
 use super::stop::Stop;
 use crate::error::{Error, Result};
 use crate::operator::{Changes, ColumnWork, DatasetResult, DatasetWork};
 use crate::pipeline::{CompiledStep, OnError};
+use crate::storage::{Refused, Source};
 
 /// Batches that wait between two stages.
 pub(super) const WAITING_BATCHES: usize = 2;
@@ -27,6 +29,10 @@ pub(super) const WAITING_BATCHES: usize = 2;
 /// What every stage of a run shares.
 pub(super) struct Shared {
     pub live: Arc<LiveRun>,
+    /// Where the rows come from, which knows what each is known by.
+    pub source: Arc<dyn Source>,
+    /// What the run may spend, where somebody holds it to that.
+    pub purse: Option<Arc<dyn Purse>>,
     pub letters: DeadLetters,
     /// Rows that show what each step does, where they are asked for.
     pub examples: Option<Examples>,
@@ -78,33 +84,37 @@ pub(super) enum Fate {
 
 impl Shared {
     /// Tells of a row that its target refused when it was written.
-    pub fn row_refused(&self, placed: &Placed, row: String, message: String) -> Result<()> {
-        let step = &placed.step;
+    pub fn row_refused(&self, placed: &Placed, batch: &Batch, refused: Refused) -> Result<()> {
         placed.counts(self).row_failed("refused");
-        let operator = step.info().name.to_owned();
-        self.letters.push(&DeadLetter { row, step: step.number, name: step.name.clone(), operator, class: "refused".into(), message })
+        self.letters.push(&self.letter(placed, batch, refused.row, "refused", refused.message))
+    }
+
+    fn letter(&self, placed: &Placed, batch: &Batch, index: usize, class: &str, message: String) -> DeadLetter {
+        let step = &placed.step;
+        DeadLetter {
+            row: batch.id(index).to_owned(),
+            key: self.source.row_key(&batch.frame, index),
+            step: step.number,
+            name: step.name.clone(),
+            operator: step.info().name.to_owned(),
+            class: class.to_owned(),
+            message,
+        }
     }
 
     /// Tells of a failed row; an error when it ends the run.
-    pub fn row_failed(&self, placed: &Placed, row: &str, error: Error) -> Result<Fate> {
+    pub fn row_failed(&self, placed: &Placed, batch: &Batch, index: usize, error: Error) -> Result<Fate> {
         if error.stops_the_run() {
             return Err(error);
         }
         let step = &placed.step;
         let message = error.to_string();
         placed.counts(self).row_failed(error.class());
-        self.letters.push(&DeadLetter {
-            row: row.to_owned(),
-            step: step.number,
-            name: step.name.clone(),
-            operator: step.info().name.to_owned(),
-            class: error.class().to_owned(),
-            message: message.clone(),
-        })?;
+        self.letters.push(&self.letter(placed, batch, index, error.class(), message.clone()))?;
         match step.on_error {
             OnError::Drop => Ok(Fate::Drop),
             OnError::Keep => Ok(Fate::Keep),
-            OnError::Fail => Err(Error::RowFailed { step: step.number, name: step.name.clone(), row: row.to_owned(), message }),
+            OnError::Fail => Err(Error::RowFailed { step: step.number, name: step.name.clone(), row: batch.id(index).to_owned(), message }),
         }
     }
 }
@@ -146,7 +156,7 @@ fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes)
     }
     let mut failed: Vec<usize> = Vec::new();
     for (index, error) in changes.failed {
-        if shared.row_failed(placed, batch.id(index), error)? == Fate::Drop {
+        if shared.row_failed(placed, &batch, index, error)? == Fate::Drop {
             failed.push(index);
         }
     }

@@ -46,7 +46,7 @@ impl Stop {
     }
 
     /// Returns when a stop is asked for.
-    pub(crate) async fn asked(&self) {
+    pub async fn asked(&self) {
         self.reached(GENTLY).await;
     }
 

@@ -494,6 +494,37 @@ async fn a_row_that_ends_the_run_lets_the_calls_in_flight_end() {
     assert!((1..100).contains(&echo.calls()), "no more is asked than what was begun before the failure was seen: {}", echo.calls());
 }
 
+/// Enough for so many calls.
+struct Calls(AtomicUsize, Stop);
+
+impl super::Purse for Calls {
+    fn reserve<'a>(&'a self, _: &'a Chat) -> futures::future::BoxFuture<'a, Option<super::Held>> {
+        let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if !left {
+            self.1.gently();
+        }
+        Box::pin(std::future::ready(left.then(super::Held::default)))
+    }
+    fn settle(&self, _: &Chat, _: super::Held, _: Option<&Reply>) {}
+    fn money(&self) -> Option<f64> {
+        Some(0.5)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_is_made_that_the_purse_does_not_allow_and_its_row_is_left_for_another_run() {
+    let storage = MemoryStorage::new(rows(200));
+    let (echo, journal) = (Echo::of(10), Arc::new(MemoryJournal::default()));
+    let compiled = one_step(&storage, &echo, &journal, OnError::Keep);
+    let stop = Stop::default();
+    let purse = Arc::new(Calls(AtomicUsize::new(30), stop.clone()));
+    let report = compiled.forward(Run { stop, purse: Some(purse), ..Run::default() }).await.unwrap();
+    assert_eq!((report.outcome, report.failed, report.money), (RunOutcome::Stopped, 0, Some(0.5)));
+    assert_eq!((echo.calls(), journal.len(), report.steps[0].rows_out), (30, 30, 30), "what was bought leaves the step");
+    compiled.forward(Run::default()).await.unwrap();
+    assert_eq!((echo.calls(), storage.output_frame().unwrap().height()), (200, 200));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gentle_stop_keeps_what_is_in_flight_and_the_next_run_goes_on() {
     let storage = MemoryStorage::new(rows(1000));

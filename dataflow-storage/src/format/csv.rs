@@ -100,7 +100,7 @@ mod tests {
         ╞═════╪═══════╪══════╡
         │ 1   ┆ 0.5   ┆ true │
         └─────┴───────┴──────┘
-        [Rejected { line: 3, message: "column `id`: expected an integer (Int64), found `x`", text: "x,,false" }]
+        [Rejected { line: 3, message: "column `id`: expected an integer (Int64), found `x`", text: "x,,false", key: None }]
         "#);
         let options = ReadOptions { types: types(&[("scores", ValueType::Float)]), ..Default::default() };
         let error = source_at(&path, &options).unwrap().schema().unwrap_err().to_string().replace(&folder.path().display().to_string(), "");

@@ -7,7 +7,7 @@ use dataflow_core::{Error, Result};
 use serde_json::Value;
 
 use super::delimited_text::{DelimitedText, OpenQuote, find_separator};
-use super::file_content::{FileContent, cell_text};
+use super::file_content::{FileContent, MEND, cell_text};
 use super::text_encoding::TextEncoding;
 use super::{ColumnKind, TableColumn};
 
@@ -30,9 +30,9 @@ impl CsvFile {
             .map_err(|name| malformed(String::new(), format!("the text looks like {name}, and has bytes that are none\nhint: save it as UTF-8")))?;
         let separator = if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("tsv")) { b'\t' } else { find_separator(&text) };
         let text = DelimitedText::parse(text, separator)
-            .map_err(|OpenQuote(line)| malformed(format!(":{line}"), "a quote begins here and does not end".to_owned()))?;
+            .map_err(|OpenQuote(line)| malformed(format!(":{line}"), format!("a quote begins here and does not end\n{MEND}")))?;
         if text.records() == 0 {
-            return Err(malformed(String::new(), "the file is empty, and its first line should name the columns".to_owned()));
+            return Err(malformed(String::new(), format!("the file is empty, and its first line should name the columns\n{MEND}")));
         }
         let names: Vec<String> = (0..text.fields(0)).filter_map(|field| text.field(0, field)).collect();
         for (at, name) in names.iter().enumerate() {
@@ -42,7 +42,7 @@ impl CsvFile {
         }
         for record in 1..text.records() {
             if text.fields(record) > names.len() {
-                let message = format!("record {record} has {} fields, and the first line names {} columns", text.fields(record), names.len());
+                let message = format!("record {record} has {} fields, and the first line names {} columns\n{MEND}", text.fields(record), names.len());
                 return Err(malformed(String::new(), message));
             }
         }
@@ -88,6 +88,10 @@ impl FileContent for CsvFile {
 
     fn rows(&self) -> usize {
         self.text.records() - 1
+    }
+
+    fn places(&self) -> Vec<u64> {
+        self.text.lines().skip(1).collect()
     }
 
     fn cells(&self, row: usize, columns: &[usize]) -> Vec<Value> {

@@ -54,6 +54,16 @@ impl DelimitedText {
         self.raw(record, field).map(unquote)
     }
 
+    /// The line of the text on which each record begins, from 1.
+    pub(super) fn lines(&self) -> impl Iterator<Item = u64> {
+        let (mut line, mut counted) = (1, 0);
+        self.records.iter().map(move |record| {
+            line += line_ends(&self.text.as_bytes()[counted..record.start]);
+            counted = record.start;
+            line
+        })
+    }
+
     /// What stands before the first record.
     pub(super) fn head(&self) -> &str {
         &self.text[..self.records.first().map_or(self.text.len(), |record| record.start)]
@@ -70,6 +80,12 @@ impl DelimitedText {
         let next = self.records.get(record + 1).map_or(self.text.len(), |next| next.start);
         &self.text[self.records[record].end..next]
     }
+}
+
+/// How many lines end in a text; each ends in `\n`, `\r\n` or, as on old machines, `\r`.
+fn line_ends(text: &[u8]) -> u64 {
+    let ends = text.iter().enumerate().filter(|(at, byte)| **byte == b'\n' || (**byte == b'\r' && text.get(at + 1) != Some(&b'\n')));
+    ends.count() as u64
 }
 
 /// The separator of a text: the one that its first records have most evenly, and then most often.

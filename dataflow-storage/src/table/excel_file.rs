@@ -12,7 +12,7 @@ use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use serde_json::Value;
 
-use super::file_content::{FileContent, cell_text};
+use super::file_content::{FileContent, MEND, cell_text};
 use super::sheet_patch::{NewCell, NewCells, letters, patch};
 use super::workbook_package::{part, part_of_sheet, with_part};
 use super::{ColumnKind, TableColumn};
@@ -50,7 +50,8 @@ impl std::fmt::Debug for ExcelFile {
 impl ExcelFile {
     pub(super) fn read(workbook: Vec<u8>, path: &Path, sheet: Option<&str>) -> Result<Self> {
         let malformed = |place: &str, message: String| Error::Malformed { place: format!("{}{place}", path.display()), message };
-        let not_readable = |error: XlsxError| malformed("", format!("not a workbook (xlsx, xlsm) that can be read: {error}"));
+        let not_readable =
+            |error: XlsxError| malformed("", format!("not a workbook (xlsx, xlsm) that can be read: {error}\nhint: open it in Excel and save it as .xlsx"));
         let mut book: Xlsx<_> = calamine::open_workbook_from_rs(Cursor::new(workbook.as_slice())).map_err(not_readable)?;
         let sheets = book.sheet_names();
         let sheet = match sheet {
@@ -60,19 +61,19 @@ impl ExcelFile {
                 let names = sheets.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                 return Err(Error::Configuration(format!("`{}` has no sheet `{sheet}`\nhint: {meant}it has {names}", path.display())));
             }
-            None => sheets.first().cloned().ok_or_else(|| malformed("", "the workbook has no sheet".to_owned()))?,
+            None => sheets.first().cloned().ok_or_else(|| malformed("", format!("the workbook has no sheet\n{MEND}")))?,
         };
         let place = format!(" sheet `{sheet}`");
         let cells = book.worksheet_range(&sheet).map_err(not_readable)?;
         let formulas = book.worksheet_formula(&sheet).map_err(not_readable)?;
-        let origin = cells.start().ok_or_else(|| malformed(&place, "the sheet is empty, and its first row should name the columns".to_owned()))?;
+        let origin = cells.start().ok_or_else(|| malformed(&place, format!("the sheet is empty, and its first row should name the columns\n{MEND}")))?;
         let names: Vec<String> = cells.rows().next().unwrap_or_default().iter().map(text_of).collect();
         for (at, name) in names.iter().enumerate() {
             if !name.is_empty() && names[..at].contains(name) {
                 return Err(malformed(&place, format!("two columns are named `{name}`\nhint: rename one of them in the first row")));
             }
         }
-        let part = part_of_sheet(&workbook, &sheet).map_err(|error| malformed(&place, error.to_string()))?;
+        let part = part_of_sheet(&workbook, &sheet).map_err(|error| malformed(&place, format!("{error}\nhint: open it in Excel and save it as .xlsx")))?;
         Ok(Self { workbook, path: path.display().to_string(), part, cells, formulas, origin, names, added: BTreeMap::new(), changes: HashMap::new() })
     }
 
@@ -123,6 +124,11 @@ impl FileContent for ExcelFile {
 
     fn rows(&self) -> usize {
         self.cells.height().saturating_sub(1)
+    }
+
+    fn places(&self) -> Vec<u64> {
+        let first = u64::from(self.origin.0) + 2; // the names stand in row 1 of the sheet, or where the sheet begins
+        (first..).take(self.rows()).collect()
     }
 
     fn cells(&self, row: usize, columns: &[usize]) -> Vec<Value> {

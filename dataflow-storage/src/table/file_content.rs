@@ -15,6 +15,9 @@ pub(super) trait FileContent: fmt::Debug + Send + Sync {
     /// How many rows there are.
     fn rows(&self) -> usize;
 
+    /// Where each row stands in the file, from 1: its first line, or its row in the sheet.
+    fn places(&self) -> Vec<u64>;
+
     /// A row's cells in some columns.
     fn cells(&self, row: usize, columns: &[usize]) -> Vec<Value>;
 
@@ -27,6 +30,9 @@ pub(super) trait FileContent: fmt::Debug + Send + Sync {
     /// The whole file: what was not set stands as it was read.
     fn render(&self) -> Result<Vec<u8>>;
 }
+
+/// What a user does about a file that is not of its kind: a table is written back whole, so nothing of it can be set aside.
+pub(super) const MEND: &str = "hint: mend the file, and run the same command again";
 
 /// Whether a cell holds nothing: absent, null or blank.
 pub(super) fn is_blank(value: &Value) -> bool {

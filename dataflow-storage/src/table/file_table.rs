@@ -55,6 +55,8 @@ pub struct FileTableOptions {
 #[derive(Debug)]
 pub struct FileTable {
     options: FileTableOptions,
+    /// Where each row stands in the input.
+    places: Vec<u64>,
     content: Arc<Mutex<Content>>,
 }
 
@@ -76,7 +78,7 @@ impl FileTable {
                 let earlier = read_file(&options, &options.output)?;
                 unsaved = take_over(&mut *file, &*earlier, &options)?;
             }
-            Ok(Self { options, content: Arc::new(Mutex::new(Content { file, unsaved })) })
+            Ok(Self { options, places: file.places(), content: Arc::new(Mutex::new(Content { file, unsaved })) })
         })
         .await
     }
@@ -287,6 +289,10 @@ impl Table for FileTable {
 
     async fn release(&self, _keys: &[RowKey], _claimant: &Claimant) -> Result<()> {
         self.no_claims()
+    }
+
+    fn place(&self, key: &RowKey) -> Option<u64> {
+        self.places.get(row_after(Some(key)).checked_sub(1)?).copied()
     }
 
     async fn save(&self) -> Result<()> {

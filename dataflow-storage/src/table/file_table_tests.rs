@@ -47,6 +47,8 @@ async fn a_csv_file_is_filled_in_and_all_else_stays_byte_for_byte() {
     let table = FileTable::open(options(TableFileKind::Csv, &path, &path, &["answer", "score"])).await.unwrap();
     let answers = todo(&["question"], &["answer"]);
     assert_eq!(keys(&table, &answers).await, [1, 3, 5]);
+    assert_eq!([1, 2, 4].map(|row| table.place(&RowKey::Integer(row))), [Some(2), Some(4), Some(7)], "lines, of which a row may take several");
+    assert_eq!(table.place(&RowKey::Integer(9)), None);
     assert_eq!(table.page(&answers, Some(&RowKey::Integer(1)), 1).await.unwrap()[0].values["question"], "how");
     let written = vec![update(1, &json!({"answer": "so;\"x\"", "score": 5})), update(5, &json!({"answer": ["甲"]})), update(9, &json!({"answer": "x"}))];
     let refusals = table.write(written).await.unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use dataflow_core::{Error, Result};
 use serde_json::{Map, Value};
 
-use super::file_content::FileContent;
+use super::file_content::{FileContent, MEND};
 use super::{ColumnKind, TableColumn};
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl JsonlFile {
         let malformed = |line: usize, message: String| Error::Malformed { place: format!("{}:{line}", path.display()), message };
         let text = String::from_utf8(bytes).map_err(|error| {
             let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
-            malformed(line, "the line is not UTF-8".to_owned())
+            malformed(line, "the line is not UTF-8\nhint: save the file as UTF-8".to_owned())
         })?;
         let (mut lines, mut names, mut start) = (Vec::new(), Vec::<String>::new(), if text.starts_with('\u{feff}') { 3 } else { 0 });
         let mut known = std::collections::HashSet::new();
@@ -31,7 +31,7 @@ impl JsonlFile {
             let object = line.trim();
             if !object.is_empty() {
                 let parsed: Map<String, Value> =
-                    serde_json::from_str(object).map_err(|error| malformed(number + 1, format!("a line should be a JSON object: {error}")))?;
+                    serde_json::from_str(object).map_err(|error| malformed(number + 1, format!("a line should be a JSON object: {error}\n{MEND}")))?;
                 for name in parsed.into_iter().map(|(name, _)| name) {
                     if known.insert(name.clone()) {
                         names.push(name);
@@ -58,6 +58,16 @@ impl FileContent for JsonlFile {
 
     fn rows(&self) -> usize {
         self.lines.len()
+    }
+
+    fn places(&self) -> Vec<u64> {
+        let (mut line, mut counted) = (1, 0);
+        let place = |(start, _): &(usize, usize)| {
+            line += memchr::memchr_iter(b'\n', &self.text.as_bytes()[counted..*start]).count() as u64;
+            counted = *start;
+            line
+        };
+        self.lines.iter().map(place).collect()
     }
 
     fn cells(&self, row: usize, columns: &[usize]) -> Vec<Value> {

@@ -11,7 +11,7 @@ use polars::prelude::{
 };
 use serde_json::{Map, Value};
 
-use super::file_content::{FileContent, cell_text};
+use super::file_content::{FileContent, MEND, cell_text};
 use super::{ColumnKind, TableColumn};
 use crate::column_text::FrameText;
 
@@ -30,9 +30,10 @@ impl fmt::Debug for ParquetFile {
 
 impl ParquetFile {
     pub(super) fn read(bytes: Vec<u8>, path: &Path) -> Result<Self> {
-        let frame = ParquetReader::new(Cursor::new(bytes))
-            .finish()
-            .map_err(|error| Error::Malformed { place: path.display().to_string(), message: format!("not a parquet file that can be read: {error}") })?;
+        let frame = ParquetReader::new(Cursor::new(bytes)).finish().map_err(|error| Error::Malformed {
+            place: path.display().to_string(),
+            message: format!("not a parquet file that can be read: {error}\n{MEND}"),
+        })?;
         Ok(Self { text: FrameText::new(&frame)?, frame, changes: HashMap::new() })
     }
 }
@@ -78,6 +79,10 @@ impl FileContent for ParquetFile {
 
     fn rows(&self) -> usize {
         self.frame.height()
+    }
+
+    fn places(&self) -> Vec<u64> {
+        (1..).take(self.rows()).collect()
     }
 
     fn cells(&self, row: usize, columns: &[usize]) -> Vec<Value> {

@@ -167,6 +167,9 @@ pub struct TableSpec {
     pub write_errors: bool,
     /// Whether outputs that the table does not have are added to it.
     pub create_columns: bool,
+    /// Whether the columns that are read give JSON, numbers with a fixed scale and the like as JSON values; as text without it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub json_values: bool,
     /// Whether rows are claimed, so that several engines can share the table.
     pub claim: bool,
     /// Seconds that a claim holds when its engine gives no sign of life.
@@ -193,6 +196,7 @@ impl Default for TableSpec {
             error_column: None,
             write_errors: false,
             create_columns: false,
+            json_values: false,
             claim: false,
             claim_lease: 120.0,
             page_rows: 1024,
@@ -229,6 +233,27 @@ impl TableSpec {
                 problems.push(format!("`{name}` should be a number of seconds, found {seconds}"));
             }
         }
+        problems.extend(self.clashes());
+        problems
+    }
+
+    /// Columns that would be written over what others have in them.
+    fn clashes(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Some(column) = &self.error_column {
+            let uses = [
+                ("a column that is read", self.inputs.iter().chain(&self.read_also).any(|read| read == column)),
+                ("a column that is written", self.outputs.contains(column)),
+                ("the column that rows are known by", self.id_column == *column),
+            ];
+            problems.extend(uses.into_iter().filter(|(_, is_used)| *is_used).take(1).map(|(what, _)| {
+                format!("`error_column` is `{column}`, {what}: reasons would stand over what is in it\n  hint: give it a column of its own, such as `error`")
+            }));
+        }
+        if self.outputs.contains(&self.id_column) {
+            let column = &self.id_column;
+            problems.push(format!("column `{column}` is written, and rows are known by it\n  hint: write into another column, or name another `id_column`"));
+        }
         problems
     }
 
@@ -258,6 +283,7 @@ impl TableSpec {
             todo: self.todo(),
             failed: FailedRows { told_in: Some(self.error_key.clone()), error_column: self.error_column.clone(), into_outputs: self.write_errors },
             create_columns: self.create_columns,
+            json_values: self.json_values,
             claimant: self.claim.then(|| Claimant { owner: owner(), lease: seconds(self.claim_lease).max(Duration::from_millis(100)) }),
             page_rows: self.page_rows.max(1),
             save_interval: seconds(self.save_interval),
@@ -313,8 +339,8 @@ fn owner() -> String {
 
 /// Reads what a pipeline file says, and names the nearest key where one is unknown.
 fn read(spec: Value) -> Result<TableSpec> {
-    let known: Vec<String> = match serde_json::to_value(TableSpec { error_column: Some(String::new()), read_also: vec![String::new()], ..TableSpec::default() })
-    {
+    let all = TableSpec { error_column: Some(String::new()), read_also: vec![String::new()], json_values: true, ..TableSpec::default() };
+    let known: Vec<String> = match serde_json::to_value(all) {
         Ok(Value::Object(keys)) => keys.keys().cloned().collect(),
         _ => Vec::new(),
     };
@@ -378,6 +404,22 @@ mod tests {
         for expected in ["`at.input_path` is missing", "`claim` is for databases", "`save_interval` should be a number of seconds, found -1"] {
             assert!(told.contains(expected), "{expected} is missing in {told}");
         }
+    }
+
+    #[test]
+    fn a_column_that_would_be_written_over_is_refused() {
+        let check = |error_column: &str, outputs: &[&str]| {
+            let spec = json!({ "source": "csv", "at": { "input_path": "in.csv" }, "inputs": ["q"], "read_also": ["kind"], "id_column": "no", "outputs": outputs, "error_column": error_column });
+            serde_json::from_value::<TableSpec>(spec).unwrap().problems("csv")
+        };
+        for (error_column, what) in
+            [("q", "a column that is read"), ("kind", "a column that is read"), ("a", "a column that is written"), ("no", "the column that rows")]
+        {
+            let problems = check(error_column, &["a"]);
+            assert!(problems.len() == 1 && problems[0].starts_with(&format!("`error_column` is `{error_column}`, {what}")), "{problems:?}");
+        }
+        assert!(check("why", &["no"])[0].starts_with("column `no` is written, and rows are known by it"));
+        assert!(check("why", &["a"]).is_empty());
     }
 
     #[test]

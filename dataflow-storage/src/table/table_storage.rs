@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dataflow_core::row::JSON_TEXT;
 use dataflow_core::storage::{FrameReader, Refused, Rejected, Sink, Source, Storage};
 use dataflow_core::{Error, Result};
 use polars::prelude::*;
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
 
-use super::{Claimant, ColumnKind, RowKey, RowUpdate, Table, TableColumn, TableRow, ToDo};
+use super::file_content::is_blank;
+use super::{Claimant, ColumnKind, Refusal, RowKey, RowUpdate, Table, TableColumn, TableRow, ToDo};
 
 /// The column in which a row carries the key that it is written back by.
 pub const ROW_KEY: &str = "_row_key";
@@ -39,6 +41,8 @@ pub struct TableStorageOptions {
     pub failed: FailedRows,
     /// Whether outputs that the table does not have are added to it when a run begins.
     pub create_columns: bool,
+    /// Whether inputs of JSON, of numbers with a fixed scale and of other kinds are read as JSON values, in columns of [`JSON_TEXT`]; as text without it.
+    pub json_values: bool,
     /// Who claims rows, where several engines share the table.
     pub claimant: Option<Claimant>,
     /// Rows that are read at once.
@@ -131,8 +135,17 @@ impl Shared {
         self.columns.iter().find(|known| known.name == column).map_or(ColumnKind::Text, |known| known.kind)
     }
 
+    /// Whether a column's cells are JSON values in a frame.
+    fn has_json(&self, column: &str) -> bool {
+        let kinds = [ColumnKind::Json, ColumnKind::Decimal, ColumnKind::List, ColumnKind::Other];
+        self.options.json_values && kinds.contains(&self.kind(column)) && self.options.todo.inputs.iter().any(|input| input == column)
+    }
+
     /// What a column's cells are in a frame. Whatever could lose something there is text.
     fn data_type(&self, column: &str) -> DataType {
+        if self.has_json(column) {
+            return DataType::Struct(vec![Field::new(JSON_TEXT.into(), DataType::String)]);
+        }
         let known = self.columns.iter().find(|known| known.name == column);
         match known.map_or(ColumnKind::Text, |known| known.kind) {
             ColumnKind::Integer if known.is_some_and(|known| known.declared.to_lowercase().contains("unsigned")) => DataType::UInt64,
@@ -193,10 +206,10 @@ impl TableStorage {
                 Ok((table, columns, missing))
             }
         })?;
+        let mut problems = Vec::new();
         if let Some(statement) = missing.as_ref().filter(|_| !options.create_columns) {
-            return Err(Error::Configuration(format!(
-                "the table lacks columns that are to be written\nhint: add them with `{statement}`, or have that done with `--create-columns`"
-            )));
+            problems
+                .push(format!("the table lacks columns that are to be written\nhint: add them with `{statement}`, or have that done with `--create-columns`"));
         }
         let lacking = outputs.into_iter().filter(|output| missing.is_some() && !columns.iter().any(|column| column.name == *output)).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
@@ -207,14 +220,22 @@ impl TableStorage {
                     || format!("it has {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
                     |near| format!("did you mean `{near}`?"),
                 );
-                return Err(Error::Configuration(format!("the table has no column `{column}`\nhint: {hint}")));
+                problems.push(format!("the table has no column `{column}`\nhint: {hint}"));
             }
+        }
+        if !problems.is_empty() {
+            return Err(Error::Configuration(problems.join("\n")));
         }
         if let Some(claimant) = options.claimant.clone() {
             runtime.spawn(keep_claims(Arc::clone(&table), claimant));
         }
         let page_rows = Arc::new(AtomicUsize::new(options.page_rows));
         Ok(Self { shared: Arc::new(Shared { table, options, columns, missing: Mutex::new(lacking), page_rows, claimed: Claimed::default(), runtime }) })
+    }
+
+    /// The rows that are to be done; all with something in their inputs as long as an output is not there.
+    pub fn todo(&self) -> ToDo {
+        self.shared.todo()
     }
 
     /// How many rows are read at once; it may be changed while a run goes on.
@@ -261,7 +282,7 @@ impl Storage for TableStorage {
 
     fn output(&self, _schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>> {
         self.shared.create_columns()?;
-        Ok(Some(Box::new(TableSink { shared: Arc::clone(&self.shared), refused: Vec::new(), saved: Instant::now(), unsaved: false })))
+        Ok(Some(Box::new(TableSink { shared: Arc::clone(&self.shared), refused: Vec::new(), written: 0, saved: Instant::now(), unsaved: false })))
     }
 
     fn written_output(&self, _schema: &SchemaRef) -> Result<Option<Arc<dyn Source>>> {
@@ -331,6 +352,20 @@ impl Source for TableSource {
             wait: SHORTEST_WAIT,
             rejected: Vec::new(),
         }))
+    }
+
+    fn row_key(&self, frame: &DataFrame, row: usize) -> Option<Value> {
+        let key = frame.column(ROW_KEY).ok()?.str().ok()?.get(row)?;
+        Some(told_key(&self.shared, &read_key(key)))
+    }
+}
+
+/// A key as users know it: a file's line or row, or the cell of a database's key.
+fn told_key(shared: &Shared, key: &RowKey) -> Value {
+    match (shared.table.place(key), key) {
+        (Some(place), _) => place.into(),
+        (None, RowKey::Integer(number)) => i64::try_from(*number).map_or_else(|_| Value::from(number.to_string()), Value::from),
+        (None, RowKey::Text(text)) => Value::from(text.as_str()),
     }
 }
 
@@ -430,7 +465,8 @@ fn fitting(shared: &Shared, rows: Vec<TableRow>) -> (Vec<TableRow>, Vec<(RowKey,
         };
         let declared = shared.columns.iter().find(|column| column.name == *name).map_or("", |column| &column.declared);
         let message = format!("row `{}`: column `{name}` is `{declared}`, found `{}`", row.key, row.values.get(*name).unwrap_or(&Value::Null));
-        rejected.push((row.key, Rejected { line, message, text: Value::Object(row.values).to_string() }));
+        let key = Some(told_key(shared, &row.key));
+        rejected.push((row.key, Rejected { line, message, text: Value::Object(row.values).to_string(), key }));
     }
     (kept, rejected)
 }
@@ -455,6 +491,11 @@ fn frame_of(shared: &Shared, rows: &[TableRow]) -> Result<DataFrame> {
             DataType::UInt64 => cells.map(|cell| cell.and_then(Value::as_u64)).collect::<UInt64Chunked>().into_series(),
             DataType::Float64 => cells.map(|cell| cell.and_then(Value::as_f64)).collect::<Float64Chunked>().into_series(),
             DataType::Boolean => cells.map(|cell| cell.and_then(Value::as_bool)).collect::<BooleanChunked>().into_series(),
+            DataType::Struct(_) => {
+                let kind = shared.kind(name);
+                let cells = cells.map(|cell| cell.map(|value| json_text(value, kind))).collect::<StringChunked>().with_name(JSON_TEXT.into()).into_series();
+                StructChunked::from_series(name.into(), rows.len(), [cells].iter())?.into_series()
+            }
             _ => {
                 cells.map(|cell| cell.map(|value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))).collect::<StringChunked>().into_series()
             }
@@ -462,6 +503,22 @@ fn frame_of(shared: &Shared, rows: &[TableRow]) -> Result<DataFrame> {
         columns.push(series.with_name(name.into()).into_column());
     }
     Ok(DataFrame::new(rows.len(), columns)?)
+}
+
+/// A cell as JSON. A number with a fixed scale is one where JSON holds it exactly, and a text otherwise.
+fn json_text(value: &Value, kind: ColumnKind) -> String {
+    match value {
+        Value::String(text) if kind == ColumnKind::Decimal && is_exact_number(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+/// Whether a text is a number that nobody rounds who reads it as JSON.
+fn is_exact_number(text: &str) -> bool {
+    let Ok(number) = serde_json::from_str::<serde_json::Number>(text) else { return false };
+    let shortest = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
+    let is_float = |float: f64| float.to_string() == shortest; // written without an exponent
+    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(is_float)
 }
 
 /// A key as text that tells a number from a text of digits.
@@ -482,6 +539,8 @@ fn read_key(text: &str) -> RowKey {
 struct TableSink {
     shared: Arc<Shared>,
     refused: Vec<Refused>,
+    /// Rows that were filled in.
+    written: u64,
     saved: Instant,
     unsaved: bool,
 }
@@ -492,6 +551,12 @@ impl TableSink {
             Some(column) if frame.get_column_index(column).is_some() => text_at(frame, column, row),
             _ => Ok(None),
         }
+    }
+
+    /// Why a row is not written although it did not fail.
+    fn nothing_found(&self) -> String {
+        let outputs: Vec<String> = self.shared.options.todo.outputs.iter().map(|output| format!("`{output}`")).collect();
+        format!("the reply has nothing for {}, so the row stays to be done", outputs.join(", "))
     }
 
     /// What is written into a row, which failed where there is a reason; `None` where it is left as it is.
@@ -507,7 +572,7 @@ impl TableSink {
                 let value = text_at(frame, output, row)?.map_or(Value::Null, |text| cell_of(text, self.shared.kind(output)));
                 values.insert(output.clone(), value);
             }
-            if values.values().all(Value::is_null) {
+            if values.values().all(is_blank) {
                 return Ok(None); // nothing was found out, so nothing that stands there is emptied
             }
         }
@@ -515,6 +580,23 @@ impl TableSink {
             values.insert(column.clone(), reason.map_or(Value::Null, Value::from));
         }
         Ok((!values.is_empty()).then_some(values))
+    }
+
+    /// Writes cells; gives the rows that were refused. Those and `others`, which nothing is written into, get their reasons into the error column.
+    fn put(&self, updates: Vec<RowUpdate>, others: Vec<Refusal>, reasons: &HashMap<RowKey, String>) -> Result<Vec<Refusal>> {
+        let table = Arc::clone(&self.shared.table);
+        let mut refusals = self.shared.wait(async move { if updates.is_empty() { Ok(Vec::new()) } else { table.write(updates).await } })?;
+        refusals.extend(others);
+        let Some(column) = self.shared.options.failed.error_column.clone().filter(|_| !refusals.is_empty()) else { return Ok(refusals) };
+        let told = |refusal: &Refusal| {
+            let reason = reasons.get(&refusal.key).cloned().unwrap_or_else(|| format!("refused: {}", refusal.message));
+            RowUpdate { key: refusal.key.clone(), values: Map::from_iter([(column.clone(), reason.into())]) }
+        };
+        let (told, table): (Vec<RowUpdate>, _) = (refusals.iter().map(told).collect(), Arc::clone(&self.shared.table));
+        for refusal in self.shared.wait(async move { table.write(told).await })? {
+            tracing::debug!(key = %refusal.key, message = refusal.message, "a reason could not be written");
+        }
+        Ok(refusals)
     }
 
     fn save(&mut self) -> Result<()> {
@@ -545,24 +627,31 @@ fn cell_of(text: String, kind: ColumnKind) -> Value {
 impl Sink for TableSink {
     fn write(&mut self, frame: &DataFrame) -> Result<()> {
         let keys = frame.column(ROW_KEY)?.str()?;
-        let (mut places, mut updates, mut all, mut failed) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
+        let tells_failures = self.shared.options.failed.told_in.as_ref().is_some_and(|column| frame.get_column_index(column).is_some());
+        let (mut places, mut updates, mut all, mut empty, mut reasons) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new(), HashMap::new());
         for row in 0..frame.height() {
             let key = read_key(keys.get(row).unwrap_or_default());
             all.push(key.clone());
+            places.insert(key.clone(), row);
             let reason = self.reason(frame, row)?;
-            let has_reason = reason.is_some();
-            let update = self.update(frame, row, reason)?;
-            if has_reason || update.is_none() {
-                failed.push(key.clone());
+            if let Some(reason) = &reason {
+                reasons.insert(key.clone(), reason.clone());
             }
-            if let Some(values) = update {
-                places.insert(key.clone(), row);
-                updates.push(RowUpdate { key, values });
+            match self.update(frame, row, reason)? {
+                Some(values) => updates.push(RowUpdate { key, values }),
+                None if reasons.contains_key(&key) => {}
+                None => empty.push(key),
             }
         }
-        let table = Arc::clone(&self.shared.table);
-        let refusals = self.shared.wait(async move { if updates.is_empty() { Ok(Vec::new()) } else { table.write(updates).await } })?;
+        // A row of which nothing was found out stays to be done. Where failures are told elsewhere, that is no failure of its own.
+        let mut failed: Vec<RowKey> = reasons.keys().chain(&empty).cloned().collect();
+        let empty = if tells_failures { empty.into_iter().map(|key| Refusal { key, message: self.nothing_found() }).collect() } else { Vec::new() };
+        let answered = updates.iter().filter(|update| !reasons.contains_key(&update.key)).count();
+        let no_answer = empty.len();
+        let refusals = self.put(updates, empty, &reasons)?;
         failed.extend(refusals.iter().map(|refusal| refusal.key.clone()));
+        let refusals: Vec<Refusal> = refusals.into_iter().filter(|refusal| !reasons.contains_key(&refusal.key)).collect();
+        self.written += (answered + no_answer).saturating_sub(refusals.len()) as u64;
         if let Some(claimant) = self.shared.options.claimant.clone() {
             lock(&self.shared.claimed.failed).extend(failed);
             let (table, done) = (Arc::clone(&self.shared.table), all.clone());
@@ -583,6 +672,10 @@ impl Sink for TableSink {
 
     fn take_refused(&mut self) -> Vec<Refused> {
         std::mem::take(&mut self.refused)
+    }
+
+    fn rows_written(&self) -> Option<u64> {
+        Some(self.written)
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {
@@ -608,7 +701,6 @@ impl Drop for TableSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Refusal;
     use async_trait::async_trait;
     use serde_json::json;
     use std::sync::Mutex;
@@ -690,6 +782,7 @@ mod tests {
             },
             failed: FailedRows { told_in: Some("_error".into()), error_column: Some("error".into()), into_outputs: false },
             create_columns: false,
+            json_values: true,
             claimant: None,
             page_rows: 2,
             save_interval: Duration::from_hours(1),
@@ -746,8 +839,48 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_is_not_filled_in_is_not_counted_and_says_why() {
+        let table = three_rows();
+        let storage = storage(&table, &["question"]).unwrap();
+        let source = storage.source().unwrap();
+        let mut sink = storage.output(&source.schema().unwrap()).unwrap().unwrap();
+        let frame = df!(ROW_KEY => ["-5", "7", "=7"], "answer" => [Some("too long"), Some(" "), Some("fine")], "tags" => [None::<&str>; 3], "_error" => [None::<&str>; 3]);
+        let frame = frame.unwrap();
+        sink.write(&frame).unwrap();
+        let nothing = "the reply has nothing for `answer`, `tags`, so the row stays to be done";
+        assert_eq!(sink.take_refused(), [Refused { row: 0, message: "value too long".into() }, Refused { row: 1, message: nothing.into() }]);
+        assert_eq!(sink.rows_written(), Some(1));
+        let errors: Vec<Value> = table.rows.lock().unwrap().iter().map(|(_, row)| row["error"].clone()).collect();
+        assert_eq!(errors, [json!("refused: value too long"), json!(format!("refused: {nothing}")), Value::Null]);
+        assert_eq!([0, 2].map(|row| source.row_key(&frame, row)), [Some(json!(-5)), Some(json!("7"))]);
+    }
+
+    #[test]
+    fn cells_of_json_and_numbers_with_a_scale_are_json_values() {
+        let literal = |value: Value, kind| json_text(&value, kind);
+        assert_eq!(literal(json!({ "a": [1] }), ColumnKind::Json), r#"{"a":[1]}"#);
+        assert_eq!(literal(json!("甲"), ColumnKind::Json), "\"甲\"");
+        assert_eq!(literal(json!("2024-01-31"), ColumnKind::Other), "\"2024-01-31\"");
+        for (decimal, expected) in [("12.50", "12.50"), ("-0.10", "-0.10"), ("3.00", "3.00"), ("7", "7"), ("18446744073709551615", "18446744073709551615")] {
+            assert_eq!(literal(json!(decimal), ColumnKind::Decimal), expected);
+        }
+        for decimal in ["0.12345678901234567890", "99999999999999999999", "NaN"] {
+            assert_eq!(literal(json!(decimal), ColumnKind::Decimal), format!("\"{decimal}\""));
+        }
+        let table = three_rows();
+        let storage = storage(&table, &["question", "tags"]).unwrap();
+        let row = |tags: Value| TableRow { key: RowKey::Integer(1), values: json!({ "question": "q", "tags": tags }).as_object().unwrap().clone() };
+        let frame = storage.frame(vec![row(json!(["a"])), row(Value::Null)]).unwrap();
+        let cells = (0..2).map(|at| dataflow_core::row::json_of(&frame.column("tags").unwrap().get(at).unwrap())).collect::<Vec<_>>();
+        assert_eq!(cells, [json!(["a"]), Value::Null]);
+        assert_eq!(frame.column("tags").unwrap().dtype(), storage.source().unwrap().schema().unwrap().get("tags").unwrap());
+    }
+
+    #[test]
     fn a_column_that_is_not_there_is_told_with_the_nearest() {
         let error = storage(&three_rows(), &["qestion"]).unwrap_err();
         assert_eq!(error.to_string(), "the table has no column `qestion`\nhint: did you mean `question`?");
+        let error = storage(&three_rows(), &["qestion", "ansver"]).unwrap_err().to_string();
+        assert!(error.contains("no column `qestion`\nhint: did you mean `question`?\nthe table has no column `ansver`"), "all are told: {error}");
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use dataflow_core::Run;
-use dataflow_core::engine::Observer;
+use dataflow_core::engine::Purse;
 use dataflow_serving::pool::{Configuration, LogSettings};
 
-use crate::process::{Counted, Mode, Process, ProcessConfiguration, ProcessOptions, Rows, Watch};
-use crate::terminal::{Exit, Logs, ProgressMode, log_as, run_watched, runtime, say};
+use crate::process::{Counted, Ledger, Mode, Process, ProcessConfiguration, ProcessOptions, Rows, Watch};
+use crate::terminal::{Companion, Exit, Logs, ProgressMode, log_as, run_watched, runtime, say};
 use crate::{CompiledPipeline, Result};
 
 /// Rows whose tokens are counted before a run, where the file says nothing else.
@@ -75,13 +75,15 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     if let Some(notice) = process.pool.as_deref().and_then(|pool| default_rates(pool.configuration())) {
         say(&notice);
     }
-    let run = Run { limit: arguments.limit, report: arguments.report.clone(), ..Run::default() };
-    let watch = Arc::new(Watch::new(&configuration, &process, run.stop.clone(), arguments.progress_file.clone()));
+    let mut run = Run { limit: arguments.limit, report: arguments.report.clone(), ..Run::default() };
+    let ledger = Arc::new(Ledger::new(&configuration, &process, run.stop.clone()));
+    run.purse = Some(Arc::clone(&ledger) as Arc<dyn Purse>);
+    let watch = Arc::new(Watch::new(&configuration, &process, Arc::clone(&ledger), arguments.progress_file.clone()));
     let Process { pipeline, own_name: _kept, .. } = process;
     let compiled = pipeline.compile()?;
-    let exit = runtime()?.block_on(run_watched(&compiled, run, arguments.progress, Some(Arc::clone(&watch) as Arc<dyn Observer>)));
-    if watch.has_spent() {
-        say("hint: the budget of the file is spent; raise `budget` for the next run, which goes on where this one stopped");
+    let exit = runtime()?.block_on(run_watched(&compiled, run, arguments.progress, Some(watch as Arc<dyn Companion>)));
+    if let Some(spent) = ledger.over() {
+        say(&format!("hint: the budget of the file is spent: {spent}; raise `budget` for the next run, which goes on where this one stopped"));
     }
     Ok(exit)
 }
@@ -110,6 +112,8 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
     });
     let rate = process.pool.as_ref().and_then(|pool| pool.configuration().requests_per_second());
     let rates = process.pool.as_deref().and_then(|pool| default_rates(pool.configuration()));
+    let nobody_answers = runtime()?.block_on(configuration.unreachable(&process, options));
+    let columns = process.columns.clone();
     let asks_gateway = options.gateway || configuration.whole.get("global").is_some_and(|global| global.get("flux_api_url").is_some());
     let compiled: CompiledPipeline = process.pipeline.compile()?;
     let most = compiled.most_calls(limit);
@@ -127,6 +131,14 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
             "whoever `DF_API_URL` and `DF_API_KEY` name; the demo model without them".into()
         }),
     );
+    if configuration.routing.enabled {
+        let field = configuration.routing.field.as_deref().unwrap_or_default();
+        let profiles = configuration.routing.subtasks.iter().map(|subtask| {
+            let text = subtask.text.as_str().map_or_else(|| subtask.text.to_string(), ToOwned::to_owned);
+            format!("`{text}` by {}", subtask.profile.display())
+        });
+        _ = writeln!(text, "routes: where `{field}` is {}; all else by the file itself", profiles.collect::<Vec<_>>().join(", "));
+    }
     let _ = writeln!(
         text,
         "calls: at most {}, and at most {} more for each row whose reply has to be asked for again",
@@ -139,6 +151,10 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
     drop(compiled);
     let sample = usize::try_from(configuration.token_estimation.sample_size).unwrap_or(SAMPLE);
     let storage = configuration.storage(options)?;
+    let written = configuration.columns_to_write.values().chain(&configuration.error_column).cloned().collect::<Vec<_>>();
+    if let Some(statements) = storage.look(|table| async move { table.missing_columns(&written).await })? {
+        _ = writeln!(text, "adds, when it runs: {}", statements.replace('\n', " "));
+    }
     let estimate = configuration.estimated(&storage, Mode::Io, Rows::Open, Some(sample))?;
     let mean = |counted: &Option<Counted>| counted.as_ref().filter(|counted| counted.looked_at() > 0).map(Counted::mean);
     let (question, reply) = (mean(&estimate.questions), mean(&estimate.replies));
@@ -161,8 +177,11 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
         (None, Some(_)) => text += "money: not known; `prices: {in: 2.5, out: 10}` at each model, for a million tokens, would tell\n",
         (_, None) => {}
     }
-    for warning in configuration.placeholder_warnings() {
+    for warning in configuration.placeholder_warnings().into_iter().chain(configuration.column_warnings(&columns)) {
         _ = writeln!(text, "warning: {warning}");
+    }
+    for warning in nobody_answers {
+        _ = writeln!(text, "warning: {warning}\n  hint: is the service running, and reachable from here?");
     }
     if let Some(rates) = rates {
         _ = writeln!(text, "{rates}");

@@ -292,6 +292,7 @@ impl ProcessConfiguration {
         };
         configuration.datasource.kind.make_ascii_lowercase();
         let kind = configuration.datasource.kind.clone();
+        reading.top_level(&whole, &kind);
         if let Some(global) = whole.get("global").and_then(Value::as_object) {
             configuration.log = reading.section_at("global.log", global.get("log"));
         }
@@ -300,13 +301,17 @@ impl ProcessConfiguration {
         }
         configuration.written_password = raw.get(&kind).and_then(|section| section.get("password")).and_then(Value::as_str).map(ToOwned::to_owned);
         configuration.read_routes(&whole, &mut reading)?;
-        configuration.check(&mut reading.problems);
+        let mut problems = Vec::new();
+        configuration.check(&mut problems, &reading);
+        reading.problems.extend(problems.into_iter().filter(|problem| !reading.unread.iter().any(|place| follows(problem, place))));
         configuration.whole = whole;
-        configuration.warnings = reading.warnings;
         if reading.problems.is_empty() {
+            configuration.warnings = reading.warnings;
             Ok(configuration)
         } else {
-            Err(Error::Configuration(format!("{}: {}", path.display(), reading.problems.join("\n  "))))
+            let warnings = reading.warnings.iter().map(|warning| format!("warning: {warning}"));
+            let told: Vec<String> = reading.problems.into_iter().chain(warnings).collect();
+            Err(Error::Configuration(format!("{}: {}", path.display(), told.join("\n  "))))
         }
     }
 
@@ -314,10 +319,10 @@ impl ProcessConfiguration {
         if !self.routing.enabled {
             return Ok(());
         }
-        if self.routing.field.is_none() {
+        if self.routing.field.is_none() && !reading.is_unread("routing.field") {
             reading.problems.push("`routing.field` is missing: name the column whose text chooses the profile".into());
         }
-        if self.routing.subtasks.is_empty() {
+        if self.routing.subtasks.is_empty() && !reading.is_unread("routing.subtasks") {
             reading.problems.push("`routing.subtasks` is empty, and routing is enabled".into());
         }
         for subtask in &self.routing.subtasks {
@@ -346,7 +351,8 @@ impl ProcessConfiguration {
             outputs: self.columns_to_write.values().cloned().collect(),
             require_all_input_fields: datasource.require_all_input_fields,
             read_also: self.routing.field.iter().filter(|_| self.routing.enabled).cloned().collect(),
-            error_column: self.error_column.clone(),
+            error_column: self.error_column.clone().filter(|column| !column.trim().is_empty()),
+            json_values: true,
             write_errors: self.write_errors,
             claim: datasource.claim,
             claim_lease: datasource.claim_lease,
@@ -362,9 +368,11 @@ impl ProcessConfiguration {
         self.cache_path.clone().unwrap_or_else(|| Path::new("cache").join(&self.name))
     }
 
-    fn check(&self, problems: &mut Vec<String>) {
+    fn check(&self, problems: &mut Vec<String>, reading: &Reading) {
         let kind = self.datasource.kind.as_str();
         match self.table() {
+            // What the table lacks is not known where it is not known what it is in.
+            _ if reading.is_unread("datasource") || reading.is_unread("datasource.type") || reading.is_unread(kind) => {}
             Some(table) => problems.extend(table.problems(kind)),
             None if kind.starts_with("feishu_") => {
                 problems.push("`datasource.type`: Feishu is not built in\n  hint: export the table as a workbook and use `excel`".into());
@@ -399,7 +407,36 @@ impl ProcessConfiguration {
         if self.datasource.concurrency.batch_size == 0 {
             problems.push("`datasource.concurrency.batch_size` should be at least 1, found 0".into());
         }
+        if !reading.is_unread("columns_to_write") {
+            self.check_required(problems);
+        }
     }
+
+    /// A column that a reply may leave empty would have its row to be done for ever.
+    fn check_required(&self, problems: &mut Vec<String>) {
+        let mut check = |place: &str, prompt: &Prompt| {
+            let mut fields: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+            for (field, column) in &self.columns_to_write {
+                fields.entry(column).or_default().push(field);
+            }
+            for (column, fields) in fields.into_iter().filter(|(_, fields)| !fields.iter().any(|field| prompt.required_fields.contains(field))) {
+                let names: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+                problems.push(format!(
+                    "`prompt.required_fields`{place} should have {}, which fills the column `{column}`: a row whose reply leaves it out would stay to be done for ever\n  hint: add it, or take it out of `columns_to_write`",
+                    names.join(" or ")
+                ));
+            }
+        };
+        check("", &self.prompt);
+        for (text, (prompt, _)) in self.routes.iter().filter(|(_, (prompt, _))| prompt.required_fields != self.prompt.required_fields) {
+            check(&format!(" of the profile of `{text}`"), prompt);
+        }
+    }
+}
+
+/// Whether a problem is told only because what stands at a place could not be read.
+fn follows(problem: &str, place: &str) -> bool {
+    problem.strip_prefix('`').and_then(|problem| problem.strip_prefix(place)).is_some_and(|rest| rest.starts_with(['`', '.']))
 }
 
 /// Reads sections, and gathers what is wrong with them and what nobody knows.
@@ -407,9 +444,51 @@ impl ProcessConfiguration {
 struct Reading {
     problems: Vec<String>,
     warnings: Vec<String>,
+    /// Places that could not be read: what follows from that alone is not told.
+    unread: Vec<String>,
 }
 
+/// The sections and keys at the top, beside those of the kinds of tables.
+const TOP: [&str; 16] = [
+    "global",
+    "gateway",
+    "datasource",
+    "feishu",
+    "columns_to_extract",
+    "columns_to_write",
+    "validation",
+    "models",
+    "channels",
+    "prompt",
+    "routing",
+    "budget",
+    "error_column",
+    "write_errors",
+    "cache_path",
+    "token_estimation",
+];
+
 impl Reading {
+    fn is_unread(&self, place: &str) -> bool {
+        self.unread.iter().any(|unread| unread == place)
+    }
+
+    /// Keys at the top that nobody knows. One that is like a key without which nothing can be done is a problem, and the others are warned of.
+    fn top_level(&mut self, file: &Map<String, Value>, kind: &str) {
+        let known: Vec<&str> = TOP.into_iter().chain(TableSource::ALL.map(|(name, _)| name)).collect();
+        for key in file.keys().filter(|key| !known.contains(&key.as_str())) {
+            let near = nearest(key, known.iter().copied().filter(|known| !file.contains_key(*known)));
+            match near {
+                Some(near) if near == kind || ["datasource", "columns_to_extract", "columns_to_write", "prompt"].contains(&near) => {
+                    self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?"));
+                    self.unread.push(near.to_owned());
+                }
+                Some(near) => self.warnings.push(format!("unknown key `{key}`: did you mean `{near}`?")),
+                None => self.warnings.push(format!("unknown key `{key}`")),
+            }
+        }
+    }
+
     fn value<T: DeserializeOwned + Default>(&mut self, file: &Map<String, Value>, name: &str) -> T {
         file.get(name).filter(|value| !value.is_null()).cloned().map_or_else(T::default, |value| self.read(name, value))
     }
@@ -455,12 +534,70 @@ impl Reading {
         self.read(kind, Value::Object(known))
     }
 
-    fn read<T: DeserializeOwned + Default>(&mut self, place: &str, value: Value) -> T {
-        serde_json::from_value(value).unwrap_or_else(|error| {
-            self.problems.push(format!("`{place}`: {error}"));
-            T::default()
-        })
+    /// What stands at a place; what of it cannot be read is told, and is as if it were not there.
+    fn read<T: DeserializeOwned + Default>(&mut self, place: &str, mut value: Value) -> T {
+        let error_of = |value: Value| serde_json::from_value::<T>(value).err().map(|error| error.to_string());
+        if let Some(error) = error_of(value.clone()) {
+            let mut wrong = take_out_wrong(&mut value, &error_of);
+            if wrong.is_empty() {
+                wrong.push((String::new(), value.clone(), error));
+            }
+            for (below, found, error) in wrong {
+                let place = format!("{place}{below}");
+                self.problems.push(expected(&place, &found, &error));
+                self.unread.push(place);
+            }
+        }
+        serde_json::from_value(value).unwrap_or_default()
     }
+}
+
+/// Takes keys out of a section that cannot be read; gives the way to each, what stood there, and what is wrong with it.
+fn take_out_wrong(section: &mut Value, error_of: &dyn Fn(Value) -> Option<String>) -> Vec<(String, Value, String)> {
+    // Where no keys may stand at all, the whole is wrong.
+    let Value::Object(keys) = section else { return Vec::new() };
+    if error_of(Value::Object(Map::new())).is_some() {
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    for name in keys.keys().cloned().collect::<Vec<_>>() {
+        let error_alone = |value: Value| error_of(Value::Object(Map::from_iter([(name.clone(), value)])));
+        let Some(value) = keys.get_mut(&name) else { continue };
+        let Some(error) = error_alone(value.clone()) else { continue };
+        let below = take_out_wrong(value, &error_alone);
+        if below.is_empty() {
+            wrong.push((format!(".{name}"), value.take(), error));
+            keys.remove(&name);
+        } else {
+            wrong.extend(below.into_iter().map(|(way, found, error)| (format!(".{name}{way}"), found, error)));
+        }
+    }
+    wrong
+}
+
+/// What a place should hold and what it holds, of the words of the library.
+fn expected(place: &str, found: &Value, error: &str) -> String {
+    // Of a list it is one of its items that is wrong, unless no list should stand there.
+    let is_of_whole = !found.is_array() || error.contains("sequence");
+    let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole) else { return format!("`{place}`: {error}") };
+    let wanted = match wanted {
+        "usize" | "u64" | "u32" | "u16" => "a whole number from 0 on",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a string" | "path string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "keys with values",
+        wanted if wanted.starts_with("struct ") => "keys with values",
+        wanted => wanted,
+    };
+    let shown = match found {
+        _ if place.ends_with("password") => "something else".to_owned(), // never shown
+        Value::String(text) => format!("`{text}`"),
+        found => format!("`{found}`"),
+    };
+    let hint = if wanted == "a text" && (found.is_number() || found.is_boolean()) { "\n  hint: put it in quotes" } else { "" };
+    format!("`{place}` should be {wanted}, found {shown}{hint}")
 }
 
 /// The second over the first: maps are merged, all else is replaced.
@@ -533,7 +670,7 @@ models: []
     fn all_problems_are_told_together() {
         let error = read("datasource: { type: exel }\nprompt: { temperature: hot }\n", &[]).unwrap_err().to_string();
         for expected in [
-            "`prompt`: invalid type",
+            "`prompt.temperature` should be a number, found `hot`",
             "`datasource.type` is `exel`\n  hint: did you mean `excel`?",
             "`columns_to_extract` is empty",
             "`columns_to_write` is empty",
@@ -543,5 +680,57 @@ models: []
         }
         let error = read(WHOLE, &[("one.yaml", "models: []\n")]).unwrap_err().to_string();
         assert!(error.contains("only `prompt` and `validation` can be changed there, found `models`"), "{error}");
+    }
+
+    fn told(text: &str) -> String {
+        read(text, &[("one.yaml", "prompt: { template: other }\n")]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_place_and_nothing_that_follows_from_it() {
+        let sqlite = WHOLE.replace("type: CSV", "type: sqlite") + "sqlite: { db_path: a.db, table_name: t }\n";
+        let check = |from: &str, to: &str| {
+            assert!(sqlite.contains(from), "{from}");
+            told(&sqlite.replace(from, to)).replace("/jobs.yaml: ", "")
+        };
+        let ends = "\n  warning: unknown key `datasource.concurency`: did you mean `concurrency`?";
+        let batch = check("batch_size: 7", "batch_size: ten");
+        assert_eq!(batch, format!("`datasource.concurrency.batch_size` should be a whole number from 0 on, found `ten`{ends}"));
+        assert_eq!(
+            check("columns_to_extract:", "columns_to_extrct:"),
+            format!("unknown key `columns_to_extrct`\n  hint: did you mean `columns_to_extract`?{ends}")
+        );
+        assert_eq!(
+            check("columns_to_extract: [题目]", "columns_to_extract: { a: b }"),
+            format!("`columns_to_extract` should be a list, found `{{\"a\":\"b\"}}`{ends}")
+        );
+        assert_eq!(check("sqlite: {", "sqlit: {"), format!("unknown key `sqlit`\n  hint: did you mean `sqlite`?{ends}"));
+        assert_eq!(check("db_path: a.db", "db_path: 5"), format!("`sqlite.db_path` should be a text, found `5`\n  hint: put it in quotes{ends}"));
+        assert_eq!(check("field: kind", "field: [k]"), format!("`routing.field` should be a text, found `[\"k\"]`{ends}"));
+        assert_eq!(check("[题目]", "[题目, 5]"), format!("`columns_to_extract`: invalid type: integer `5`, expected a string{ends}"));
+        let password = told("datasource: { type: mysql }\nmysql: { password: 12345 }\n");
+        assert!(
+            password.contains("`mysql.password` should be a text, found something else\n  hint: put it in quotes") && !password.contains("12345"),
+            "{password}"
+        );
+        assert!(told("datasource: 5\n").starts_with("/jobs.yaml: `datasource` should be keys with values, found `5`\n  `columns_to_extract` is empty"));
+    }
+
+    #[test]
+    fn a_column_that_a_reply_may_leave_empty_is_refused() {
+        let lacks = told(&WHOLE.replace("{ answer: 答案 }", "{ answer: 答案, why: 理由 }"));
+        assert!(lacks.contains("`prompt.required_fields` should have `why`, which fills the column `理由`"), "{lacks}");
+        assert_eq!(lacks.matches("required_fields").count(), 1, "profiles that say nothing else are not told again: {lacks}");
+        let profile = read(WHOLE, &[("one.yaml", "prompt: { required_fields: [] }\n")]).unwrap_err().to_string();
+        assert!(profile.contains("`prompt.required_fields` of the profile of `1` should have `answer`"), "{profile}");
+    }
+
+    #[test]
+    fn a_column_that_would_be_written_over_is_refused() {
+        for (column, what) in [("题目", "that is read"), ("答案", "that is written"), ("kind", "that is read"), ("id", "rows are known by")] {
+            let error = told(&format!("{WHOLE}error_column: {column}\n"));
+            assert!(error.contains(&format!("`error_column` is `{column}`")) && error.contains(what), "{error}");
+        }
+        assert!(told(&WHOLE.replace("answer: 答案", "answer: id")).contains("column `id` is written, and rows are known by it"));
     }
 }

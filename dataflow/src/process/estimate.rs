@@ -100,7 +100,8 @@ impl ProcessConfiguration {
         let most = most.unwrap_or(usize::MAX);
         let spec = self.table_spec()?;
         let questions = if mode.has(Mode::In) {
-            let todo = ToDo { also_done: rows == Rows::All, ..spec.todo() };
+            let todo = storage.todo();
+            let todo = ToDo { also_done: todo.also_done || rows == Rows::All, ..todo };
             let question = self.operator(ProcessOptions::default()).questions()?;
             let mut counted = Counted::default();
             counted.rows = each_row(storage, &todo, most, |page| {

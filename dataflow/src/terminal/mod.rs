@@ -14,11 +14,22 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use dataflow_core::engine::{LiveRun, Observer};
 use dataflow_core::{CompiledPipeline, Error, Report, Run, RunOutcome, Stop};
+use serde_json::{Map, Value};
 
 pub use arguments::RunArguments;
 pub use exit_code::Exit;
 pub use logs::{Logs, log_as};
 pub use progress::ProgressMode;
+pub(crate) use progress::rows_per_second;
+
+/// Looks on at a run that has more to it than its steps, and tells it.
+pub trait Companion: Observer {
+    /// What progress tells beside the steps, by its name.
+    fn facts(&self) -> Map<String, Value>;
+
+    /// What a user does about the rows that failed.
+    fn about_failures(&self) -> &'static str;
+}
 
 /// Runs a compiled pipeline in a terminal and tells how it went.
 ///
@@ -27,8 +38,8 @@ pub async fn run(compiled: &CompiledPipeline, run: Run, mode: ProgressMode) -> E
     run_watched(compiled, run, mode, None).await
 }
 
-/// As [`run`], with another that looks on.
-pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode, other: Option<Arc<dyn Observer>>) -> Exit {
+/// As [`run`], with a companion that looks on.
+pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: ProgressMode, companion: Option<Arc<dyn Companion>>) -> Exit {
     for notice in notices(compiled) {
         say(&notice);
     }
@@ -36,8 +47,8 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
         say(&format!("warning: {warning}"));
     }
     let signal = stop_on_signals(&run.stop);
-    let shown = progress::observer(mode).map(|observer| observer as Arc<dyn Observer>);
-    run.observer = match (shown, other) {
+    let shown = progress::observer(mode, companion.clone()).map(|observer| observer as Arc<dyn Observer>);
+    run.observer = match (shown, companion.clone().map(|companion| companion as Arc<dyn Observer>)) {
         (Some(shown), Some(other)) => Some(Arc::new(Both(shown, other))),
         (shown, other) => shown.or(other),
     };
@@ -53,6 +64,8 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
             say(&report.to_string());
             if report.outcome == RunOutcome::Stopped {
                 say(GOES_ON);
+            } else if let Some(companion) = companion.filter(|_| has_failures(&report)) {
+                say(companion.about_failures());
             } else if report.failed > 0 {
                 say("hint: `--retry-failed` runs the failed rows again and puts them in their places");
             }

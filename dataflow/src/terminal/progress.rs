@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use dataflow_core::engine::{LiveRun, Observer, StepReport};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use super::Companion;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,13 +41,13 @@ impl FromStr for ProgressMode {
     }
 }
 
-pub(super) fn observer(mode: ProgressMode) -> Option<Arc<Shown>> {
+pub(super) fn observer(mode: ProgressMode, companion: Option<Arc<dyn Companion>>) -> Option<Arc<Shown>> {
     let terminal = std::io::stderr().is_terminal();
     match mode {
         ProgressMode::None => None,
         ProgressMode::Auto if terminal => Some(Shown::by(|| Box::new(Bars::default()), Duration::from_millis(120))),
-        ProgressMode::Auto | ProgressMode::Plain => Some(Shown::by(|| Box::new(Lines), Duration::from_secs(5))),
-        ProgressMode::Json => Some(Shown::by(|| Box::new(Events), Duration::from_secs(1))),
+        ProgressMode::Auto | ProgressMode::Plain => Some(Shown::by(move || Box::new(Lines(companion.clone())), Duration::from_secs(5))),
+        ProgressMode::Json => Some(Shown::by(move || Box::new(Events(companion.clone())), Duration::from_secs(1))),
     }
 }
 
@@ -57,14 +59,14 @@ trait Display: Send {
 
 /// Looks at the live run every while, on a thread of its own.
 pub(super) struct Shown {
-    make: fn() -> Box<dyn Display>,
+    make: Box<dyn Fn() -> Box<dyn Display> + Send + Sync>,
     every: Duration,
     running: Mutex<Option<(mpsc::Sender<()>, JoinHandle<()>)>>,
 }
 
 impl Shown {
-    fn by(make: fn() -> Box<dyn Display>, every: Duration) -> Arc<Self> {
-        Arc::new(Self { make, every, running: Mutex::new(None) })
+    fn by(make: impl Fn() -> Box<dyn Display> + Send + Sync + 'static, every: Duration) -> Arc<Self> {
+        Arc::new(Self { make: Box::new(make), every, running: Mutex::new(None) })
     }
 }
 
@@ -129,40 +131,57 @@ impl Display for Bars {
     }
 }
 
-struct Lines;
+struct Lines(Option<Arc<dyn Companion>>);
 
 impl Display for Lines {
     fn show(&mut self, run: &LiveRun) {
         let (total, read) = run.source();
         let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
         let steps: Vec<String> = run.steps().iter().map(|step| format!("{} {}: {}", step.step, step.name, counts(step, left(run, step, total)))).collect();
-        super::say(&format!("{:.0} s: {read}{of} rows read; {}", run.elapsed().as_secs_f64(), steps.join("; ")));
+        let facts = self.0.iter().flat_map(|companion| companion.facts()).map(|(name, value)| format!("; {} {value}", name.replace('_', " ")));
+        super::say(&format!("{:.0} s: {read}{of} rows read; {}{}", run.elapsed().as_secs_f64(), steps.join("; "), facts.collect::<String>()));
     }
     fn end(&mut self, _: &LiveRun) {}
 }
 
-struct Events;
+struct Events(Option<Arc<dyn Companion>>);
 
 impl Events {
-    fn print(event: &str, run: &LiveRun) {
+    fn print(&self, event: &str, run: &LiveRun) {
         let (total, read) = run.source();
-        let line = json!({ "event": event, "pipeline": run.pipeline(), "seconds": run.elapsed().as_secs_f64(), "rows_total": total, "rows_read": read, "steps": run.steps() });
+        let mut line = json!({
+            "event": event, "pipeline": run.pipeline(), "seconds": run.elapsed().as_secs_f64(), "rows_total": total, "rows_read": read,
+            "rows_per_second": rows_per_second(run), "steps": run.steps(),
+        });
+        if let (Some(companion), Value::Object(line)) = (&self.0, &mut line) {
+            line.extend(companion.facts());
+        }
         let _ = writeln!(std::io::stdout().lock(), "{line}"); // whoever read the events has gone
     }
 }
 
 impl Display for Events {
     fn show(&mut self, run: &LiveRun) {
-        Self::print("progress", run);
+        self.print("progress", run);
     }
     fn end(&mut self, run: &LiveRun) {
-        Self::print("end", run);
+        self.print("end", run);
     }
 }
 
 /// Rows that a step is done with.
 fn done(step: &StepReport) -> u64 {
     (step.rows_out + step.dropped + step.failed).min(step.rows_in)
+}
+
+/// Rows a second that a step is done with.
+fn pace(step: &StepReport) -> f64 {
+    done(step) as f64 / step.seconds.max(0.001)
+}
+
+/// Rows a second that the last step is done with.
+pub(crate) fn rows_per_second(run: &LiveRun) -> f64 {
+    run.steps().last().map_or(0.0, |step| (pace(step) * 10.0).round() / 10.0)
 }
 
 /// Seconds that a step still needs at its pace so far.
@@ -190,7 +209,7 @@ fn counts(step: &StepReport, left: Option<f64>) -> String {
         }
     }
     if step.seconds > 0.0 {
-        let _ = write!(text, ", {:.0} rows/s", done(step) as f64 / step.seconds.max(0.001));
+        let _ = write!(text, ", {:.0} rows/s", pace(step));
     }
     if let Some(left) = left {
         let _ = write!(text, ", {left:.0} s left");
