@@ -4,6 +4,7 @@
 
 pub mod agentic_rag;
 pub mod answer;
+mod bounds;
 pub mod code;
 pub mod compatibility;
 pub mod conversations;

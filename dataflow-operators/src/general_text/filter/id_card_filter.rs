@@ -7,6 +7,7 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 use regex::Regex;
 
+use crate::bounds;
 use crate::compatibility::Compatibility;
 
 /// Keeps rows that name an identity document fewer than `threshold` times and have no number of a Chinese identity card.
@@ -67,6 +68,10 @@ impl Measure for IDCardFilter {
 
     fn label(&self, names: i64) -> Cell {
         i64::from(self.keep(names)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::threshold(self.threshold, 1.., "a text has at least 0 names")
     }
 }
 

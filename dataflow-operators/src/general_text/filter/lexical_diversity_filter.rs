@@ -8,6 +8,7 @@ use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
+use crate::bounds;
 use crate::compatibility::Compatibility;
 use crate::general_text::lexical_diversity::{LexicalDiversity, scores};
 use crate::language::TextLanguage;
@@ -96,10 +97,14 @@ impl Columns for LexicalDiversityFilter {
     fn problems(&self) -> Vec<String> {
         let named = self.min_scores.keys().map(|name| ("min_scores", name)).chain(self.max_scores.keys().map(|name| ("max_scores", name)));
         let named = named.chain(self.metrics.iter().map(|name| ("metrics", name)));
-        named
-            .filter(|(_, name)| !METRICS.contains(&name.as_str()))
-            .map(|(field, name)| format!("`{field}` names `{name}`, and the scores are `mtld` and `hdd`"))
-            .collect()
+        let unknown = named.filter(|(_, name)| !METRICS.contains(&name.as_str()));
+        let mut problems: Vec<String> = unknown.map(|(field, name)| format!("`{field}` names `{name}`, and the scores are `mtld` and `hdd`")).collect();
+        for (metric, least) in &self.min_scores {
+            if let Some(largest) = self.max_scores.get(metric) {
+                problems.extend(bounds::closed((&format!("min_scores.{metric}"), *least), (&format!("max_scores.{metric}"), *largest)));
+            }
+        }
+        problems
     }
 }
 
@@ -120,6 +125,8 @@ mod tests {
         let different: Vec<String> = (0..60).map(|number| format!("w{number}")).collect();
         let kept = |compatibility| check_rule(&LexicalDiversityFilter { compatibility, ..Default::default() }, "text", [&*different.join(" ")]) != "dropped";
         assert!(kept(Compatibility::Own) && !kept(Compatibility::Dataflow));
+        let apart = LexicalDiversityFilter { max_scores: [("mtld".to_owned(), 40.0)].into(), ..Default::default() };
+        assert_eq!(Columns::problems(&apart), ["`min_scores.mtld` is 50 and `max_scores.mtld` 40, so no row can stay"]);
         let one = LexicalDiversityFilter { metrics: vec!["ttr".into()], ..Default::default() };
         assert_eq!(Columns::problems(&one), ["`metrics` names `ttr`, and the scores are `mtld` and `hdd`"]);
     }
