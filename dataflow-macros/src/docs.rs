@@ -24,13 +24,43 @@ fn lines(attributes: &[Attribute]) -> Vec<String> {
 pub fn of_type(attributes: &[Attribute]) -> (String, String) {
     let lines = lines(attributes);
     let divide = lines.iter().position(|line| line.trim() == "# 中文").unwrap_or(lines.len());
-    let join = |lines: &[String]| lines.join("\n").trim().to_owned();
-    (join(&lines[..divide]), join(lines.get(divide + 1..).unwrap_or(&[])))
+    let chinese = lines.get(divide + 1..).unwrap_or(&[]).join("\n");
+    (lines[..divide].join("\n").trim().to_owned(), without_breaks_in_chinese(chinese.trim()))
 }
 
 /// The English and the Chinese part of a field's doc comment, divided by `中文：`.
 pub fn of_field(attributes: &[Attribute]) -> (String, String) {
     let text = lines(attributes).join("\n");
     let (en, zh) = text.split_once("中文：").unwrap_or((&text, ""));
-    (en.trim().to_owned(), zh.trim().to_owned())
+    (en.trim().to_owned(), without_breaks_in_chinese(zh.trim()))
+}
+
+/// Joins lines within a sentence of Chinese, where a line's end would be shown as a space: behind a mark, and between two characters.
+fn without_breaks_in_chinese(text: &str) -> String {
+    let is_chinese = |character: char| ('\u{2e80}'..='\u{9fff}').contains(&character) || is_chinese_mark(character);
+    let mut joined = String::with_capacity(text.len());
+    for line in text.split('\n') {
+        let (before, after) = (joined.chars().next_back(), line.chars().next());
+        let within = before.zip(after).is_some_and(|(before, after)| is_chinese_mark(before) || is_chinese(before) && is_chinese(after));
+        if !joined.is_empty() && !within {
+            joined.push('\n');
+        }
+        joined.push_str(line);
+    }
+    joined
+}
+
+fn is_chinese_mark(character: char) -> bool {
+    matches!(character, '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ff65}' | '“' | '”' | '…' | '—')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_chinese_are_joined_without_a_space() {
+        let text = "查重，\n保留；用\n算子 `x`\n处理 JSON\nand\n\n新段。\n";
+        assert_eq!(without_breaks_in_chinese(text), "查重，保留；用算子 `x`\n处理 JSON\nand\n\n新段。\n");
+    }
 }

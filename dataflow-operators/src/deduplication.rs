@@ -23,7 +23,7 @@ mod memory;
 mod nearest;
 mod pairs;
 mod spill;
-mod stored_texts;
+mod stored;
 
 /// Makes the signature of a text.
 pub(crate) trait Sign: Clone + Send + 'static {
@@ -35,6 +35,12 @@ pub(crate) trait Sign: Clone + Send + 'static {
 
     /// How alike two texts are, from 0 to 1, where signatures only estimate it.
     fn similarity(&self, one: &str, other: &str) -> Option<f64> {
+        let _ = (one, other);
+        None
+    }
+
+    /// How alike two texts are by their signatures alone, from 0 to 1: for a row of another run, whose text is not there.
+    fn estimate(&self, one: &[u64], other: &[u64]) -> Option<f64> {
         let _ = (one, other);
         None
     }
@@ -273,6 +279,7 @@ mod tests {
     use dataflow_core::shape::Dataset;
 
     use super::*;
+    use crate::byte_size::ByteSize;
     use crate::general_text::{HashDeduplicateFilter, MinHashDeduplicateFilter, Verify};
 
     /// Runs to the end, two rows a batch, and tells which rows stay.
@@ -362,18 +369,35 @@ mod tests {
     }
 
     #[test]
-    fn an_index_needs_a_name_and_has_no_texts() {
-        let operator = MinHashDeduplicateFilter {
+    fn pairs_across_runs_have_a_similarity_by_their_signatures_which_verifies_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str, verify| MinHashDeduplicateFilter {
             input_key: Some("text".into()),
-            verify: Some(Verify::Exact),
-            index_path: Some("index".into()),
-            index_name: Some("a/b".into()),
+            threshold: 0.2,
+            verify,
+            index_path: Some(folder.path().join("index")),
+            index_name: Some(name.into()),
+            pairs_path: Some(folder.path().join("pairs.jsonl")),
             ..Default::default()
         };
-        insta::assert_snapshot!(Operator::problems(&operator).join("\n"), @r"
-        `index_name` should have letters, digits, `-` and `_` alone, since it names a file; found `a/b`
-        `verify` compares texts, and an index has signatures alone: only one of `verify` and `index_path` can be used
-        ");
+        let other = LONG.replace("mended his nets", "sold fish to the people of the town").replace("The harbour", "Our old town by the sea");
+        assert_eq!(run(&of("may", None), &[LONG]).unwrap(), [true]);
+        // At so low a threshold a few equal runs make a pair.
+        let alike = ["The harbour was", LONG, &other];
+        let kept = run(&of("june", Some(Verify::Exact)), &alike).unwrap();
+        assert_eq!(kept, [true, false, false]);
+        let similarities: Vec<f64> = lines(&folder.path().join("pairs.jsonl"))
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["similarity"].as_f64().unwrap())
+            .collect();
+        assert!(similarities.len() == 2 && similarities[0] == 1.0 && (0.4..0.9).contains(&similarities[1]), "{similarities:?}");
+    }
+
+    #[test]
+    fn an_index_needs_a_name() {
+        let operator =
+            MinHashDeduplicateFilter { input_key: Some("text".into()), index_path: Some("index".into()), index_name: Some("a/b".into()), ..Default::default() };
+        insta::assert_snapshot!(Operator::problems(&operator).join("\n"), @"`index_name` should have letters, digits, `-` and `_` alone, since it names a file; found `a/b`");
         let nameless = HashDeduplicateFilter { input_key: Some("text".into()), index_path: Some("index".into()), ..Default::default() };
         insta::assert_snapshot!(Operator::problems(&nameless).join("\n"), @"`index_path` is given without `index_name`, the name that this data set has in the index");
     }
@@ -410,7 +434,7 @@ mod tests {
         let input_key: Option<Input<Text>> = Some("text".into());
         let told = |kept: Result<Vec<bool>>| (kept.unwrap(), lines(&folder.path().join("pairs.jsonl")));
         // So small a limit that there are many runs, and that they are merged.
-        let with = |memory_limit: Option<u64>| {
+        let with = |memory_limit: Option<ByteSize>| {
             let (input_key, pairs_path) = (input_key.clone(), pairs_path.clone());
             let min_hash = |verify, threshold| MinHashDeduplicateFilter {
                 input_key: input_key.clone(),
@@ -444,7 +468,7 @@ mod tests {
         let whole = with(None);
         assert!(whole.iter().all(|(kept, _)| kept.iter().filter(|kept| !**kept).count() > 5), "every filter drops rows");
         for limit in [0, 20_000] {
-            for ((kept, pairs), (kept_whole, pairs_whole)) in with(Some(limit)).iter().zip(&whole) {
+            for ((kept, pairs), (kept_whole, pairs_whole)) in with(Some(ByteSize::from(limit))).iter().zip(&whole) {
                 assert!(kept == kept_whole && pairs == pairs_whole, "with {limit} bytes");
             }
         }

@@ -25,6 +25,9 @@ pub enum TextLanguage {
     Zh,
 }
 
+/// What is wrong with an operator that is told twice what a word is.
+pub(crate) const TWO_KINDS_OF_WORDS: &str = "`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out";
+
 impl TextLanguage {
     /// The language of a text: never [`Auto`](Self::Auto).
     pub(crate) fn of(self, text: &str) -> Self {

@@ -4,6 +4,8 @@
 
 pub mod agentic_rag;
 pub mod answer;
+mod bounds;
+pub mod byte_size;
 pub mod code;
 pub mod compatibility;
 pub mod conversations;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::byte_size::ByteSize;
+
 /// What is written beside the label, and with what else rows are compared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Beside {
@@ -14,10 +16,10 @@ pub(crate) struct Beside {
     pub(crate) index_name: Option<String>,
     /// All that shapes a signature: an index of other signatures cannot be used.
     pub(crate) settings: String,
-    /// The similarity that a pair has to have when its texts themselves are compared.
+    /// The similarity that a pair has to have when its texts themselves are compared; with a row of another run it is estimated by signatures.
     pub(crate) verified_from: Option<f64>,
     /// How many bytes are held in memory of what is remembered; above it they go to disk.
-    pub(crate) memory_limit: Option<u64>,
+    pub(crate) memory_limit: Option<ByteSize>,
 }
 
 impl Beside {
@@ -31,9 +33,6 @@ impl Beside {
                 problems.push(format!("`index_name` should have letters, digits, `-` and `_` alone, since it names a file; found `{name}`"));
             }
             _ => {}
-        }
-        if self.index_path.is_some() && self.verified_from.is_some() {
-            problems.push("`verify` compares texts, and an index has signatures alone: only one of `verify` and `index_path` can be used".to_owned());
         }
         problems
     }

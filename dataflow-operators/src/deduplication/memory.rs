@@ -9,7 +9,7 @@ use super::clusters::Clusters;
 use super::index::Index;
 use super::pairs::Pairs;
 use super::spill::Spill;
-use super::stored_texts::StoredTexts;
+use super::stored::Stored;
 use super::{Found, Remember, Sign};
 
 /// What is remembered of the rows so far.
@@ -23,7 +23,9 @@ pub(super) struct Memory<R> {
     opened: bool,
     leaves_index: bool,
     names: Option<Names>,
-    texts: Option<StoredTexts>,
+    /// The texts of this run's rows, and the signatures of the others.
+    texts: Option<Stored>,
+    others: Option<Stored>,
     pairs: Option<Pairs>,
     clusters: Option<Clusters>,
     index: Option<Index>,
@@ -32,7 +34,7 @@ pub(super) struct Memory<R> {
 
 impl<R: Remember> Memory<R> {
     pub(super) fn new(seen: R, width: usize, beside: Beside) -> Self {
-        let limit = beside.memory_limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let limit = beside.memory_limit.map(|limit| usize::try_from(limit.bytes()).unwrap_or(usize::MAX));
         Self {
             seen: Spill::new(seen, limit),
             remembered: 0,
@@ -43,6 +45,7 @@ impl<R: Remember> Memory<R> {
             leaves_index: false,
             names: None,
             texts: None,
+            others: None,
             pairs: None,
             clusters: None,
             index: None,
@@ -64,7 +67,8 @@ impl<R: Remember> Memory<R> {
         self.pairs = pairs_path.as_deref().map(Pairs::create).transpose()?;
         self.clusters = clusters_path.is_some().then(Clusters::default);
         if pairs_path.is_some() || verified_from.is_some() {
-            self.texts = Some(StoredTexts::create()?);
+            self.texts = Some(Stored::create()?);
+            self.others = index_path.is_some().then(Stored::create).transpose()?;
         }
         if let (Some(folder), Some(name)) = (index_path, index_name) {
             let index = Index::new(folder, name, settings, self.width);
@@ -73,6 +77,9 @@ impl<R: Remember> Memory<R> {
                 self.remembered += 1;
                 if let Some(names) = &mut self.names {
                     names.push(&name);
+                }
+                if let Some(others) = &mut self.others {
+                    others.push(&bytes_of(signature))?;
                 }
                 Ok(())
             })?;
@@ -90,7 +97,7 @@ impl<R: Remember> Memory<R> {
         self.found.clear();
         self.seen.find(signature, &mut self.found)?;
         if !self.found.is_empty() {
-            self.look_closer(signer, text)?;
+            self.look_closer(signer, text, signature)?;
         }
         if !self.found.is_empty() {
             self.tell(&identity())?;
@@ -102,7 +109,7 @@ impl<R: Remember> Memory<R> {
             names.push(&identity());
         }
         if let Some(texts) = &mut self.texts {
-            texts.push(text)?;
+            texts.push(text.as_bytes())?;
         }
         if let Some(index) = &mut self.index {
             index.push(&identity(), text, signature)?;
@@ -111,13 +118,20 @@ impl<R: Remember> Memory<R> {
     }
 
     /// Puts what was found in order, works out similarities that signatures do not tell, and leaves out what is not alike enough.
-    fn look_closer<S: Sign>(&mut self, signer: &S, text: &str) -> Result<()> {
+    fn look_closer<S: Sign>(&mut self, signer: &S, text: &str, signature: &[u64]) -> Result<()> {
         self.found.sort_unstable_by_key(|found| found.row);
         self.found.dedup_by_key(|found| found.row);
         if let Some(texts) = &mut self.texts {
             for found in self.found.iter_mut().filter(|found| found.row >= self.of_others) {
                 if let Some(earlier) = texts.get((found.row - self.of_others) as usize)? {
-                    found.similarity = signer.similarity(text, &earlier).or(found.similarity);
+                    found.similarity = signer.similarity(text, &String::from_utf8_lossy(&earlier)).or(found.similarity);
+                }
+            }
+        }
+        if let Some(others) = &mut self.others {
+            for found in self.found.iter_mut().filter(|found| found.row < self.of_others) {
+                if let Some(earlier) = others.get(found.row as usize)? {
+                    found.similarity = signer.estimate(signature, &signature_of(&earlier)).or(found.similarity);
                 }
             }
         }
@@ -159,6 +173,14 @@ impl<R: Remember> Memory<R> {
             None => Ok(()),
         }
     }
+}
+
+fn bytes_of(signature: &[u64]) -> Vec<u8> {
+    signature.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+fn signature_of(bytes: &[u8]) -> Vec<u64> {
+    bytes.as_chunks().0.iter().map(|number| u64::from_le_bytes(*number)).collect()
 }
 
 /// Names by their number, in one piece of memory.

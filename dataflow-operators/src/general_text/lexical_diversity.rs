@@ -3,6 +3,7 @@
 //! P. M. McCarthy and S. Jarvis, "MTLD, vocd-D, and HD-D: A validation study of sophisticated approaches to lexical diversity assessment",
 //! Behavior Research Methods 42, 2010.
 
+use crate::compatibility::Compatibility;
 use crate::language::TextLanguage;
 use crate::ngram::numbered;
 use crate::score_columns::ScoreNames;
@@ -17,7 +18,10 @@ impl ScoreNames for LexicalDiversity {
 }
 
 /// MTLD and HD-D of a text; `None` for one that is too short, and HD-D also for one that is too long for it.
-pub(crate) fn scores(text: &str, language: TextLanguage) -> [Option<f64>; 2] {
+///
+/// A text of different words alone has an HD-D of 1, and the MTLD that it would have if its last word came again, which no other text of its length surpasses: by the definition it would be
+/// infinite. DataFlow's library says -1, and an HD-D that lies above 1 by a rounding error.
+pub(crate) fn scores(text: &str, language: TextLanguage, compatibility: Compatibility) -> [Option<f64>; 2] {
     let mut plain = String::with_capacity(text.len());
     let mut ends: Vec<usize> = Vec::new();
     language.each_word(text, |word| {
@@ -37,16 +41,27 @@ pub(crate) fn scores(text: &str, language: TextLanguage) -> [Option<f64>; 2] {
     }
     let starts = std::iter::once(&0).chain(&ends);
     let words = numbered(starts.zip(&ends).map(|(start, end)| &plain[*start..*end]));
-    [Some(mtld(&words)), (count < 1000).then(|| hdd(&words))]
+    let (mtld, hdd) = (mtld(&words), (count < 1000).then(|| hdd(&words)));
+    match compatibility {
+        Compatibility::Own => [Some(mtld.unwrap_or_else(|| count as f64 / factor_of((count - 1) as f64 / count as f64))), hdd.map(|hdd| hdd.min(1.0))],
+        Compatibility::Dataflow => [Some(mtld.unwrap_or(-1.0)), hdd],
+    }
 }
 
-/// The mean number of words over which the share of distinct ones stays above 0.72, read forwards and backwards.
-fn mtld(words: &[u32]) -> f64 {
-    f64::midpoint(mtld_of(words.iter(), words.len()), mtld_of(words.iter().rev(), words.len()))
+/// The share of distinct words at which a factor of MTLD ends.
+const LEAST: f64 = 0.72;
+
+/// The part of a factor that words of such a share of distinct ones make.
+fn factor_of(share: f64) -> f64 {
+    (1.0 - share) / (1.0 - LEAST)
 }
 
-fn mtld_of<'a>(words: impl Iterator<Item = &'a u32>, length: usize) -> f64 {
-    const LEAST: f64 = 0.72;
+/// The mean number of words over which the share of distinct ones stays above 0.72, read forwards and backwards; `None` where no word comes again.
+fn mtld(words: &[u32]) -> Option<f64> {
+    Some(f64::midpoint(mtld_of(words.iter(), words.len())?, mtld_of(words.iter().rev(), words.len())?))
+}
+
+fn mtld_of<'a>(words: impl Iterator<Item = &'a u32>, length: usize) -> Option<f64> {
     // The factor in which each word was last seen, from 1.
     let mut seen_in = vec![0_u32; length];
     let (mut factors, mut factor, mut seen, mut count, mut share) = (0.0, 1, 0_usize, 0_usize, 1.0);
@@ -63,10 +78,9 @@ fn mtld_of<'a>(words: impl Iterator<Item = &'a u32>, length: usize) -> f64 {
         }
     }
     if count > 0 {
-        factors += (1.0 - share) / (1.0 - LEAST);
+        factors += factor_of(share);
     }
-    // A text of different words has no factor; DataFlow's library says -1.
-    if factors == 0.0 { -1.0 } else { length as f64 / factors }
+    (factors > 0.0).then(|| length as f64 / factors)
 }
 
 /// The mean share of types that a sample of 42 words would hold, by the hypergeometric distribution.
@@ -90,15 +104,26 @@ fn hdd(words: &[u32]) -> f64 {
 mod tests {
     use super::*;
 
+    fn scores_of(text: &str) -> [Option<f64>; 2] {
+        scores(text, TextLanguage::Dataflow, Compatibility::Own)
+    }
+
     #[test]
     fn repetition_lowers_both_and_short_texts_have_neither() {
-        assert_eq!(scores(&"word ".repeat(50), TextLanguage::Dataflow), [None, None]);
-        let [mtld, hdd] = scores(&"word ".repeat(60), TextLanguage::Dataflow);
+        assert_eq!(scores_of(&"word ".repeat(50)), [None, None]);
+        let [mtld, hdd] = scores_of(&"word ".repeat(60));
         assert_eq!((mtld, hdd.map(|hdd| (hdd * 42.0).round())), (Some(2.0), Some(1.0)));
-        let different: String = (0..80).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ");
-        let [mtld, hdd] = scores(&different, TextLanguage::Dataflow);
-        assert_eq!(mtld, Some(-1.0));
-        assert!((hdd.unwrap() - 1.0).abs() < 1e-9);
-        assert_eq!(scores(&"a b ".repeat(600), TextLanguage::Dataflow)[1], None);
+        assert_eq!(scores_of(&"a b ".repeat(600))[1], None);
+    }
+
+    #[test]
+    fn a_text_of_different_words_is_as_diverse_as_can_be() {
+        let words: Vec<String> = (0..60).map(|number| format!("w{number}")).collect();
+        let [mtld, hdd] = scores_of(&words.join(" "));
+        assert_eq!((mtld.map(f64::round), hdd), (Some(1008.0), Some(1.0)));
+        let one_again = scores_of(&format!("{} w0", words[..59].join(" ")));
+        assert!(one_again[0] <= mtld && one_again[1] < hdd, "{one_again:?}");
+        let [mtld, hdd] = scores(&words.join(" "), TextLanguage::Dataflow, Compatibility::Dataflow);
+        assert!(mtld == Some(-1.0) && hdd.unwrap() > 1.0);
     }
 }

@@ -59,6 +59,11 @@ impl ReadabilityMetric {
         Self::DifficultWords,
     ];
 
+    /// Its name among the parameters.
+    pub(crate) fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|name| name.as_str().map(ToOwned::to_owned)).unwrap_or_default()
+    }
+
     /// The name of its column, as in DataFlow.
     pub(crate) fn column(self) -> String {
         format!("Langkit{self:?}Score")

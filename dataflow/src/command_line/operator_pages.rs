@@ -84,15 +84,16 @@ fn page(category: &str, operators: &[&OperatorInfo], language: Language, example
 fn section(info: &OperatorInfo, language: Language, examples: &Examples) -> Result<String> {
     let unusable = |error: serde_json::Error| Error::Configuration(format!("{}: {error}", info.name));
     let operator = info.with_defaults().map_err(unusable)?;
-    let (defaults, keys) = (operator.parameters(), operator.keys());
+    let (defaults, keys, schema) = (operator.parameters(), operator.keys(), (info.schema)());
     let mut text = format!("## {}\n\n`{}` · {}\n\n{}\n", info.name, info.kind.name(), way(info.shape, language), info.docs.get(language).trim_end());
     let heading = word(language, "| Parameter | Default | Meaning |", "| 参数 | 默认值 | 含义 |");
     let _ = write!(text, "\n{heading}\n| --- | --- | --- |\n");
     for field in info.fields {
         let default = defaults.get(field.name).map(|value| format!("`{}`", cell(&short(value)))).unwrap_or_default();
         let meaning = cell(field.docs.get(language));
-        let column = keys.iter().find(|key| key.field == field.name).map(|key| format!(" {}", use_of(key, language))).unwrap_or_default();
-        let _ = writeln!(text, "| `{}` | {default} | {meaning}{column} |", field.name);
+        let column = keys.iter().find(|key| key.field == field.name).map(|key| use_of(key, language)).unwrap_or_default();
+        let allowed = allowed(&schema, &schema["properties"][field.name], field.docs.get(language), language);
+        let _ = writeln!(text, "| `{}` | {default} | {meaning}{allowed}{column} |", field.name);
     }
     let written: Vec<String> = keys
         .iter()
@@ -104,12 +105,35 @@ fn section(info: &OperatorInfo, language: Language, examples: &Examples) -> Resu
         let _ = writeln!(text, "\n{}{}", word(language, "Columns that it writes: ", "写入的列："), written.join(word(language, ", ", "、")));
     }
     for (field, allowed) in info.prompts.iter().filter(|(_, allowed)| !allowed.is_empty()) {
-        let of = word(language, "prompts that it allows, beside your own:", "除自己的提示词外，允许使用的提示词：");
+        let of = word(language, ": prompts that it allows, beside your own: ", "：除自己的提示词外，允许使用的提示词：");
         let names: Vec<String> = allowed.iter().map(|name| format!("`{name}`")).collect();
-        let _ = writeln!(text, "\n`{field}`: {of} {}", names.join(", "));
+        let _ = writeln!(text, "\n`{field}`{of}{}", names.join(word(language, ", ", "、")));
     }
     text.push_str(&shown(info, &keys, language, examples)?);
     Ok(text)
+}
+
+/// The values that a parameter may have, where they can be listed and its description does not name them all.
+fn allowed(schema: &Value, of: &Value, meaning: &str, language: Language) -> String {
+    let mut names = Vec::new();
+    collect_names(schema, of, &mut names);
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if names.iter().all(|name| meaning.contains(name)) {
+        return String::new();
+    }
+    format!("{}{}{}", word(language, " One of ", "可取 "), names.join(word(language, ", ", "、")), word(language, ".", "。"))
+}
+
+/// Gathers the texts that a schema lists, also those of the items of a list.
+fn collect_names<'a>(schema: &'a Value, of: &'a Value, names: &mut Vec<&'a str>) {
+    if let Some(path) = of["$ref"].as_str() {
+        collect_names(schema, schema.pointer(path.trim_start_matches('#')).unwrap_or(&Value::Null), names);
+    }
+    names.extend(of["const"].as_str());
+    names.extend(of["enum"].as_array().into_iter().flatten().filter_map(Value::as_str));
+    for inner in ["oneOf", "anyOf"].iter().filter_map(|key| of[*key].as_array()).flatten().chain(of.get("items")) {
+        collect_names(schema, inner, names);
+    }
 }
 
 /// The example of a rule: what goes in and what comes out. An operator that asks a model has none, since its answers are the model's.
@@ -164,7 +188,10 @@ fn use_of(key: &KeyUse, language: Language) -> String {
         Direction::Change => word(language, "changed", "修改"),
         Direction::Write => word(language, "written", "写入"),
     };
-    format!("({does}, {})", key.column_type)
+    match language {
+        Language::En => format!(" ({does}, {})", key.column_type),
+        Language::Zh => format!("（{does}，{}）", key.column_type),
+    }
 }
 
 /// A default of many lines or entries is told by its beginning.
@@ -180,4 +207,22 @@ fn short(value: &Value) -> String {
 /// A text as a cell of a Markdown table.
 fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|").replace('`', if text.starts_with('"') { "'" } else { "`" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataflow_core::registry;
+
+    #[test]
+    fn what_a_parameter_may_be_stands_on_the_page() {
+        let page = |name: &str, language| sections(&[registry::operator(name).unwrap()], language).unwrap();
+        let told = |page: String, field: &str| page.lines().find(|line| line.starts_with(&format!("| `{field}` |"))).unwrap().to_owned();
+        let hash = told(page("NgramHashDeduplicateFilter", Language::En), "hash_func");
+        assert_eq!(hash, "| `hash_func` | `\"md5\"` | The hash by which parts are compared. One of `md5`, `sha256`, `xxh3`. |");
+        let hash = told(page("NgramHashDeduplicateFilter", Language::Zh), "hash_func");
+        assert_eq!(hash, "| `hash_func` | `\"md5\"` | 比较各段所用的哈希函数。可取 `md5`、`sha256`、`xxh3`。 |");
+        // Where the description names them all, they are not told twice.
+        assert!(!told(page("WordNumberFilter", Language::En), "language").contains("One of"));
+    }
 }

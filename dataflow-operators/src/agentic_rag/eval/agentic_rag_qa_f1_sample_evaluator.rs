@@ -8,17 +8,18 @@ use dataflow_core::{Result, operator};
 use polars::prelude::*;
 use serde_json::Value;
 
-use crate::python::split_words;
+use crate::compatibility::Compatibility;
+use crate::language::TextLanguage;
 
 /// Writes the F1 score of the words that an answer shares with the right one, or with the best of several right ones.
 ///
 /// Letter case, ASCII punctuation and the articles a, an and the do not count; `yes`, `no` and `noanswer` have to be met whole, as in HotpotQA (Z. Yang et al., 2018).
-/// As in DataFlow a missing answer scores 0, and so does an empty one beside an empty one.
+/// A missing answer scores 0, and one without words scores 1 beside a right one without words. DataFlow gives 0 there; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
 /// 写入答案与标准答案（或多个标准答案中最接近者）共有词的 F1 得分。忽略大小写、ASCII 标点与冠词 a、an、the；`yes`、`no`、`noanswer` 须完全一致，与 HotpotQA 相同。
-/// 与 DataFlow 一致，缺失的答案得 0，双方均为空也得 0。
+/// 缺失的答案得 0；双方都没有词时得 1，而 DataFlow 给 0，`compatibility: dataflow` 沿用其做法。
 #[operator(agentic_rag, eval, Columns)]
 pub struct AgenticRAGQAF1SampleEvaluator {
     /// The answer. 中文：答案。
@@ -27,32 +28,58 @@ pub struct AgenticRAGQAF1SampleEvaluator {
     pub input_ground_truth_key: Input<Any>,
     /// Where the score goes. 中文：写入得分的列。
     pub output_key: Output<Float>,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for AgenticRAGQAF1SampleEvaluator {
     fn default() -> Self {
-        Self { input_prediction_key: "refined_answer".into(), input_ground_truth_key: "golden_doc_answer".into(), output_key: "F1Score".into() }
+        Self {
+            input_prediction_key: "refined_answer".into(),
+            input_ground_truth_key: "golden_doc_answer".into(),
+            output_key: "F1Score".into(),
+            language: TextLanguage::Dataflow,
+            compatibility: Compatibility::Own,
+        }
     }
 }
 
-fn plain(text: &str) -> String {
-    text.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect()
+impl AgenticRAGQAF1SampleEvaluator {
+    /// A text in small letters; where white space parts its words, without marks.
+    fn plain(&self, text: &str) -> String {
+        let lower = text.to_lowercase();
+        if self.language == TextLanguage::Dataflow { lower.chars().filter(|character| !character.is_ascii_punctuation()).collect() } else { lower }
+    }
+
+    /// The words of a plain text that count.
+    fn words<'a>(&self, plain: &'a str) -> Vec<&'a str> {
+        let mut words = Vec::new();
+        self.language.each_word(plain, |word| {
+            if !["a", "an", "the"].contains(&word) {
+                words.push(word);
+            }
+        });
+        words
+    }
+
+    fn f1(&self, prediction: &str, truth: &str) -> f64 {
+        let (prediction, truth) = (self.plain(prediction), self.plain(truth));
+        f1(&self.words(&prediction), &self.words(&truth), self.compatibility)
+    }
 }
 
-/// The words of a plain text that count.
-fn words(plain: &str) -> Vec<&str> {
-    split_words(plain).filter(|word| !["a", "an", "the"].contains(word)).collect()
-}
-
-fn f1(prediction: &str, truth: &str) -> f64 {
-    let (prediction, truth) = (plain(prediction), plain(truth));
-    let (prediction, truth) = (words(&prediction), words(&truth));
+fn f1(prediction: &[&str], truth: &[&str], compatibility: Compatibility) -> f64 {
+    if compatibility == Compatibility::Own && prediction.is_empty() && truth.is_empty() {
+        return 1.0;
+    }
     let is_verdict = |words: &[&str]| matches!(words, [word] if ["yes", "no", "noanswer"].contains(word));
-    if (is_verdict(&prediction) || is_verdict(&truth)) && prediction != truth {
+    if (is_verdict(prediction) || is_verdict(truth)) && prediction != truth {
         return 0.0;
     }
     let mut left: PlHashMap<&str, usize> = PlHashMap::default();
-    for word in &truth {
+    for word in truth {
         *left.entry(word).or_default() += 1;
     }
     let is_left = |word: &&&str| left.get_mut(**word).filter(|left| **left > 0).map(|left| *left -= 1).is_some();
@@ -82,7 +109,7 @@ impl Columns for AgenticRAGQAF1SampleEvaluator {
                 Value::Array(items) => items.iter().filter_map(text_of).collect(),
                 other => text_of(&other).into_iter().collect(),
             };
-            scores.push(prediction.map_or(0.0, |prediction| truths.iter().map(|truth| f1(&prediction, truth)).fold(0.0, f64::max)));
+            scores.push(prediction.map_or(0.0, |prediction| truths.iter().map(|truth| self.f1(&prediction, truth)).fold(0.0, f64::max)));
         }
         Ok(Changes { columns: vec![Column::new(self.output_key.as_str().into(), scores)], ..Changes::default() })
     }
@@ -105,5 +132,26 @@ mod tests {
         refined_answer=yes it is golden_doc_answer=yes F1Score=0.0
         refined_answer=red and blue golden_doc_answer=blue F1Score=0.5
         ");
+    }
+
+    #[test]
+    fn nothing_beside_nothing_is_right() {
+        let frame = df!("refined_answer" => ["", "The.", ""], "golden_doc_answer" => ["", "a", "Paris"]).unwrap();
+        let scores = |compatibility| {
+            let shown = check_frame(&AgenticRAGQAF1SampleEvaluator { compatibility, ..Default::default() }, frame.clone());
+            shown.lines().map(|line| line.rsplit('=').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(scores(Compatibility::Own), ["1.0", "1.0", "0.0"]);
+        assert_eq!(scores(Compatibility::Dataflow), ["0.0", "0.0", "0.0"]);
+    }
+
+    #[test]
+    fn a_language_has_words_of_its_own() {
+        let frame = df!("refined_answer" => ["我们在北京。"], "golden_doc_answer" => ["北京"]).unwrap();
+        let score = |language| {
+            let shown = check_frame(&AgenticRAGQAF1SampleEvaluator { language, ..Default::default() }, frame.clone());
+            shown.rsplit('=').next().unwrap().to_owned()
+        };
+        assert_eq!((score(TextLanguage::Dataflow), score(TextLanguage::Auto)), ("0.0".into(), "0.5".into()));
     }
 }

@@ -6,6 +6,7 @@ use dataflow_core::shape::Columns;
 use dataflow_core::{Result, operator};
 use polars::prelude::DataFrame;
 
+use crate::bounds;
 use crate::code::document_quality::{DocumentQuality, QualityThresholds};
 use crate::code::measure::filtered;
 use crate::compatibility::Compatibility;
@@ -67,7 +68,9 @@ impl Columns for CodeDocumentQualityFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.thresholds.problems()
+        let mut problems = self.thresholds.problems();
+        problems.extend(bounds::of_share(self.min_score, self.max_score));
+        problems
     }
 }
 

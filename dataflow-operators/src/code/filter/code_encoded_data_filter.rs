@@ -6,6 +6,7 @@ use dataflow_core::shape::Columns;
 use dataflow_core::{Result, operator};
 use polars::prelude::DataFrame;
 
+use crate::bounds;
 use crate::code::encoded_data::EncodedData;
 use crate::code::measure::filtered;
 use crate::compatibility::Compatibility;
@@ -61,6 +62,10 @@ impl Columns for CodeEncodedDataFilter {
             self.output_key.as_str(),
             self.min_score..=self.max_score,
         )
+    }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::of_share(self.min_score, self.max_score)
     }
 }
 

@@ -1,14 +1,18 @@
 //! Computes columns by expressions that the user writes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
 use polars::prelude::{Column, DataFrame, IntoLazy, lit};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::core_text::ColumnFunctionName;
 use crate::core_text::filter::SqlRule;
@@ -16,12 +20,12 @@ use crate::core_text::filter::SqlRule;
 /// Writes columns that SQL expressions give, row by row.
 ///
 /// Each entry is a new column, its expression such as `UPPER(title)`, `score * 2` or `CONCAT(question, ' ', answer)`, and the type that the result is
-/// brought to. All expressions see the columns as they were before the step. A value that does not fit its type is an error. DataFlow takes Python functions over
+/// brought to, which is text where the expression stands alone. All expressions see the columns as they were before the step. A value that does not fit its type is an error. DataFlow takes Python functions over
 /// the whole table here, and this one Rust functions over a batch; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
 ///
 /// # 中文
 ///
-/// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型。
+/// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型；只写表达式时为文本。
 /// 所有表达式读取的都是此步之前的列；值与类型不符时报错。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
 #[operator(core_text, refine, Columns)]
 #[derive(Default)]
@@ -40,16 +44,62 @@ pub struct PandasOperator {
 #[schemars(inline)]
 pub struct ComputedColumns(pub BTreeMap<String, ComputedColumn>);
 
-/// How one column is computed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
+/// How one column is computed; written as an SQL expression alone, it holds text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ComputedColumn {
     /// The SQL expression.
     pub sql: SqlRule,
     /// What the column holds.
-    #[serde(default)]
     pub r#type: ComputedType,
+}
+
+/// A computed column with its type.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Typed {
+    /// The SQL expression.
+    sql: SqlRule,
+    /// What the column holds.
+    #[serde(default)]
+    r#type: ComputedType,
+}
+
+impl<'de> Deserialize<'de> for ComputedColumn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+
+        impl<'de> Visitor<'de> for Written {
+            type Value = ComputedColumn;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an SQL expression such as `UPPER(text)`, or one with its type such as `{sql: LENGTH(text), type: integer}`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, sql: &str) -> Result<ComputedColumn, E> {
+                Ok(ComputedColumn { sql: sql.into(), r#type: ComputedType::Text })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ComputedColumn, A::Error> {
+                let Typed { sql, r#type } = Typed::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ComputedColumn { sql, r#type })
+            }
+        }
+
+        deserializer.deserialize_any(Written)
+    }
+}
+
+impl JsonSchema for ComputedColumn {
+    fn schema_name() -> Cow<'static, str> {
+        "ComputedColumn".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [SqlRule::json_schema(generator), Typed::json_schema(generator)] })
+    }
 }
 
 /// What a computed column holds.
@@ -146,6 +196,18 @@ mod tests {
         title=OWLS score=2 double=4 kind=essay was=owls
         title=null score=null double=null kind=essay was=null
         ");
+    }
+
+    #[test]
+    fn an_expression_alone_gives_text() {
+        let operator: PandasOperator =
+            serde_json::from_value(json!({ "process_fn": { "up": "UPPER(title)", "n": { "sql": "score + 1", "type": "integer" } } })).unwrap();
+        let frame = frame_of(&[json!({ "title": "owls", "score": 2 })]);
+        assert_eq!(check_frame(&operator, frame), "title=owls score=2 n=3 up=OWLS");
+        let refused = |written| serde_json::from_value::<PandasOperator>(json!({ "process_fn": { "up": written } })).unwrap_err().to_string();
+        let expected = "expected an SQL expression such as `UPPER(text)`, or one with its type such as `{sql: LENGTH(text), type: integer}`";
+        assert_eq!(refused(json!(5)), format!("invalid type: integer `5`, {expected}"));
+        assert_eq!(refused(json!({ "sql": "title", "kind": "text" })), "unknown field `kind`, expected `sql` or `type`");
     }
 
     #[test]

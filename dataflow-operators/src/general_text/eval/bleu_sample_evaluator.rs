@@ -9,17 +9,17 @@ use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::compatibility::Compatibility;
+use crate::language::TextLanguage;
 use crate::ngram::{Grams, numbered};
-use crate::python::split_words;
 
 /// Writes the BLEU score of a text against a reference: the geometric mean of the shares of its 1- to `n`-grams that the reference has too.
 ///
-/// Words are what white space separates. K. Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002. DataFlow gives BLEU-1
+/// Words are what white space separates, or those of a `language`. K. Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002. DataFlow gives BLEU-1
 /// whatever `n` is; `compatibility: dataflow` does as it does. A row in which one of the two is null has no score.
 ///
 /// # 中文
 ///
-/// 写入文本相对参考文本的 BLEU 得分：1 至 `n` 元词组命中率的几何平均。词以空白分隔。DataFlow 无论 `n` 为多少都给出 BLEU-1；`compatibility: dataflow` 沿用其做法。
+/// 写入文本相对参考文本的 BLEU 得分：1 至 `n` 元词组命中率的几何平均。词以空白分隔，或按 `language` 切分。DataFlow 无论 `n` 为多少都给出 BLEU-1；`compatibility: dataflow` 沿用其做法。
 /// 两者之一为空的行没有得分。
 #[operator(general_text, eval, Columns)]
 pub struct BleuSampleEvaluator {
@@ -35,6 +35,8 @@ pub struct BleuSampleEvaluator {
     pub eff: EffectiveLength,
     /// A length in the place of the reference's. 中文：替代参考长度的值。
     pub special_reflen: Option<u32>,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
     /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
     pub compatibility: Compatibility,
 }
@@ -61,6 +63,7 @@ impl Default for BleuSampleEvaluator {
             n: 4,
             eff: EffectiveLength::Average,
             special_reflen: None,
+            language: TextLanguage::Dataflow,
             compatibility: Compatibility::Own,
         }
     }
@@ -71,8 +74,11 @@ impl BleuSampleEvaluator {
     fn score(&self, text: &str, reference: &str) -> f64 {
         const TINY: f64 = 1e-15;
         const SMALL: f64 = 1e-9;
-        let text_words = split_words(text).count();
-        let both = numbered(split_words(text).chain(split_words(reference)));
+        let mut both = Vec::new();
+        self.language.each_word(text, |word| both.push(word));
+        let text_words = both.len();
+        self.language.each_word(reference, |word| both.push(word));
+        let both = numbered(both.into_iter());
         let (words, reference) = both.split_at(text_words);
         let longest = if self.compatibility == Compatibility::Dataflow { 1 } else { self.n as usize };
         let (mut known_grams, mut guessed_grams, mut grams) = (reference.to_vec(), words.to_vec(), Grams::default());
@@ -142,5 +148,15 @@ mod tests {
         assert!((score(2, 1).unwrap() - (1.0f64 - 3.0).exp()).abs() < 1e-6);
         assert!((score(1, 2).unwrap() - 1.0).abs() < 1e-6 && score(4, 2).unwrap() < 0.01);
         assert_eq!(score(4, 3), None);
+    }
+
+    #[test]
+    fn a_language_has_words_of_its_own() {
+        let frame = df!("text" => ["今天天气很好"], "reference" => ["今天天气不好"]).unwrap();
+        let score = |language| {
+            let shown = check_frame(&BleuSampleEvaluator { n: 1, language, ..Default::default() }, frame.clone());
+            shown.rsplit('=').next().unwrap().parse::<f64>().unwrap()
+        };
+        assert!(score(TextLanguage::Dataflow) < 1e-6 && score(TextLanguage::Auto) > 0.3);
     }
 }

@@ -6,18 +6,19 @@ use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
+use crate::compatibility::Compatibility;
 use crate::general_text::lexical_diversity::{LexicalDiversity, scores};
 use crate::language::TextLanguage;
 use crate::score_columns::ScoreColumns;
 
 /// Writes two measures of lexical diversity: MTLD, about how many words pass before they repeat, and HD-D, a share from 0 to 1.
 ///
-/// Texts of 50 words or fewer have neither, texts of 1,000 words or more no HD-D. A text of different words alone has an MTLD of -1, as in DataFlow.
+/// Texts of 50 words or fewer have neither, texts of 1,000 words or more no HD-D. A text of different words alone has an HD-D of 1 and the highest MTLD that its length allows; DataFlow gives it -1, and `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
 /// 写入两种词汇多样性指标：MTLD（大约多少词之后开始重复）与 HD-D（0 到 1）。不超过 50 个词的文本没有这两项得分，1000 词及以上的文本没有 HD-D。
-/// 与 DataFlow 一致，全部词互不相同的文本 MTLD 为 -1。
+/// 全部词互不相同的文本 HD-D 为 1，MTLD 为该长度所能达到的最高值；DataFlow 给出 -1，`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, eval, Columns)]
 #[derive(Default)]
 pub struct LexicalDiversitySampleEvaluator {
@@ -28,12 +29,15 @@ pub struct LexicalDiversitySampleEvaluator {
     pub output_prefix: ScoreColumns<LexicalDiversity>,
     /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
     pub language: TextLanguage,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Columns for LexicalDiversitySampleEvaluator {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let texts = texts_of(frame, self.input_key.as_str())?;
-        let scores: Vec<[Option<f64>; 2]> = texts.iter().map(|text| text.map_or([None, None], |text| scores(text, self.language))).collect();
+        let scores: Vec<[Option<f64>; 2]> =
+            texts.iter().map(|text| text.map_or([None, None], |text| scores(text, self.language, self.compatibility))).collect();
         let columns = self.output_prefix.columns().enumerate().map(|(place, name)| {
             let column: Float64Chunked = scores.iter().map(|scores| scores[place]).collect();
             column.with_name(name.as_str().into()).into_column()

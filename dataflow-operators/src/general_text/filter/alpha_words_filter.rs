@@ -4,6 +4,8 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::bounds;
+use crate::language::{TWO_KINDS_OF_WORDS, TextLanguage};
 use crate::treebank::Words;
 
 /// Keeps rows in which more than `threshold` of the words have a letter of `a` to `z`.
@@ -23,11 +25,13 @@ pub struct AlphaWordsFilter {
     pub threshold: f64,
     /// Whether words are told apart as NLTK's word tokenizer does, `the,` being two, or by white space alone. 中文：是否按 NLTK 分词器的规则切词（`the,` 为两个词）；否则仅按空白切分。
     pub use_tokenizer: bool,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Default for AlphaWordsFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "alpha_words_filter_label".into(), threshold: 0.6, use_tokenizer: false }
+        Self { input_key: "text".into(), output_key: "alpha_words_filter_label".into(), threshold: 0.6, use_tokenizer: false, language: TextLanguage::Dataflow }
     }
 }
 
@@ -35,8 +39,18 @@ impl Measure for AlphaWordsFilter {
     type Value = f64;
 
     fn measure(&self, text: &str) -> Option<f64> {
-        let words = Words::of(text, self.use_tokenizer);
-        Some(words.share(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic())).unwrap_or(f64::NEG_INFINITY))
+        let has_letter = |word: &str| word.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let (found, all) = if self.language == TextLanguage::Dataflow {
+            Words::of(text, self.use_tokenizer).count(has_letter)
+        } else {
+            let (mut found, mut all) = (0, 0);
+            self.language.each_word(text, |word| {
+                all += 1;
+                found += usize::from(has_letter(word));
+            });
+            (found, all)
+        };
+        Some(if all == 0 { f64::NEG_INFINITY } else { found as f64 / all as f64 })
     }
 
     fn keep(&self, share: f64) -> bool {
@@ -45,6 +59,14 @@ impl Measure for AlphaWordsFilter {
 
     fn label(&self, share: f64) -> Cell {
         i64::from(self.keep(share)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = bounds::threshold(self.threshold, ..1.0, "a share is at most 1");
+        if self.use_tokenizer && self.language != TextLanguage::Dataflow {
+            problems.push(TWO_KINDS_OF_WORDS.into());
+        }
+        problems
     }
 }
 
@@ -74,5 +96,20 @@ mod tests {
         dropped
         text=yes, it is alpha_words_filter_label=1
         ");
+    }
+
+    #[test]
+    fn a_language_has_words_of_its_own() {
+        let operator = AlphaWordsFilter { threshold: 0.5, language: TextLanguage::Auto, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["我们使用Python编写程序", "rust、python、go，用"]), @r"
+        dropped
+        text=rust、python、go，用 alpha_words_filter_label=1
+        ");
+    }
+
+    #[test]
+    fn a_threshold_that_no_share_is_above_is_refused() {
+        let operator = AlphaWordsFilter { threshold: 7.0, use_tokenizer: true, language: TextLanguage::En, ..Default::default() };
+        assert_eq!(Measure::problems(&operator), ["`threshold` is 7 and a share is at most 1, so no row can stay", TWO_KINDS_OF_WORDS]);
     }
 }

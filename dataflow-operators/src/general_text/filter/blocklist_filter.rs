@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::compatibility::Compatibility;
+use crate::language::TextLanguage;
 use crate::python::is_word;
 use crate::treebank::Words;
 use crate::word_list::{self, BlockList};
@@ -28,7 +29,7 @@ pub struct BlocklistFilter {
     pub input_key: Input<Text>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
-    /// Whose built-in list is used. 中文：使用哪种语言的内置词表。
+    /// Whose built-in list is used; `auto` for that of the text. 中文：使用哪种语言的内置词表；`auto` 表示按文本的语言。
     pub language: BlockedLanguage,
     /// The most such words to keep. 中文：允许的最多个数。
     pub threshold: u32,
@@ -63,13 +64,19 @@ pub enum BlockedLanguage {
     En,
     /// Chinese.
     Zh,
+    /// Chinese for a text with Chinese characters and no Japanese syllables, English for any other.
+    Auto,
 }
 
 impl BlocklistFilter {
-    fn list(&self) -> Result<Arc<BlockList>, String> {
+    fn list(&self, text: &str) -> Result<Arc<BlockList>, String> {
         match &self.blocklist_path {
             Some(path) => word_list::block_list_of_file(path),
-            None => Ok(word_list::block_list(self.language == BlockedLanguage::Zh)),
+            None => Ok(word_list::block_list(match self.language {
+                BlockedLanguage::En => false,
+                BlockedLanguage::Zh => true,
+                BlockedLanguage::Auto => TextLanguage::Auto.of(text) == TextLanguage::Zh,
+            })),
         }
     }
 }
@@ -78,7 +85,7 @@ impl Measure for BlocklistFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        let list = self.list().ok()?; // a problem at compile
+        let list = self.list(text).ok()?; // a problem at compile
         if text.is_empty() {
             return Some(i64::MAX); // dropped, as in DataFlow
         }
@@ -106,7 +113,7 @@ impl Measure for BlocklistFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.list().err().map(|error| format!("`blocklist_path`: {error}")).into_iter().collect()
+        self.list("").err().map(|error| format!("`blocklist_path`: {error}")).into_iter().collect()
     }
 }
 
@@ -127,8 +134,14 @@ mod tests {
         text=Scunthorpe blocklist_filter_label=1
         dropped
         ");
-        let chinese = BlocklistFilter { language: BlockedLanguage::Zh, ..none };
+        let chinese = BlocklistFilter { language: BlockedLanguage::Zh, ..none.clone() };
         assert_snapshot!(check_rule(&chinese, "text", ["你这个下贱的人", "春天来了"]), @r"
+        dropped
+        text=春天来了 blocklist_filter_label=1
+        ");
+        let either = BlocklistFilter { language: BlockedLanguage::Auto, ..none };
+        assert_snapshot!(check_rule(&either, "text", ["你这个下贱的人", "Shit!", "春天来了"]), @r"
+        dropped
         dropped
         text=春天来了 blocklist_filter_label=1
         ");

@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::bounds;
 use crate::python::is_upper;
 use crate::treebank::Words;
 
@@ -48,6 +49,10 @@ impl Measure for CapitalWordsFilter {
 
     fn label(&self, share: f64) -> Cell {
         i64::from(self.keep(share)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::threshold(self.threshold, 0.0.., "a share is at least 0")
     }
 }
 

@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::bounds;
 use crate::scan::{count_bytes, wide};
 
 /// Keeps rows in which the share of `{` and `}` among all characters is below `threshold`.
@@ -43,6 +44,10 @@ impl Measure for CurlyBracketFilter {
 
     fn label(&self, share: f64) -> Cell {
         i64::from(self.keep(share)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::threshold(self.threshold, f64::MIN_POSITIVE.., "a share is at least 0")
     }
 }
 

@@ -1,36 +1,73 @@
 //! Filters rows with left-over HTML entities.
 
+use std::sync::LazyLock;
+
 use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
+use polars::prelude::PlHashSet;
 
-/// Drops rows whose text holds an HTML entity such as `&nbsp;`, `&lt;` or `&ldquo;`.
+use crate::compatibility::Compatibility;
+
+/// Drops rows whose text holds an HTML entity such as `&nbsp;`, `&copy;` or `&#39;`.
 ///
-/// As in DataFlow the semicolon may be missing, so that `?a=1&lt=2` is taken for one; `&copy;` and `&#39;` are not looked for.
+/// An entity has a name of HTML 4 or a number, and ends with a semicolon. DataFlow knows thirteen names, and no semicolon is needed, so that `?a=1&lt=2` is dropped and `&copy;` stays; `compatibility: dataflow` does as it does.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 丢弃含有 `&nbsp;`、`&lt;`、`&ldquo;` 等 HTML 实体的行。与 DataFlow 一致，分号可缺省，因此 `?a=1&lt=2` 也算；不检查 `&copy;` 与 `&#39;`。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃含有 `&nbsp;`、`&copy;`、`&#39;` 等 HTML 实体的行。实体须为 HTML 4 的名称或编号，并以分号结尾。DataFlow 只认十三个名称且分号可缺省，因此 `?a=1&lt=2` 会被丢弃而 `&copy;` 保留；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct HtmlEntityFilter {
     /// The text to look at. 中文：要检查的文本。
     pub input_key: Input<Text>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for HtmlEntityFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "html_entity_filter_label".into() }
+        Self { input_key: "text".into(), output_key: "html_entity_filter_label".into(), compatibility: Compatibility::Own }
     }
 }
 
+/// The names that DataFlow knows.
 const ENTITIES: [&str; 13] = ["nbsp", "lt", "gt", "amp", "quot", "apos", "hellip", "ndash", "mdash", "lsquo", "rsquo", "ldquo", "rdquo"];
 
-/// The other mark that begins an entity.
+/// The names of HTML 4, and `apos`, in the order of their bytes.
+const NAMES: &str = concat!(
+    "AElig Aacute Acirc Agrave Alpha Aring Atilde Auml Beta Ccedil Chi Dagger Delta ETH Eacute Ecirc Egrave Epsilon Eta Euml Gamma Iacute Icirc Igrave Iota Iuml Kappa ",
+    "Lambda Mu Ntilde Nu OElig Oacute Ocirc Ograve Omega Omicron Oslash Otilde Ouml Phi Pi Prime Psi Rho Scaron Sigma THORN Tau Theta Uacute Ucirc Ugrave Upsilon Uuml ",
+    "Xi Yacute Yuml Zeta aacute acirc acute aelig agrave alefsym alpha amp and ang apos aring asymp atilde auml bdquo beta brvbar bull cap ccedil cedil cent chi circ ",
+    "clubs cong copy crarr cup curren dArr dagger darr deg delta diams divide eacute ecirc egrave empty emsp ensp epsilon equiv eta eth euml euro exist fnof forall ",
+    "frac12 frac14 frac34 frasl gamma ge gt hArr harr hearts hellip iacute icirc iexcl igrave image infin int iota iquest isin iuml kappa lArr lambda lang laquo larr ",
+    "lceil ldquo le lfloor lowast loz lrm lsaquo lsquo lt macr mdash micro middot minus mu nabla nbsp ndash ne ni not notin nsub ntilde nu oacute ocirc oelig ograve ",
+    "oline omega omicron oplus or ordf ordm oslash otilde otimes ouml para part permil perp phi pi piv plusmn pound prime prod prop psi quot rArr radic rang raquo ",
+    "rarr rceil rdquo real reg rfloor rho rlm rsaquo rsquo sbquo scaron sdot sect shy sigma sigmaf sim spades sub sube sum sup sup1 sup2 sup3 supe szlig tau there4 ",
+    "theta thetasym thinsp thorn tilde times trade uArr uacute uarr ucirc ugrave uml upsih upsilon uuml weierp xi yacute yen yuml zeta zwj zwnj",
+);
+
+static KNOWN_NAMES: LazyLock<PlHashSet<&str>> = LazyLock::new(|| NAMES.split(' ').collect());
+
+/// The other marks that begin and end an entity.
 const FULL_WIDTH: &[u8] = "＆".as_bytes();
+const FULL_WIDTH_END: &[u8] = "；".as_bytes();
+
+/// Whether a text goes on with the name or the number of an entity and its semicolon.
+fn ends_as_entity(after: &[u8]) -> bool {
+    let (body, is_body): (_, fn(&u8) -> bool) = match after {
+        [b'#', b'x' | b'X', number @ ..] => (number, u8::is_ascii_hexdigit),
+        [b'#', number @ ..] => (number, u8::is_ascii_digit),
+        name => (name, u8::is_ascii_alphanumeric),
+    };
+    let length = body.iter().take_while(|byte| is_body(byte)).count();
+    let (body, end) = body.split_at(length);
+    let is_known = if after.starts_with(b"#") { !body.is_empty() } else { std::str::from_utf8(body).is_ok_and(|name| KNOWN_NAMES.contains(name)) };
+    is_known && (end.starts_with(b";") || end.starts_with(FULL_WIDTH_END))
+}
 
 impl Measure for HtmlEntityFilter {
     type Value = i64;
@@ -39,7 +76,10 @@ impl Measure for HtmlEntityFilter {
         let bytes = text.as_bytes();
         let found = memchr::memchr2_iter(b'&', FULL_WIDTH[0], bytes).any(|place| {
             let after = bytes[place..].strip_prefix(FULL_WIDTH).or_else(|| bytes[place..].strip_prefix(b"&"));
-            after.is_some_and(|after| ENTITIES.iter().any(|name| after.starts_with(name.as_bytes())))
+            after.is_some_and(|after| match self.compatibility {
+                Compatibility::Own => ends_as_entity(after),
+                Compatibility::Dataflow => ENTITIES.iter().any(|name| after.starts_with(name.as_bytes())),
+            })
         });
         Some(i64::from(!found && !text.is_empty()))
     }
@@ -62,8 +102,16 @@ mod tests {
     conformance!(HtmlEntityFilter);
 
     #[test]
-    fn the_semicolon_may_be_missing() {
-        let operator = HtmlEntityFilter { ..Default::default() };
+    fn names_and_numbers_with_a_semicolon_are_entities() {
+        let texts = ["a&nbsp;b", "&copy; 2024", "it&#39;s &#x27;x", "＆lt；", "a=1&lt=2", "a & b; &; &#; &x27;", "&ltimes; &amplitude", "p = &value;"];
+        let shown = check_rule(&HtmlEntityFilter::default(), "text", texts);
+        let kept: Vec<bool> = shown.lines().map(|line| line != "dropped").collect();
+        assert_eq!(kept, [false, false, false, false, true, true, true, true]);
+    }
+
+    #[test]
+    fn the_semicolon_may_be_missing_in_dataflow() {
+        let operator = HtmlEntityFilter { compatibility: Compatibility::Dataflow, ..Default::default() };
         assert_snapshot!(check_rule(&operator, "text", ["a&nbsp;b", "a=1&lt=2", "a & b &copy;", ""]), @r"
         dropped
         dropped

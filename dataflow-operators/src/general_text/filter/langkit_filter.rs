@@ -8,6 +8,7 @@ use dataflow_core::shape::Columns;
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
+use crate::bounds;
 use crate::general_text::eval::langkit_sample_evaluator::{column_of, values_of};
 use crate::general_text::readability::{LabelledReadabilityColumns, ReadabilityMetric};
 
@@ -86,6 +87,11 @@ impl Columns for LangkitFilter {
         }
         Ok(Changes { columns, keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
     }
+
+    fn problems(&self) -> Vec<String> {
+        let both = self.min_scores.iter().filter_map(|(metric, least)| self.max_scores.get(metric).map(|largest| (metric.name(), *least, *largest)));
+        both.flat_map(|(name, least, largest)| bounds::closed((&format!("min_scores.{name}"), least), (&format!("max_scores.{name}"), largest))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -115,5 +121,11 @@ mod tests {
     fn an_unknown_measure_is_refused() {
         let error = serde_json::from_value::<LangkitFilter>(json!({"min_scores": {"lexicon": 3}})).unwrap_err().to_string();
         assert!(error.starts_with("unknown variant `lexicon`, expected one of `flesch_reading_ease`"), "{error}");
+    }
+
+    #[test]
+    fn bounds_between_which_there_is_nothing_are_refused() {
+        let operator: LangkitFilter = serde_json::from_value(json!({"min_scores": {"lexicon_count": 9}, "max_scores": {"lexicon_count": 4}})).unwrap();
+        assert_eq!(Columns::problems(&operator), ["`min_scores.lexicon_count` is 9 and `max_scores.lexicon_count` 4, so no row can stay"]);
     }
 }

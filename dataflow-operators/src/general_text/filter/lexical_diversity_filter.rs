@@ -8,6 +8,8 @@ use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
+use crate::bounds;
+use crate::compatibility::Compatibility;
 use crate::general_text::lexical_diversity::{LexicalDiversity, scores};
 use crate::language::TextLanguage;
 use crate::score_columns::ScoreColumns;
@@ -15,10 +17,12 @@ use crate::score_columns::ScoreColumns;
 /// Keeps rows whose lexical diversity lies within bounds, and writes the scores and a label for each.
 ///
 /// The scores are those of `LexicalDiversitySampleEvaluator`; a text that is too short for a score passes it, as in DataFlow. A null is dropped.
+/// DataFlow drops a text of different words alone, which has an MTLD of -1 there; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
 /// 保留词汇多样性在范围之内的行，并写入各项得分与标签。得分与 `LexicalDiversitySampleEvaluator` 相同；与 DataFlow 一致，过短而没有得分的文本视为通过。空值会被丢弃。
+/// DataFlow 会丢弃全部词互不相同的文本（其 MTLD 为 -1）；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, filter, Columns)]
 pub struct LexicalDiversityFilter {
     /// The text to look at. 中文：要检查的文本。
@@ -38,6 +42,8 @@ pub struct LexicalDiversityFilter {
     pub output_hdd_label_key: Output<Integer>,
     /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
     pub language: TextLanguage,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 /// The metrics, in the order of the scores.
@@ -55,6 +61,7 @@ impl Default for LexicalDiversityFilter {
             output_mtld_label_key: "LexicalDiversityMTLDScore_label".into(),
             output_hdd_label_key: "LexicalDiversityHD-DScore_label".into(),
             language: TextLanguage::Dataflow,
+            compatibility: Compatibility::Own,
         }
     }
 }
@@ -70,7 +77,8 @@ impl LexicalDiversityFilter {
 impl Columns for LexicalDiversityFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let texts = texts_of(frame, self.input_key.as_str())?;
-        let scores: Vec<[Option<f64>; 2]> = texts.iter().map(|text| text.map_or([None, None], |text| scores(text, self.language))).collect();
+        let scores: Vec<[Option<f64>; 2]> =
+            texts.iter().map(|text| text.map_or([None, None], |text| scores(text, self.language, self.compatibility))).collect();
         let mut keep: Vec<bool> = texts.iter().map(|text| text.is_some()).collect();
         let mut columns = Vec::new();
         let labels = [&self.output_mtld_label_key, &self.output_hdd_label_key];
@@ -89,10 +97,14 @@ impl Columns for LexicalDiversityFilter {
     fn problems(&self) -> Vec<String> {
         let named = self.min_scores.keys().map(|name| ("min_scores", name)).chain(self.max_scores.keys().map(|name| ("max_scores", name)));
         let named = named.chain(self.metrics.iter().map(|name| ("metrics", name)));
-        named
-            .filter(|(_, name)| !METRICS.contains(&name.as_str()))
-            .map(|(field, name)| format!("`{field}` names `{name}`, and the scores are `mtld` and `hdd`"))
-            .collect()
+        let unknown = named.filter(|(_, name)| !METRICS.contains(&name.as_str()));
+        let mut problems: Vec<String> = unknown.map(|(field, name)| format!("`{field}` names `{name}`, and the scores are `mtld` and `hdd`")).collect();
+        for (metric, least) in &self.min_scores {
+            if let Some(largest) = self.max_scores.get(metric) {
+                problems.extend(bounds::closed((&format!("min_scores.{metric}"), *least), (&format!("max_scores.{metric}"), *largest)));
+            }
+        }
+        problems
     }
 }
 
@@ -108,8 +120,13 @@ mod tests {
         let shown = check_rule(&LexicalDiversityFilter::default(), "text", [&*"a b ".repeat(30), "short"]);
         assert_eq!(
             shown,
-            "dropped\ntext=short LexicalDiversityMTLDScore=null LexicalDiversityMTLDScore_label=1 LexicalDiversityHD-DScore=null LexicalDiversityHD-DScore_label=1"
+            "dropped\ntext=short LexicalDiversityMTLDScore=null LexicalDiversityHD-DScore=null LexicalDiversityMTLDScore_label=1 LexicalDiversityHD-DScore_label=1"
         );
+        let different: Vec<String> = (0..60).map(|number| format!("w{number}")).collect();
+        let kept = |compatibility| check_rule(&LexicalDiversityFilter { compatibility, ..Default::default() }, "text", [&*different.join(" ")]) != "dropped";
+        assert!(kept(Compatibility::Own) && !kept(Compatibility::Dataflow));
+        let apart = LexicalDiversityFilter { max_scores: [("mtld".to_owned(), 40.0)].into(), ..Default::default() };
+        assert_eq!(Columns::problems(&apart), ["`min_scores.mtld` is 50 and `max_scores.mtld` 40, so no row can stay"]);
         let one = LexicalDiversityFilter { metrics: vec!["ttr".into()], ..Default::default() };
         assert_eq!(Columns::problems(&one), ["`metrics` names `ttr`, and the scores are `mtld` and `hdd`"]);
     }

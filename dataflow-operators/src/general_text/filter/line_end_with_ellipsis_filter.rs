@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::bounds;
 use crate::python::strip;
 
 /// Keeps rows of whose lines a share below `threshold` ends with an ellipsis.
@@ -49,6 +50,10 @@ impl Measure for LineEndWithEllipsisFilter {
 
     fn label(&self, share: f64) -> Cell {
         i64::from(self.keep(share)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::threshold(self.threshold, f64::MIN_POSITIVE.., "a share is at least 0")
     }
 }
 

@@ -4,17 +4,18 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::compatibility::Compatibility;
 use crate::python::is_space;
 
-/// Keeps rows with at least `threshold` lines that do not speak of JavaScript; a text of three lines or fewer stays.
+/// Keeps rows with at least `threshold` lines that do not speak of JavaScript; a text of three lines or fewer stays too, unless it has several and all of them do.
 ///
-/// Punctuation and letter case do not count, so `java-script` is found too; blank lines are left out, and a text without any other is dropped.
+/// Punctuation and letter case do not count, so `java-script` is found too; blank lines are left out, and a text without any other is dropped. In DataFlow a text of three lines or fewer always stays; `compatibility: dataflow` does as it does.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留至少有 `threshold` 行未提及 JavaScript 的文本；不超过三行的文本一律保留。忽略标点与大小写，`java-script` 也会识别；空行不计，没有非空行的文本会被丢弃。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留至少有 `threshold` 行未提及 JavaScript 的文本；不超过三行的文本也保留，除非有多行且每行都提及。忽略标点与大小写，`java-script` 也会识别；空行不计，没有非空行的文本会被丢弃。DataFlow 一律保留不超过三行的文本；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct LineWithJavascriptFilter {
     /// The text to look at. 中文：要检查的文本。
@@ -23,11 +24,13 @@ pub struct LineWithJavascriptFilter {
     pub output_key: Output<Integer>,
     /// The fewest lines without JavaScript. 中文：未提及 JavaScript 的最少行数。
     pub threshold: u32,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for LineWithJavascriptFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "line_with_javascript_filter_label".into(), threshold: 3 }
+        Self { input_key: "text".into(), output_key: "line_with_javascript_filter_label".into(), threshold: 3, compatibility: Compatibility::Own }
     }
 }
 
@@ -51,6 +54,7 @@ impl Measure for LineWithJavascriptFilter {
         }
         Some(match lines {
             0 => -1,
+            2..=3 if others == 0 && self.compatibility == Compatibility::Own => -1,
             1..=3 => i64::MAX,
             _ => others,
         })
@@ -74,8 +78,19 @@ mod tests {
     conformance!(LineWithJavascriptFilter);
 
     #[test]
-    fn short_texts_stay() {
-        let operator = LineWithJavascriptFilter { threshold: 2, ..Default::default() };
+    fn short_texts_stay_unless_all_their_lines_are_of_javascript() {
+        let texts = ["javascript\njavascript\nJavaScript", "JavaScript is a language.", "Enable JavaScript\nto go on"];
+        assert_snapshot!(check_rule(&LineWithJavascriptFilter::default(), "text", texts), @r"
+        dropped
+        text=JavaScript is a language. line_with_javascript_filter_label=1
+        text=Enable JavaScript
+        to go on line_with_javascript_filter_label=1
+        ");
+    }
+
+    #[test]
+    fn short_texts_stay_in_dataflow() {
+        let operator = LineWithJavascriptFilter { threshold: 2, compatibility: Compatibility::Dataflow, ..Default::default() };
         assert_snapshot!(check_rule(&operator, "text", ["javascript\njavascript\nJavaScript", "a\nJava-Script\njavascript\njavascript", "a\nb\njavascript\nc", ""]), @r"
         text=javascript
         javascript

@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::bounds;
 use crate::scan::has_ignoring_case;
 
 /// Drops rows in which `lorem ipsum` stands more than `threshold` times a character.
@@ -50,6 +51,10 @@ impl Measure for LoremIpsumFilter {
 
     fn label(&self, share: f64) -> Cell {
         i64::from(self.keep(share)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::threshold(self.threshold, 0.0.., "a share is at least 0")
     }
 }
 

@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::bounds;
 use crate::language::TextLanguage;
 use crate::scan::WordCounts;
 
@@ -71,6 +72,10 @@ impl Measure for MeanWordLengthFilter {
     fn label(&self, mean: f64) -> Cell {
         i64::from(self.keep(mean)).into()
     }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::half_open(("min_length", self.min_length), ("max_length", self.max_length))
+    }
 }
 
 #[cfg(test)]
@@ -90,5 +95,11 @@ mod tests {
         dropped
         dropped
         ");
+    }
+
+    #[test]
+    fn lengths_between_which_there_is_none_are_refused() {
+        let operator = MeanWordLengthFilter { min_length: 9.0, max_length: 2.0, ..Default::default() };
+        assert_eq!(Measure::problems(&operator), ["`min_length` is 9 and `max_length` 2, so no row can stay"]);
     }
 }

@@ -4,6 +4,7 @@ use dataflow_core::key::{Float, Input, Output, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Measure;
 
+use crate::bounds;
 use crate::general_text::eval::ngram_sample_evaluator::{Language, score};
 
 /// Keeps rows whose share of distinct n-grams lies between `min_score` and `max_score`.
@@ -47,7 +48,11 @@ impl Measure for NgramFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        if self.ngrams == 0 { vec!["`ngrams` is 0, and an n-gram has at least one word".into()] } else { Vec::new() }
+        let mut problems = bounds::of_share(self.min_score, self.max_score);
+        if self.ngrams == 0 {
+            problems.push("`ngrams` is 0, and an n-gram has at least one word".into());
+        }
+        problems
     }
 }
 

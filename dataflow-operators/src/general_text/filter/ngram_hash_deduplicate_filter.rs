@@ -8,16 +8,18 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
+use crate::byte_size::ByteSize;
+use crate::compatibility::Compatibility;
 use crate::deduplication::{Beside, Deduplication, Entry, Found, HashFunction, Remember, Sign, in_table, key_problems};
 
 /// Keeps the first of the rows that share at least `diff_size` of their `n_gram` parts.
 ///
-/// A text is cut into `n_gram` parts of equal length, what remains at its end is not looked at, and a part may stand anywhere in the earlier row. As in DataFlow, texts shorter than `n_gram` characters are all the same.
+/// A text is cut into `n_gram` parts of equal length, the last of which takes what remains, and a part may stand anywhere in the earlier row. A text whose parts would have fewer than eight characters repeats only an equal one. DataFlow leaves out what remains and compares the parts of short texts too, so that `b` and `ab` repeat `a`; `compatibility: dataflow` does as it does.
 /// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 30 bytes are held for each part of a row that stays.
 ///
 /// # 中文
 ///
-/// 把文本等分为 `n_gram` 段，与之前的行共有至少 `diff_size` 段时视为重复，只保留最先出现的一行。末尾不足一段的部分不参与比较，段的位置不限。与 DataFlow 一致，少于 `n_gram` 个字符的文本都视为相同。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。保留的行每段约占 30 字节内存。
+/// 把文本等分为 `n_gram` 段，与之前的行共有至少 `diff_size` 段时视为重复，只保留最先出现的一行。余下的字符归入末段，段的位置不限。每段不足八个字符的短文本只与完全相同的文本重复。DataFlow 舍去余下的字符，短文本也逐段比较，因此 `b` 与 `ab` 都算重复 `a`；`compatibility: dataflow` 沿用其做法。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。保留的行每段约占 30 字节内存。
 #[operator(general_text, filter, Dataset)]
 pub struct NgramHashDeduplicateFilter {
     /// How many parts a text is cut into. 中文：文本等分的段数。
@@ -41,8 +43,10 @@ pub struct NgramHashDeduplicateFilter {
     pub index_path: Option<PathBuf>,
     /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
     pub index_name: Option<String>,
-    /// How many bytes of memory hold what is remembered of rows; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的字节数上限；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
-    pub memory_limit: Option<u64>,
+    /// How much memory holds what is remembered of rows, in bytes or as `64MB` or `1GB`; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的上限，以字节计，或写作 `64MB`、`1GB`；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
+    pub memory_limit: Option<ByteSize>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
@@ -60,6 +64,7 @@ impl Default for NgramHashDeduplicateFilter {
             index_path: None,
             index_name: None,
             memory_limit: None,
+            compatibility: Compatibility::Own,
             output_key: "minhash_deduplicated_label".into(),
         }
     }
@@ -72,7 +77,15 @@ impl NgramHashDeduplicateFilter {
             clusters_path: self.clusters_path.clone(),
             index_path: self.index_path.clone(),
             index_name: self.index_name.clone(),
-            settings: format!("NgramHashDeduplicateFilter n_gram={} hash_func={:?}", self.n_gram, self.hash_func),
+            settings: format!(
+                "NgramHashDeduplicateFilter n_gram={} hash_func={:?}{}",
+                self.n_gram,
+                self.hash_func,
+                match self.compatibility {
+                    Compatibility::Own => " whole",
+                    Compatibility::Dataflow => "",
+                }
+            ),
             verified_from: None,
             memory_limit: self.memory_limit,
         }
@@ -85,7 +98,7 @@ impl Dataset for NgramHashDeduplicateFilter {
             self.input_key.as_ref(),
             self.input_keys.as_deref(),
             self.output_key.as_str(),
-            &Parts { count: self.n_gram as usize, hash: self.hash_func },
+            &Parts { count: self.n_gram as usize, hash: self.hash_func, compatibility: self.compatibility },
             SeenParts { parts: self.n_gram as usize, enough: self.diff_size as usize, ..SeenParts::default() },
             self.beside(),
         )))
@@ -104,10 +117,37 @@ impl Dataset for NgramHashDeduplicateFilter {
     }
 }
 
+/// The fewest characters of a part that says anything of a text.
+const SHORTEST_PART: usize = 8;
+
 #[derive(Clone)]
 struct Parts {
     count: usize,
     hash: HashFunction,
+    compatibility: Compatibility,
+}
+
+impl Parts {
+    /// Writes the hashes of parts of so many characters; what remains at the end goes with the last one, if it should.
+    fn hash_parts(&self, text: &str, length: usize, with_rest: bool, signature: &mut [u64]) {
+        let (last, mut rest) = (signature.len() - 1, text);
+        for (number, hash) in signature.iter_mut().enumerate() {
+            let end = if with_rest && number == last { None } else { rest.char_indices().nth(length) };
+            let (part, after) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
+            *hash = self.hash.hash(part)[0];
+            rest = after;
+        }
+    }
+}
+
+/// Makes equal hashes distinct, so that a part that a text has twice counts twice.
+fn number_equal(signature: &mut [u64]) {
+    signature.sort_unstable();
+    for same in signature.chunk_by_mut(|one, other| one == other) {
+        for (number, hash) in same.iter_mut().enumerate() {
+            *hash = hash.wrapping_add(number as u64);
+        }
+    }
 }
 
 impl Sign for Parts {
@@ -117,12 +157,17 @@ impl Sign for Parts {
 
     fn sign(&mut self, text: &str, signature: &mut [u64]) {
         let length = text.chars().count() / self.count;
-        let mut rest = text;
-        for hash in signature {
-            let end = rest.char_indices().nth(length).map_or(rest.len(), |(at, _)| at);
-            let (part, after) = rest.split_at(end);
-            *hash = self.hash.hash(part)[0];
-            rest = after;
+        match self.compatibility {
+            Compatibility::Dataflow => self.hash_parts(text, length, false, signature),
+            Compatibility::Own if length < SHORTEST_PART => {
+                // Inverted, so that it is no part of a longer text.
+                signature.fill(!self.hash.hash(text)[0]);
+                number_equal(signature);
+            }
+            Compatibility::Own => {
+                self.hash_parts(text, length, true, signature);
+                number_equal(signature);
+            }
         }
     }
 }
@@ -195,9 +240,28 @@ mod tests {
         NgramHashDeduplicateFilter { input_key: Some(input_key.into()), ..Default::default() }
     }
 
+    fn kept(operator: &NgramHashDeduplicateFilter, texts: &[&str]) -> Vec<bool> {
+        check_rule(operator, "text", texts.iter().copied()).lines().map(|line| line != "dropped").collect()
+    }
+
     #[test]
-    fn a_shared_part_makes_a_repetition() {
-        assert_snapshot!(check_rule(&over("text"), "text", ["aaabbbccc", "xxxyyyaaa", "pppqqqrrrs", "pppqqqrrrt", "ab", ""]), @r"
+    fn a_shared_part_of_a_long_text_makes_a_repetition_and_short_texts_repeat_equal_ones_alone() {
+        assert_eq!(kept(&over("text"), &["a", "b", "ab", "abc", "abc1", "", "ab", "", "好"]), [true, true, true, true, true, true, false, false, true]);
+        let [one, two, three, four] = ["the harbour was ", "quiet in the mor", "ning, and boats ", "rocked gently by"];
+        let text = |parts: [&str; 3]| parts.concat();
+        let texts = [text([one, two, three]), text([three, four, four]), text([one, two, three]) + "1", text([four, four, four])];
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert_eq!(kept(&over("text"), &texts), [true, false, false, true]);
+        let two = NgramHashDeduplicateFilter { diff_size: 2, ..over("text") };
+        assert_eq!(kept(&two, &texts), [true, true, false, false], "a part that stands twice in both counts twice");
+        let all = NgramHashDeduplicateFilter { diff_size: 3, ..over("text") };
+        assert_eq!(kept(&all, &["same", "same", texts[3], texts[3], texts[1]]), [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_shared_part_makes_a_repetition_in_dataflow() {
+        let dataflow = || NgramHashDeduplicateFilter { compatibility: Compatibility::Dataflow, ..over("text") };
+        assert_snapshot!(check_rule(&dataflow(), "text", ["aaabbbccc", "xxxyyyaaa", "pppqqqrrrs", "pppqqqrrrt", "ab", ""]), @r"
         text=aaabbbccc minhash_deduplicated_label=1
         dropped
         text=pppqqqrrrs minhash_deduplicated_label=1
@@ -205,7 +269,7 @@ mod tests {
         text=ab minhash_deduplicated_label=1
         dropped
         ");
-        let two = NgramHashDeduplicateFilter { diff_size: 2, ..over("text") };
+        let two = NgramHashDeduplicateFilter { diff_size: 2, ..dataflow() };
         assert_snapshot!(check_rule(&two, "text", ["aaabbbccc", "xxxyyyaaa", "cccbbbzzz"]), @r"
         text=aaabbbccc minhash_deduplicated_label=1
         text=xxxyyyaaa minhash_deduplicated_label=1

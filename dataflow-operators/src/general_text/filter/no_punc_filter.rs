@@ -4,18 +4,19 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::language::TextLanguage;
 use crate::python::space_at;
 use crate::scan::is_ascii_space;
 
 /// Drops rows in which more than `threshold` words follow one another without punctuation.
 ///
-/// A line's end is punctuation too; `:`, `-` and Chinese marks are none, as in DataFlow, and Chinese text without spaces is one word.
+/// A line's end is punctuation too; `:`, `-` and Chinese marks are none, as in DataFlow, and Chinese text without spaces is one word. With a `language`, Chinese marks and `:` are punctuation too.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 丢弃连续超过 `threshold` 个词没有标点的行。换行也算标点；与 DataFlow 一致，`:`、`-` 和中文标点不算，无空格的中文是一个词。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃连续超过 `threshold` 个词没有标点的行。换行也算标点；与 DataFlow 一致，`:`、`-` 和中文标点不算，无空格的中文是一个词；指定 `language` 时，中文标点与 `:` 也算标点。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct NoPuncFilter {
     /// The text to look at. 中文：要检查的文本。
@@ -24,11 +25,13 @@ pub struct NoPuncFilter {
     pub output_key: Output<Integer>,
     /// The most words without punctuation. 中文：无标点的最多词数。
     pub threshold: u32,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Default for NoPuncFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "no_punc_filter_label".into(), threshold: 112 }
+        Self { input_key: "text".into(), output_key: "no_punc_filter_label".into(), threshold: 112, language: TextLanguage::Dataflow }
     }
 }
 
@@ -54,12 +57,19 @@ static KINDS: [u8; 128] = {
     kinds
 };
 
+/// The marks that end a stretch of words in all languages.
+const MARKS: [char; 23] = ['\n', '.', '!', '?', ',', ';', ':', '/', '|', '–', '—', '•', '…', '。', '！', '？', '，', '、', '；', '：', '．', '｡', '､'];
+
 impl Measure for NoPuncFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
         if text.is_empty() {
             return Some(i64::MAX);
+        }
+        if self.language != TextLanguage::Dataflow {
+            let language = self.language.of(text);
+            return text.split(MARKS).map(|stretch| language.count_words(stretch) as i64).max();
         }
         let bytes = text.as_bytes();
         if text.is_ascii() {
@@ -120,6 +130,17 @@ mod tests {
         text=a b
         c no_punc_filter_label=1
         dropped
+        dropped
+        ");
+    }
+
+    #[test]
+    fn a_language_has_words_and_marks_of_its_own() {
+        let operator = NoPuncFilter { threshold: 3, language: TextLanguage::Auto, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["今天天气很好，我们去公园。", "今天天气很好我们去公园", "one two: three four", "one two three four"]), @r"
+        text=今天天气很好，我们去公园。 no_punc_filter_label=1
+        dropped
+        text=one two: three four no_punc_filter_label=1
         dropped
         ");
     }

@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::bounds;
 use crate::language::TextLanguage;
 use crate::python::is_word;
 
@@ -73,8 +74,7 @@ impl Measure for SentenceNumberFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        let message = || format!("`min_sentences` is {} and `max_sentences` {}, so no row can stay", self.min_sentences, self.max_sentences);
-        if self.min_sentences <= self.max_sentences { Vec::new() } else { vec![message()] }
+        bounds::closed(("min_sentences", self.min_sentences), ("max_sentences", self.max_sentences))
     }
 }
 

@@ -8,6 +8,7 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
+use crate::byte_size::ByteSize;
 use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, halves, in_table, key_problems};
 use crate::python::is_word;
 
@@ -40,8 +41,8 @@ pub struct SimHashDeduplicateFilter {
     pub index_path: Option<PathBuf>,
     /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
     pub index_name: Option<String>,
-    /// How many bytes of memory hold what is remembered of rows; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的字节数上限；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
-    pub memory_limit: Option<u64>,
+    /// How much memory holds what is remembered of rows, in bytes or as `64MB` or `1GB`; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的上限，以字节计，或写作 `64MB`、`1GB`；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
+    pub memory_limit: Option<ByteSize>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }

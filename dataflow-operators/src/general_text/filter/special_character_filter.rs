@@ -7,40 +7,54 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 use regex::Regex;
 
+use crate::compatibility::Compatibility;
+
 /// Drops rows whose text holds replacement characters or escapes that nobody decoded, such as `U+1F600` or `&#247;`.
 ///
-/// Emoji and other real characters stay, as in DataFlow; it is the text `u200e` that is looked for, and not the character.
+/// Looked for are U+FFFD, `□`, the left-to-right mark U+200E and its escape `\u200e`, `{/U}`, `&#247;` and the `U+` names of emoji. Emoji and other real characters stay.
+/// DataFlow looks for the text `u200e` and not for the mark, takes `? :` for a trace, and `U+26?0` for a name but not `U+26FE`; `compatibility: dataflow` does as it does.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 丢弃含有替换字符或未解码转义（如 `U+1F600`、`&#247;`）的行。与 DataFlow 一致，真正的表情符号不受影响；查找的是文字 `u200e` 而非该字符。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃含有替换字符或未解码转义（如 `U+1F600`、`&#247;`）的行。查找 U+FFFD、`□`、从左至右标记 U+200E 及其转义 `\u200e`、`{/U}`、`&#247;` 与表情符号的 `U+` 名称；真正的表情符号不受影响。DataFlow 查找的是文字 `u200e` 而非该字符，`? :` 也算，`U+26?0` 算而 `U+26FE` 不算；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct SpecialCharacterFilter {
     /// The text to look at. 中文：要检查的文本。
     pub input_key: Input<Text>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for SpecialCharacterFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "special_character_filter_label".into() }
+        Self { input_key: "text".into(), output_key: "special_character_filter_label".into(), compatibility: Compatibility::Own }
     }
 }
 
-#[expect(clippy::expect_used, reason = "the pattern is a constant")]
-static TRACES: LazyLock<Regex> = LazyLock::new(|| {
-    // `[0-F]` and `[0-D]` are ranges of characters, as DataFlow has them: they hold `:` to `@` too.
-    Regex::new(r"u200e|&#247;|\? :|[\u{fffd}\u{25a1}]|\{/U\}|U\+26[0-F][0-D]|U\+273[34]|U\+1F[3-6][0-F][0-F]").expect("a valid pattern")
+#[expect(clippy::expect_used, reason = "the patterns are constants")]
+static TRACES: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+    let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
+    [
+        pattern(r"\\u200[eE]|&#247;|[\u{200e}\u{fffd}\u{25a1}]|\{/U\}|U\+(?:26[0-9A-Fa-f]|273|1F[0-9A-Fa-f]{2})[0-9A-Fa-f]"),
+        // `[0-F]` and `[0-D]` are ranges of characters, as DataFlow has them: they hold `:` to `@` too.
+        pattern(r"u200e|&#247;|\? :|[\u{fffd}\u{25a1}]|\{/U\}|U\+26[0-F][0-D]|U\+273[34]|U\+1F[3-6][0-F][0-F]"),
+    ]
 });
 
 impl Measure for SpecialCharacterFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        Some(i64::from(!text.is_empty() && !TRACES.is_match(text)))
+        let [own, dataflow] = &*TRACES;
+        let traces = match self.compatibility {
+            Compatibility::Own => own,
+            Compatibility::Dataflow => dataflow,
+        };
+        Some(i64::from(!text.is_empty() && !traces.is_match(text)))
     }
 
     fn keep(&self, clean: i64) -> bool {
@@ -62,7 +76,14 @@ mod tests {
 
     #[test]
     fn escapes_go_and_characters_stay() {
-        let operator = SpecialCharacterFilter { ..Default::default() };
+        let kept = |compatibility, texts: &[&str]| {
+            let operator = SpecialCharacterFilter { compatibility, ..Default::default() };
+            check_rule(&operator, "text", texts.iter().copied()).lines().map(|line| line != "dropped").collect::<Vec<_>>()
+        };
+        let texts = ["a \u{200e} b", r"a \u200e b", "U+26FE", "U+1F916", "the text u200e", "what ? : that", "U+26?0", "sun ☀ 😀"];
+        assert_eq!(kept(Compatibility::Own, &texts), [false, false, false, false, true, true, true, true]);
+        assert_eq!(kept(Compatibility::Dataflow, &texts), [true, false, true, true, false, false, false, true]);
+        let operator = SpecialCharacterFilter { compatibility: Compatibility::Dataflow, ..Default::default() };
         assert_snapshot!(check_rule(&operator, "text", ["a � b", "U+1F600", "U+26FE", "sun ☀ 😀", ""]), @r"
         dropped
         dropped

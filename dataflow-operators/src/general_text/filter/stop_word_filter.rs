@@ -4,7 +4,8 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 use std::path::PathBuf;
 
-use crate::language::TextLanguage;
+use crate::bounds;
+use crate::language::{TWO_KINDS_OF_WORDS, TextLanguage};
 use crate::treebank::Words;
 use crate::word_list;
 
@@ -76,8 +77,9 @@ impl Measure for StopWordFilter {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = word_list::problems("stopwords_path", self.stopwords_path.as_deref());
+        problems.extend(bounds::threshold(self.threshold, ..1.0, "a share is at most 1"));
         if self.use_tokenizer && self.language != TextLanguage::Dataflow {
-            problems.push("`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out".into());
+            problems.push(TWO_KINDS_OF_WORDS.into());
         }
         problems
     }

@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::bounds;
 use crate::python::{is_space, is_word};
 
 /// Keeps rows in which `#` and ellipses over words are fewer than `threshold`.
@@ -64,6 +65,10 @@ impl Measure for SymbolWordRatioFilter {
 
     fn label(&self, ratio: f64) -> Cell {
         i64::from(self.keep(ratio)).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::threshold(self.threshold, f64::MIN_POSITIVE.., "a share is at least 0")
     }
 }
 

@@ -5,6 +5,7 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 use polars::prelude::PlHashSet;
 
+use crate::bounds;
 use crate::language::TextLanguage;
 use crate::python::split_words;
 use crate::scan::WordCounts;
@@ -61,6 +62,10 @@ impl Measure for UniqueWordsFilter {
 
     fn label(&self, enough: bool) -> Cell {
         i64::from(enough).into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        bounds::threshold(self.threshold, ..1.0, "a share is at most 1")
     }
 }
 

@@ -4,6 +4,7 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Measure;
 
+use crate::bounds;
 use crate::language::TextLanguage;
 
 /// Keeps rows whose text has at least `min_words` and fewer than `max_words` words.
@@ -41,8 +42,7 @@ impl Measure for WordNumberFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        let message = || format!("`min_words` is {} and `max_words` {}, so no row can stay", self.min_words, self.max_words);
-        if self.min_words < self.max_words { Vec::new() } else { vec![message()] }
+        bounds::half_open(("min_words", self.min_words), ("max_words", self.max_words))
     }
 
     fn keep(&self, words: i64) -> bool {

@@ -8,45 +8,94 @@ use dataflow_core::operator;
 use dataflow_core::shape::Refine;
 use regex::Regex;
 
-/// Deletes `http://` and `https://` addresses up to the next white space, with the line breaks after them, and then HTML tags.
+use crate::compatibility::Compatibility;
+
+/// Deletes HTML tags and comments, and then `http://` and `https://` addresses.
 ///
-/// As in DataFlow, a tag is whatever stands between `<` and `>` on one line, so that `5 < 6 and 8 > 7` loses its middle; an address takes
-/// along what touches it, such as a closing bracket or the Chinese text after it.
+/// A tag begins with a letter, `/` or `!` and ends on its line. An address ends at white space, a quote, Chinese text or Chinese marks; the mark that ends its sentence and a bracket that opened
+/// before it stay. DataFlow takes `< 6 and 8 >` for a tag, and all up to the next white space for an address, the rest of a Chinese text with it; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
-/// 删除 `http://`、`https://` 开头直到下一个空白的网址及其后的换行，再删除 HTML 标签。与 DataFlow 一致：同一行内 `<` 与 `>` 之间的内容都算标签；
-/// 与网址相连的字符（右括号、紧跟的中文等）会一并删除。
+/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签以字母、`/` 或 `!` 开头并在同一行内结束；网址止于空白、引号、中日韩文字或标点，其后的句末标点与在它之前打开的括号保留。DataFlow 把 `< 6 and 8 >` 也当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct HtmlUrlRemoverRefiner {
     /// The text to clean. 中文：要清理的文本。
     pub input_key: InOut<Text>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for HtmlUrlRemoverRefiner {
     fn default() -> Self {
-        Self { input_key: "text".into() }
+        Self { input_key: "text".into(), compatibility: Compatibility::Own }
     }
 }
 
 #[expect(clippy::expect_used, reason = "the patterns are constants")]
-static PATTERNS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+static PATTERNS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
     let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
-    [pattern(r"https?://[^\s\x1c-\x1f]+[\r\n]*"), pattern(r"<[^>\n]*>")]
+    [
+        pattern(r#"<!--(?s:.*?)-->|<[a-zA-Z/!](?:"[^"\n]*"|'[^'\n]*'|[^<>\n])*>"#),
+        // The letters of East Asia, their marks, and the marks that print has for all languages are no part of an address.
+        pattern(
+            r#"(?i)https?://[^\s\x1c-\x1f<>"`\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\u{b7}\u{2010}-\u{205e}\u{3000}-\u{303f}\u{fe30}-\u{fe4f}\u{ff00}-\u{ffef}]+"#,
+        ),
+        pattern(r"https?://[^\s\x1c-\x1f]+[\r\n]*"),
+        pattern(r"<[^>\n]*>"),
+    ]
 });
+
+/// How many bytes of what looks like an address belong to it: not the mark that ends a sentence, and not a bracket that it does not open.
+fn address_length(found: &str) -> usize {
+    let mut address = found;
+    while let Some(last) = address.chars().next_back() {
+        let unopened = |open: char| address.matches(last).count() > address.matches(open).count();
+        let belongs = match last {
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' => false,
+            ')' => !unopened('('),
+            ']' => !unopened('['),
+            '}' => !unopened('{'),
+            _ => true,
+        };
+        if belongs {
+            break;
+        }
+        address = &address[..address.len() - last.len_utf8()];
+    }
+    address.len()
+}
+
+fn without_addresses<'a>(text: &'a str, address: &Regex) -> Cow<'a, str> {
+    let (mut clean, mut end) = (String::new(), 0);
+    for found in address.find_iter(text) {
+        clean.push_str(&text[end..found.start()]);
+        end = found.start() + address_length(found.as_str());
+    }
+    if end == 0 {
+        return text.into();
+    }
+    clean.push_str(&text[end..]);
+    clean.into()
+}
+
+/// One change after another.
+fn both<'a>(text: &'a str, first: impl Fn(&'a str) -> Cow<'a, str>, second: impl Fn(&str) -> Cow<'_, str>) -> Cow<'a, str> {
+    match first(text) {
+        Cow::Owned(text) => second(&text).into_owned().into(),
+        Cow::Borrowed(text) => second(text),
+    }
+}
 
 impl Refine for HtmlUrlRemoverRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if memchr::memchr(b'<', text.as_bytes()).is_none() && memchr::memmem::find(text.as_bytes(), b"http").is_none() {
+        if memchr::memchr(b'<', text.as_bytes()).is_none() && memchr::memmem::find(text.as_bytes(), b"://").is_none() {
             return text.into();
         }
-        let [address, tag] = &*PATTERNS;
-        match address.replace_all(text, "") {
-            Cow::Borrowed(text) => tag.replace_all(text, ""),
-            Cow::Owned(text) => match tag.replace_all(&text, "") {
-                Cow::Owned(text) => text.into(),
-                Cow::Borrowed(_) => text.into(),
-            },
+        let [tag, address, dataflow_address, dataflow_tag] = &*PATTERNS;
+        match self.compatibility {
+            Compatibility::Own => both(text, |text| tag.replace_all(text, ""), |text| without_addresses(text, address)),
+            Compatibility::Dataflow => both(text, |text| dataflow_address.replace_all(text, ""), |text| dataflow_tag.replace_all(text, "")),
         }
     }
 }
@@ -60,7 +109,31 @@ mod tests {
     conformance!(HtmlUrlRemoverRefiner);
 
     #[test]
-    fn addresses_go_first_and_then_tags() {
+    fn tags_and_addresses_go_and_what_touches_them_stays() {
+        let texts = [
+            "5 < 6 and 8 > 7",
+            "详见https://a.b/中文后面。然后继续",
+            "（见 https://a.b/c?d=1）。",
+            "<a href=\"http://x.y\" title='a > b'>link</a><!-- no -->, a<br/>b",
+            "Look at https://a.org/Rust_(game), (or HTTP://b.org/x). Yes",
+            "see https://a.org/x\n\nnext http://",
+            "<https://a.b> and [here](https://a.b/c)!",
+        ];
+        assert_snapshot!(check_rule(&HtmlUrlRemoverRefiner::default(), "text", texts), @r#"
+        text=5 < 6 and 8 > 7
+        text=详见中文后面。然后继续
+        text=（见 ）。
+        text=link, ab
+        text=Look at , (or ). Yes
+        text=see 
+
+        next http://
+        text= and [here]()!
+        "#);
+    }
+
+    #[test]
+    fn addresses_go_first_and_then_tags_in_dataflow() {
         let texts = [
             "see https://a.org/x?y=1\n\nnext",
             "<p>a <b>bold</b> word</p>",
@@ -69,7 +142,8 @@ mod tests {
             "5 < 6 and 8 > 7",
             "<<b>>",
         ];
-        assert_snapshot!(check_rule(&HtmlUrlRemoverRefiner::default(), "text", texts), @r#"
+        let operator = HtmlUrlRemoverRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", texts), @r#"
         text=see next
         text=a bold word
         text=<a href="

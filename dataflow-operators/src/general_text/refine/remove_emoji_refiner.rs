@@ -1,41 +1,61 @@
 //! Deletes emoji.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
+use regex::Regex;
+
+use crate::compatibility::Compatibility;
 
 /// Deletes emoji: faces, pictographs, transport signs, flags and dingbats.
 ///
-/// These are DataFlow's five ranges of characters. Joiners and variation selectors between them stay, and so do the newer emoji from U+1F900 on.
+/// They are Unicode's (UTS #51), whole sequences with their joiners, skin tones and variation selectors; signs that are text unless a selector follows, such as `©` and `↔`, stay without it.
+/// DataFlow knows five ranges of characters alone, and leaves joiners and all emoji from U+1F900 on; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
-/// 删除表情符号：表情、图形、交通标志、旗帜与装饰符号，即 DataFlow 的五个码位区间。其间的连接符与变体选择符保留，U+1F900 之后的新表情也保留。
+/// 删除表情符号：表情、图形、交通标志、旗帜与装饰符号，以 Unicode（UTS #51）为准，整个序列连同连接符、肤色与变体选择符一并删除；`©`、`↔` 等默认为文字的符号，没有变体选择符时保留。DataFlow 只认五个码位区间，会留下连接符和 U+1F900 之后的表情；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveEmojiRefiner {
     /// The text to clean. 中文：要清理的文本。
     pub input_key: InOut<Text>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for RemoveEmojiRefiner {
     fn default() -> Self {
-        Self { input_key: "text".into() }
+        Self { input_key: "text".into(), compatibility: Compatibility::Own }
     }
 }
 
+/// An emoji and all that hangs on it. The signs and dingbats among them are emoji in text too, where Unicode leaves it to the font.
+#[expect(clippy::expect_used, reason = "the pattern is a constant")]
+static EMOJI: LazyLock<Regex> = LazyLock::new(|| {
+    let emoji = r"\p{Emoji_Presentation}|[\p{Emoji}&&[\u{2600}-\u{27bf}\u{1f000}-\u{1faff}]]|[\p{Emoji}--[0-9#*]]\u{fe0f}|[0-9#*]\u{fe0f}?\u{20e3}";
+    let after = r"[\u{fe0e}\u{fe0f}\u{20e3}\u{200d}\p{Emoji_Modifier}\u{e0020}-\u{e007f}]*";
+    Regex::new(&format!("(?:{emoji}){after}")).expect("a valid pattern")
+});
+
+/// Whether DataFlow takes a character for an emoji.
 fn is_emoji(character: char) -> bool {
     matches!(character, '\u{2702}'..='\u{27b0}' | '\u{1f1e0}'..='\u{1f1ff}' | '\u{1f300}'..='\u{1f64f}' | '\u{1f680}'..='\u{1f6ff}')
 }
 
 impl Refine for RemoveEmojiRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        // All emoji begin with one of two bytes.
-        if memchr::memchr2(0xe2, 0xf0, text.as_bytes()).is_none() || !text.contains(is_emoji) {
+        // All emoji have one of three bytes: those of two kinds, and the variation selector of all others.
+        if memchr::memchr3(0xe2, 0xef, 0xf0, text.as_bytes()).is_none() {
             return text.into();
         }
-        text.replace(is_emoji, "").into()
+        match self.compatibility {
+            Compatibility::Own => EMOJI.replace_all(text, ""),
+            Compatibility::Dataflow if text.contains(is_emoji) => text.replace(is_emoji, "").into(),
+            Compatibility::Dataflow => text.into(),
+        }
     }
 }
 
@@ -48,8 +68,21 @@ mod tests {
     conformance!(RemoveEmojiRefiner);
 
     #[test]
-    fn the_five_ranges_go_and_nothing_else() {
-        assert_snapshot!(check_rule(&RemoveEmojiRefiner::default(), "text", ["好😀的🚀 ok ✂", "🇨🇳 flag", "🤖 and ☀ stay", "plain"]), @r"
+    fn whole_sequences_go_and_text_stays() {
+        let texts = ["a🤖b👨‍👩‍👧c👍🏽d🏴󠁧󠁢󠁥󠁮󠁧󠁿e🏳️‍🌈f", "press 1️⃣ or #⃣, ☀ ❤️ ✂ ⭐ 🦀🪐🇨🇳", "© 2024 ™ 1 # * ↔ ✓ → ①", "©️ and ↔️", "می‌خواهم क्‍ष 中文，标点！"];
+        assert_snapshot!(check_rule(&RemoveEmojiRefiner::default(), "text", texts), @r"
+        text=abcdef
+        text=press  or ,     
+        text=© 2024 ™ 1 # * ↔ ✓ → ①
+        text= and 
+        text=می‌خواهم क्‍ष 中文，标点！
+        ");
+    }
+
+    #[test]
+    fn the_five_ranges_go_and_nothing_else_in_dataflow() {
+        let operator = RemoveEmojiRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["好😀的🚀 ok ✂", "🇨🇳 flag", "🤖 and ☀ stay", "plain"]), @r"
         text=好的 ok 
         text= flag
         text=🤖 and ☀ stay

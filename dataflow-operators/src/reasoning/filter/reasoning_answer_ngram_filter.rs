@@ -6,6 +6,7 @@ use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
+use crate::bounds;
 use crate::ngram::{distinct_share, numbered};
 use crate::python::{is_space, is_word};
 
@@ -75,9 +76,7 @@ impl Columns for ReasoningAnswerNgramFilter {
                 problems.push(format!("`{name}` should be a share from 0 to 1, found {score}"));
             }
         }
-        if self.min_score > self.max_score {
-            problems.push(format!("`min_score` is {} and above `max_score`, which is {}: no row would stay", self.min_score, self.max_score));
-        }
+        problems.extend(bounds::closed(("min_score", self.min_score), ("max_score", self.max_score)));
         problems
     }
 }
@@ -112,7 +111,7 @@ mod tests {
         let operator = ReasoningAnswerNgramFilter { min_score: 0.9, max_score: 0.2, ngrams: 0, ..Default::default() };
         assert_snapshot!(Operator::problems(&operator).join("\n"), @r"
         `ngrams` is 0, and an n-gram has at least one word
-        `min_score` is 0.9 and above `max_score`, which is 0.2: no row would stay
+        `min_score` is 0.9 and `max_score` 0.2, so no row can stay
         ");
     }
 }

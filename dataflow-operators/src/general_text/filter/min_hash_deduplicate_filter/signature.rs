@@ -58,6 +58,8 @@ pub(super) struct Signer {
     /// The first word of the SHA-1 of each of the text's shingles.
     hashes: Vec<u32>,
     signature: Vec<u32>,
+    /// How many values of the signature go into a sketch.
+    sketched: usize,
     /// Tag and hash of a shingle for each slot; no tag is 0.
     remembered: Vec<(u32, u32)>,
     /// Shingles that are not remembered, and their places among the hashes.
@@ -89,10 +91,39 @@ impl Signer {
             increments,
             hashes: Vec::new(),
             signature,
+            sketched: 0,
             remembered: vec![(0, 0); REMEMBERED],
             keys: Vec::new(),
             places: Vec::new(),
         }
+    }
+
+    /// Has texts also get a sketch, of so many values.
+    pub(super) fn with_sketch(self, values: usize) -> Self {
+        Self { sketched: values, ..self }
+    }
+
+    /// How many numbers a sketch has.
+    pub(super) fn sketch_width(&self) -> usize {
+        self.sketched.div_ceil(8)
+    }
+
+    /// Writes the sketch of the text whose bands were written last: the lowest 8 bits of each value, eight in a number.
+    pub(super) fn sketch(&self, sketch: &mut [u64]) {
+        for (number, values) in sketch.iter_mut().zip(self.signature[..self.sketched].chunks(8)) {
+            *number = values.iter().fold(0, |number, value| number << 8 | u64::from(value & 0xff));
+        }
+    }
+
+    /// How alike two texts are by the share of equal values, less those that are equal by chance; `None` without sketches.
+    ///
+    /// P. Li and A. C. König, "b-Bit Minwise Hashing", 2010.
+    pub(super) fn similarity_of_sketches(&self, one: &[u64], other: &[u64]) -> Option<f64> {
+        const BY_CHANCE: f64 = 1.0 / 256.0;
+        let differing = |(one, other): (&u64, &u64)| (one ^ other).to_le_bytes().iter().filter(|byte| **byte != 0).count();
+        let differing: usize = one.iter().zip(other).map(differing).sum();
+        let equal = 1.0 - differing as f64 / self.sketched as f64;
+        (self.sketched > 0).then(|| ((equal - BY_CHANCE) / (1.0 - BY_CHANCE)).max(0.0))
     }
 
     /// The text's shingles, each once.
@@ -402,5 +433,26 @@ mod tests {
         used.band_hashes(text, &mut second);
         fresh.band_hashes(text, &mut first);
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn sketches_tell_how_alike_texts_are() {
+        use super::super::Sign;
+        let mut signer = Signer::new(128, 5, Bands::for_threshold(0.9, 128)).with_sketch(128);
+        let width = signer.width();
+        let words: Vec<String> = (0..200).map(|number| format!("word{number}")).collect();
+        let mut of = |text: &str| {
+            let mut signature = vec![0; width];
+            Sign::sign(&mut signer, text, &mut signature);
+            signature
+        };
+        for (from, to) in [(0, 100), (5, 105), (20, 120), (50, 150), (100, 200)] {
+            let (one, other) = (words[..100].join(" "), words[from..to].join(" "));
+            let (one_signature, other_signature) = (of(&one), of(&other));
+            let fresh = Signer::new(128, 5, Bands::for_threshold(0.9, 128)).with_sketch(128);
+            let (known, estimated) = (fresh.similarity(&one, &other).unwrap(), fresh.estimate(&one_signature, &other_signature).unwrap());
+            assert!((known - estimated).abs() < 0.1, "{known} {estimated}");
+            assert!(from > 0 || estimated == 1.0);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The texts of the rows that stayed, in a temporary file, so that memory holds eight bytes for each.
+//! What pairs of rows are compared by, texts or signatures, in a temporary file, so that memory holds eight bytes for each.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -8,33 +8,33 @@ use dataflow_core::{Error, Result};
 /// How many bytes are gathered before they are written.
 const GATHERED: usize = 1 << 20;
 
-/// Texts, by their number.
-pub(super) struct StoredTexts {
+/// Pieces of bytes, by their number.
+pub(super) struct Stored {
     file: File,
     written: u64,
     gathered: Vec<u8>,
     starts: Vec<u64>,
 }
 
-impl StoredTexts {
+impl Stored {
     pub(super) fn create() -> Result<Self> {
-        let file = tempfile::tempfile().map_err(|error| Error::storage("cannot make a temporary file for texts", error))?;
+        let file = tempfile::tempfile().map_err(|error| Error::storage("cannot make a temporary file for what rows are compared by", error))?;
         Ok(Self { file, written: 0, gathered: Vec::new(), starts: Vec::new() })
     }
 
-    pub(super) fn push(&mut self, text: &str) -> Result<()> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.starts.push(self.end());
-        self.gathered.extend_from_slice(text.as_bytes());
+        self.gathered.extend_from_slice(bytes);
         if self.gathered.len() >= GATHERED {
             let written = self.file.seek(SeekFrom::Start(self.written)).and_then(|_| self.file.write_all(&self.gathered));
-            written.map_err(|error| Error::storage("cannot write texts to a temporary file", error))?;
+            written.map_err(|error| Error::storage("cannot write to the temporary file of what rows are compared by", error))?;
             self.written += self.gathered.len() as u64;
             self.gathered.clear();
         }
         Ok(())
     }
 
-    pub(super) fn get(&mut self, number: usize) -> Result<Option<String>> {
+    pub(super) fn get(&mut self, number: usize) -> Result<Option<Vec<u8>>> {
         let Some(start) = self.starts.get(number).copied() else { return Ok(None) };
         let end = self.starts.get(number + 1).copied().unwrap_or_else(|| self.end());
         let bytes = if start >= self.written {
@@ -42,10 +42,10 @@ impl StoredTexts {
         } else {
             let mut bytes = vec![0; (end - start) as usize];
             let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut bytes));
-            read.map_err(|error| Error::storage("cannot read texts from a temporary file", error))?;
+            read.map_err(|error| Error::storage("cannot read from the temporary file of what rows are compared by", error))?;
             bytes
         };
-        Ok(String::from_utf8(bytes).ok())
+        Ok(Some(bytes))
     }
 
     fn end(&self) -> u64 {
@@ -58,17 +58,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_come_back_from_memory_and_from_the_file() {
-        let mut texts = StoredTexts::create().unwrap();
-        let of = |number: usize| format!("{number} 文{}", "x".repeat(number % 3000));
+    fn pieces_come_back_from_memory_and_from_the_file() {
+        let mut pieces = Stored::create().unwrap();
+        let of = |number: usize| format!("{number} 文{}", "x".repeat(number % 3000)).into_bytes();
         for number in 0..2000 {
-            texts.push(&of(number)).unwrap();
-            assert_eq!(texts.get(number).unwrap(), Some(of(number)));
+            pieces.push(&of(number)).unwrap();
+            assert_eq!(pieces.get(number).unwrap(), Some(of(number)));
         }
-        assert!(texts.written > 0 && !texts.gathered.is_empty(), "some are in the file and some are not");
+        assert!(pieces.written > 0 && !pieces.gathered.is_empty(), "some are in the file and some are not");
         for number in (0..2000).rev() {
-            assert_eq!(texts.get(number).unwrap(), Some(of(number)));
+            assert_eq!(pieces.get(number).unwrap(), Some(of(number)));
         }
-        assert_eq!(texts.get(2000).unwrap(), None);
+        assert_eq!(pieces.get(2000).unwrap(), None);
     }
 }
