@@ -94,7 +94,9 @@ impl State {
         *self.reload_error.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().map(ToString::to_string);
         match &done {
             Ok(warnings) => {
-                warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
                 tracing::info!(file = %self.config.display(), "the configuration was read anew");
             }
             Err(error) => tracing::error!(%error, "the configuration has changed and cannot be used; the one before goes on"),

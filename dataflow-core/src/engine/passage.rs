@@ -132,7 +132,9 @@ impl Passage<'_> {
                 () = ending.stop.asked() => {}
                 () = ending.failed.asked() => {}
             }
-            servings.iter().for_each(|serving| serving.stop_waiting());
+            for serving in &servings {
+                serving.stop_waiting();
+            }
         });
         let passed = self.pass_rows(steps, &served, shared).await;
         watch.abort();
