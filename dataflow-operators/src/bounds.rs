@@ -26,7 +26,7 @@ pub(crate) fn of_share(min_score: f64, max_score: f64) -> Vec<String> {
 }
 
 /// What is wrong with a `threshold` that should be among these; `known` says of what it is compared with why another is senseless.
-pub(crate) fn threshold<T: PartialOrd + Display>(threshold: T, sensible: impl RangeBounds<T>, known: &str) -> Vec<String> {
+pub(crate) fn threshold<T: Copy + PartialOrd + Display>(threshold: T, sensible: impl RangeBounds<T>, known: &str) -> Vec<String> {
     if sensible.contains(&threshold) { Vec::new() } else { vec![format!("`threshold` is {threshold} and {known}, so no row can stay")] }
 }
 

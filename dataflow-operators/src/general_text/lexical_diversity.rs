@@ -20,7 +20,7 @@ impl ScoreNames for LexicalDiversity {
 /// MTLD and HD-D of a text; `None` for one that is too short, and HD-D also for one that is too long for it.
 ///
 /// A text of different words alone has an HD-D of 1, and the MTLD that it would have if its last word came again, which no other text of its length surpasses: by the definition it would be
-/// infinite. DataFlow's library says -1, and an HD-D that lies above 1 by a rounding error.
+/// infinite. No MTLD is above [`HIGHEST_MTLD`]. DataFlow's library says -1, and an HD-D that lies above 1 by a rounding error.
 pub(crate) fn scores(text: &str, language: TextLanguage, compatibility: Compatibility) -> [Option<f64>; 2] {
     let mut plain = String::with_capacity(text.len());
     let mut ends: Vec<usize> = Vec::new();
@@ -42,11 +42,18 @@ pub(crate) fn scores(text: &str, language: TextLanguage, compatibility: Compatib
     let starts = std::iter::once(&0).chain(&ends);
     let words = numbered(starts.zip(&ends).map(|(start, end)| &plain[*start..*end]));
     let (mtld, hdd) = (mtld(&words), (count < 1000).then(|| hdd(&words)));
-    match compatibility {
-        Compatibility::Own => [Some(mtld.unwrap_or_else(|| count as f64 / factor_of((count - 1) as f64 / count as f64))), hdd.map(|hdd| hdd.min(1.0))],
-        Compatibility::Dataflow => [Some(mtld.unwrap_or(-1.0)), hdd],
+    match (compatibility, mtld) {
+        (Compatibility::Own, Some(mtld)) => [Some(mtld.min(HIGHEST_MTLD)), hdd],
+        (Compatibility::Own, None) => {
+            let one_again = count as f64 / factor_of((count - 1) as f64 / count as f64);
+            [Some(one_again.min(HIGHEST_MTLD)), hdd.map(|_| 1.0)]
+        }
+        (Compatibility::Dataflow, mtld) => [Some(mtld.unwrap_or(-1.0)), hdd],
     }
 }
+
+/// The highest MTLD: DataFlow's upper bound, which stands for none. A text of some 600 words of which hardly any comes again would be above it.
+const HIGHEST_MTLD: f64 = 99_999.0;
 
 /// The share of distinct words at which a factor of MTLD ends.
 const LEAST: f64 = 0.72;
@@ -123,6 +130,8 @@ mod tests {
         assert_eq!((mtld.map(f64::round), hdd), (Some(1008.0), Some(1.0)));
         let one_again = scores_of(&format!("{} w0", words[..59].join(" ")));
         assert!(one_again[0] <= mtld && one_again[1] < hdd, "{one_again:?}");
+        let long: Vec<String> = (0..900).map(|number| format!("w{number}")).collect();
+        assert_eq!(scores_of(&long.join(" ")), [Some(HIGHEST_MTLD), Some(1.0)]);
         let [mtld, hdd] = scores(&words.join(" "), TextLanguage::Dataflow, Compatibility::Dataflow);
         assert!(mtld == Some(-1.0) && hdd.unwrap() > 1.0);
     }

@@ -13,12 +13,12 @@ use crate::score_columns::ScoreColumns;
 
 /// Writes two measures of lexical diversity: MTLD, about how many words pass before they repeat, and HD-D, a share from 0 to 1.
 ///
-/// Texts of 50 words or fewer have neither, texts of 1,000 words or more no HD-D. A text of different words alone has an HD-D of 1 and the highest MTLD that its length allows; DataFlow gives it -1, and `compatibility: dataflow` does as it does.
+/// Texts of 50 words or fewer have neither, texts of 1,000 words or more no HD-D. A text of different words alone has an HD-D of 1 and the highest MTLD that its length allows, at most 99,999; DataFlow gives it -1, and `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
 /// 写入两种词汇多样性指标：MTLD（大约多少词之后开始重复）与 HD-D（0 到 1）。不超过 50 个词的文本没有这两项得分，1000 词及以上的文本没有 HD-D。
-/// 全部词互不相同的文本 HD-D 为 1，MTLD 为该长度所能达到的最高值；DataFlow 给出 -1，`compatibility: dataflow` 沿用其做法。
+/// 全部词互不相同的文本 HD-D 为 1，MTLD 为该长度所能达到的最高值，至多 99,999；DataFlow 给出 -1，`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, eval, Columns)]
 #[derive(Default)]
 pub struct LexicalDiversitySampleEvaluator {

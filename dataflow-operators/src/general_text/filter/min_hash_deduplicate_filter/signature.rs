@@ -452,7 +452,7 @@ mod tests {
             let fresh = Signer::new(128, 5, Bands::for_threshold(0.9, 128)).with_sketch(128);
             let (known, estimated) = (fresh.similarity(&one, &other).unwrap(), fresh.estimate(&one_signature, &other_signature).unwrap());
             assert!((known - estimated).abs() < 0.1, "{known} {estimated}");
-            assert!(from > 0 || estimated == 1.0);
+            assert!(from > 0 || estimated >= 1.0);
         }
     }
 }
