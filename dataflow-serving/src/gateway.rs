@@ -117,9 +117,10 @@ impl State {
             tokio::time::sleep(WATCH).await;
             let now = look();
             if now != before {
-                match now {
-                    Some(_) => _ = self.reload(), // told by itself
-                    None => tracing::warn!(file = %self.config.display(), "the configuration file is gone; what it said goes on"),
+                if now.is_some() {
+                    _ = self.reload(); // told by itself
+                } else {
+                    tracing::warn!(file = %self.config.display(), "the configuration file is gone; what it said goes on");
                 }
                 before = now;
             }

@@ -178,7 +178,8 @@ fn json_text(text: &str, out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     for block in text.as_bytes().chunks(32) {
-        if !block.iter().fold(false, |found, byte| found | (*byte < b' ') | (*byte == b'"') | (*byte == b'\\')) {
+        let escapes = block.iter().fold(0, |escapes, byte| escapes + u8::from(matches!(byte, 0..b' ' | b'"' | b'\\')));
+        if escapes == 0 {
             out.extend_from_slice(block);
             continue;
         }

@@ -156,21 +156,17 @@ impl Reply {
                 line.ended = line.ended || Pin::new(&mut line.connection).poll(context).is_ready();
                 Pin::new(&mut *body).poll_frame(context)
             });
-            match frame.await {
-                Some(frame) => match frame?.into_data() {
-                    Ok(data) => return Ok(Some(data)),
-                    Err(_) => {} // a trailer
-                },
-                None => {
-                    if let Some(mut line) = self.line.take()
-                        && line.is_usable().await
-                    {
-                        self.service.give_back(line);
-                    }
-                    return Ok(None);
-                }
+            let Some(frame) = frame.await else { break };
+            if let Ok(data) = frame?.into_data() {
+                return Ok(Some(data)); // anything else is a trailer
             }
         }
+        if let Some(mut line) = self.line.take()
+            && line.is_usable().await
+        {
+            self.service.give_back(line);
+        }
+        Ok(None)
     }
 
     /// The whole body.

@@ -214,7 +214,7 @@ fn calls_that_always_fail_end_in_bounded_time_also_where_nobody_else_is_there() 
 fn a_call_that_waits_for_its_service_ends_with_the_run() {
     let upstream = Upstream::start(Behaviour::default().share(Fault::RateLimited, 1.0).retry_after(Some(Duration::from_mins(5))));
     let pool = serving(pool_of(&[("one", &upstream.url(), 1.0, nothing())]));
-    let api = crate::ApiServing::new(&upstream.url(), "m");
+    let api = crate::ApiServing::new(upstream.url(), "m");
     run(async {
         for serving in [&pool as &dyn LLMServing, &api] {
             let begun = Instant::now();
