@@ -174,7 +174,6 @@ fn json(value: &impl Serialize, out: &mut Vec<u8>) {
 }
 
 /// Appends a text as a JSON string. Most blocks of a text have nothing that must be escaped, which the processor sees of many bytes at once.
-#[expect(clippy::needless_bitwise_bool, reason = "without branches the processor sees many bytes at once")]
 fn json_text(text: &str, out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');

@@ -100,8 +100,8 @@ impl ProcessConfiguration {
         Ok(format!("# What `dataflow process -c {}` runs. Paths start from the folder of this file: keep it in {place}.\n{yaml}", self.path.display()))
     }
 
-    /// Names in braces in the prompts that are no column, and prompts that say nothing of the row.
-    pub fn placeholder_warnings(&self) -> Vec<String> {
+    /// Names in braces in the prompts that are no column, prompts that say nothing of the row, and fields that go nowhere or may not come.
+    pub fn prompt_warnings(&self) -> Vec<String> {
         let prompts =
             std::iter::once(("prompt".to_owned(), &self.prompt)).chain(self.routes.iter().map(|(text, (prompt, _))| (format!("prompt of `{text}`"), prompt)));
         let mut warnings = Vec::new();
@@ -116,6 +116,9 @@ impl ProcessConfiguration {
                 if let Some(near) = registry::nearest(other, self.columns_to_extract.iter().map(String::as_str).chain(["record_json"])) {
                     warnings.push(format!("the {name} holds `{{{other}}}`, which is no column: did you mean `{{{near}}}`?"));
                 }
+            }
+            for field in self.columns_to_write.keys().filter(|field| !prompt.required_fields.contains(field)) {
+                warnings.push(format!("the {name} does not require `{field}`, so a row whose reply leaves it out stays to be done"));
             }
             let required = prompt.required_fields.iter().filter(|field| !self.columns_to_write.contains_key(*field));
             warnings.extend(required.map(|field| format!("the {name} requires the field `{field}`, which goes into no column")));

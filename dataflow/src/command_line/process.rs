@@ -177,7 +177,7 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
         (None, Some(_)) => text += "money: not known; `prices: {in: 2.5, out: 10}` at each model, for a million tokens, would tell\n",
         (_, None) => {}
     }
-    for warning in configuration.placeholder_warnings().into_iter().chain(configuration.column_warnings(&columns)) {
+    for warning in configuration.prompt_warnings().into_iter().chain(configuration.column_warnings(&columns)) {
         _ = writeln!(text, "warning: {warning}");
     }
     for warning in nobody_answers {

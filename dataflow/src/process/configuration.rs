@@ -407,30 +407,6 @@ impl ProcessConfiguration {
         if self.datasource.concurrency.batch_size == 0 {
             problems.push("`datasource.concurrency.batch_size` should be at least 1, found 0".into());
         }
-        if !reading.is_unread("columns_to_write") {
-            self.check_required(problems);
-        }
-    }
-
-    /// A column that a reply may leave empty would have its row to be done for ever.
-    fn check_required(&self, problems: &mut Vec<String>) {
-        let mut check = |place: &str, prompt: &Prompt| {
-            let mut fields: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
-            for (field, column) in &self.columns_to_write {
-                fields.entry(column).or_default().push(field);
-            }
-            for (column, fields) in fields.into_iter().filter(|(_, fields)| !fields.iter().any(|field| prompt.required_fields.contains(field))) {
-                let names: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
-                problems.push(format!(
-                    "`prompt.required_fields`{place} should have {}, which fills the column `{column}`: a row whose reply leaves it out would stay to be done for ever\n  hint: add it, or take it out of `columns_to_write`",
-                    names.join(" or ")
-                ));
-            }
-        };
-        check("", &self.prompt);
-        for (text, (prompt, _)) in self.routes.iter().filter(|(_, (prompt, _))| prompt.required_fields != self.prompt.required_fields) {
-            check(&format!(" of the profile of `{text}`"), prompt);
-        }
     }
 }
 
@@ -714,15 +690,6 @@ models: []
             "{password}"
         );
         assert!(told("datasource: 5\n").starts_with("/jobs.yaml: `datasource` should be keys with values, found `5`\n  `columns_to_extract` is empty"));
-    }
-
-    #[test]
-    fn a_column_that_a_reply_may_leave_empty_is_refused() {
-        let lacks = told(&WHOLE.replace("{ answer: 答案 }", "{ answer: 答案, why: 理由 }"));
-        assert!(lacks.contains("`prompt.required_fields` should have `why`, which fills the column `理由`"), "{lacks}");
-        assert_eq!(lacks.matches("required_fields").count(), 1, "profiles that say nothing else are not told again: {lacks}");
-        let profile = read(WHOLE, &[("one.yaml", "prompt: { required_fields: [] }\n")]).unwrap_err().to_string();
-        assert!(profile.contains("`prompt.required_fields` of the profile of `1` should have `answer`"), "{profile}");
     }
 
     #[test]

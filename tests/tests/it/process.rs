@@ -117,7 +117,6 @@ fn each_kind_of_trouble_has_its_exit_code_and_its_words() {
         (replaced("channel_id: '1'", "channel_id: '2'"), 78, "names the channel `2`, which is not there"),
         (replaced("api_key: sk-geheim", "api_key_env: NOT_SET_ANYWHERE"), 78, "`NOT_SET_ANYWHERE` is not set"),
         (replaced("prompt:", "promt:"), 78, "unknown key `promt`\n  hint: did you mean `prompt`?"),
-        (replaced("answer: answer }\n", "answer: answer, note: other }\n"), 78, "`prompt.required_fields` should have `note`"),
         (replaced("models:", "error_column: question\nmodels:"), 78, "`error_column` is `question`, a column that is read"),
         (replaced("models:", "error_column: answer\nmodels:"), 78, "`error_column` is `answer`, a column that is written"),
         (replaced("answer: answer }\n", "answer: id }\n"), 78, "column `id` is written, and rows are known by it"),
@@ -209,12 +208,18 @@ fn what_a_run_would_add_is_told_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let table = TestTable::make(TableKind::Sqlite, folder.path(), 4, 0).unwrap();
     let path = table.configure("http://127.0.0.1:9/v1", "", "error_column: why\n");
-    let text = std::fs::read_to_string(&path).unwrap().replace("answer: answer }", "answer: reply }");
+    let text = std::fs::read_to_string(&path).unwrap().replace("answer: answer }", "answer: reply, note: other }");
     std::fs::write(&path, text).unwrap();
     let before = std::fs::read(table.file()).unwrap();
     let (code, stdout, stderr) = process(folder.path(), &["--validate", "--create-columns"]);
     assert_eq!(code, 0, "{stderr}");
-    for expected in ["4 rows to do", "ADD COLUMN \"reply\" TEXT", "ADD COLUMN \"why\" TEXT", "warning: nothing answers at 127.0.0.1:9 for model `m`"] {
+    for expected in [
+        "4 rows to do",
+        "the prompt does not require `note`, so a row whose reply leaves it out stays to be done",
+        "ADD COLUMN \"reply\" TEXT",
+        "ADD COLUMN \"why\" TEXT",
+        "warning: nothing answers at 127.0.0.1:9 for model `m`",
+    ] {
         assert!(stdout.contains(expected), "{expected} is missing in {stdout}");
     }
     assert_eq!((std::fs::read(table.file()).unwrap() == before, folder.path().join("cache").exists()), (true, false));

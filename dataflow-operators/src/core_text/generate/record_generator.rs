@@ -143,9 +143,22 @@ impl Asking {
 
     async fn ask(&self, row: Row<'_>, model: &Model) -> Result<Outcome> {
         let (profile, chat) = (self.profile_of(&row)?, self.chat(&row)?);
-        let record = model.ask(chat).reasks(self.operator.content_retries).parsed(|reply| profile.read(reply)).await?;
+        let record = model.ask(chat).reasks(self.operator.content_retries).parsed(|reply| self.filling(profile.read(reply)?)).await?;
         let cells = self.operator.output_keys.iter().fold(Cells::new(), |cells, (field, key)| cells.put(key.as_str(), cell_of(record.get(field))));
         Ok(cells.into())
+    }
+}
+
+impl Asking {
+    /// A record, where it fills a column at least: one that fills none would leave its row as it was.
+    fn filling(&self, record: Map<String, Value>) -> Result<Map<String, Value>, String> {
+        let fields: Vec<&String> = self.operator.output_keys.keys().collect();
+        let is_empty = |value: &Value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
+        if fields.iter().any(|field| record.get(*field).is_some_and(|value| !is_empty(value))) {
+            return Ok(record);
+        }
+        let names: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+        Err(format!("a value for {} was expected, and the record has none", names.join(" or ")))
     }
 }
 
@@ -216,6 +229,16 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_fills_no_column_is_asked_for_again() {
+        let shown = check(&classify(), &[r#"{"label": "A"}"#]);
+        assert!(shown.ends_with("-> 分类=A reason=null"), "{shown}");
+        let free = RecordGenerator { profile: RecordProfile { field_rules: BTreeMap::new(), ..classify().profile }, ..classify() };
+        let shown = check(&free, &[r#"{"label": " ", "why": null}"#, r#"{"label": "A"}"#]);
+        assert!(shown.contains("a value for `label` or `why` was expected, and the record has none") && shown.ends_with("-> 分类=A reason=null"), "{shown}");
+        assert!(check(&RecordGenerator { content_retries: 0, ..free }, &[r#"{"label": ""}"#]).contains("failed (unparsed)"));
+    }
+
+    #[test]
     fn a_schema_is_sent_where_it_is_wanted() {
         let profile = RecordProfile { use_json_schema: true, ..classify().profile };
         assert!(check(&RecordGenerator { profile, ..classify() }, &[r#"{"label": "A", "why": "x"}"#]).contains("(with a JSON schema)"));
@@ -225,9 +248,9 @@ mod tests {
     fn another_profile_is_chosen_by_a_cell() {
         let other = RecordProfile { template: "Another way: {n}".into(), ..RecordProfile::default() };
         let routed = RecordGenerator { input_route_key: Some("n".into()), routes: BTreeMap::from([("7".to_owned(), other)]), ..classify() };
-        assert_snapshot!(check(&routed, &["{}"]), @"
+        assert_snapshot!(check(&routed, &[r#"{"why": "so"}"#]), @"
         [user] Another way: 7
-        -> 分类=null reason=null
+        -> 分类=null reason=so
         ");
     }
 
