@@ -40,7 +40,7 @@ pub(super) struct Passage<'a> {
 
 /// Batches of fewer rows wait so long for others before they are written.
 const ROWS_WORTH_A_WRITE: usize = 512;
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(25);
 
 /// Where a step's rows are written.
 type Writer = (usize, JoinHandle<Result<CacheWriter>>);
