@@ -1,0 +1,183 @@
+//! Writes back what was found out about the rows of a table, and why nothing was.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dataflow_core::Result;
+use dataflow_core::storage::{Refused, Sink};
+use polars::prelude::*;
+use serde_json::{Map, Value};
+
+use super::source::read_key;
+use super::{ROW_KEY, Shared, lock};
+use crate::table::file_content::is_blank;
+use crate::table::{ColumnKind, Refusal, RowKey, RowUpdate};
+
+/// Where the rows of a run go back into their table.
+pub(super) struct TableSink {
+    shared: Arc<Shared>,
+    refused: Vec<Refused>,
+    /// Rows that were filled in.
+    written: u64,
+    saved: Instant,
+    unsaved: bool,
+}
+
+impl TableSink {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, refused: Vec::new(), written: 0, saved: Instant::now(), unsaved: false }
+    }
+
+    fn reason(&self, frame: &DataFrame, row: usize) -> Result<Option<String>> {
+        match &self.shared.options.failed.told_in {
+            Some(column) if frame.get_column_index(column).is_some() => text_at(frame, column, row),
+            _ => Ok(None),
+        }
+    }
+
+    /// Why a row is not written although it did not fail.
+    fn nothing_found(&self) -> String {
+        let outputs: Vec<String> = self.shared.options.todo.outputs.iter().map(|output| format!("`{output}`")).collect();
+        format!("the reply has nothing for {}, so the row stays to be done", outputs.join(", "))
+    }
+
+    /// What is written into a row, which failed where there is a reason; `None` where it is left as it is.
+    fn update(&self, frame: &DataFrame, row: usize, reason: Option<String>) -> Result<Option<Map<String, Value>>> {
+        let options = &self.shared.options;
+        let mut values = Map::new();
+        if let Some(reason) = &reason {
+            if options.failed.into_outputs {
+                values.extend(options.todo.outputs.iter().map(|output| (output.clone(), Value::from(format!("ERROR: {reason}")))));
+            }
+        } else {
+            for output in &options.todo.outputs {
+                let value = text_at(frame, output, row)?.map_or(Value::Null, |text| cell_of(text, self.shared.kind(output)));
+                values.insert(output.clone(), value);
+            }
+            if values.values().all(is_blank) {
+                return Ok(None); // nothing was found out, so nothing that stands there is emptied
+            }
+        }
+        if let Some(column) = &options.failed.error_column {
+            values.insert(column.clone(), reason.map_or(Value::Null, Value::from));
+        }
+        Ok((!values.is_empty()).then_some(values))
+    }
+
+    /// Writes cells; gives the rows that were refused. Those and `others`, which nothing is written into, get their reasons into the error column.
+    fn put(&self, updates: Vec<RowUpdate>, others: Vec<Refusal>, reasons: &HashMap<RowKey, String>) -> Result<Vec<Refusal>> {
+        let table = Arc::clone(&self.shared.table);
+        let mut refusals = self.shared.wait(async move { if updates.is_empty() { Ok(Vec::new()) } else { table.write(updates).await } })?;
+        refusals.extend(others);
+        let Some(column) = self.shared.options.failed.error_column.clone().filter(|_| !refusals.is_empty()) else { return Ok(refusals) };
+        let told = |refusal: &Refusal| {
+            let reason = reasons.get(&refusal.key).cloned().unwrap_or_else(|| format!("refused: {}", refusal.message));
+            RowUpdate { key: refusal.key.clone(), values: Map::from_iter([(column.clone(), reason.into())]) }
+        };
+        let (told, table): (Vec<RowUpdate>, _) = (refusals.iter().map(told).collect(), Arc::clone(&self.shared.table));
+        for refusal in self.shared.wait(async move { table.write(told).await })? {
+            tracing::debug!(key = %refusal.key, message = refusal.message, "a reason could not be written");
+        }
+        Ok(refusals)
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let table = Arc::clone(&self.shared.table);
+        self.shared.wait(async move { table.save().await })?;
+        (self.saved, self.unsaved) = (Instant::now(), false);
+        Ok(())
+    }
+}
+
+fn text_at(frame: &DataFrame, column: &str, row: usize) -> Result<Option<String>> {
+    let value = frame.column(column)?.get(row)?;
+    Ok(dataflow_core::row::text_of(value).map(std::borrow::Cow::into_owned))
+}
+
+/// A reply's text as a cell of a kind: numbers and truth values where the column holds such, lists and objects where it holds JSON.
+fn cell_of(text: String, kind: ColumnKind) -> Value {
+    let parsed = || serde_json::from_str::<Value>(&text).ok();
+    let fits = match kind {
+        ColumnKind::Json | ColumnKind::List => parsed(),
+        ColumnKind::Integer | ColumnKind::Float => parsed().filter(Value::is_number),
+        ColumnKind::Boolean => parsed().filter(Value::is_boolean),
+        ColumnKind::Text | ColumnKind::Decimal | ColumnKind::Other => None,
+    };
+    fits.unwrap_or(Value::String(text)) // the database says what it does not take
+}
+
+impl Sink for TableSink {
+    fn write(&mut self, frame: &DataFrame) -> Result<()> {
+        let keys = frame.column(ROW_KEY)?.str()?;
+        let tells_failures = self.shared.options.failed.told_in.as_ref().is_some_and(|column| frame.get_column_index(column).is_some());
+        let (mut places, mut updates, mut all, mut empty, mut reasons) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        for row in 0..frame.height() {
+            let key = read_key(keys.get(row).unwrap_or_default());
+            all.push(key.clone());
+            places.insert(key.clone(), row);
+            let reason = self.reason(frame, row)?;
+            if let Some(reason) = &reason {
+                reasons.insert(key.clone(), reason.clone());
+            }
+            match self.update(frame, row, reason)? {
+                Some(values) => updates.push(RowUpdate { key, values }),
+                None if reasons.contains_key(&key) => {}
+                None => empty.push(key),
+            }
+        }
+        // A row of which nothing was found out stays to be done. Where failures are told elsewhere, that is no failure of its own.
+        let mut failed: Vec<RowKey> = reasons.keys().chain(&empty).cloned().collect();
+        let empty = if tells_failures { empty.into_iter().map(|key| Refusal { key, message: self.nothing_found() }).collect() } else { Vec::new() };
+        let answered = updates.iter().filter(|update| !reasons.contains_key(&update.key)).count();
+        let no_answer = empty.len();
+        let refusals = self.put(updates, empty, &reasons)?;
+        failed.extend(refusals.iter().map(|refusal| refusal.key.clone()));
+        let refusals: Vec<Refusal> = refusals.into_iter().filter(|refusal| !reasons.contains_key(&refusal.key)).collect();
+        self.written += (answered + no_answer).saturating_sub(refusals.len()) as u64;
+        if let Some(claimant) = self.shared.options.claimant.clone() {
+            lock(&self.shared.claimed.failed).extend(failed);
+            let (table, done) = (Arc::clone(&self.shared.table), all.clone());
+            self.shared.wait(async move { table.release(&done, &claimant).await })?;
+            let mut held = lock(&self.shared.claimed.held);
+            for key in &all {
+                held.remove(key);
+            }
+        }
+        self.refused
+            .extend(refusals.into_iter().map(|refusal| Refused { row: places.get(&refusal.key).copied().unwrap_or_default(), message: refusal.message }));
+        self.unsaved = true;
+        if self.saved.elapsed() >= self.shared.options.save_interval {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    fn take_refused(&mut self) -> Vec<Refused> {
+        std::mem::take(&mut self.refused)
+    }
+
+    fn rows_written(&self) -> Option<u64> {
+        Some(self.written)
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<()> {
+        self.save()
+    }
+
+    fn aside(&mut self) -> Option<PathBuf> {
+        // What a stopped run has written stands in the table, where it belongs.
+        Some(self.shared.options.shown.clone())
+    }
+}
+
+impl Drop for TableSink {
+    fn drop(&mut self) {
+        if self.unsaved
+            && let Err(error) = self.save()
+        {
+            tracing::error!(%error, "the table could not be saved; the journal has what was answered");
+        }
+    }
+}
