@@ -87,7 +87,7 @@ impl Clients {
         builder = match key.proxy.as_str() {
             "" if key.is_loopback => builder.no_proxy(),
             "" => builder,
-            proxy if !PROXY_SCHEMES.iter().any(|scheme| proxy.starts_with(scheme)) => {
+            proxy if has_other_scheme(proxy) => {
                 return Err(format!("`proxy` should begin with one of `{}`, found `{}`", PROXY_SCHEMES.join("`, `"), without_password(proxy)));
             }
             proxy => builder.proxy(Proxy::all(proxy).map_err(|error| format!("`proxy` cannot be used: {}", http::cause(&error)))?),
@@ -107,6 +107,12 @@ impl Clients {
         self.made.insert(key, client.clone());
         Ok(client)
     }
+}
+
+/// Whether an address names a scheme, and none of a proxy; without one it is `http://`.
+fn has_other_scheme(proxy: &str) -> bool {
+    let lower = proxy.to_ascii_lowercase();
+    lower.contains("://") && !PROXY_SCHEMES.iter().any(|scheme| lower.starts_with(scheme))
 }
 
 /// Names the addresses of a host, for each connection from the next one on; the rest are where it turns to if that one fails.
@@ -153,6 +159,7 @@ mod tests {
         let channel: ChannelSettings = serde_json::from_value(json!({ "base_url": "http://one.example", "proxy": "htp://me:pw@127.0.0.1:1" })).unwrap();
         let error = Clients::default().client_of(&channel, &Url::parse("http://one.example").unwrap(), 10).unwrap_err();
         assert!(error.starts_with("`proxy` should begin with one of `http://`") && !error.contains("pw"), "{error}");
+        assert_eq!(["127.0.0.1:7890", "HTTP://proxy.example", "foo://bar"].map(has_other_scheme), [false, false, true]);
     }
 
     #[test]
