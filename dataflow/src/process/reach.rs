@@ -6,6 +6,7 @@ use dataflow_serving::Secret;
 use futures::future::join_all;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use url::Url;
 
 use super::{Process, ProcessConfiguration, ProcessOptions};
 
@@ -23,16 +24,9 @@ struct Place {
 impl Place {
     /// The place of an address; `None` where it is none.
     fn of(who: String, address: &str) -> Option<Self> {
-        let (scheme, rest) = address.trim().split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let authority = authority.rsplit('@').next()?; // a password may stand before
-        let usual = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-            _ => (authority, usual),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        (!host.is_empty()).then_some(Self { who, host, port })
+        let url = Url::parse(address.trim()).ok()?;
+        let host = url.host_str()?.trim_matches(['[', ']']).to_owned(); // an IPv6 address has brackets in an address alone
+        Some(Self { who, host, port: url.port_or_known_default()? })
     }
 }
 
