@@ -5,6 +5,7 @@ mod configuration;
 mod estimate;
 mod memory;
 mod reach;
+mod reading;
 mod watch;
 
 use std::collections::BTreeMap;

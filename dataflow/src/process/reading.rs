@@ -1,0 +1,208 @@
+//! Reads the sections of a configuration file, and tells what is wrong with them by its place.
+
+use std::path::Path;
+
+use dataflow_core::registry::nearest;
+use dataflow_core::{Error, Result};
+use dataflow_storage::table::{TablePlace, TableSource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// Whether a problem is told only because what stands at a place could not be read.
+pub(super) fn follows(problem: &str, place: &str) -> bool {
+    problem.strip_prefix('`').and_then(|problem| problem.strip_prefix(place)).is_some_and(|rest| rest.starts_with(['`', '.']))
+}
+
+/// Reads sections, and gathers what is wrong with them and what nobody knows.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) problems: Vec<String>,
+    pub(super) warnings: Vec<String>,
+    /// Places that could not be read: what follows from that alone is not told.
+    pub(super) unread: Vec<String>,
+}
+
+/// The sections and keys at the top, beside those of the kinds of tables.
+const TOP: [&str; 16] = [
+    "global",
+    "gateway",
+    "datasource",
+    "feishu",
+    "columns_to_extract",
+    "columns_to_write",
+    "validation",
+    "models",
+    "channels",
+    "prompt",
+    "routing",
+    "budget",
+    "error_column",
+    "write_errors",
+    "cache_path",
+    "token_estimation",
+];
+
+impl Reading {
+    pub(super) fn is_unread(&self, place: &str) -> bool {
+        self.unread.iter().any(|unread| unread == place)
+    }
+
+    /// Keys at the top that nobody knows. One that is like a key without which nothing can be done is a problem, and the others are warned of.
+    pub(super) fn top_level(&mut self, file: &Map<String, Value>, kind: &str) {
+        let known: Vec<&str> = TOP.into_iter().chain(TableSource::ALL.map(|(name, _)| name)).collect();
+        for key in file.keys().filter(|key| !known.contains(&key.as_str())) {
+            let near = nearest(key, known.iter().copied().filter(|known| !file.contains_key(*known)));
+            match near {
+                Some(near) if near == kind || ["datasource", "columns_to_extract", "columns_to_write", "prompt"].contains(&near) => {
+                    self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?"));
+                    self.unread.push(near.to_owned());
+                }
+                Some(near) => self.warnings.push(format!("unknown key `{key}`: did you mean `{near}`?")),
+                None => self.warnings.push(format!("unknown key `{key}`")),
+            }
+        }
+    }
+
+    pub(super) fn value<T: DeserializeOwned + Default>(&mut self, file: &Map<String, Value>, name: &str) -> T {
+        file.get(name).filter(|value| !value.is_null()).cloned().map_or_else(T::default, |value| self.read(name, value))
+    }
+
+    pub(super) fn section<T: DeserializeOwned + Default + Serialize>(&mut self, file: &Map<String, Value>, name: &str) -> T {
+        self.section_at(name, file.get(name))
+    }
+
+    /// The section that stands at a place.
+    pub(super) fn section_at<T: DeserializeOwned + Default + Serialize>(&mut self, place: &str, given: Option<&Value>) -> T {
+        let Some(given) = given.filter(|given| !given.is_null()) else { return T::default() };
+        if let Ok(known) = serde_json::to_value(T::default()) {
+            self.warn_unknown(place, given, &known);
+        }
+        self.read(place, given.clone())
+    }
+
+    /// Keys that the defaults do not have, and those of the sections within.
+    fn warn_unknown(&mut self, place: &str, given: &Value, known: &Value) {
+        let (Value::Object(given), Value::Object(known)) = (given, known) else { return };
+        if known.is_empty() {
+            return; // a map whose keys are the user's
+        }
+        for (key, value) in given {
+            if let Some(known) = known.get(key) {
+                self.warn_unknown(&format!("{place}.{key}"), value, known);
+            } else {
+                let near = nearest(key, known.keys().map(String::as_str)).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+                self.warnings.push(format!("unknown key `{place}.{key}`{near}"));
+            }
+        }
+    }
+
+    /// The section of a kind of table. What others know there and we do not is left out.
+    pub(super) fn place(&mut self, file: &Map<String, Value>, kind: &str) -> TablePlace {
+        let Some(Value::Object(given)) = file.get(kind) else { return TablePlace::default() };
+        let mut known = given.clone();
+        known.retain(|key, _| TablePlace::KEYS.contains(&key.as_str()));
+        for key in given.keys().filter(|key| !known.contains_key(*key)) {
+            let near = nearest(key, TablePlace::KEYS).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            self.warnings.push(format!("unknown key `{kind}.{key}`{near}"));
+        }
+        self.read(kind, Value::Object(known))
+    }
+
+    /// What stands at a place; what of it cannot be read is told, and is as if it were not there.
+    fn read<T: DeserializeOwned + Default>(&mut self, place: &str, mut value: Value) -> T {
+        let error_of = |value: Value| serde_json::from_value::<T>(value).err().map(|error| error.to_string());
+        if let Some(error) = error_of(value.clone()) {
+            let mut wrong = take_out_wrong(&mut value, &error_of);
+            if wrong.is_empty() {
+                wrong.push((String::new(), value.clone(), error));
+            }
+            for (below, found, error) in wrong {
+                let place = format!("{place}{below}");
+                self.problems.push(expected(&place, &found, &error));
+                self.unread.push(place);
+            }
+        }
+        serde_json::from_value(value).unwrap_or_default()
+    }
+}
+
+/// Takes keys out of a section that cannot be read; gives the way to each, what stood there, and what is wrong with it.
+fn take_out_wrong(section: &mut Value, error_of: &dyn Fn(Value) -> Option<String>) -> Vec<(String, Value, String)> {
+    // Where no keys may stand at all, the whole is wrong.
+    let Value::Object(keys) = section else { return Vec::new() };
+    if error_of(Value::Object(Map::new())).is_some() {
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    for name in keys.keys().cloned().collect::<Vec<_>>() {
+        let error_alone = |value: Value| error_of(Value::Object(Map::from_iter([(name.clone(), value)])));
+        let Some(value) = keys.get_mut(&name) else { continue };
+        let Some(error) = error_alone(value.clone()) else { continue };
+        let below = take_out_wrong(value, &error_alone);
+        if below.is_empty() {
+            wrong.push((format!(".{name}"), value.take(), error));
+            keys.remove(&name);
+        } else {
+            wrong.extend(below.into_iter().map(|(way, found, error)| (format!(".{name}{way}"), found, error)));
+        }
+    }
+    wrong
+}
+
+/// What a place should hold and what it holds, of the words of the library.
+fn expected(place: &str, found: &Value, error: &str) -> String {
+    // Of a list it is one of its items that is wrong, unless no list should stand there.
+    let is_of_whole = !found.is_array() || error.contains("sequence");
+    let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole) else { return format!("`{place}`: {error}") };
+    let wanted = match wanted {
+        "usize" | "u64" | "u32" | "u16" => "a whole number from 0 on",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a string" | "path string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "keys with values",
+        wanted if wanted.starts_with("struct ") => "keys with values",
+        wanted => wanted,
+    };
+    let shown = match found {
+        _ if place.ends_with("password") => "something else".to_owned(), // never shown
+        Value::String(text) => format!("`{text}`"),
+        found => format!("`{found}`"),
+    };
+    let hint = if wanted == "a text" && (found.is_number() || found.is_boolean()) { "\n  hint: put it in quotes" } else { "" };
+    format!("`{place}` should be {wanted}, found {shown}{hint}")
+}
+
+/// The second over the first: maps are merged, all else is replaced.
+pub(super) fn merged(below: Option<&Value>, above: Option<&Value>) -> Value {
+    match (below, above) {
+        (Some(Value::Object(below)), Some(Value::Object(above))) => {
+            let mut both = below.clone();
+            for (key, value) in above {
+                both.insert(key.clone(), merged(below.get(key), Some(value)));
+            }
+            Value::Object(both)
+        }
+        (below, above) => above.or(below).cloned().unwrap_or_default(),
+    }
+}
+
+/// What a file holds, with its variables put in, and as it stands there.
+pub(super) fn object_of(path: &Path) -> Result<(Map<String, Value>, Map<String, Value>)> {
+    let shown = path.display();
+    let wrong = |message: String| Error::Configuration(format!("{shown}: {message}"));
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no configuration file {shown}")),
+        _ => Error::storage(format!("cannot read {shown}"), error),
+    })?;
+    let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let mut value = serde_json::to_value(yaml).map_err(|error| wrong(error.to_string()))?;
+    let raw = value.as_object().cloned().unwrap_or_default();
+    dataflow_core::variables::put_in(&mut value, &|name| std::env::var(name).ok()).map_err(|missing| wrong(missing.join("; ")))?;
+    match value {
+        Value::Object(object) => Ok((object, raw)),
+        _ => Err(wrong("expected keys and values".into())),
+    }
+}
