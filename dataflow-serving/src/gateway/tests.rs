@@ -66,6 +66,19 @@ impl Running {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// A stream during which the gateway is told to end.
+    async fn stream_over_the_end(&mut self) -> String {
+        let mut body = question();
+        body["stream"] = json!(true);
+        let mut stream = self.post("/v1/chat/completions", &body).await.bytes_stream();
+        let mut text = stream.next().await.unwrap().unwrap().to_vec();
+        self.stop.take().unwrap().send(()).unwrap();
+        while let Some(bytes) = stream.next().await {
+            text.extend_from_slice(&bytes.unwrap());
+        }
+        String::from_utf8(text).unwrap()
+    }
+
     async fn get(&self, path: &str) -> Value {
         let bytes = self.client.get(format!("{}{path}", self.url)).send().await.unwrap().bytes().await.unwrap();
         serde_json::from_slice(&bytes).unwrap()
@@ -313,15 +326,8 @@ fn calls_on_their_way_are_answered_before_the_end() {
     run(async {
         let upstream = Upstream::start(Behaviour::default().between_tokens(Duration::from_millis(30)));
         let mut gateway = Running::start(&[&upstream], &json!({}), &json!({}));
-        let mut body = question();
-        body["stream"] = json!(true);
-        let mut stream = gateway.post("/v1/chat/completions", &body).await.bytes_stream();
-        let mut text = stream.next().await.unwrap().unwrap().to_vec();
-        gateway.stop.take().unwrap().send(()).unwrap();
-        while let Some(bytes) = stream.next().await {
-            text.extend_from_slice(&bytes.unwrap());
-        }
-        assert!(text.ends_with(b"data: [DONE]\n\n"));
+        let text = gateway.stream_over_the_end().await;
+        assert!(text.ends_with("data: [DONE]\n\n"));
         assert!(tokio::time::timeout(Duration::from_secs(3), gateway.served).await.unwrap().unwrap().is_ok());
     });
 }
@@ -331,15 +337,7 @@ fn a_stream_that_does_not_end_in_time_is_broken_off_with_an_error() {
     run(async {
         let upstream = Upstream::start(Behaviour::default().share(Fault::StallAfterContent, 1.0));
         let mut gateway = Running::start_with(&[&upstream], &json!({}), &json!({}), Duration::from_millis(100));
-        let mut body = question();
-        body["stream"] = json!(true);
-        let mut stream = gateway.post("/v1/chat/completions", &body).await.bytes_stream();
-        let mut text = stream.next().await.unwrap().unwrap().to_vec();
-        gateway.stop.take().unwrap().send(()).unwrap();
-        while let Some(bytes) = stream.next().await {
-            text.extend_from_slice(&bytes.unwrap());
-        }
-        let text = String::from_utf8(text).unwrap();
+        let text = gateway.stream_over_the_end().await;
         assert!(text.contains("upstream_stream_interrupted") && !text.contains("[DONE]"), "{text}");
         assert!(tokio::time::timeout(Duration::from_secs(3), gateway.served).await.unwrap().unwrap().is_ok());
     });
