@@ -164,6 +164,11 @@ pub fn text_of(value: AnyValue<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Whether a cell of JSON holds nothing: null or blank.
+pub fn is_blank(value: &serde_json::Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
 /// A cell as JSON, nested values included; what JSON has no type for is written as its text.
 pub fn json_of(value: &AnyValue<'_>) -> serde_json::Value {
     use serde_json::Value;

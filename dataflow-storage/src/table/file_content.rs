@@ -34,15 +34,6 @@ pub(super) trait FileContent: fmt::Debug + Send + Sync {
 /// What a user does about a file that is not of its kind: a table is written back whole, so nothing of it can be set aside.
 pub(super) const MEND: &str = "hint: mend the file, and run the same command again";
 
-/// Whether a cell holds nothing: absent, null or blank.
-pub(super) fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        _ => false,
-    }
-}
-
 /// A value as the text of a cell: texts as they are, null as nothing, lists and objects as JSON.
 pub(super) fn cell_text(value: &Value) -> String {
     match value {

@@ -9,13 +9,14 @@ use std::{fs, io};
 
 use async_trait::async_trait;
 use dataflow_core::registry::nearest;
+use dataflow_core::row::is_blank;
 use dataflow_core::{Error, Result};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::csv_file::CsvFile;
 use super::excel_file::ExcelFile;
-use super::file_content::{FileContent, is_blank};
+use super::file_content::FileContent;
 use super::jsonl_file::JsonlFile;
 use super::parquet_file::ParquetFile;
 use super::{Claimant, Refusal, RowKey, RowUpdate, Table, TableColumn, TableRow, ToDo};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use dataflow_core::key::{Any, Input, Output};
 use dataflow_core::model::Model;
 use dataflow_core::operator::{Outcome, RowWork, Work};
-use dataflow_core::row::{Row, json_of, text_of};
+use dataflow_core::row::{Row, is_blank, json_of, text_of};
 use dataflow_core::serving::Chat;
 use dataflow_core::shape::AskModel;
 use dataflow_core::{Cell, Cells, Result, operator};
@@ -147,14 +147,11 @@ impl Asking {
         let cells = self.operator.output_keys.iter().fold(Cells::new(), |cells, (field, key)| cells.put(key.as_str(), cell_of(record.get(field))));
         Ok(cells.into())
     }
-}
 
-impl Asking {
     /// A record, where it fills a column at least: one that fills none would leave its row as it was.
     fn filling(&self, record: Map<String, Value>) -> Result<Map<String, Value>, String> {
         let fields: Vec<&String> = self.operator.output_keys.keys().collect();
-        let is_empty = |value: &Value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
-        if fields.iter().any(|field| record.get(*field).is_some_and(|value| !is_empty(value))) {
+        if fields.iter().any(|field| record.get(*field).is_some_and(|value| !is_blank(value))) {
             return Ok(record);
         }
         let names: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();

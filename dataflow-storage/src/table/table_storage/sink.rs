@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dataflow_core::Result;
+use dataflow_core::row::is_blank;
 use dataflow_core::storage::{Refused, Sink};
 use polars::prelude::*;
 use serde_json::{Map, Value};
 
 use super::source::read_key;
 use super::{ROW_KEY, Shared, lock};
-use crate::table::file_content::is_blank;
 use crate::table::{ColumnKind, Refusal, RowKey, RowUpdate};
 
 /// Where the rows of a run go back into their table.
