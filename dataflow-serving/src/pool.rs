@@ -41,6 +41,8 @@ pub use serving::{PoolOptions, PoolServing};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A model that has never answered is given up for a call after so many failures to reach it.
 const MOST_UNREACHABLE: u32 = 3;
+/// A try that has less time than this is not begun: it would be over before it is sent.
+const LEAST_TIME: Duration = Duration::from_millis(10);
 /// Names that mean any model.
 const ANY: [&str; 5] = ["auto", "any", "default", "*", ""];
 
@@ -236,7 +238,7 @@ impl Pool {
                 tried.clear();
                 // Where the service says when it may be asked, the deployment waits for all calls.
                 let pause = if failure.retry_after.is_none() { full_jitter(FIRST_PAUSE, if passes { 0 } else { round }) } else { Duration::ZERO };
-                if options.deadline.is_some_and(|deadline| now + pause >= deadline) {
+                if options.deadline.is_some_and(|deadline| now + pause + LEAST_TIME >= deadline) {
                     return Err(Exhausted::Failed { failure, attempts });
                 }
                 if waiting_for(options.hurry.as_deref(), tokio::time::sleep(pause)).await.is_none() {
