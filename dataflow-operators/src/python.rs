@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::scan::is_ascii_space;
+use crate::scan::{BLOCK, character_bits, is_ascii_space};
 
 /// Whether Python's `str.split`, `str.strip` and `\s` take a character for white space: Rust's set and U+001C to U+001F.
 pub(crate) fn is_space(character: char) -> bool {
@@ -13,30 +13,62 @@ pub(crate) fn is_space(character: char) -> bool {
 
 /// The words of a text, as Python's `str.split()` gives them.
 pub(crate) fn split_words(text: &str) -> SplitWords<'_> {
-    SplitWords { text, at: 0 }
+    let mut words = SplitWords { text, base: 0, inside: 0, carried: 0 };
+    words.inside = words.inside_of_block();
+    words
 }
 
 /// The words of a text, one after another.
+///
+/// They are found by a bit for each byte that tells whether it is in a word: a loop from byte to byte would have the processor guess where each word ends.
 #[derive(Clone)]
 pub(crate) struct SplitWords<'a> {
     text: &'a str,
-    at: usize,
+    /// Where the block begins.
+    base: usize,
+    /// The bytes of the block that are in words, less the words that were given.
+    inside: u64,
+    /// The bytes of the next block that belong to white space of this one.
+    carried: u64,
+}
+
+impl SplitWords<'_> {
+    /// Which bytes of the block are in words; those after the text's end are not.
+    fn inside_of_block(&mut self) -> u64 {
+        let rest = self.text.as_bytes().get(self.base..).unwrap_or_default();
+        let within = if rest.len() < BLOCK { (1 << rest.len()) - 1 } else { u64::MAX };
+        !space_bits(rest, &mut self.carried) & within
+    }
 }
 
 impl<'a> Iterator for SplitWords<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let bytes = self.text.as_bytes();
-        while let length @ 1.. = space_at(bytes, self.at) {
-            self.at += length;
+        while self.inside == 0 {
+            if self.base + BLOCK >= self.text.len() {
+                return None;
+            }
+            self.base += BLOCK;
+            self.inside = self.inside_of_block();
         }
-        let start = self.at;
-        while self.at < bytes.len() && space_at(bytes, self.at) == 0 {
-            self.at += 1;
+        let first = self.inside.trailing_zeros();
+        let start = self.base + first as usize;
+        let mut end = first + (self.inside >> first).trailing_ones();
+        // A word that reaches the block's end may go on.
+        while end == u64::BITS {
+            self.base += BLOCK;
+            self.inside = self.inside_of_block();
+            end = self.inside.trailing_ones();
         }
-        (start < self.at).then(|| &self.text[start..self.at])
+        self.inside &= u64::MAX << end;
+        Some(&self.text[start..self.base + end as usize])
     }
+}
+
+/// Which of the first bytes, as [`character_bits`] tells them, are white space.
+pub(crate) fn space_bits(bytes: &[u8], carried: &mut u64) -> u64 {
+    character_bits(bytes, carried, is_ascii_space, |lead| (lead == 0xc2) | (lead.wrapping_sub(0xe1) < 3), |at| space_at(bytes, at))
 }
 
 /// What a byte says of white space: nothing, that it is some, or that it may begin some.

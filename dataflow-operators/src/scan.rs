@@ -29,6 +29,53 @@ pub(crate) fn any_pair(bytes: &[u8], are: impl Fn(u8, u8) -> bool) -> bool {
     bytes.chunks(128).zip(after.chunks(128)).any(|(bytes, after)| bytes.iter().zip(after).fold(false, |any, (byte, next)| any | are(*byte, *next)))
 }
 
+/// How many bytes have their bits in one number.
+pub(crate) const BLOCK: usize = u64::BITS as usize;
+
+/// Which of the first [`BLOCK`] bytes are of certain characters: a bit for each, the first one lowest, and none for those after the end.
+///
+/// Characters of ASCII are told by their byte. Others begin with a byte that may be their `lead`, and are told by how many bytes they have at a place; where they end in the
+/// next block, their bits of it are `carried` there.
+#[inline]
+pub(crate) fn character_bits(
+    bytes: &[u8],
+    carried: &mut u64,
+    ascii: impl Fn(u8) -> bool,
+    lead: impl Fn(u8) -> bool,
+    length_at: impl Fn(usize) -> usize,
+) -> u64 {
+    let padded;
+    let block = if let Some(block) = bytes.first_chunk() {
+        block
+    } else {
+        let mut block = [0; BLOCK];
+        block[..bytes.len()].copy_from_slice(bytes);
+        padded = block;
+        &padded
+    };
+    let mut bits = bits_of(block, ascii) | std::mem::take(carried);
+    if !block.is_ascii() {
+        let mut leads = bits_of(block, lead);
+        while leads != 0 {
+            let at = leads.trailing_zeros() as usize;
+            let character: u128 = ((1 << length_at(at)) - 1) << at;
+            bits |= character as u64;
+            *carried |= (character >> BLOCK) as u64;
+            leads &= leads - 1;
+        }
+    }
+    bits
+}
+
+/// A bit for each byte that is so.
+#[inline]
+fn bits_of(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
+    let flags = block.map(|byte| u8::from(is(byte)));
+    // The product has the lowest bits of eight bytes side by side at its top.
+    let eight = |flags: &[u8; 8]| u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    flags.as_chunks().0.iter().rev().fold(0, |bits, flags| bits << 8 | eight(flags))
+}
+
 /// Python's white space among the bytes of ASCII.
 #[inline]
 pub(crate) const fn is_ascii_space(byte: u8) -> bool {
@@ -90,15 +137,22 @@ impl WithSimd for OfNarrow<'_> {
     }
 }
 
-/// Whether a text of ASCII has an ASCII needle, letter case aside; the needle is of small letters.
+/// Whether a text has an ASCII needle of at least four small letters, letter case aside.
 pub(crate) fn has_ignoring_case(text: &str, needle: &str) -> bool {
     let (bytes, needle) = (text.as_bytes(), needle.as_bytes());
-    let [first, second, ..] = needle else { return false };
-    // Two letters one after another are rare enough that what follows them can be compared byte by byte.
-    if !wide(|| any_pair(bytes, |byte, next| byte | 0x20 == *first && next | 0x20 == *second)) {
-        return false;
-    }
-    bytes.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+    // Four letters one after another are rare enough that what follows them can be compared byte by byte.
+    needle.first_chunk().is_some_and(|first| wide(|| any_four(bytes, *first))) && bytes.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+}
+
+/// Whether four small letters come one after another, letter case aside.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
+fn any_four(bytes: &[u8], letters: [u8; 4]) -> bool {
+    let [first, second, third, fourth] = [0, 1, 2, 3].map(|from| bytes.get(from..).unwrap_or_default().chunks(128));
+    first.zip(second).zip(third.zip(fourth)).any(|((first, second), (third, fourth))| {
+        let four = first.iter().zip(second).zip(third.iter().zip(fourth));
+        four.fold(false, |any, ((first, second), (third, fourth))| any | ([first, second, third, fourth].map(|byte| byte | 0x20) == letters))
+    })
 }
 
 /// Whether all white space of a text are single spaces between words.
@@ -136,6 +190,8 @@ mod tests {
 
     #[test]
     fn a_needle_is_found_in_any_case_and_place() {
+        let late = format!("{}Lo{}lorem Ipsum", "a".repeat(126), "lore ".repeat(30));
+        assert!(has_ignoring_case(&late, "lorem ipsum") && !has_ignoring_case(&late[..200], "lorem ipsum"));
         for (text, found) in [("a Lorem IPSUM b", true), ("lorem ipsum", true), ("lorem  ipsum", false), ("", false), ("lo", false), ("好lorem ipsum", true)] {
             assert_eq!(has_ignoring_case(text, "lorem ipsum"), found, "{text}");
         }

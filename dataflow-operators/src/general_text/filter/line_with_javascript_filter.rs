@@ -34,9 +34,12 @@ impl Default for LineWithJavascriptFilter {
     }
 }
 
-/// A line in small letters, without marks.
-fn plain(line: &str) -> String {
-    line.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect()
+/// Whether a line has the word `javascript`, letter case and marks within it aside.
+fn has_javascript(line: &str) -> bool {
+    memchr::memchr2_iter(b'j', b'J', line.as_bytes()).any(|at| {
+        let mut letters = line.as_bytes()[at + 1..].iter().filter(|byte| !byte.is_ascii_punctuation());
+        b"avascript".iter().all(|wanted| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(wanted)))
+    })
 }
 
 impl Measure for LineWithJavascriptFilter {
@@ -49,8 +52,7 @@ impl Measure for LineWithJavascriptFilter {
                 continue;
             }
             lines += 1;
-            let may_have = memchr::memchr2(b'j', b'J', line.as_bytes()).is_some();
-            others += i64::from(!may_have || !plain(line).contains("javascript"));
+            others += i64::from(!has_javascript(line));
         }
         Some(match lines {
             0 => -1,

@@ -5,8 +5,8 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
 use crate::language::TextLanguage;
-use crate::python::space_at;
-use crate::scan::is_ascii_space;
+use crate::python::space_bits;
+use crate::scan::{BLOCK, character_bits};
 
 /// Drops rows in which more than `threshold` words follow one another without punctuation.
 ///
@@ -35,27 +35,37 @@ impl Default for NoPuncFilter {
     }
 }
 
-const LETTER: u8 = 0;
-const MARK: u8 = 1;
-const SPACE: u8 = 2;
+/// How many bytes the mark has that ends a stretch at a place; 0 where there is none.
+fn mark_at(bytes: &[u8], at: usize) -> usize {
+    match bytes[at..] {
+        [0xe2, 0x80, 0x93 | 0xa2 | 0xa6, ..] => 3, // – • …
+        _ => 0,
+    }
+}
 
-/// What each byte of ASCII is: a part of a word, a mark that ends a stretch, or white space.
-static KINDS: [u8; 128] = {
-    let mut kinds = [LETTER; 128];
-    let (marks, mut at) = (b"\n.!?,;/|", 0);
-    while at < 0x21 {
-        if is_ascii_space(at as u8) {
-            kinds[at] = SPACE;
+/// The most words between two marks, or between a mark and an end.
+fn longest_stretch(text: &str) -> i64 {
+    let (mut longest, mut words, mut in_word) = (0, 0, 0);
+    let (mut of_spaces, mut of_marks) = (0, 0);
+    for base in (0..text.len()).step_by(BLOCK) {
+        let rest = &text.as_bytes()[base..];
+        let is_mark = |byte| matches!(byte, b'\n' | b'.' | b'!' | b'?' | b',' | b';' | b'/' | b'|');
+        let mut marks = character_bits(rest, &mut of_marks, is_mark, |lead| lead == 0xe2, |at| mark_at(rest, at));
+        let within = if rest.len() < BLOCK { (1 << rest.len()) - 1 } else { u64::MAX };
+        let inside = !(space_bits(rest, &mut of_spaces) | marks) & within;
+        let mut begun = inside & !(inside << 1 | in_word);
+        in_word = inside >> (BLOCK - 1);
+        while marks != 0 {
+            let before = (marks & marks.wrapping_neg()) - 1;
+            longest = longest.max(words + (begun & before).count_ones());
+            words = 0;
+            begun &= !before;
+            marks &= marks - 1;
         }
-        at += 1;
+        words += begun.count_ones();
     }
-    at = 0;
-    while at < marks.len() {
-        kinds[marks[at] as usize] = MARK;
-        at += 1;
-    }
-    kinds
-};
+    longest.max(words).into()
+}
 
 /// The marks that end a stretch of words in all languages.
 const MARKS: [char; 23] = ['\n', '.', '!', '?', ',', ';', ':', '/', '|', '–', '—', '•', '…', '。', '！', '？', '，', '、', '；', '：', '．', '｡', '､'];
@@ -71,38 +81,7 @@ impl Measure for NoPuncFilter {
             let language = self.language.of(text);
             return text.split(MARKS).map(|stretch| language.count_words(stretch) as i64).max();
         }
-        let bytes = text.as_bytes();
-        if text.is_ascii() {
-            // Without branches, since nobody can guess where the next word or mark comes.
-            let (mut longest, mut words, mut before) = (0, 0, SPACE);
-            for byte in bytes {
-                let kind = KINDS[usize::from(*byte)];
-                words += i64::from(kind == LETTER && before != LETTER);
-                longest = longest.max(words);
-                words = if kind == MARK { 0 } else { words };
-                before = kind;
-            }
-            return Some(longest);
-        }
-        let (mut longest, mut words, mut inside, mut at) = (0_i64, 0_i64, false, 0);
-        while at < bytes.len() {
-            let mark = match bytes[at..] {
-                [byte, ..] if KINDS.get(usize::from(byte)) == Some(&MARK) => 1,
-                [0xe2, 0x80, 0x93 | 0xa2 | 0xa6, ..] => 3, // – • …
-                _ => 0,
-            };
-            if mark > 0 {
-                longest = longest.max(words);
-                (words, inside) = (0, false);
-                at += mark;
-                continue;
-            }
-            let space = space_at(bytes, at);
-            words += i64::from(!inside && space == 0);
-            inside = space == 0;
-            at += space.max(1);
-        }
-        Some(longest.max(words))
+        Some(longest_stretch(text))
     }
 
     fn keep(&self, longest: i64) -> bool {
@@ -119,6 +98,9 @@ mod tests {
     use super::*;
     use dataflow_core::testing::{check_rule, conformance};
     use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use crate::python::is_space;
 
     conformance!(NoPuncFilter);
 
@@ -132,6 +114,15 @@ mod tests {
         dropped
         dropped
         ");
+    }
+
+    proptest! {
+        #[test]
+        fn stretches_are_those_between_marks(text in r"(?s)[ab .,\n\t\u{a0}\u{3000}–…好]{0,300}") {
+            let words = |stretch: &str| stretch.split(is_space).filter(|word| !word.is_empty()).count() as i64;
+            let longest = text.split(['\n', '.', '!', '?', ',', ';', '/', '|', '–', '•', '…']).map(words).max();
+            prop_assert_eq!(Some(longest_stretch(&text)), longest);
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! MinHash signatures as datasketch 2 makes them, and the bands in which they are looked up.
 
 use polars::prelude::PlHashSet;
-use pulp::{Simd, WithSimd};
 use sha1::{Digest, Sha1};
 
-use crate::scan::wide;
+use self::sha1_of_eight::FirstWords;
+use self::vectors::{EIGHT, Vectors, Work, dispatch};
+
+mod sha1_of_eight;
+mod vectors;
 
 /// How a signature is cut up: two texts are taken for the same where all values of one band are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,35 +40,34 @@ fn integral(from: f64, to: f64, of: impl Fn(f64) -> f64) -> f64 {
     (0..steps).map(|step| of(from + (f64::from(step) + 0.5) * STEP) * STEP).sum()
 }
 
-/// Hash functions that are worked out together: as many as fit into the processor's registers.
-const LANES: usize = 16;
-
-/// Added to every value, so that the order of unsigned values is that of signed ones, which processors compare faster.
-const SIGN: u32 = 1 << 31;
-
 /// ASCII shingles of up to so many characters are remembered with their hash: text repeats itself, and SHA-1 is most of the work.
 const REMEMBERED_LENGTH: usize = 6;
-/// An entry for each value of 16 bits, which with the 32 of a tag make the 48 bits of six characters.
-const REMEMBERED: usize = 1 << 16;
+/// An entry for each value of 17 bits, which with the 32 of a tag are the 48 bits of six characters and one more.
+const REMEMBERED: usize = 1 << 17;
 
 /// Makes signatures, one text after another, and remembers the SHA-1 of the shingles that it meets most.
 #[derive(Clone)]
 pub(super) struct Signer {
     shingle: usize,
     bands: Bands,
-    multipliers: Vec<[u32; LANES]>,
-    increments: Vec<[u32; LANES]>,
-    /// The first word of the SHA-1 of each of the text's shingles.
+    multipliers: Vec<Functions>,
+    increments: Vec<Functions>,
+    /// The hash of each of the text's shingles.
     hashes: Vec<u32>,
-    signature: Vec<u32>,
+    signature: Vec<Functions>,
     /// How many values of the signature go into a sketch.
     sketched: usize,
     /// Tag and hash of a shingle for each slot; no tag is 0.
     remembered: Vec<(u32, u32)>,
-    /// Shingles that are not remembered, and their places among the hashes.
-    keys: Vec<u64>,
-    places: Vec<u32>,
+    /// The places of a text's shingles among what is remembered.
+    mixed: Vec<u64>,
+    /// Which of them are not remembered.
+    missing: Vec<u32>,
 }
+
+/// The hash functions that are worked out together: as many as fit into the processor's registers.
+type Functions = [[u32; EIGHT]; 4];
+const FUNCTIONS: usize = 4 * EIGHT;
 
 impl Signer {
     /// How many bands a signature has.
@@ -75,27 +77,32 @@ impl Signer {
 
     pub(super) fn new(num_perm: usize, shingle: usize, bands: Bands) -> Self {
         let mut random = MersenneTwister::new(1);
-        let mut multipliers = vec![[1; LANES]; num_perm.div_ceil(LANES)];
-        let mut increments = vec![[0; LANES]; num_perm.div_ceil(LANES)];
-        for multiplier in multipliers.as_flattened_mut().iter_mut().take(num_perm) {
+        let groups = num_perm.div_ceil(FUNCTIONS);
+        let mut multipliers = vec![[[1; EIGHT]; 4]; groups];
+        let mut increments = vec![[[0; EIGHT]; 4]; groups];
+        for multiplier in multipliers.as_flattened_mut().as_flattened_mut().iter_mut().take(num_perm) {
             *multiplier = (random.next_u32() & 0x7fff_ffff).wrapping_mul(2).wrapping_add(1);
         }
-        for increment in increments.as_flattened_mut().iter_mut().take(num_perm) {
-            *increment = random.next_u32().wrapping_add(SIGN);
+        for increment in increments.as_flattened_mut().as_flattened_mut().iter_mut().take(num_perm) {
+            *increment = random.next_u32();
         }
-        let signature = vec![0; multipliers.len() * LANES];
         Self {
             shingle: shingle.max(1),
             bands,
             multipliers,
             increments,
             hashes: Vec::new(),
-            signature,
+            signature: vec![[[0; EIGHT]; 4]; groups],
             sketched: 0,
             remembered: vec![(0, 0); REMEMBERED],
-            keys: Vec::new(),
-            places: Vec::new(),
+            mixed: Vec::new(),
+            missing: Vec::new(),
         }
+    }
+
+    /// The least value of each hash function over the shingles of the text that was signed last.
+    fn signature(&self) -> &[u32] {
+        self.signature.as_flattened().as_flattened()
     }
 
     /// Has texts also get a sketch, of so many values.
@@ -110,7 +117,7 @@ impl Signer {
 
     /// Writes the sketch of the text whose bands were written last: the lowest 8 bits of each value, eight in a number.
     pub(super) fn sketch(&self, sketch: &mut [u64]) {
-        for (number, values) in sketch.iter_mut().zip(self.signature[..self.sketched].chunks(8)) {
+        for (number, values) in sketch.iter_mut().zip(self.signature()[..self.sketched].chunks(8)) {
             *number = values.iter().fold(0, |number, value| number << 8 | u64::from(value & 0xff));
         }
     }
@@ -140,67 +147,70 @@ impl Signer {
     pub(super) fn band_hashes(&mut self, text: &str, band_hashes: &mut [u64]) {
         self.hash_shingles(text);
         self.sign();
-        for (hash, values) in band_hashes.iter_mut().zip(self.signature.chunks_exact(self.bands.values)) {
+        for (hash, values) in band_hashes.iter_mut().zip(self.signature().chunks_exact(self.bands.values)) {
             *hash = values.iter().fold(values.len() as u64, |state, value| fold_multiply(state ^ u64::from(*value), 0x9e37_79b9_7f4a_7c15));
         }
     }
 
     /// Gathers the hashes of the text's shingles.
-    #[inline(never)] // for registers of its own
     fn hash_shingles(&mut self, text: &str) {
-        let Self { shingle: length, hashes, keys, places, remembered, .. } = self;
-        let (bytes, length) = (text.as_bytes(), *length);
-        hashes.resize(bytes.len() + 1, 0);
-        keys.resize(bytes.len().max(keys.len()), 0);
-        places.resize(bytes.len().max(places.len()), 0);
-        let (mut shingles, mut missing, mut one_by_one) = (0, 0, 0);
-        if length <= REMEMBERED_LENGTH {
-            // All shingles but the last few have eight bytes from their start on.
-            let mask = u64::MAX >> (64 - 8 * length);
-            for (start, eight) in bytes.array_windows().enumerate() {
-                let key = u64::from_le_bytes(*eight) & mask;
-                if key & NOT_ASCII != 0 {
-                    if let Some(end) = end_of(text, start, length) {
-                        hashes[shingles] = first_word_of_sha1(&bytes[start..end]);
-                        shingles += 1;
-                    }
-                    continue;
-                }
-                let (slot, tag) = slot_of(key);
-                let (known, hash) = remembered[slot];
-                // Without a branch, which would be guessed wrong too often.
-                hashes[shingles] = hash;
-                keys[missing] = key;
-                places[missing] = shingles as u32;
-                missing += usize::from(known != tag);
-                shingles += 1;
+        self.hashes.clear();
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(character) = text[at..].chars().next() {
+            let plain = if self.shingle <= REMEMBERED_LENGTH { ascii_bytes(&bytes[at..]) } else { 0 };
+            if plain >= self.shingle {
+                let starts = plain - self.shingle + 1;
+                self.hash_plain(&bytes[at..], starts);
+                at += starts;
+                continue;
             }
-            one_by_one = bytes.len().saturating_sub(7);
+            let Some(end) = end_of(text, at, self.shingle) else { break };
+            self.hashes.push(hash_of(&bytes[at..end]));
+            at += character.len_utf8();
         }
-        for start in one_by_one..bytes.len() {
-            if let Some(end) = end_of(text, start, length) {
-                hashes[shingles] = first_word_of_sha1(&bytes[start..end]);
-                shingles += 1;
-            }
+        if self.hashes.is_empty() && !text.is_empty() {
+            self.hashes.push(hash_of(bytes));
         }
-        if shingles == 0 && !text.is_empty() {
-            hashes[0] = first_word_of_sha1(bytes);
-            shingles = 1;
-        }
-        hashes.truncate(shingles);
-        self.hash_missing(missing);
     }
 
-    /// Hashes the first of the shingles that were not remembered, side by side.
-    fn hash_missing(&mut self, missing: usize) {
-        for (keys, places) in self.keys[..missing].chunks(TOGETHER).zip(self.places[..missing].chunks(TOGETHER)) {
-            let mut together = [0; TOGETHER];
-            together[..keys.len()].copy_from_slice(keys);
-            let hashes = wide(FirstWords(&together, self.shingle));
-            for ((key, place), hash) in keys.iter().zip(places).zip(hashes) {
-                let (slot, tag) = slot_of(*key);
-                self.hashes[*place as usize] = hash;
-                self.remembered[slot] = (tag, hash);
+    /// Gathers the hashes of the shingles of ASCII that start at the first bytes.
+    #[inline(never)] // for registers of its own
+    fn hash_plain(&mut self, bytes: &[u8], starts: usize) {
+        let Self { shingle, hashes, mixed, missing, remembered, .. } = self;
+        let first = hashes.len();
+        hashes.resize(first + starts, 0);
+        mixed.resize(starts.max(mixed.len()), 0);
+        missing.resize(starts.max(missing.len()), 0);
+        let (mixed, missing, hashes) = (&mut mixed[..starts], &mut missing[..starts], &mut hashes[first..]);
+        // One thing after another over all shingles, so that the processor waits for memory only once.
+        let mask = u64::MAX >> (64 - 8 * *shingle);
+        for (mixed, eight) in mixed.iter_mut().zip(bytes.array_windows()) {
+            *mixed = mix(u64::from_le_bytes(*eight) & mask);
+        }
+        for start in bytes.len().saturating_sub(7)..starts {
+            mixed[start] = mix(key_at(bytes, start, *shingle));
+        }
+        let mut missed = 0;
+        for (start, (mixed, hash)) in mixed.iter().zip(&mut *hashes).enumerate() {
+            let (slot, tag) = slot_of(*mixed);
+            let known;
+            (known, *hash) = remembered[slot];
+            // Without a branch, which would be guessed wrong too often.
+            missing[missed] = start as u32;
+            missed += usize::from(known != tag);
+        }
+        for missing in missing[..missed].chunks(EIGHT) {
+            let (mut texts, mut words) = ([0; EIGHT], [0; EIGHT]);
+            for (text, start) in texts.iter_mut().zip(missing) {
+                *text = key_at(bytes, *start as usize, *shingle);
+            }
+            dispatch(FirstWords { texts: &texts, length: *shingle, words: &mut words });
+            for (start, word) in missing.iter().zip(words) {
+                let (slot, tag) = slot_of(mixed[*start as usize]);
+                let hash = finalize(word);
+                hashes[*start as usize] = hash;
+                remembered[slot] = (tag, hash);
             }
         }
     }
@@ -208,44 +218,47 @@ impl Signer {
     /// The least value of each hash function over all shingles.
     fn sign(&mut self) {
         let Self { hashes, multipliers, increments, signature, .. } = self;
-        wide(LeastValues { hashes, multipliers, increments, signature });
+        dispatch(LeastValues { hashes, multipliers, increments, signature });
     }
 }
 
-/// The least value of each function over all hashes. A closure in its place might be compiled apart, for vectors that every processor has.
+/// The least value of each function over all hashes.
 struct LeastValues<'a> {
-    hashes: &'a mut [u32],
-    multipliers: &'a [[u32; LANES]],
-    increments: &'a [[u32; LANES]],
-    signature: &'a mut [u32],
+    hashes: &'a [u32],
+    multipliers: &'a [Functions],
+    increments: &'a [Functions],
+    signature: &'a mut [Functions],
 }
 
-impl WithSimd for LeastValues<'_> {
-    type Output = ();
-
+impl Work for LeastValues<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-    fn with_simd<S: Simd>(self, _: S) {
-        for hash in &mut *self.hashes {
-            *hash = finalize(*hash);
-        }
-        for ((multipliers, increments), least) in self.multipliers.iter().zip(self.increments).zip(self.signature.as_chunks_mut::<LANES>().0) {
-            let mut lanes = [i32::MAX; LANES];
-            for hash in &*self.hashes {
-                for lane in 0..LANES {
-                    lanes[lane] = lanes[lane].min(multipliers[lane].wrapping_mul(*hash).wrapping_add(increments[lane]).cast_signed());
+    fn run<V: Vectors>(self, v: V) {
+        for ((multipliers, increments), least) in self.multipliers.iter().zip(self.increments).zip(self.signature) {
+            let (multipliers, increments) = (multipliers.map(|eight| v.load(eight)), increments.map(|eight| v.load(eight)));
+            let mut lowest = [v.splat(u32::MAX); 4];
+            for hash in self.hashes {
+                let hash = v.splat(*hash);
+                for (lowest, (multiplier, increment)) in lowest.iter_mut().zip(multipliers.into_iter().zip(increments)) {
+                    *lowest = v.least(*lowest, v.add(v.multiply(multiplier, hash), increment));
                 }
             }
-            *least = lanes.map(|lane| lane.cast_unsigned() ^ SIGN);
+            *least = lowest.map(|eight| v.store(eight));
         }
     }
 }
 
-/// Shingles that are hashed side by side.
-const TOGETHER: usize = 8;
+/// How many bytes are ASCII before the first that is not.
+fn ascii_bytes(bytes: &[u8]) -> usize {
+    const TOGETHER: usize = 32;
+    let together = bytes.chunks(TOGETHER).take_while(|chunk| chunk.is_ascii()).count() * TOGETHER;
+    bytes.iter().skip(together).position(|byte| !byte.is_ascii()).map_or(bytes.len(), |at| together + at)
+}
 
-/// The highest bit of each byte.
-const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+/// The bytes of a shingle of ASCII, at most six, as a number.
+fn key_at(bytes: &[u8], start: usize, length: usize) -> u64 {
+    bytes[start..start + length].iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte))
+}
 
 /// Where the shingle of so many characters ends that starts at a byte; `None` where no character starts, or too few are left.
 fn end_of(text: &str, start: usize, length: usize) -> Option<usize> {
@@ -253,77 +266,21 @@ fn end_of(text: &str, start: usize, length: usize) -> Option<usize> {
     ends.nth(length - 1)
 }
 
-/// The slot and the tag of a shingle of at most six bytes of ASCII. Together they are all of it: a product with an odd number can be undone. A tag is odd, since the number is
-/// made odd first, for which the last byte's highest bit leaves room.
-fn slot_of(key: u64) -> (usize, u32) {
-    let mixed = (key << 1 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// A number for a shingle of at most six bytes of ASCII, of which [`slot_of`] uses 49 bits. They are all of it: a product with an odd number can be undone.
+fn mix(key: u64) -> u64 {
+    // Made odd first, so that no tag is 0.
+    (key << 1 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The slot and the tag of a shingle.
+fn slot_of(mixed: u64) -> (usize, u32) {
     ((mixed >> 32) as usize % REMEMBERED, mixed as u32)
 }
 
-/// What SHA-1 begins with.
-const START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
-
-/// [`first_words_of_sha1`] with the widest vectors.
-struct FirstWords<'a>(&'a [u64; TOGETHER], usize);
-
-impl WithSimd for FirstWords<'_> {
-    type Output = [u32; TOGETHER];
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-    fn with_simd<S: Simd>(self, _: S) -> [u32; TOGETHER] {
-        first_words_of_sha1(self.0, self.1)
-    }
-}
-
-/// As [`first_word_of_sha1`] of shingles of so many bytes, at most seven, by their keys (FIPS 180-4, 6.1.2): each is one block.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-fn first_words_of_sha1(keys: &[u64; TOGETHER], length: usize) -> [u32; TOGETHER] {
-    let mut words = [[0_u32; TOGETHER]; 80];
-    for (lane, key) in keys.iter().enumerate() {
-        let padded = (key | 0x80 << (8 * length)).swap_bytes();
-        (words[0][lane], words[1][lane], words[15][lane]) = ((padded >> 32) as u32, padded as u32, length as u32 * 8);
-    }
-    for round in 16..80 {
-        let [one, two, three, four] = [3, 8, 14, 16].map(|back| words[round - back]);
-        for (lane, word) in words[round].iter_mut().enumerate() {
-            *word = (one[lane] ^ two[lane] ^ three[lane] ^ four[lane]).rotate_left(1);
-        }
-    }
-    let state = START.map(|word| [word; TOGETHER]);
-    let (ch, parity, majority) = (|b: u32, c: u32, d: u32| d ^ b & (c ^ d), |b: u32, c: u32, d: u32| b ^ c ^ d, |b: u32, c: u32, d: u32| b & c | d & (b | c));
-    let state = rounds(state, &words[..20], 0x5a82_7999, ch);
-    let state = rounds(state, &words[20..40], 0x6ed9_eba1, parity);
-    let state = rounds(state, &words[40..60], 0x8f1b_bcdc, majority);
-    let [a, ..] = rounds(state, &words[60..], 0xca62_c1d6, parity);
-    a.map(|word| word.wrapping_add(START[0]).swap_bytes())
-}
-
-/// Twenty rounds with one function and constant.
-#[inline(always)]
-#[expect(clippy::inline_always, clippy::many_single_char_names, reason = "what is not inlined does not use the wide vectors; the names are the standard's")]
-fn rounds(
-    [mut a, mut b, mut c, mut d, mut e]: [[u32; TOGETHER]; 5],
-    words: &[[u32; TOGETHER]],
-    constant: u32,
-    mix: impl Fn(u32, u32, u32) -> u32,
-) -> [[u32; TOGETHER]; 5] {
-    for word in words {
-        let mut next = [0; TOGETHER];
-        for lane in 0..TOGETHER {
-            next[lane] =
-                a[lane].rotate_left(5).wrapping_add(mix(b[lane], c[lane], d[lane])).wrapping_add(e[lane].wrapping_add(constant).wrapping_add(word[lane]));
-            b[lane] = b[lane].rotate_left(30);
-        }
-        (e, d, c, b, a) = (d, c, b, a, next);
-    }
-    [a, b, c, d, e]
-}
-
-fn first_word_of_sha1(bytes: &[u8]) -> u32 {
-    let digest = Sha1::digest(bytes);
-    u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+/// The hash of a shingle.
+fn hash_of(shingle: &[u8]) -> u32 {
+    let digest = Sha1::digest(shingle);
+    finalize(u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
 /// The last step of MurmurHash3.
@@ -355,9 +312,10 @@ impl MersenneTwister {
     }
 
     fn next_u32(&mut self) -> u32 {
+        const HIGHEST: u32 = 1 << 31;
         if self.next == 624 {
             for place in 0..624 {
-                let joined = self.state[place] & SIGN | self.state[(place + 1) % 624] & !SIGN;
+                let joined = self.state[place] & HIGHEST | self.state[(place + 1) % 624] & !HIGHEST;
                 let twist = if joined & 1 == 1 { 0x9908_b0df } else { 0 };
                 self.state[place] = self.state[(place + 397) % 624] ^ joined >> 1 ^ twist;
             }
@@ -395,7 +353,7 @@ mod tests {
         let mut signer = Signer::new(16, 5, Bands { count: 2, values: 8 });
         signer.hash_shingles("");
         signer.sign();
-        assert_eq!(signer.signature, [u32::MAX; 16]);
+        assert_eq!(signer.signature()[..16], [u32::MAX; 16]);
     }
 
     #[test]
@@ -412,7 +370,7 @@ mod tests {
                 let mut signer = Signer::new(8, shingle, Bands { count: 1, values: 8 });
                 signer.hash_shingles(text);
                 let mut found = signer.hashes.clone();
-                let mut wanted: Vec<u32> = signer.shingles(text).into_iter().map(|shingle| first_word_of_sha1(shingle.as_bytes())).collect();
+                let mut wanted: Vec<u32> = signer.shingles(text).into_iter().map(|shingle| hash_of(shingle.as_bytes())).collect();
                 for hashes in [&mut found, &mut wanted] {
                     hashes.sort_unstable();
                     hashes.dedup();
