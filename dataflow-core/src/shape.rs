@@ -121,22 +121,26 @@ struct Refining<R> {
 
 impl<R: Refine> ColumnWork for Refining<R> {
     fn batch(&self, frame: &DataFrame) -> Result<Changes> {
-        let texts = texts_of(frame, &self.key)?;
+        let texts = texts_of(frame, &self.key)?.with_name(self.key.as_str().into());
         let refined: Vec<Option<Cow<'_, str>>> = texts.iter().map(|text| text.map(|text| self.operator.refine(text))).collect();
         let is_same = |(text, refined): (Option<&str>, &Option<Cow<'_, str>>)| match refined {
             Some(Cow::Borrowed(refined)) => text.is_some_and(|text| std::ptr::eq(text, *refined)),
             Some(Cow::Owned(_)) => false,
             None => true,
         };
-        // A batch in which nothing changes is not copied.
-        if texts.iter().zip(&refined).all(is_same) {
-            return Ok(Changes { columns: vec![texts.with_name(self.key.as_str().into()).into_column()], ..Changes::default() });
+        let same: Vec<bool> = texts.iter().zip(&refined).map(is_same).collect();
+        let mut column = texts.clone();
+        if same.contains(&false) {
+            let mut changed = StringChunkedBuilder::new(texts.name().clone(), texts.len());
+            for (refined, same) in refined.iter().zip(&same) {
+                changed.append_option(refined.as_deref().filter(|_| !same));
+            }
+            let changed = changed.finish();
+            // Texts that nothing changes are not copied.
+            let same = BooleanChunked::from_iter_values("".into(), same.into_iter());
+            column = if same.any() { texts.zip_with(&same, &changed)? } else { changed };
         }
-        let mut column = StringChunkedBuilder::new(self.key.as_str().into(), texts.len());
-        for text in &refined {
-            column.append_option(text.as_deref());
-        }
-        Ok(Changes { columns: vec![column.finish().into_column()], ..Changes::default() })
+        Ok(Changes { columns: vec![column.into_column()], ..Changes::default() })
     }
 }
 

@@ -44,6 +44,7 @@ impl SplitWords<'_> {
 impl<'a> Iterator for SplitWords<'a> {
     type Item = &'a str;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a str> {
         while self.inside == 0 {
             if self.base + BLOCK >= self.text.len() {
@@ -141,13 +142,25 @@ fn is_other_digit(character: char) -> bool {
         | '\u{11052}'..='\u{1105a}' | '\u{1f100}'..='\u{1f10a}')
 }
 
+/// The text in small letters, as Python's `str.lower()` gives it.
+pub(crate) fn lower(text: &str) -> String {
+    // Several times as fast as what knows all letters.
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}
+
 /// Whether Python's `isupper` holds of a word.
+#[inline]
 pub(crate) fn is_upper(word: &str) -> bool {
+    // Most words end here.
+    !word.bytes().next().is_some_and(|first| first.is_ascii_lowercase()) && is_all_upper(word)
+}
+
+fn is_all_upper(word: &str) -> bool {
     if word.is_ascii() {
         let mut upper = false;
         for byte in word.bytes() {
             if byte.is_ascii_lowercase() {
-                return false; // most words end here, at their first letter
+                return false;
             }
             upper |= byte.is_ascii_uppercase();
         }

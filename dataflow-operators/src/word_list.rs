@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, MatchKind, packed};
 use polars::prelude::PlHashSet;
 
 use crate::language::TextLanguage;
@@ -56,30 +56,53 @@ pub(crate) struct BlockList {
     /// Entries of one word.
     pub words: WordList,
     /// Entries that are found wherever they stand: those of several words, and those of languages without spaces.
-    pub anywhere: AhoCorasick,
+    anywhere: Anywhere,
     /// Which beginnings words of the list have.
     beginnings: Box<[u64; BEGINNINGS / 64]>,
 }
+
+/// What finds the longest of several entries, one match after another.
+enum Anywhere {
+    /// A few, many bytes at a time.
+    Few(packed::Searcher),
+    Many(AhoCorasick),
+}
+
+/// The most entries of which so few bytes of a text begin any that looking for them many bytes at a time pays.
+const FEW: usize = 16;
 
 /// As many as make it rare that a word has the beginning of another.
 const BEGINNINGS: usize = 1 << 14;
 
 /// A number for the first bytes of a word.
+#[inline]
 fn beginning(word: &str) -> usize {
     let bytes = word.as_bytes();
-    let of = |at: usize| bytes.get(at).map_or(0, |byte| u32::from(*byte));
-    ((of(0) | of(1) << 8 | of(2) << 16 | (of(3) & 0x1f) << 24).wrapping_mul(0x9e37_79b1) >> 18) as usize % BEGINNINGS
+    let four = bytes.first_chunk().copied().unwrap_or_else(|| std::array::from_fn(|at| bytes.get(at).copied().unwrap_or_default()));
+    ((u32::from_le_bytes(four) & 0x1fff_ffff).wrapping_mul(0x9e37_79b1) >> 18) as usize % BEGINNINGS
 }
 
 impl BlockList {
     fn of(entries: &WordList) -> Result<Self, String> {
         let inside: Vec<&String> = entries.iter().filter(|entry| entry.contains(' ') || entry.chars().any(is_han)).collect();
-        let anywhere = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?;
+        let packed = || packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(&inside).build();
+        let anywhere = match (inside.len() <= FEW).then(packed).flatten() {
+            Some(few) => Anywhere::Few(few),
+            None => Anywhere::Many(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?),
+        };
         let mut beginnings = Box::new([0; BEGINNINGS / 64]);
         for place in entries.iter().map(|entry| beginning(entry)) {
             beginnings[place / 64] |= 1 << (place % 64);
         }
         Ok(Self { words: entries.clone(), anywhere, beginnings })
+    }
+
+    /// How many entries a text in small letters has of those that are found anywhere.
+    pub fn count_anywhere(&self, lower: &str) -> usize {
+        match &self.anywhere {
+            Anywhere::Few(few) => few.find_iter(lower).count(),
+            Anywhere::Many(many) => many.find_iter(lower).count(),
+        }
     }
 
     /// Whether a word is an entry. Most words have the beginning of none, and are not looked up.

@@ -2,6 +2,9 @@
 //!
 //! Paths start from the repository's root, where `cargo run --bin translate` is called.
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod code_pt_filter;
 mod general_reasoning;
 mod reasoning_filter;

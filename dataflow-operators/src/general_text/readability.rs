@@ -10,7 +10,7 @@ use dataflow_core::private::schemars::{self, JsonSchema};
 use polars::prelude::{PlHashMap, PlHashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::python::{is_decimal, is_word, split_words};
+use crate::python::{is_decimal, is_word, lower, split_words};
 
 /// A measure of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -169,7 +169,7 @@ impl Counts {
             }
         }
         counts.linsear_sentences = if hundredth == text.len() { counts.sentences } else { sentences(&text[..hundredth]) };
-        let lower = text.to_lowercase();
+        let lower = lower(text);
         let mut seen = PlHashSet::default();
         for word in lower.split(|character: char| !(is_word(character) || matches!(character, '=' | '\'' | '‘' | '’'))) {
             if !word.is_empty() && seen.insert(word) && !EASY_WORDS.contains(word) {

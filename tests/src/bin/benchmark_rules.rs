@@ -19,6 +19,10 @@ use dataflow_core::testing::frame_of;
 use polars::prelude::DataFrame;
 use serde_json::{Map, Value, json};
 
+/// That of the `dataflow` command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CHAIN_ROWS: usize = 100_000;
 const OPERATOR_ROWS: usize = 8_192;
 const TEXT_BYTES: usize = 1_200;

@@ -7,7 +7,7 @@ use dataflow_core::shape::Measure;
 use serde::{Deserialize, Serialize};
 
 use crate::ngram::{distinct_share, numbered};
-use crate::python::{is_han, is_space, is_word, split_words};
+use crate::python::{is_han, is_space, is_word, lower, split_words};
 
 /// What the n-grams of a text are made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +50,7 @@ impl Default for NgramSampleEvaluator {
 
 /// The share of distinct n-grams of a text, as the evaluator and the filter of this measure have it.
 pub(crate) fn score(text: &str, n: usize, language: Language) -> f64 {
-    let lower = text.to_lowercase();
+    let lower = lower(text);
     let by_character = match language {
         Language::En => false,
         Language::Zh => true,

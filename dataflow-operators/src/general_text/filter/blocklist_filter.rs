@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::compatibility::Compatibility;
 use crate::language::TextLanguage;
-use crate::python::is_word;
+use crate::python::{is_word, lower};
 use crate::treebank::Words;
 use crate::word_list::{self, BlockList};
 use dataflow_core::private::schemars::{self, JsonSchema};
@@ -89,7 +89,7 @@ impl Measure for BlocklistFilter {
         if text.is_empty() {
             return Some(i64::MAX); // dropped, as in DataFlow
         }
-        let lower = text.to_lowercase();
+        let lower = lower(text);
         let words = Words::of(&lower, self.use_tokenizer);
         let found = match self.compatibility {
             Compatibility::Dataflow => words.count(|word| list.has(word)).0,
@@ -102,7 +102,7 @@ impl Measure for BlocklistFilter {
                     let inner = word.trim_matches(|character: char| !is_word(character));
                     inner.len() < word.len() && list.has(inner)
                 };
-                words.count(|word| list.has(word) || without_marks(word)).0 + list.anywhere.find_iter(&lower).count()
+                words.count(|word| list.has(word) || without_marks(word)).0 + list.count_anywhere(&lower)
             }
         };
         Some(found as i64)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::bounds;
 use crate::language::{TWO_KINDS_OF_WORDS, TextLanguage};
+use crate::python::lower;
 use crate::treebank::Words;
 use crate::word_list;
 
@@ -53,7 +54,7 @@ impl Measure for StopWordFilter {
     fn measure(&self, text: &str) -> Option<f64> {
         let language = self.language.of(text);
         let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
-        let lower = text.to_lowercase();
+        let lower = lower(text);
         let (stop_words, all) = if language == TextLanguage::Dataflow {
             Words::of(&lower, self.use_tokenizer).count(|word| list.contains(word))
         } else {

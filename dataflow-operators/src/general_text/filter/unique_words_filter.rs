@@ -7,7 +7,7 @@ use polars::prelude::PlHashSet;
 
 use crate::bounds;
 use crate::language::TextLanguage;
-use crate::python::split_words;
+use crate::python::{lower, split_words};
 use crate::scan::WordCounts;
 
 /// Keeps rows in which the share of distinct words among all words is above `threshold`.
@@ -41,7 +41,7 @@ impl Measure for UniqueWordsFilter {
     type Value = bool;
 
     fn measure(&self, text: &str) -> Option<bool> {
-        let lower = text.to_lowercase();
+        let lower = lower(text);
         let mut seen: PlHashSet<&str> = PlHashSet::default();
         if self.language == TextLanguage::Dataflow {
             let words = WordCounts::of(&lower).words;

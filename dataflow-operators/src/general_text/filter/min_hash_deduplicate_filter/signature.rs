@@ -61,8 +61,10 @@ pub(super) struct Signer {
     remembered: Vec<(u32, u32)>,
     /// The places of a text's shingles among what is remembered.
     mixed: Vec<u64>,
-    /// Which of them are not remembered.
+    /// Which of them are not remembered, what their bytes are, and the first words of their SHA-1.
     missing: Vec<u32>,
+    texts: Vec<u64>,
+    words: Vec<u32>,
 }
 
 /// The hash functions that are worked out together: as many as fit into the processor's registers.
@@ -97,6 +99,8 @@ impl Signer {
             remembered: vec![(0, 0); REMEMBERED],
             mixed: Vec::new(),
             missing: Vec::new(),
+            texts: Vec::new(),
+            words: Vec::new(),
         }
     }
 
@@ -177,7 +181,7 @@ impl Signer {
     /// Gathers the hashes of the shingles of ASCII that start at the first bytes.
     #[inline(never)] // for registers of its own
     fn hash_plain(&mut self, bytes: &[u8], starts: usize) {
-        let Self { shingle, hashes, mixed, missing, remembered, .. } = self;
+        let Self { shingle, hashes, mixed, missing, texts, words, remembered, .. } = self;
         let first = hashes.len();
         hashes.resize(first + starts, 0);
         mixed.resize(starts.max(mixed.len()), 0);
@@ -189,7 +193,7 @@ impl Signer {
             *mixed = mix(u64::from_le_bytes(*eight) & mask);
         }
         for start in bytes.len().saturating_sub(7)..starts {
-            mixed[start] = mix(key_at(bytes, start, *shingle));
+            mixed[start] = mix(key_at(bytes, start, mask));
         }
         let mut missed = 0;
         for (start, (mixed, hash)) in mixed.iter().zip(&mut *hashes).enumerate() {
@@ -200,18 +204,16 @@ impl Signer {
             missing[missed] = start as u32;
             missed += usize::from(known != tag);
         }
-        for missing in missing[..missed].chunks(EIGHT) {
-            let (mut texts, mut words) = ([0; EIGHT], [0; EIGHT]);
-            for (text, start) in texts.iter_mut().zip(missing) {
-                *text = key_at(bytes, *start as usize, *shingle);
-            }
-            dispatch(FirstWords { texts: &texts, length: *shingle, words: &mut words });
-            for (start, word) in missing.iter().zip(words) {
-                let (slot, tag) = slot_of(mixed[*start as usize]);
-                let hash = finalize(word);
-                hashes[*start as usize] = hash;
-                remembered[slot] = (tag, hash);
-            }
+        texts.clear();
+        texts.extend(missing[..missed].iter().map(|start| key_at(bytes, *start as usize, mask)));
+        texts.resize(missed.next_multiple_of(EIGHT), 0);
+        words.resize(texts.len(), 0);
+        dispatch(FirstWords { texts: texts.as_chunks().0, length: *shingle, words: words.as_chunks_mut().0 });
+        for (start, word) in missing[..missed].iter().zip(words) {
+            let (slot, tag) = slot_of(mixed[*start as usize]);
+            let hash = finalize(*word);
+            hashes[*start as usize] = hash;
+            remembered[slot] = (tag, hash);
         }
     }
 
@@ -255,9 +257,11 @@ fn ascii_bytes(bytes: &[u8]) -> usize {
     bytes.iter().skip(together).position(|byte| !byte.is_ascii()).map_or(bytes.len(), |at| together + at)
 }
 
-/// The bytes of a shingle of ASCII, at most six, as a number.
-fn key_at(bytes: &[u8], start: usize, length: usize) -> u64 {
-    bytes[start..start + length].iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte))
+/// The bytes of a shingle, at most eight, as a number; the mask is of as many.
+fn key_at(bytes: &[u8], start: usize, mask: u64) -> u64 {
+    let rest = &bytes[start..];
+    let eight = rest.first_chunk().copied().unwrap_or_else(|| std::array::from_fn(|at| rest.get(at).copied().unwrap_or_default()));
+    u64::from_le_bytes(eight) & mask
 }
 
 /// Where the shingle of so many characters ends that starts at a byte; `None` where no character starts, or too few are left.
