@@ -87,6 +87,21 @@ impl<M: Measure> ColumnWork for Measuring<M> {
         };
         Ok(Changes { columns, keep, failed: Vec::new() })
     }
+
+    fn why(&self, frame: &DataFrame, index: usize) -> Option<String> {
+        let texts = texts_of(&frame.slice(i64::try_from(index).ok()?, 1), &self.input.key).ok()?;
+        let Some(text) = texts.get(0) else { return Some("the text is null".into()) };
+        let measured = match self.operator.measure(text).map(Into::into) {
+            // The highest number stands for a text that goes whatever the bounds are.
+            Some(Cell::Integer(number)) if number < i64::MAX => Some(format!("measured {number}")),
+            Some(Cell::Float(number)) if number.is_finite() => Some(format!("measured {number}")),
+            _ => None,
+        };
+        let parameters = self.operator.parameters();
+        let bounds = parameters.as_object()?.iter().filter(|(_, value)| value.is_number()).map(|(name, value)| format!("{name} {value}"));
+        let why: Vec<String> = measured.into_iter().chain(bounds).collect();
+        (!why.is_empty()).then(|| why.join(", "))
+    }
 }
 
 /// A text of a text. The operator has one key, which is read and changed. A null stays null.

@@ -33,8 +33,11 @@ pub struct RowExample {
 pub enum RowChange {
     /// It was dropped.
     Dropped {
-        /// What the step wrote about it, such as a count or a label: the reason.
+        /// What the step wrote about it, such as a count or a label.
         wrote: Map<String, Value>,
+        /// What was measured and the bounds, where the step tells them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
         /// The beginnings of the texts that the step read, and its other values.
         read: Map<String, Value>,
     },
@@ -53,8 +56,12 @@ impl fmt::Display for RowExample {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = |map: &Map<String, Value>| map.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
         match &self.what {
-            RowChange::Dropped { wrote, read } if wrote.is_empty() => write!(formatter, "row {}: {}", self.row, pairs(read)),
-            RowChange::Dropped { wrote, read } => write!(formatter, "row {}: {} for {}", self.row, pairs(wrote), pairs(read)),
+            RowChange::Dropped { wrote, why, read } => {
+                let why = why.as_ref().map(|why| format!("({why})"));
+                let told: Vec<String> = [(!wrote.is_empty()).then(|| pairs(wrote)), why].into_iter().flatten().collect();
+                let told = if told.is_empty() { String::new() } else { format!("{} for ", told.join(" ")) };
+                write!(formatter, "row {}: {told}{}", self.row, pairs(read))
+            }
             RowChange::Changed { column, before, after } => write!(formatter, "row {}, {column}:\n    - {before:?}\n    + {after:?}", self.row),
         }
     }
@@ -75,8 +82,16 @@ impl Examples {
         Self((0..steps).map(|_| Mutex::default()).collect())
     }
 
-    /// Looks at a batch before and after a step. `after` has the rows of `before`, in their places; `dropped` says which of them go.
-    pub fn observe(&self, place: usize, keys: &[KeyUse], ids: &StringChunked, before: &DataFrame, after: &DataFrame, dropped: impl Fn(usize) -> bool) {
+    /// Looks at a batch before and after a step. The frame after it has the rows of that before it, in their places; `dropped` says which of them go, and `why`.
+    pub fn observe(
+        &self,
+        place: usize,
+        keys: &[KeyUse],
+        ids: &StringChunked,
+        (before, after): (&DataFrame, &DataFrame),
+        dropped: impl Fn(usize) -> bool,
+        why: impl Fn(usize) -> Option<String>,
+    ) {
         let Some(step) = self.0.get(place) else { return };
         let (mut gone, mut changed) = (Vec::new(), Vec::new());
         let texts: Vec<(&KeyUse, &Column, &Column)> = keys
@@ -93,7 +108,7 @@ impl Examples {
                 if gone.len() < EXAMPLES {
                     let wrote = cells(keys, |direction| direction == Direction::Write, after, index);
                     let read = cells(keys, |direction| direction != Direction::Write, before, index);
-                    gone.push(RowExample { row: row(), what: RowChange::Dropped { wrote, read } });
+                    gone.push(RowExample { row: row(), what: RowChange::Dropped { wrote, why: why(index), read } });
                 }
             } else if changed.len() < EXAMPLES {
                 let difference = texts.iter().find_map(|(key, before, after)| Some((key, difference(&text(before, index)?, &text(after, index)?)?)));

@@ -370,7 +370,7 @@ impl RowStage {
         add(&counts.rows_out, rows.ids.len() as u64);
         if let (Some(examples), Some(judged)) = (&self.shared.examples, judged) {
             let after = judged.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)?;
-            examples.observe(self.placed.place, &self.placed.step.keys, &batch.ids, &batch.frame, &after.frame, |index| dropped[index]);
+            examples.observe(self.placed.place, &self.placed.step.keys, &batch.ids, (&batch.frame, &after.frame), |index| dropped[index], |_| None);
         }
         rows.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)
     }

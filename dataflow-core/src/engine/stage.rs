@@ -135,7 +135,7 @@ pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// The batch after an operator's changes: its columns put in, failed and dropped rows taken out.
-fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes) -> Result<Batch> {
+fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes, why: impl Fn(&DataFrame, usize) -> Option<String>) -> Result<Batch> {
     let step = &placed.step;
     let counts = placed.counts(shared);
     let Batch { frame, ids } = batch;
@@ -152,7 +152,7 @@ fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes)
     if let Some((examples, before)) = before {
         let failed: HashSet<usize> = changes.failed.iter().map(|(index, _)| *index).collect();
         let dropped = |index| changes.keep.as_ref().is_some_and(|keep| keep.get(index) != Some(true)) && !failed.contains(&index);
-        examples.observe(placed.place, &step.keys, &batch.ids, &before, &batch.frame, dropped);
+        examples.observe(placed.place, &step.keys, &batch.ids, (&before, &batch.frame), dropped, |index| why(&before, index));
     }
     let mut failed: Vec<usize> = Vec::new();
     for (index, error) in changes.failed {
@@ -221,7 +221,7 @@ fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared:
         add(&counts.rows_in, batch.height() as u64);
         if batch.height() > 0 {
             let changes = guarded(&placed.step, || work.batch(&batch.frame))?;
-            batch = changed(shared, placed, batch, changes)?;
+            batch = changed(shared, placed, batch, changes, |frame, index| work.why(frame, index))?;
         }
         shared.live.mark(counts);
         after.push(batch.clone());
@@ -247,7 +247,7 @@ pub(super) async fn dataset(
                 work.identities(&batch.ids);
                 work.batch(&batch.frame)
             })?;
-            let batch = changed(&shared_there, &placed_there, batch, changes)?;
+            let batch = changed(&shared_there, &placed_there, batch, changes, |_, _| None)?;
             shared_there.live.mark(counts);
             Ok((work, batch))
         });

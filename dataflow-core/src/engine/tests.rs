@@ -303,14 +303,17 @@ async fn a_run_shows_what_its_steps_drop_and_change() {
     let compiled = pipeline.compile().unwrap();
     let report = compiled.forward(Run { batch_rows: 4, explain_drops: true, ..Run::default() }).await.unwrap();
     assert_eq!((report.steps[0].dropped, report.steps[0].examples.len(), report.steps[1].examples.len()), (9, 9, 10));
-    assert_eq!(serde_json::to_value(&report.steps[0].examples[1]).unwrap(), json!({"row": "2", "dropped": {"wrote": {"length": 2}, "read": {"text": "t2"}}}));
+    assert_eq!(
+        serde_json::to_value(&report.steps[0].examples[1]).unwrap(),
+        json!({"row": "2", "dropped": {"wrote": {"length": 2}, "why": "measured 2, min 3", "read": {"text": "t2"}}})
+    );
     assert_eq!(
         serde_json::to_value(&report.steps[1].examples[0]).unwrap(),
         json!({"row": "10", "changed": {"column": "text", "before": "t10", "after": "T10"}})
     );
     assert!(report.steps[2].examples.is_empty());
     let told = report.to_string();
-    assert!(told.contains("dropped 9 rows; the first are\n  row 1: length=2 for text=\"t1\"\n"), "{told}");
+    assert!(told.contains("dropped 9 rows; the first are\n  row 1: length=2 (measured 2, min 3) for text=\"t1\"\n"), "{told}");
     assert!(told.contains("  row 10, text:\n    - \"t10\"\n    + \"T10\"\n"), "{told}");
     let plain = compiled.forward(Run::default()).await.unwrap();
     assert!(plain.steps.iter().all(|step| step.examples.is_empty()));

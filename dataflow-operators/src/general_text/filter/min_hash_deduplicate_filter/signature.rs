@@ -192,8 +192,8 @@ impl Signer {
         for (mixed, eight) in mixed.iter_mut().zip(bytes.array_windows()) {
             *mixed = mix(u64::from_le_bytes(*eight) & mask);
         }
-        for start in bytes.len().saturating_sub(7)..starts {
-            mixed[start] = mix(key_at(bytes, start, mask));
+        for (start, mixed) in mixed.iter_mut().enumerate().skip(bytes.len().saturating_sub(7)) {
+            *mixed = mix(key_at(bytes, start, mask));
         }
         let mut missed = 0;
         for (start, (mixed, hash)) in mixed.iter().zip(&mut *hashes).enumerate() {

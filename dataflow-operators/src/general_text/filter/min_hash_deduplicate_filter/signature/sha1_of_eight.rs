@@ -23,7 +23,7 @@ impl Work for FirstWords<'_> {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, clippy::many_single_char_names, reason = "what is not inlined does not use the wide vectors; the names are the standard's")]
+#[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
 fn of_eight<V: Vectors>(v: V, texts: &[u64; EIGHT], length: usize) -> [u32; EIGHT] {
     let ch = |b, c, d| v.xor(d, v.and(b, v.xor(c, d)));
     let parity = |b, c, d| v.xor(v.xor(b, c), d);
