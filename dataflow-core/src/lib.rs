@@ -17,6 +17,7 @@ pub mod model;
 pub mod operator;
 pub mod pipeline;
 pub mod prompt;
+pub mod reading;
 pub mod registry;
 pub mod reply;
 pub mod row;

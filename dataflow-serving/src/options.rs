@@ -1,5 +1,6 @@
 //! Reads what a pipeline file says of a serving, and names the nearest key where one is unknown.
 
+use dataflow_core::reading;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use serde::Serialize;
@@ -35,13 +36,8 @@ fn told<T: DeserializeOwned>(value: &Value, message: &str) -> String {
         };
         return format!("there is no option `{unknown}`\nhint: {hint}");
     }
-    // One option at a time tells which it is.
-    let alone = |(name, value): (&String, &Value)| {
-        let option = Value::Object(Map::from_iter([(name.clone(), value.clone())]));
-        T::deserialize(&option).err().map(|error| format!("`{name}`: {error}"))
-    };
-    let wrong: Vec<String> = value.as_object().into_iter().flatten().filter_map(alone).collect();
-    if wrong.is_empty() { message.to_owned() } else { wrong.join("; ") }
+    let (_, unread) = reading::read::<T>("", value.clone());
+    unread.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -63,7 +59,7 @@ mod tests {
         assert_eq!(check(json!({ "temprature": 1 })), "there is no option `temprature`\nhint: did you mean `temperature`?");
         assert_eq!(
             check(json!({ "model": 1, "temperature": "x" })),
-            "`model`: invalid type: integer `1`, expected a string; `temperature`: invalid type: string \"x\", expected f64"
+            "`model` should be a text, found `1`\n  hint: put it in quotes\n`temperature` should be a number, found `x`"
         );
         assert_eq!(check(json!({ "zzz": 1 })), "there is no option `zzz`\nhint: it has `temperature`, `model`");
     }

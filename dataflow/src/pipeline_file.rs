@@ -156,12 +156,12 @@ mod tests {
         let told = file.pipeline().unwrap().compile().unwrap_err().to_string();
         for expected in [
             "unknown key `sed`\n    hint: did you mean `seed`?",
-            "`seed`: invalid type: string \"x\", expected u64",
+            "`seed` should be a whole number from 0 on, found `x`",
             "step 1 `LowercaseRefine` (LowercaseRefine): `on_error`: unknown variant `kep`, expected one of `drop`, `keep`, `fail`",
             "there is no operator `LowercaseRefine`",
             "step 2 should be a map with `operator` and its parameters, found `7`",
             "`operator` is missing",
-            "`name`: invalid type: integer `5`, expected a string",
+            "`name` should be a text, found `5`\n    hint: put it in quotes",
         ] {
             assert!(told.contains(expected), "{expected} is missing in:\n{told}");
         }

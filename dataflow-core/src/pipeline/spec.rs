@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::problems::apart;
 use super::{OnError, Pipeline, Problem, Problems, Severity, Step};
 use crate::error::{Error, Result};
+use crate::reading;
 use crate::registry;
 use crate::storage::{Storage, StorageContext};
 
@@ -124,14 +125,10 @@ fn problem(step: Option<usize>, name: &str, operator: &str, (message, hint): Wro
 
 /// The value of a key, or its default and word of what is wrong with it.
 fn taken<T: DeserializeOwned + Default>(file: &mut Map<String, Value>, key: &str, wrong: &mut Vec<Wrong>) -> T {
-    match file.shift_remove(key).map(serde_json::from_value) {
-        None => T::default(),
-        Some(Ok(value)) => value,
-        Some(Err(error)) => {
-            wrong.push((format!("`{key}`: {error}"), None));
-            T::default()
-        }
-    }
+    let Some(value) = file.shift_remove(key) else { return T::default() };
+    let (read, unread) = reading::read(key, value);
+    wrong.extend(unread.into_iter().map(|unread| (unread.message, unread.hint.map(str::to_owned))));
+    read.unwrap_or_default()
 }
 
 impl Pipeline {

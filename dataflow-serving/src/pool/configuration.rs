@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dataflow_core::reading;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use schemars::JsonSchema;
@@ -505,37 +506,10 @@ fn item<T: serde::de::DeserializeOwned>(place: &str, value: &Value, keys: &[&str
 
 /// Reads a value, or tells each of its keys that is wrong.
 fn read_all<T: serde::de::DeserializeOwned>(place: &str, value: &Value, problems: &mut Vec<String>) -> Option<T> {
-    let mut value = without_nulls(value);
-    let before = problems.len();
-    loop {
-        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
-            Ok(read) => return (problems.len() == before).then_some(read),
-            Err(error) => error,
-        };
-        let path = error.path().to_string();
-        let key = path.split(['.', '[']).next().unwrap_or_default().to_owned();
-        // One that was wrong is taken out, and what is wrong beside it is found.
-        if value.as_object_mut().and_then(|fields| fields.shift_remove(&key)).is_some() {
-            problems.push(format!("`{place}.{path}`: {}", plainly(error.inner())));
-        } else {
-            if problems.len() == before {
-                problems.push(format!("`{place}`: {}", plainly(error.inner())));
-            }
-            return None;
-        }
-    }
-}
-
-/// An error without the names of Rust's types.
-fn plainly(error: &serde_json::Error) -> String {
-    let mut message = error.to_string();
-    for (name, plain) in [("expected f64", "expected a number"), ("expected u64", "expected a whole number"), ("expected usize", "expected a whole number")] {
-        message = message.replace(name, plain);
-    }
-    match message.split_once(", expected struct ") {
-        Some((found, _)) => format!("{found}, expected keys and values"),
-        None => message,
-    }
+    let (read, unread) = reading::read(place, without_nulls(value));
+    let whole = unread.is_empty();
+    problems.extend(unread.iter().map(ToString::to_string));
+    read.filter(|_| whole)
 }
 
 /// A key without a value is as one that is not there; but a temperature that is none is not the default one.
@@ -611,9 +585,9 @@ datasource: { type: excel }
         assert_eq!(
             Configuration::parse(text, &|_| None).unwrap_err(),
             [
-                "`models.1.safe_rps`: invalid type: string \"fast\", expected a number",
-                "`models.1.timeout`: invalid type: string \"soon\", expected a number",
-                "`channels.a.ssl_verify`: invalid type: string \"maybe\", expected a boolean",
+                "`models.1.safe_rps` should be a number, found `fast`",
+                "`models.1.timeout` should be a number, found `soon`",
+                "`channels.a.ssl_verify` should be `true` or `false`, found `maybe`",
                 "model `2`: `max_concurrency` should be at least 1, found 0\n  hint: leave it out for no limit",
                 "`gateway.max_body_mb` should be at least 1, found 0",
                 "`gateway.api_keys` holds an empty key, which opens nothing",

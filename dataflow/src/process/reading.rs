@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dataflow_core::reading;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use dataflow_storage::table::{TablePlace, TableSource};
@@ -110,69 +111,12 @@ impl Reading {
     }
 
     /// What stands at a place; what of it cannot be read is told, and is as if it were not there.
-    fn read<T: DeserializeOwned + Default>(&mut self, place: &str, mut value: Value) -> T {
-        let error_of = |value: Value| serde_json::from_value::<T>(value).err().map(|error| error.to_string());
-        if let Some(error) = error_of(value.clone()) {
-            let mut wrong = take_out_wrong(&mut value, &error_of);
-            if wrong.is_empty() {
-                wrong.push((String::new(), value.clone(), error));
-            }
-            for (below, found, error) in wrong {
-                let place = format!("{place}{below}");
-                self.problems.push(expected(&place, &found, &error));
-                self.unread.push(place);
-            }
-        }
-        serde_json::from_value(value).unwrap_or_default()
+    fn read<T: DeserializeOwned + Default>(&mut self, place: &str, value: Value) -> T {
+        let (read, unread) = reading::read(place, value);
+        self.problems.extend(unread.iter().map(ToString::to_string));
+        self.unread.extend(unread.into_iter().map(|unread| unread.place));
+        read.unwrap_or_default()
     }
-}
-
-/// Takes keys out of a section that cannot be read; gives the way to each, what stood there, and what is wrong with it.
-fn take_out_wrong(section: &mut Value, error_of: &dyn Fn(Value) -> Option<String>) -> Vec<(String, Value, String)> {
-    // Where no keys may stand at all, the whole is wrong.
-    let Value::Object(keys) = section else { return Vec::new() };
-    if error_of(Value::Object(Map::new())).is_some() {
-        return Vec::new();
-    }
-    let mut wrong = Vec::new();
-    for name in keys.keys().cloned().collect::<Vec<_>>() {
-        let error_alone = |value: Value| error_of(Value::Object(Map::from_iter([(name.clone(), value)])));
-        let Some(value) = keys.get_mut(&name) else { continue };
-        let Some(error) = error_alone(value.clone()) else { continue };
-        let below = take_out_wrong(value, &error_alone);
-        if below.is_empty() {
-            wrong.push((format!(".{name}"), value.take(), error));
-            keys.remove(&name);
-        } else {
-            wrong.extend(below.into_iter().map(|(way, found, error)| (format!(".{name}{way}"), found, error)));
-        }
-    }
-    wrong
-}
-
-/// What a place should hold and what it holds, of the words of the library.
-fn expected(place: &str, found: &Value, error: &str) -> String {
-    // Of a list it is one of its items that is wrong, unless no list should stand there.
-    let is_of_whole = !found.is_array() || error.contains("sequence");
-    let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole) else { return format!("`{place}`: {error}") };
-    let wanted = match wanted {
-        "usize" | "u64" | "u32" | "u16" => "a whole number from 0 on",
-        "i64" => "a whole number",
-        "f64" => "a number",
-        "a boolean" => "`true` or `false`",
-        "a string" | "path string" => "a text",
-        "a sequence" => "a list",
-        "a map" => "keys with values",
-        wanted if wanted.starts_with("struct ") => "keys with values",
-        wanted => wanted,
-    };
-    let shown = match found {
-        _ if place.ends_with("password") => "something else".to_owned(), // never shown
-        Value::String(text) => format!("`{text}`"),
-        found => format!("`{found}`"),
-    };
-    let hint = if wanted == "a text" && (found.is_number() || found.is_boolean()) { "\n  hint: put it in quotes" } else { "" };
-    format!("`{place}` should be {wanted}, found {shown}{hint}")
 }
 
 /// The second over the first: maps are merged, all else is replaced.

@@ -1,0 +1,150 @@
+//! Reads values of configuration files as far as they can be read, and tells all that is wrong with them by its place.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
+
+/// Something that stands at a place and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The place, with dots between keys.
+    pub place: String,
+    /// What was expected and what was found.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<&'static str>,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)?;
+        self.hint.map_or(Ok(()), |hint| write!(formatter, "\n  hint: {hint}"))
+    }
+}
+
+/// Reads what stands at a place, which is empty for the top; what of it is wrong is told, and is as if it were not there. `None` where nothing can be read then.
+///
+/// # Examples
+///
+/// ```
+/// use serde_json::{from_value, json};
+///
+/// #[derive(Debug, serde::Deserialize)]
+/// #[serde(default)]
+/// struct Limits {
+///     rows: u64,
+///     name: String,
+/// }
+/// # impl Default for Limits {
+/// #     fn default() -> Self { Self { rows: 10, name: "all".into() } }
+/// # }
+///
+/// let (limits, unread) = dataflow_core::reading::read::<Limits>("limits", json!({ "rows": "many", "name": "some" }));
+/// assert_eq!(unread[0].message, "`limits.rows` should be a whole number from 0 on, found `many`");
+/// assert_eq!(limits.map(|limits| (limits.rows, limits.name)), Some((10, "some".into())));
+/// ```
+pub fn read<T: DeserializeOwned>(place: &str, mut value: Value) -> (Option<T>, Vec<Unread>) {
+    let mut unread = Vec::new();
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(read) => return (Some(read), unread),
+            Err(error) => error,
+        };
+        let told = |place: String, found: &Value| unread_at(place, found, &error.inner().to_string());
+        match take_out(&mut value, error.path()) {
+            Some((way, found)) => unread.push(told(if place.is_empty() { way } else { format!("{place}.{way}") }, &found)),
+            None if unread.is_empty() => return (None, vec![told(place.to_owned(), &value)]),
+            None => return (None, unread),
+        }
+    }
+}
+
+/// Takes out the last key of a path; gives the way to it, and what stood there.
+fn take_out(value: &mut Value, path: &Path) -> Option<(String, Value)> {
+    let segments: Vec<&Segment> = path.iter().collect();
+    let last = segments.iter().rposition(|segment| matches!(segment, Segment::Map { .. }))?;
+    let mut at = value;
+    for segment in &segments[..last] {
+        at = match segment {
+            Segment::Map { key } => at.get_mut(key)?,
+            Segment::Seq { index } => at.get_mut(*index)?,
+            _ => return None,
+        };
+    }
+    let found = at.as_object_mut()?.shift_remove(&segments[last].to_string())?;
+    let way = segments[..=last].iter().map(|segment| match segment {
+        Segment::Seq { index } => (index + 1).to_string(),
+        key => key.to_string(),
+    });
+    Some((way.collect::<Vec<_>>().join("."), found))
+}
+
+/// What a place should hold and what it holds, of the words of the library.
+fn unread_at(place: String, found: &Value, error: &str) -> Unread {
+    // Of a list it is one of its items that is wrong, unless no list should stand there.
+    let is_of_whole = !found.is_array() || error.contains("sequence");
+    let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole && error.starts_with("invalid ")) else {
+        return Unread { message: format!("`{place}`: {error}"), place, hint: None };
+    };
+    let wanted = match wanted {
+        "usize" | "u64" | "u32" | "u16" => "a whole number from 0 on",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a string" | "path string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "keys with values",
+        wanted if wanted.starts_with("struct ") => "keys with values",
+        wanted => wanted,
+    };
+    let shown = match found {
+        // Never shown.
+        _ if ["password", "api_key", "api_keys", "admin_key"].iter().any(|secret| place.ends_with(secret)) => "something else".to_owned(),
+        Value::String(text) => format!("`{text}`"),
+        found => format!("`{found}`"),
+    };
+    let hint = (wanted == "a text" && (found.is_number() || found.is_boolean())).then_some("put it in quotes");
+    Unread { message: format!("`{place}` should be {wanted}, found {shown}"), place, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default)]
+    struct Section {
+        rows: u64,
+        names: Vec<String>,
+        password: Option<String>,
+        below: BTreeMap<String, Section>,
+    }
+
+    #[test]
+    fn what_is_wrong_is_left_out_and_told_by_its_place() {
+        let value = json!({ "rows": -1, "names": ["a", 5], "password": 12345, "below": { "x": { "rows": 2, "names": "b" }, "y": 3 } });
+        let (section, unread) = read::<Section>("top", value);
+        let below = BTreeMap::from([("x".to_owned(), Section { rows: 2, ..Section::default() })]);
+        assert_eq!(section, Some(Section { below, ..Section::default() }));
+        let told: Vec<String> = unread.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "`top.rows` should be a whole number from 0 on, found `-1`",
+                "`top.names`: invalid type: integer `5`, expected a string",
+                "`top.password` should be a text, found something else\n  hint: put it in quotes",
+                "`top.below.x.names` should be a list, found `b`",
+                "`top.below.y` should be keys with values, found `3`",
+            ]
+        );
+        let (nothing, unread) = read::<Section>("top", json!(7));
+        assert_eq!((nothing, unread[0].message.as_str()), (None, "`top` should be keys with values, found `7`"));
+    }
+}
