@@ -6,6 +6,7 @@
 extern crate self as dataflow_core; // the attributes name this crate so, here as everywhere
 
 pub mod cell;
+pub mod configuration;
 pub mod docs;
 pub mod engine;
 mod error;
@@ -17,7 +18,6 @@ pub mod model;
 pub mod operator;
 pub mod pipeline;
 pub mod prompt;
-pub mod reading;
 pub mod registry;
 pub mod reply;
 pub mod row;

@@ -1,6 +1,6 @@
 //! Reads what a pipeline file says of a serving, and names the nearest key where one is unknown.
 
-use dataflow_core::reading;
+use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use serde::Serialize;
@@ -36,7 +36,7 @@ fn told<T: DeserializeOwned>(value: &Value, message: &str) -> String {
         };
         return format!("there is no option `{unknown}`\nhint: {hint}");
     }
-    let (_, unread) = reading::read::<T>("", value.clone());
+    let (_, unread) = configuration::read::<T>("", value.clone());
     unread.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::problems::apart;
 use super::{OnError, Pipeline, Problem, Problems, Severity, Step};
+use crate::configuration;
 use crate::error::{Error, Result};
-use crate::reading;
 use crate::registry;
 use crate::storage::{Storage, StorageContext};
 
@@ -126,7 +126,7 @@ fn problem(step: Option<usize>, name: &str, operator: &str, (message, hint): Wro
 /// The value of a key, or its default and word of what is wrong with it.
 fn taken<T: DeserializeOwned + Default>(file: &mut Map<String, Value>, key: &str, wrong: &mut Vec<Wrong>) -> T {
     let Some(value) = file.shift_remove(key) else { return T::default() };
-    let (read, unread) = reading::read(key, value);
+    let (read, unread) = configuration::read(key, value);
     wrong.extend(unread.into_iter().map(|unread| (unread.message, unread.hint.map(str::to_owned))));
     read.unwrap_or_default()
 }

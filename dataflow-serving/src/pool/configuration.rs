@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dataflow_core::reading;
+use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use schemars::JsonSchema;
@@ -506,7 +506,7 @@ fn item<T: serde::de::DeserializeOwned>(place: &str, value: &Value, keys: &[&str
 
 /// Reads a value, or tells each of its keys that is wrong.
 fn read_all<T: serde::de::DeserializeOwned>(place: &str, value: &Value, problems: &mut Vec<String>) -> Option<T> {
-    let (read, unread) = reading::read(place, without_nulls(value));
+    let (read, unread) = configuration::read(place, without_nulls(value));
     let whole = unread.is_empty();
     problems.extend(unread.iter().map(ToString::to_string));
     read.filter(|_| whole)

@@ -1,8 +1,8 @@
-//! Reads the sections of a configuration file, and tells what is wrong with them by its place.
+//! Reads the sections of a configuration file, and tells which keys nobody knows.
 
 use std::path::Path;
 
-use dataflow_core::reading;
+use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use dataflow_storage::table::{TablePlace, TableSource};
@@ -112,7 +112,7 @@ impl Reading {
 
     /// What stands at a place; what of it cannot be read is told, and is as if it were not there.
     fn read<T: DeserializeOwned + Default>(&mut self, place: &str, value: Value) -> T {
-        let (read, unread) = reading::read(place, value);
+        let (read, unread) = configuration::read(place, value);
         self.problems.extend(unread.iter().map(ToString::to_string));
         self.unread.extend(unread.into_iter().map(|unread| unread.place));
         read.unwrap_or_default()

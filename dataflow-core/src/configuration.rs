@@ -41,7 +41,7 @@ impl fmt::Display for Unread {
 /// #     fn default() -> Self { Self { rows: 10, name: "all".into() } }
 /// # }
 ///
-/// let (limits, unread) = dataflow_core::reading::read::<Limits>("limits", json!({ "rows": "many", "name": "some" }));
+/// let (limits, unread) = dataflow_core::configuration::read::<Limits>("limits", json!({ "rows": "many", "name": "some" }));
 /// assert_eq!(unread[0].message, "`limits.rows` should be a whole number from 0 on, found `many`");
 /// assert_eq!(limits.map(|limits| (limits.rows, limits.name)), Some((10, "some".into())));
 /// ```
