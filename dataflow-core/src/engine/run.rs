@@ -39,7 +39,7 @@ pub struct Run {
     pub batch_rows: usize,
     /// How long rows in flight may take after a gentle stop.
     pub grace: Duration,
-    /// Where the report is written; `<name>_report.json` in the work folder without it.
+    /// Where the report is written; without it `<name>_report.json` in the work folder, and `<name>_retry_report.json` where only failed rows are run.
     pub report: Option<PathBuf>,
     /// Keeps, for the report, the first rows that each step drops and the first whose text it changes.
     pub explain_drops: bool,
@@ -74,7 +74,8 @@ impl CompiledPipeline {
     /// Rows that failed are counted in the report and told in the dead-letter file. A run that was asked to stop is no error: its
     /// report says so. An error ends the run with all that was paid for kept; its report is written all the same.
     pub async fn forward(&self, run: Run) -> Result<Report> {
-        let report_path = run.report.clone().unwrap_or_else(|| self.storage.work_path().join(format!("{}_report.json", self.name)));
+        let which = if run.retry_failed { "retry_report" } else { "report" };
+        let report_path = run.report.clone().unwrap_or_else(|| self.storage.work_path().join(format!("{}_{which}.json", self.name)));
         let _alone = self.alone()?;
         let started = chrono::Utc::now();
         let begun = Instant::now();

@@ -19,6 +19,7 @@ use crate::pipeline::{CompiledPipeline, OnError, Pipeline};
 use crate::row::Row;
 use crate::serving::{Chat, ErrorClass, LLMServing, Reply, ServingError};
 use crate::shape::{AskModel, Columns, MakeRows, Measure, Refine};
+use crate::storage::Storage;
 use crate::testing::{MemoryJournal, MemoryStorage};
 use crate::{Cells, Error, Result, operator};
 
@@ -419,6 +420,8 @@ async fn failed_rows_are_run_alone_and_put_in_their_places() {
         echo.fails.lock().unwrap().retain(|text| text == "t150");
         let report = compiled.forward(Run { retry_failed: true, ..run.clone() }).await.unwrap();
         assert_eq!((report.rows_read, report.failed, echo.calls() - before), (3, 1, 2), "{on_error:?}");
+        let read = |name: &str| serde_json::from_slice::<Value>(&std::fs::read(Storage::work_path(&storage).join(name)).unwrap()).unwrap()["rows_read"].clone();
+        assert_eq!((read("p_report.json"), read("p_retry_report.json")), (json!(300), json!(3)), "the report of all rows stays");
         echo.fails.lock().unwrap().clear();
         assert_eq!(compiled.forward(Run { retry_failed: true, ..run.clone() }).await.unwrap().rows_read, 1);
         let expected: Vec<String> = (1..=300).flat_map(|n| [format!("re: t{n}"), format!("re: t{n}+")]).collect();
