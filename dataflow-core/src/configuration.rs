@@ -85,6 +85,8 @@ fn take_out(value: &mut Value, path: &Path) -> Option<(String, Value)> {
 fn unread_at(place: String, found: &Value, error: &str) -> Unread {
     // Of a list it is one of its items that is wrong, unless no list should stand there.
     let is_of_whole = !found.is_array() || error.contains("sequence");
+    let secret = is_secret(&place) || holds_secret(found);
+    let error = if secret && !is_of_whole { "one of its items cannot be read" } else { error };
     let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole && error.starts_with("invalid ")) else {
         return Unread { message: format!("`{place}`: {error}"), place, hint: None };
     };
@@ -100,13 +102,25 @@ fn unread_at(place: String, found: &Value, error: &str) -> Unread {
         wanted => wanted,
     };
     let shown = match found {
-        // Never shown.
-        _ if ["password", "api_key", "api_keys", "admin_key"].iter().any(|secret| place.ends_with(secret)) => "something else".to_owned(),
+        _ if secret => "something else".to_owned(), // never shown
         Value::String(text) => format!("`{text}`"),
         found => format!("`{found}`"),
     };
     let hint = (wanted == "a text" && (found.is_number() || found.is_boolean())).then_some("put it in quotes");
     Unread { message: format!("`{place}` should be {wanted}, found {shown}"), place, hint }
+}
+
+/// Whether a place, or a key, is of something that nobody should see.
+fn is_secret(place: &str) -> bool {
+    ["password", "api_key", "api_keys", "admin_key"].iter().any(|secret| place.ends_with(secret))
+}
+
+fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().any(|(key, value)| is_secret(key) || holds_secret(value)),
+        Value::Array(items) => items.iter().any(holds_secret),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -144,6 +158,10 @@ mod tests {
                 "`top.below.y` should be keys with values, found `3`",
             ]
         );
+        let (_, unread) = read::<Section>("top", json!({ "below": { "x": [{ "password": "s3cret" }] } }));
+        assert_eq!(unread[0].to_string(), "`top.below.x`: one of its items cannot be read");
+        let (_, unread) = read::<Vec<String>>("gateway.api_keys", json!([51535]));
+        assert_eq!(unread[0].to_string(), "`gateway.api_keys`: one of its items cannot be read");
         let (nothing, unread) = read::<Section>("top", json!(7));
         assert_eq!((nothing, unread[0].message.as_str()), (None, "`top` should be keys with values, found `7`"));
     }
