@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::scan::{BLOCK, character_bits, is_ascii_space};
+use crate::scan::{BLOCK, bits_within, character_bits, is_ascii_space};
 
 /// Whether Python's `str.split`, `str.strip` and `\s` take a character for white space: Rust's set and U+001C to U+001F.
 pub(crate) fn is_space(character: char) -> bool {
@@ -36,8 +36,7 @@ impl SplitWords<'_> {
     /// Which bytes of the block are in words; those after the text's end are not.
     fn inside_of_block(&mut self) -> u64 {
         let rest = self.text.as_bytes().get(self.base..).unwrap_or_default();
-        let within = if rest.len() < BLOCK { (1 << rest.len()) - 1 } else { u64::MAX };
-        !space_bits(rest, &mut self.carried) & within
+        !space_bits(rest, &mut self.carried) & bits_within(rest)
     }
 }
 

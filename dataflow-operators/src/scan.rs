@@ -67,6 +67,12 @@ pub(crate) fn character_bits(
     bits
 }
 
+/// The bits of the first [`BLOCK`] bytes that are there.
+#[inline]
+pub(crate) fn bits_within(bytes: &[u8]) -> u64 {
+    if bytes.len() < BLOCK { (1 << bytes.len()) - 1 } else { u64::MAX }
+}
+
 /// A bit for each byte that is so.
 #[inline]
 fn bits_of(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {

@@ -6,7 +6,7 @@ use dataflow_core::{Cell, operator};
 
 use crate::language::TextLanguage;
 use crate::python::space_bits;
-use crate::scan::{BLOCK, character_bits};
+use crate::scan::{BLOCK, bits_within, character_bits};
 
 /// Drops rows in which more than `threshold` words follow one another without punctuation.
 ///
@@ -51,8 +51,7 @@ fn longest_stretch(text: &str) -> i64 {
         let rest = &text.as_bytes()[base..];
         let is_mark = |byte| matches!(byte, b'\n' | b'.' | b'!' | b'?' | b',' | b';' | b'/' | b'|');
         let mut marks = character_bits(rest, &mut of_marks, is_mark, |lead| lead == 0xe2, |at| mark_at(rest, at));
-        let within = if rest.len() < BLOCK { (1 << rest.len()) - 1 } else { u64::MAX };
-        let inside = !(space_bits(rest, &mut of_spaces) | marks) & within;
+        let inside = !(space_bits(rest, &mut of_spaces) | marks) & bits_within(rest);
         let mut begun = inside & !(inside << 1 | in_word);
         in_word = inside >> (BLOCK - 1);
         while marks != 0 {
