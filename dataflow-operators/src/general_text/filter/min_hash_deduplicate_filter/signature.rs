@@ -45,7 +45,7 @@ const REMEMBERED_LENGTH: usize = 6;
 /// An entry for each value of 17 bits, which with the 32 of a tag are the 48 bits of six characters and one more.
 const REMEMBERED: usize = 1 << 17;
 
-/// Makes signatures, one text after another, and remembers the SHA-1 of the shingles that it meets most.
+/// Makes signatures, one text after another, and remembers the hashes of the shingles that it meets most.
 #[derive(Clone)]
 pub(super) struct Signer {
     shingle: usize,
