@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::UNIX_EPOCH;
 
 use dataflow_core::registry::nearest;
@@ -31,26 +32,6 @@ pub(crate) struct InputFile {
 struct Stamp {
     size: u64,
     modified: u128,
-}
-
-/// Reads a file's text and hashes its bytes as they pass.
-pub(crate) struct Hashing {
-    file: File,
-    hasher: std::sync::Arc<Mutex<blake3::Hasher>>,
-}
-
-impl Read for Hashing {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(into)?;
-        self.hasher.lock().unwrap_or_else(PoisonError::into_inner).update(&into[..read]);
-        Ok(read)
-    }
-}
-
-/// A pass over the whole file; what it hashed is kept when it came to the end.
-pub(crate) struct Pass {
-    stamp: Stamp,
-    hasher: Option<std::sync::Arc<Mutex<blake3::Hasher>>>,
 }
 
 impl InputFile {
@@ -92,26 +73,12 @@ impl InputFile {
         self.compression.reader(self.open_raw()?).map_err(|error| self.error(error))
     }
 
-    /// As [`open`](Self::open), for one pass to the end, in which the content is hashed as well.
-    pub(crate) fn open_hashing(&self) -> Result<(Box<dyn Read + Send>, Pass)> {
-        let file = self.open_raw()?;
-        let stamp = self.stamp()?;
-        if stamp.size > HASHED_WHOLE {
-            let text = self.compression.reader(file).map_err(|error| self.error(error))?;
-            return Ok((text, Pass { stamp, hasher: None }));
-        }
-        let hasher = std::sync::Arc::new(Mutex::new(blake3::Hasher::new()));
-        let raw = Hashing { file, hasher: hasher.clone() };
-        let text = self.compression.reader(raw).map_err(|error| self.error(error))?;
-        Ok((text, Pass { stamp, hasher: Some(hasher) }))
-    }
-
-    /// Keeps what a pass that came to the end has hashed.
-    pub(crate) fn passed(&self, pass: &Pass) {
-        if let Some(hasher) = &pass.hasher {
-            let hash = hasher.lock().unwrap_or_else(PoisonError::into_inner).finalize().to_hex().to_string();
-            *self.content.lock().unwrap_or_else(PoisonError::into_inner) = Some((pass.stamp, hash));
-        }
+    /// A pass over the whole file, while another thread hashes the content for [`fingerprint`](Self::fingerprint).
+    pub(crate) fn hashed_beside<T>(&self, pass: impl FnOnce() -> T) -> T {
+        thread::scope(|scope| {
+            scope.spawn(|| self.fingerprint()); // an error comes again when it is asked for
+            pass()
+        })
     }
 
     /// A text that changes with the content, and with the options that shape how it is read.

@@ -83,14 +83,13 @@ impl<R: Records> JsonSource<R> {
         if let Some(scan) = &*known {
             return Ok(scan.clone());
         }
-        let scan = self.pass()?;
+        let scan = self.file.hashed_beside(|| self.pass())?;
         *known = Some(scan.clone());
         Ok(scan)
     }
 
     fn pass(&self) -> Result<Scan> {
-        let (input, pass) = self.file.open_hashing()?;
-        let mut records = R::new(Text::new(self.file.path().to_owned(), input));
+        let mut records = R::new(Text::new(self.file.path().to_owned(), self.file.open()?));
         let mut malformed = Malformed::new(self.file.path(), self.options.on_malformed);
         let (mut seen, mut rows, mut record) = (SeenObject::default(), 0, Vec::new());
         while let Some(line) = records.next(&mut record)? {
@@ -100,7 +99,6 @@ impl<R: Records> JsonSource<R> {
             }
             malformed.take(); // the reader hands them out
         }
-        self.file.passed(&pass);
         let mut warnings = Vec::new();
         let mut schema = seen.schema(&mut warnings);
         self.options.apply_types(self.file.path(), &mut schema)?;

@@ -16,7 +16,7 @@ use super::ReadOptions;
 use crate::column_builder::FrameBuilder;
 use crate::column_text::{FrameText, Plain};
 use crate::compression::{Compressed, Compression};
-use crate::input_file::{InputFile, Malformed, Pass};
+use crate::input_file::{InputFile, Malformed};
 use crate::json_rows::Text;
 use crate::whole_file::{SharedWriter, WholeFile};
 
@@ -56,17 +56,19 @@ impl TableSource {
         if let Some(scan) = &*known {
             return Ok(scan.clone());
         }
-        let (input, pass): (_, Pass) = self.file.open_hashing()?;
-        let mut reader = TableReader::new(self, input, 4096)?;
+        let scan = self.file.hashed_beside(|| self.pass())?;
+        *known = Some(scan.clone());
+        Ok(scan)
+    }
+
+    fn pass(&self) -> Result<(SchemaRef, u64)> {
+        let mut reader = TableReader::new(self, self.file.open()?, 4096)?;
         let mut rows = 0;
         while let Some(frame) = reader.next_frame()? {
             rows += frame.height() as u64;
             reader.take_rejected();
         }
-        self.file.passed(&pass);
-        let scan = (reader.schema, rows);
-        *known = Some(scan.clone());
-        Ok(scan)
+        Ok((reader.schema, rows))
     }
 }
 
