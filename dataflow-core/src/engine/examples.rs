@@ -89,8 +89,8 @@ impl Examples {
         keys: &[KeyUse],
         ids: &StringChunked,
         (before, after): (&DataFrame, &DataFrame),
-        dropped: impl Fn(usize) -> bool,
-        why: impl Fn(usize) -> Option<String>,
+        dropped: &impl Fn(usize) -> bool,
+        why: &impl Fn(usize) -> Option<String>,
     ) {
         let Some(step) = self.0.get(place) else { return };
         let (mut gone, mut changed) = (Vec::new(), Vec::new());

@@ -5,6 +5,7 @@ pub(crate) mod apply;
 mod batch;
 mod cache;
 mod dead_letter;
+mod dropped_rows;
 mod examples;
 mod passage;
 mod purse;

@@ -15,6 +15,7 @@ use super::answers::{Served, StepAnswers};
 use super::batch::Batch;
 use super::cache::{self, Beside, CacheWriter};
 use super::dead_letter::{DeadLetters, path_of};
+use super::dropped_rows::DroppedRows;
 use super::examples::Examples;
 use super::reading::{Reading, each_batch};
 use super::report::{LiveRun, Report, RunOutcome, StepCounts};
@@ -73,12 +74,17 @@ impl Passage<'_> {
             Ok(letters) => letters,
             Err(error) => return (report, Vec::new(), Some(error)),
         };
+        let dropped_rows = match self.run.dropped.clone().map(DroppedRows::begin).transpose() {
+            Ok(dropped_rows) => dropped_rows,
+            Err(error) => return (report, Vec::new(), Some(error)),
+        };
         let shared = Arc::new(Shared {
             live: live.clone(),
             source: Arc::clone(&pipeline.source),
             purse: self.run.purse.clone(),
             letters,
             examples: self.run.explain_drops.then(|| Examples::of(steps.len())),
+            dropped_rows,
             stop: self.run.stop.clone(),
             failed: Stop::default(),
             grace: self.run.grace,
@@ -87,7 +93,7 @@ impl Passage<'_> {
         if let Some(observer) = &self.run.observer {
             observer.begins(live.clone());
         }
-        let done = self.stream(&shared).await;
+        let mut done = self.stream(&shared).await;
         if let Some(observer) = &self.run.observer {
             observer.ends();
         }
@@ -101,6 +107,10 @@ impl Passage<'_> {
         }
         report.failed = report.steps.iter().map(|step| step.failed).sum();
         report.errors = shared.letters.written();
+        match shared.dropped_rows.as_ref().map(DroppedRows::commit).transpose() {
+            Ok(path) => report.dropped = path,
+            Err(error) => done = done.and(Err(error)),
+        }
         match done {
             Ok(streamed) => {
                 report.outcome = if shared.cut.load(Ordering::SeqCst) { RunOutcome::Stopped } else { RunOutcome::Complete };

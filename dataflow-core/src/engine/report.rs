@@ -209,6 +209,9 @@ pub struct Report {
     /// Where the failed rows are told, if any failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<PathBuf>,
+    /// Where the rows are told that steps dropped, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<PathBuf>,
     /// The error that ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -271,6 +274,9 @@ impl fmt::Display for Report {
         }
         if let Some(errors) = &self.errors {
             write!(formatter, "\nfailed rows: {}", errors.display())?;
+        }
+        if let Some(dropped) = &self.dropped {
+            write!(formatter, "\ndropped rows: {}", dropped.display())?;
         }
         Ok(())
     }

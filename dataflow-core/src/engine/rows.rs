@@ -329,7 +329,7 @@ impl RowStage {
         let counts = self.placed.counts(&self.shared);
         let filter = self.placed.step.info().kind == Kind::Filter;
         let mut rows = Leaving::default();
-        let mut judged = self.shared.examples.as_ref().map(|_| Leaving::default());
+        let mut judged = self.shared.is_observed().then(Leaving::default);
         let mut dropped = vec![false; batch.height()];
         for (index, ended) in outcomes.enumerate() {
             if let (Some(judged), false) = (&mut judged, matches!(ended, Ended::Well(_))) {
@@ -368,9 +368,9 @@ impl RowStage {
             }
         }
         add(&counts.rows_out, rows.ids.len() as u64);
-        if let (Some(examples), Some(judged)) = (&self.shared.examples, judged) {
+        if let Some(judged) = judged {
             let after = judged.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)?;
-            examples.observe(self.placed.place, &self.placed.step.keys, &batch.ids, (&batch.frame, &after.frame), |index| dropped[index], |_| None);
+            self.shared.observe(&self.placed, &batch.ids, (&batch.frame, &after.frame), |index| dropped[index], |_| None)?;
         }
         rows.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)
     }

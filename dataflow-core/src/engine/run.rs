@@ -11,7 +11,7 @@ use super::purse::Purse;
 use super::report::{Observer, Report, RunOutcome};
 use super::{cache, retry, stop::Stop};
 use crate::error::{Error, Result};
-use crate::pipeline::CompiledPipeline;
+use crate::pipeline::{CompiledPipeline, place};
 use crate::whole_file;
 
 /// Where a run begins.
@@ -43,6 +43,8 @@ pub struct Run {
     pub report: Option<PathBuf>,
     /// Keeps, for the report, the first rows that each step drops and the first whose text it changes.
     pub explain_drops: bool,
+    /// Where every row that a step drops is told, a line of JSON each: the step, what it wrote, why, and the row.
+    pub dropped: Option<PathBuf>,
     /// Asks the run to stop.
     pub stop: Stop,
     /// Holds it to what it may spend.
@@ -61,6 +63,7 @@ impl Default for Run {
             grace: Duration::from_secs(30),
             report: None,
             explain_drops: false,
+            dropped: None,
             stop: Stop::default(),
             purse: None,
             observer: None,
@@ -76,6 +79,7 @@ impl CompiledPipeline {
     pub async fn forward(&self, run: Run) -> Result<Report> {
         let which = if run.retry_failed { "retry_report" } else { "report" };
         let report_path = run.report.clone().unwrap_or_else(|| self.storage.work_path().join(format!("{}_{which}.json", self.name)));
+        self.check_written(&run)?;
         let _alone = self.alone()?;
         let started = chrono::Utc::now();
         let begun = Instant::now();
@@ -92,7 +96,7 @@ impl CompiledPipeline {
         report.started = started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         report.seconds = begun.elapsed().as_secs_f64();
         report.error = error.as_ref().map(ToString::to_string);
-        for path in [&mut report.output, &mut report.errors].into_iter().flatten() {
+        for path in [&mut report.output, &mut report.errors, &mut report.dropped].into_iter().flatten() {
             *path = path.canonicalize().unwrap_or_else(|_| path.clone()); // `pipelines/../out` says less than where it is
         }
         // Where no step had to run, the report of the run that made the caches stays.
@@ -102,6 +106,18 @@ impl CompiledPipeline {
             Some(error) => Err(error),
             None => written.map(|()| report),
         }
+    }
+
+    /// What is told of a run is not written over its rows.
+    fn check_written(&self, run: &Run) -> Result<()> {
+        let rows = [("the input", self.storage.input_path()), ("the output", self.storage.output_path())];
+        for (what, path) in [("report", &run.report), ("dropped rows", &run.dropped)] {
+            let Some(path) = path else { continue };
+            if let Some((whose, _)) = rows.iter().find(|(_, rows)| rows.as_ref().is_some_and(|rows| place(rows) == place(path))) {
+                return Err(Error::Configuration(format!("the {what} would be written over {whose}, `{}`\nhint: name another file", path.display())));
+            }
+        }
+        Ok(())
     }
 
     /// Keeps other runs of this pipeline out of its work folder, where both would write the same files; gone when it is dropped.
@@ -135,6 +151,7 @@ impl CompiledPipeline {
             resumed_after_step: None,
             output: None,
             errors: None,
+            dropped: None,
             error: None,
             steps: Vec::new(),
         }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::apply::apply_columns;
 use super::batch::Batch;
 use super::dead_letter::{DeadLetter, DeadLetters};
+use super::dropped_rows::DroppedRows;
 use super::examples::Examples;
 use super::purse::Purse;
 use super::report::{LiveRun, StepCounts, add};
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub letters: DeadLetters,
     /// Rows that show what each step does, where they are asked for.
     pub examples: Option<Examples>,
+    /// Takes all rows that are dropped, where they are asked for.
+    pub dropped_rows: Option<DroppedRows>,
     pub stop: Stop,
     /// Asked when a step has failed: no further call is begun, and those in flight end.
     pub failed: Stop,
@@ -87,6 +90,29 @@ impl Shared {
     pub fn row_refused(&self, placed: &Placed, batch: &Batch, refused: Refused) -> Result<()> {
         placed.counts(self).row_failed("refused");
         self.letters.push(&self.letter(placed, batch, refused.row, "refused", refused.message))
+    }
+
+    /// Whether somebody wants to see what steps do.
+    pub fn is_observed(&self) -> bool {
+        self.examples.is_some() || self.dropped_rows.is_some()
+    }
+
+    /// Shows a batch before and after a step, which has its rows in the same places, to whoever wants to see it; `dropped` says which rows go, and `why`.
+    pub fn observe(
+        &self,
+        placed: &Placed,
+        ids: &StringChunked,
+        frames: (&DataFrame, &DataFrame),
+        dropped: impl Fn(usize) -> bool,
+        why: impl Fn(usize) -> Option<String>,
+    ) -> Result<()> {
+        if let Some(examples) = &self.examples {
+            examples.observe(placed.place, &placed.step.keys, ids, frames, &dropped, &why);
+        }
+        match &self.dropped_rows {
+            Some(rows) => rows.push(&placed.step, ids, frames, dropped, why),
+            None => Ok(()),
+        }
     }
 
     fn letter(&self, placed: &Placed, batch: &Batch, index: usize, class: &str, message: String) -> DeadLetter {
@@ -146,13 +172,13 @@ fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes,
         }
         changes.columns.push(Column::new(key.as_str().into(), told));
     }
-    let before = shared.examples.as_ref().map(|examples| (examples, frame.clone()));
+    let before = shared.is_observed().then(|| frame.clone());
     let frame = apply_columns(step.info(), &step.keys, frame, &changes)?;
     let batch = Batch::new(frame, ids);
-    if let Some((examples, before)) = before {
+    if let Some(before) = before {
         let failed: HashSet<usize> = changes.failed.iter().map(|(index, _)| *index).collect();
         let dropped = |index| changes.keep.as_ref().is_some_and(|keep| keep.get(index) != Some(true)) && !failed.contains(&index);
-        examples.observe(placed.place, &step.keys, &batch.ids, (&before, &batch.frame), dropped, |index| why(&before, index));
+        shared.observe(placed, &batch.ids, (&before, &batch.frame), dropped, |index| why(&before, index))?;
     }
     let mut failed: Vec<usize> = Vec::new();
     for (index, error) in changes.failed {

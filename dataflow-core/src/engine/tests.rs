@@ -321,6 +321,27 @@ async fn a_run_shows_what_its_steps_drop_and_change() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_dropped_row_is_told_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dropped.jsonl");
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(500)));
+    pipeline.step(Longer { input_key: "text".into(), output_key: "length".into(), min: 4 }).named("long");
+    let compiled = pipeline.compile().unwrap();
+    let report = compiled.forward(Run { batch_rows: 4, dropped: Some(path.clone()), ..Run::default() }).await.unwrap();
+    assert_eq!((report.steps[0].dropped, report.dropped), (99, Some(path.canonicalize().unwrap())));
+    let mut told: Vec<Value> = std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    told.sort_by_key(|row| row["row"].as_str().unwrap().parse::<u64>().unwrap());
+    assert_eq!(told.len(), 99);
+    assert_eq!(
+        told[41],
+        json!({
+            "row": "42", "step": 1, "name": "long", "operator": "Longer", "wrote": {"length": 3}, "why": "measured 3, min 4",
+            "values": {"text": "t42", "gold": 42}
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_is_stopped_does_not_wait_for_a_service_and_blames_no_row_for_it() {
     let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(100)));
     pipeline.serving("default", Arc::new(Cooling::default()) as Arc<dyn LLMServing>);

@@ -216,7 +216,7 @@ fn trial(source: &SchemaRef, steps: &[Arc<CompiledStep>]) -> Vec<Problem> {
 }
 
 /// Where a path leads, by which two ways to one file are told.
-fn place(path: &Path) -> PathBuf {
+pub(crate) fn place(path: &Path) -> PathBuf {
     let beside = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize().ok().or_else(beside).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
 }

@@ -16,8 +16,8 @@ use crate::operator::Operator;
 use crate::serving::LLMServing;
 use crate::storage::Storage;
 
-pub(crate) use compile::CompiledStep;
 pub use compile::{CompiledPipeline, MostCalls};
+pub(crate) use compile::{CompiledStep, place};
 pub use problems::{Problem, Problems, Severity};
 pub use spec::{PipelineSpec, StepSpec};
 

@@ -28,6 +28,9 @@ pub struct RunArguments {
     /// Show ten rows that each step drops, and ten texts that it changes, at the end and in the report; steps whose cache holds do not run, and show none
     #[arg(long)]
     explain_drops: bool,
+    /// Write every row that a step drops here, a line of JSON each: the step, what it wrote, why, and the row; steps whose cache holds do not run, and drop none
+    #[arg(long, value_name = "PATH")]
+    dropped: Option<PathBuf>,
     /// How progress is shown: auto, plain, json (events on stdout), none
     #[arg(long, default_value = "auto", value_name = "HOW")]
     progress: ProgressMode,
@@ -41,8 +44,15 @@ impl RunArguments {
             (None, true) => RunFrom::Fresh,
             (None, false) => RunFrom::LastThatHolds,
         };
-        let run =
-            Run { limit: self.limit, from, retry_failed: self.retry_failed, report: self.report.clone(), explain_drops: self.explain_drops, ..Run::default() };
+        let run = Run {
+            limit: self.limit,
+            from,
+            retry_failed: self.retry_failed,
+            report: self.report.clone(),
+            explain_drops: self.explain_drops,
+            dropped: self.dropped.clone(),
+            ..Run::default()
+        };
         super::run(compiled, run, self.progress).await
     }
 }
