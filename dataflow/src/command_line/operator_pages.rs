@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use dataflow_core::docs::Language;
-use dataflow_core::example::example;
+use dataflow_core::example::{Example, example};
 use dataflow_core::key::{Direction, KeyUse};
 use dataflow_core::operator::{OperatorInfo, Shape};
 use serde::Deserialize;
@@ -13,13 +13,38 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
-/// The rows that a rule is shown on, and the parameters that it then has.
+/// The rows that a rule is shown on, the parameters that it then has, and the files that either names by `./<name>`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Shown {
     #[serde(default)]
     parameters: Map<String, Value>,
+    #[serde(default)]
+    files: BTreeMap<String, String>,
     rows: Vec<Value>,
+}
+
+impl Shown {
+    /// What becomes of the rows, where the files are; their folder is told as `.`.
+    fn run(&self, info: &OperatorInfo) -> Result<Option<Example>> {
+        let doing = |error| Error::storage("making the files of an example", error);
+        let folder = tempfile::tempdir().map_err(doing)?;
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text).map_err(doing)?;
+        }
+        let here = format!("\"{}/", folder.path().display());
+        let moved = |value: Value, from: &str, to: &str| -> Result<Value> {
+            let text = if self.files.is_empty() { return Ok(value) } else { value.to_string() };
+            serde_json::from_str(&text.replace(from, to)).map_err(|error| Error::Configuration(error.to_string()))
+        };
+        let there = |value: Value| moved(value, "\"./", &here);
+        let parameters = there(Value::Object(self.parameters.clone()))?;
+        let operator = (info.build)(parameters).map_err(|error| Error::Configuration(error.to_string()))?;
+        let rows: Vec<Value> = self.rows.iter().cloned().map(there).collect::<Result<_>>()?;
+        let Some(found) = example(operator.as_ref(), &rows)? else { return Ok(None) };
+        let back = |rows: Vec<Value>| rows.into_iter().map(|row| moved(row, &here, "\"./")).collect::<Result<_>>();
+        Ok(Some(Example { rows: found.rows.into_iter().map(back).collect::<Result<_>>()?, ..found }))
+    }
 }
 
 type Examples = BTreeMap<String, Shown>;
@@ -142,10 +167,9 @@ fn shown(info: &OperatorInfo, keys: &[KeyUse], language: Language, examples: &Ex
     let only_text = !keys.is_empty() && keys.iter().filter(|key| key.direction != Direction::Write).all(|key| key.key == "text");
     let Some(chosen) = examples.get(info.name).or(only_text.then_some(&usual)) else { return Ok(String::new()) };
     let unusable = |error: String| Error::Configuration(format!("the example of `{}`: {error}", info.name));
-    let operator = (info.build)(Value::Object(chosen.parameters.clone())).map_err(|error| unusable(error.to_string()))?;
     // Without rows of its own, an operator may need a file or a parameter that nobody can guess.
     let own = examples.contains_key(info.name);
-    let found = match example(operator.as_ref(), &chosen.rows) {
+    let found = match chosen.run(info) {
         Ok(Some(found)) => found,
         Err(error) if own => return Err(unusable(error.to_string())),
         Ok(None) | Err(_) => return Ok(String::new()),
@@ -156,6 +180,9 @@ fn shown(info: &OperatorInfo, keys: &[KeyUse], language: Language, examples: &Ex
         let _ = write!(text, "{}`{}`", word(language, ", with ", "，参数为 "), Value::Object(chosen.parameters.clone()));
     }
     text.push_str(word(language, ":\n\n```text\n", "：\n\n```text\n"));
+    for (name, content) in &chosen.files {
+        let _ = writeln!(text, "./{name}: {}", content.trim_end().replace('\n', "\n    "));
+    }
     let dropped = word(language, "dropped", "丢弃");
     for (before, after) in chosen.rows.iter().zip(&found.rows) {
         let _ = writeln!(text, "{before}");
