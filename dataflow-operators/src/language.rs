@@ -9,6 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::python::{is_han, is_word, split_words};
 use crate::scan::WordCounts;
+use crate::treebank::Words;
 
 /// Whose words and sentences an operator counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,9 +25,6 @@ pub enum TextLanguage {
     /// Chinese words by a segmenter with a dictionary, and Chinese marks; other words in the text as in `en`.
     Zh,
 }
-
-/// What is wrong with an operator that is told twice what a word is.
-pub(crate) const TWO_KINDS_OF_WORDS: &str = "`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out";
 
 impl TextLanguage {
     /// The language of a text: never [`Auto`](Self::Auto).
@@ -56,6 +54,24 @@ impl TextLanguage {
         let mut words = 0;
         self.each_word(text, |_| words += 1);
         words
+    }
+
+    /// How many words of a text are wanted, and how many there are; where white space would separate them, NLTK's tokenizer can.
+    pub(crate) fn count_wanted(self, text: &str, use_tokenizer: bool, wanted: impl Fn(&str) -> bool) -> (usize, usize) {
+        if self == Self::Dataflow {
+            return Words::of(text, use_tokenizer).count(wanted);
+        }
+        let (mut found, mut all) = (0, 0);
+        self.each_word(text, |word| {
+            all += 1;
+            found += usize::from(wanted(word));
+        });
+        (found, all)
+    }
+
+    /// What is wrong with an operator that is told twice what a word is.
+    pub(crate) fn problem(self, use_tokenizer: bool) -> Option<String> {
+        (use_tokenizer && self != Self::Dataflow).then(|| "`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out".into())
     }
 
     /// How many sentences a text has; `Dataflow` has its own rule where it is needed, and counts as `En` here.

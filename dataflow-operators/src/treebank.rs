@@ -30,12 +30,6 @@ impl<'a> Words<'a> {
         };
         split_words(text).fold((0, 0), |(found, all), word| (found + usize::from(wanted(word)), all + 1))
     }
-
-    /// The share of the words that are wanted; `None` where there are no words.
-    pub fn share(&self, wanted: impl Fn(&str) -> bool) -> Option<f64> {
-        let (found, all) = self.count(wanted);
-        (all > 0).then(|| found as f64 / all as f64)
-    }
 }
 
 /// A pattern and what takes its place.

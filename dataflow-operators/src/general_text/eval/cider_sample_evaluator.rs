@@ -12,11 +12,11 @@ use dataflow_core::{Result, operator};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::python::split_words;
+use crate::language::TextLanguage;
 
 /// Writes the CIDEr-D score of a text against a reference, from 0 to 10: how alike their n-grams are, rare ones weighing more.
 ///
-/// R. Vedantam et al., "CIDEr: Consensus-based Image Description Evaluation", 2015. Words are what white space separates. How rare an n-gram is says a JSON file,
+/// R. Vedantam et al., "CIDEr: Consensus-based Image Description Evaluation", 2015. Words are what white space separates, or those of a `language`. How rare an n-gram is says a JSON file,
 /// `{"df": {"the cat": 3}, "ref_len": 40}`: the number of documents that have it, its words joined by a space, and the number of documents in all. DataFlow reads the
 /// same as a Python pickle. Its `df_mode: corpus` takes every row for a corpus of its own, and gives 0 to all; it is refused. A row in which one of the two texts is null
 /// has no score.
@@ -25,7 +25,7 @@ use crate::python::split_words;
 ///
 /// 写入文本相对参考文本的 CIDEr-D 得分（0 到 10）：两者 n 元词组的相似程度，罕见词组权重更高。
 ///
-/// 词以空白分隔。词组的罕见程度由 JSON 文件给出：`{"df": {"the cat": 3}, "ref_len": 40}`，即含有该词组（词间一个空格）的文档数与文档总数；DataFlow 读取同样内容的
+/// 词以空白分隔，或按 `language` 切分。词组的罕见程度由 JSON 文件给出：`{"df": {"the cat": 3}, "ref_len": 40}`，即含有该词组（词间一个空格）的文档数与文档总数；DataFlow 读取同样内容的
 /// Python pickle。DataFlow 的 `df_mode: corpus` 把每一行当作单独的语料，得分恒为 0，因此不予接受。两者之一为空的行没有得分。
 #[operator(general_text, eval, Columns)]
 pub struct CiderSampleEvaluator {
@@ -43,6 +43,8 @@ pub struct CiderSampleEvaluator {
     pub df_mode: DocumentFrequencies,
     /// The JSON file with the document frequencies. 中文：给出文档频率的 JSON 文件。
     pub idf_path: Option<PathBuf>,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 /// Where document frequencies come from.
@@ -66,6 +68,7 @@ impl Default for CiderSampleEvaluator {
             sigma: 6.0,
             df_mode: DocumentFrequencies::CocoValDf,
             idf_path: None,
+            language: TextLanguage::Dataflow,
         }
     }
 }
@@ -120,7 +123,12 @@ impl CiderSampleEvaluator {
     }
 
     fn score(&self, frequencies: &Frequencies, text: &str, reference: &str) -> f64 {
-        let (words, reference): (Vec<&str>, Vec<&str>) = (split_words(text).collect(), split_words(reference).collect());
+        let words_of = |text| {
+            let mut words = Vec::new();
+            self.language.each_word(text, |word| words.push(word));
+            words
+        };
+        let (words, reference): (Vec<&str>, Vec<&str>) = (words_of(text), words_of(reference));
         // As in the scorer of the COCO captions, the length of a text is how many pairs of words it has.
         let pairs = |words: &[&str]| words.len().saturating_sub(1) as f64;
         let difference = pairs(&words) - pairs(&reference);

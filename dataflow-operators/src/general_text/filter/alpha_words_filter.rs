@@ -5,8 +5,7 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
 use crate::bounds;
-use crate::language::{TWO_KINDS_OF_WORDS, TextLanguage};
-use crate::treebank::Words;
+use crate::language::TextLanguage;
 
 /// Keeps rows in which more than `threshold` of the words have a letter of `a` to `z`.
 ///
@@ -40,16 +39,7 @@ impl Measure for AlphaWordsFilter {
 
     fn measure(&self, text: &str) -> Option<f64> {
         let has_letter = |word: &str| word.bytes().any(|byte| byte.is_ascii_alphabetic());
-        let (found, all) = if self.language == TextLanguage::Dataflow {
-            Words::of(text, self.use_tokenizer).count(has_letter)
-        } else {
-            let (mut found, mut all) = (0, 0);
-            self.language.each_word(text, |word| {
-                all += 1;
-                found += usize::from(has_letter(word));
-            });
-            (found, all)
-        };
+        let (found, all) = self.language.count_wanted(text, self.use_tokenizer, has_letter);
         Some(if all == 0 { f64::NEG_INFINITY } else { found as f64 / all as f64 })
     }
 
@@ -63,9 +53,7 @@ impl Measure for AlphaWordsFilter {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = bounds::threshold(self.threshold, ..1.0, "a share is at most 1");
-        if self.use_tokenizer && self.language != TextLanguage::Dataflow {
-            problems.push(TWO_KINDS_OF_WORDS.into());
-        }
+        problems.extend(self.language.problem(self.use_tokenizer));
         problems
     }
 }
@@ -110,6 +98,12 @@ mod tests {
     #[test]
     fn a_threshold_that_no_share_is_above_is_refused() {
         let operator = AlphaWordsFilter { threshold: 7.0, use_tokenizer: true, language: TextLanguage::En, ..Default::default() };
-        assert_eq!(Measure::problems(&operator), ["`threshold` is 7 and a share is at most 1, so no row can stay", TWO_KINDS_OF_WORDS]);
+        assert_eq!(
+            Measure::problems(&operator),
+            [
+                "`threshold` is 7 and a share is at most 1, so no row can stay",
+                "`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out"
+            ]
+        );
     }
 }

@@ -5,8 +5,8 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
 use crate::bounds;
+use crate::language::TextLanguage;
 use crate::python::is_upper;
-use crate::treebank::Words;
 
 /// Keeps rows in which at most `threshold` of the words are in capitals.
 ///
@@ -27,11 +27,13 @@ pub struct CapitalWordsFilter {
     pub threshold: f64,
     /// Whether words are told apart as NLTK's word tokenizer does, `the,` being two, or by white space alone. 中文：是否按 NLTK 分词器的规则切词（`the,` 为两个词）；否则仅按空白切分。
     pub use_tokenizer: bool,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Default for CapitalWordsFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "capital_words_filter".into(), threshold: 0.2, use_tokenizer: false }
+        Self { input_key: "text".into(), output_key: "capital_words_filter".into(), threshold: 0.2, use_tokenizer: false, language: TextLanguage::Dataflow }
     }
 }
 
@@ -40,7 +42,11 @@ impl Measure for CapitalWordsFilter {
 
     fn measure(&self, text: &str) -> Option<f64> {
         // DataFlow drops an empty text, and keeps one of white space.
-        Some(if text.is_empty() { f64::INFINITY } else { Words::of(text, self.use_tokenizer).share(is_upper).unwrap_or(0.0) })
+        if text.is_empty() {
+            return Some(f64::INFINITY);
+        }
+        let (capital, all) = self.language.count_wanted(text, self.use_tokenizer, is_upper);
+        Some(capital as f64 / all.max(1) as f64)
     }
 
     fn keep(&self, share: f64) -> bool {
@@ -52,7 +58,9 @@ impl Measure for CapitalWordsFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        bounds::threshold(self.threshold, 0.0.., "a share is at least 0")
+        let mut problems = bounds::threshold(self.threshold, 0.0.., "a share is at least 0");
+        problems.extend(self.language.problem(self.use_tokenizer));
+        problems
     }
 }
 
@@ -74,5 +82,13 @@ mod tests {
         text=  capital_words_filter=1
         dropped
         ");
+    }
+
+    #[test]
+    fn capitals_among_chinese_words_are_counted_by_words() {
+        let texts = ["请使用 GPU 训练这个模型"];
+        assert_snapshot!(check_rule(&CapitalWordsFilter::default(), "text", texts), @"dropped");
+        let operator = CapitalWordsFilter { language: TextLanguage::Auto, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", texts), @"text=请使用 GPU 训练这个模型 capital_words_filter=1");
     }
 }

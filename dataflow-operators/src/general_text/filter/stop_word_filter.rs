@@ -5,9 +5,8 @@ use dataflow_core::{Cell, operator};
 use std::path::PathBuf;
 
 use crate::bounds;
-use crate::language::{TWO_KINDS_OF_WORDS, TextLanguage};
+use crate::language::TextLanguage;
 use crate::python::lower;
-use crate::treebank::Words;
 use crate::word_list;
 
 /// Keeps rows with more than two stop words that are more than `threshold` of all words, as running text has.
@@ -55,16 +54,7 @@ impl Measure for StopWordFilter {
         let language = self.language.of(text);
         let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
         let lower = lower(text);
-        let (stop_words, all) = if language == TextLanguage::Dataflow {
-            Words::of(&lower, self.use_tokenizer).count(|word| list.contains(word))
-        } else {
-            let (mut stop_words, mut all) = (0, 0);
-            language.each_word(&lower, |word| {
-                all += 1;
-                stop_words += usize::from(list.contains(word));
-            });
-            (stop_words, all)
-        };
+        let (stop_words, all) = language.count_wanted(&lower, self.use_tokenizer, |word| list.contains(word));
         Some(if stop_words > 2 { stop_words as f64 / all as f64 } else { f64::NEG_INFINITY })
     }
 
@@ -79,9 +69,7 @@ impl Measure for StopWordFilter {
     fn problems(&self) -> Vec<String> {
         let mut problems = word_list::problems("stopwords_path", self.stopwords_path.as_deref());
         problems.extend(bounds::threshold(self.threshold, ..1.0, "a share is at most 1"));
-        if self.use_tokenizer && self.language != TextLanguage::Dataflow {
-            problems.push(TWO_KINDS_OF_WORDS.into());
-        }
+        problems.extend(self.language.problem(self.use_tokenizer));
         problems
     }
 }

@@ -5,6 +5,7 @@ use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
 use crate::bounds;
+use crate::language::TextLanguage;
 use crate::python::{is_space, is_word};
 
 /// Keeps rows in which `#` and ellipses over words are fewer than `threshold`.
@@ -24,11 +25,13 @@ pub struct SymbolWordRatioFilter {
     pub output_key: Output<Integer>,
     /// The ratio at which a row goes. 中文：达到此比值即丢弃。
     pub threshold: f64,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    pub language: TextLanguage,
 }
 
 impl Default for SymbolWordRatioFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "symbol_word_ratio_filter_label".into(), threshold: 0.4 }
+        Self { input_key: "text".into(), output_key: "symbol_word_ratio_filter_label".into(), threshold: 0.4, language: TextLanguage::Dataflow }
     }
 }
 
@@ -49,14 +52,17 @@ impl Measure for SymbolWordRatioFilter {
     type Value = f64;
 
     fn measure(&self, text: &str) -> Option<f64> {
+        let symbols = || text.matches('#').count() + text.matches("...").count() + text.matches('…').count();
+        let ratio = |words: usize| Some(if words == 0 { f64::INFINITY } else { symbols() as f64 / words as f64 });
+        if self.language != TextLanguage::Dataflow {
+            return ratio(self.language.count_words(text));
+        }
         let has_symbols = memchr::memchr2(b'#', 0xe2, text.as_bytes()).is_some() || memchr::memmem::find(text.as_bytes(), b"...").is_some();
         if !has_symbols {
             // Nothing to divide: only whether there is a word or a mark.
             return Some(if text.chars().all(is_space) { f64::INFINITY } else { 0.0 });
         }
-        let symbols = text.matches('#').count() + text.matches("...").count() + text.matches('…').count();
-        let words = words_and_marks(text);
-        Some(if words == 0 { f64::INFINITY } else { symbols as f64 / words as f64 })
+        ratio(words_and_marks(text))
     }
 
     fn keep(&self, ratio: f64) -> bool {
@@ -89,5 +95,13 @@ mod tests {
         text=a b ... symbol_word_ratio_filter_label=1
         dropped
         ");
+    }
+
+    #[test]
+    fn words_are_those_of_the_language() {
+        let text = ["#今天天气很好，我们去公园散步#"];
+        assert_snapshot!(check_rule(&SymbolWordRatioFilter::default(), "text", text), @"dropped");
+        let operator = SymbolWordRatioFilter { language: TextLanguage::Auto, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", text), @"text=#今天天气很好，我们去公园散步# symbol_word_ratio_filter_label=1");
     }
 }
