@@ -74,7 +74,9 @@ impl Passage<'_> {
             Ok(letters) => letters,
             Err(error) => return (report, Vec::new(), Some(error)),
         };
-        let dropped_rows = match self.run.dropped.clone().map(DroppedRows::begin).transpose() {
+        // Where no step has to run, the file of the run that did stays.
+        let wanted = self.run.dropped.clone().filter(|_| !steps.is_empty());
+        let dropped_rows = match wanted.map(DroppedRows::begin).transpose() {
             Ok(dropped_rows) => dropped_rows,
             Err(error) => return (report, Vec::new(), Some(error)),
         };
