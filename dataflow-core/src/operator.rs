@@ -215,7 +215,7 @@ pub trait ColumnWork: Send + Sync {
     /// What the batch becomes.
     fn batch(&self, frame: &DataFrame) -> Result<Changes>;
 
-    /// Why a row of a batch is dropped, beyond what is written about it. Asked for a few rows that are shown.
+    /// Why a row of a batch is dropped, beyond what is written about it. Asked for rows that are shown.
     fn why(&self, frame: &DataFrame, index: usize) -> Option<String> {
         let _ = (frame, index);
         None

@@ -164,6 +164,12 @@ pub trait Columns: Operator + Clone {
     /// What the batch becomes.
     fn columns(&self, frame: &DataFrame) -> Result<Changes>;
 
+    /// For filters: why a row is dropped, beyond what is written about it. Asked for rows that are shown.
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let _ = (frame, row);
+        None
+    }
+
     /// What is wrong with the parameters.
     fn problems(&self) -> Vec<String> {
         Vec::new()
@@ -188,6 +194,10 @@ struct AnyColumns<C>(C);
 impl<C: Columns> ColumnWork for AnyColumns<C> {
     fn batch(&self, frame: &DataFrame) -> Result<Changes> {
         self.0.columns(frame)
+    }
+
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        self.0.why(frame, row)
     }
 }
 

@@ -46,6 +46,7 @@ pub fn general_reasoning() -> Result<Pipeline> {
             ngrams: 5,
             input_question_key: "instruction".into(),
             input_answer_key: "generated_cot".into(),
+            ..Default::default()
         })
         .named("answer_ngram");
     Ok(pipeline)

@@ -3,10 +3,12 @@
 use dataflow_core::key::{Any, Input, Integer, Output};
 use dataflow_core::operator::Changes;
 use dataflow_core::private::schemars::{self, JsonSchema};
+use dataflow_core::row::json_of;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Keeps rows whose score compares with a threshold as `filter_method` says.
 ///
@@ -76,6 +78,16 @@ impl Columns for CodeGenericScoreFilter {
         let label = Column::new(self.output_key.as_str().into(), keep.iter().map(|keep| i64::from(*keep)).collect::<Vec<_>>());
         Ok(Changes { columns: vec![label], keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
     }
+
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let column = frame.column(self.input_key.as_str()).ok()?.slice(i64::try_from(row).ok()?, 1);
+        let score = column.cast(&DataType::Float64).ok()?.f64().ok()?.get(0);
+        Some(match (score, json_of(&column.get(0).ok()?)) {
+            (Some(score), _) => format!("measured {score}, score_threshold {}", self.score_threshold),
+            (None, Value::Null) => "the score is null".into(),
+            (None, other) => format!("{other} is no number"),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -96,5 +108,12 @@ mod tests {
         assert_eq!(kept(Comparison::LessEqual), [true, true, false, false]);
         assert_eq!(kept(Comparison::Less), [true, false, false, false]);
         assert_eq!(kept(Comparison::Equal), [false, true, false, false]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_told() {
+        let frame = df!("quality_score" => [Some("7.5"), Some("good"), None]).unwrap();
+        let why = |row| Columns::why(&CodeGenericScoreFilter::default(), &frame, row).unwrap();
+        assert_eq!([why(0), why(1), why(2)], ["measured 7.5, score_threshold 8", "\"good\" is no number", "the score is null"]);
     }
 }

@@ -1,8 +1,8 @@
 //! Filters answers by their form.
 
-use dataflow_core::key::{Input, Text};
-use dataflow_core::operator;
+use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
 
 use crate::compatibility::Compatibility;
 
@@ -17,13 +17,15 @@ use crate::compatibility::Compatibility;
 pub struct ReasoningAnswerFormatterFilter {
     /// The answer. 中文：答案。
     pub input_key: Input<Text>,
+    /// Where the label goes, 1 for a row that stays and 0 for one that goes; not written unless it is named. 中文：写入标签的列（保留为 1，丢弃为 0）；不指定则不写。
+    pub output_key: Option<Output<Integer>>,
     /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
     pub compatibility: Compatibility,
 }
 
 impl Default for ReasoningAnswerFormatterFilter {
     fn default() -> Self {
-        Self { input_key: "generated_cot".into(), compatibility: Compatibility::Own }
+        Self { input_key: "generated_cot".into(), output_key: None, compatibility: Compatibility::Own }
     }
 }
 
@@ -37,6 +39,10 @@ impl Measure for ReasoningAnswerFormatterFilter {
 
     fn keep(&self, boxed: bool) -> bool {
         boxed
+    }
+
+    fn label(&self, boxed: bool) -> Cell {
+        i64::from(boxed).into()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Filters answers by whether they are right.
 
 use dataflow_core::Result;
-use dataflow_core::key::{Input, Text};
+use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator;
 use dataflow_core::operator::Changes;
 use dataflow_core::private::schemars::{self, JsonSchema};
@@ -26,6 +26,8 @@ pub struct ReasoningAnswerGroundTruthFilter {
     pub input_test_answer_key: Input<Text>,
     /// The right answer. 中文：标准答案。
     pub input_gt_answer_key: Input<Text>,
+    /// Where the label goes, 1 for a row that stays and 0 for one that goes; not written unless it is named. 中文：写入标签的列（保留为 1，丢弃为 0）；不指定则不写。
+    pub output_key: Option<Output<Integer>>,
     /// How the two are compared. 中文：比较方式。
     pub compare_method: CompareMethod,
 }
@@ -43,7 +45,12 @@ pub enum CompareMethod {
 
 impl Default for ReasoningAnswerGroundTruthFilter {
     fn default() -> Self {
-        Self { input_test_answer_key: "generated_cot".into(), input_gt_answer_key: "golden_answer".into(), compare_method: CompareMethod::MathVerify }
+        Self {
+            input_test_answer_key: "generated_cot".into(),
+            input_gt_answer_key: "golden_answer".into(),
+            output_key: None,
+            compare_method: CompareMethod::MathVerify,
+        }
     }
 }
 
@@ -64,8 +71,20 @@ impl ReasoningAnswerGroundTruthFilter {
 impl Columns for ReasoningAnswerGroundTruthFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let (solutions, truths) = (texts_of(frame, self.input_test_answer_key.as_str())?, texts_of(frame, self.input_gt_answer_key.as_str())?);
-        let keep = solutions.iter().zip(truths.iter()).map(|pair| Some(matches!(pair, (Some(solution), Some(truth)) if self.is_right(solution, truth))));
-        Ok(Changes { keep: Some(keep.collect()), ..Changes::default() })
+        let right = |pair| matches!(pair, (Some(solution), Some(truth)) if self.is_right(solution, truth));
+        let right: Vec<bool> = solutions.iter().zip(truths.iter()).map(right).collect();
+        let labels = || right.iter().map(|right| i64::from(*right)).collect::<Vec<_>>();
+        let columns = self.output_key.iter().map(|key| Column::new(key.as_str().into(), labels())).collect();
+        Ok(Changes { columns, keep: Some(right.iter().copied().map(Some).collect()), failed: Vec::new() })
+    }
+
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let text = |key: &str| Some(texts_of(frame, key).ok()?.get(row)?.to_owned());
+        let Some(truth) = text(self.input_gt_answer_key.as_str()) else { return Some("the right answer is null".into()) };
+        Some(match text(self.input_test_answer_key.as_str()).and_then(|solution| extract_answer(&solution)) {
+            Some(answer) => format!("found `{answer}`, and `{}` is right", truth.trim()),
+            None => "no answer was found".into(),
+        })
     }
 }
 
@@ -85,6 +104,10 @@ mod tests {
         .unwrap();
         assert_eq!(run_rule(&ReasoningAnswerGroundTruthFilter::default(), frame.clone()).1, [true, true, false, true, false, false]);
         let exact = ReasoningAnswerGroundTruthFilter { compare_method: CompareMethod::Exact, ..Default::default() };
-        assert_eq!(run_rule(&exact, frame).1, [false, true, false, true, false, false]);
+        assert_eq!(run_rule(&exact, frame.clone()).1, [false, true, false, true, false, false]);
+        let labelled = ReasoningAnswerGroundTruthFilter { output_key: Some("right".into()), ..Default::default() };
+        assert_eq!(run_rule(&labelled, frame.clone()).0.column("right").unwrap().i64().unwrap().sum(), Some(3));
+        assert_eq!(Columns::why(&labelled, &frame, 2).unwrap(), "found `8`, and `7` is right");
+        assert_eq!(Columns::why(&labelled, &frame, 5).unwrap(), "no answer was found");
     }
 }

@@ -1,6 +1,6 @@
 //! Filters out answers that repeat themselves.
 
-use dataflow_core::key::{Input, Text};
+use dataflow_core::key::{Float, Input, Output, Text};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
@@ -31,11 +31,13 @@ pub struct ReasoningAnswerNgramFilter {
     pub input_question_key: Input<Text>,
     /// The answer. 中文：答案列。
     pub input_answer_key: Input<Text>,
+    /// Where the share goes; not written unless it is named. 中文：写入该比例的列；不指定则不写。
+    pub output_key: Option<Output<Float>>,
 }
 
 impl Default for ReasoningAnswerNgramFilter {
     fn default() -> Self {
-        Self { min_score: 0.1, max_score: 1.0, ngrams: 5, input_question_key: "instruction".into(), input_answer_key: "generated_cot".into() }
+        Self { min_score: 0.1, max_score: 1.0, ngrams: 5, input_question_key: "instruction".into(), input_answer_key: "generated_cot".into(), output_key: None }
     }
 }
 
@@ -52,18 +54,34 @@ fn score(text: &str, n: usize) -> f64 {
     distinct_share(&numbered(words), n)
 }
 
-impl Columns for ReasoningAnswerNgramFilter {
-    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+impl ReasoningAnswerNgramFilter {
+    /// The share of each row; `None` where the question or the answer is null.
+    fn shares(&self, frame: &DataFrame) -> Result<Float64Chunked> {
         let questions = texts_of(frame, self.input_question_key.as_str())?;
         let answers = texts_of(frame, self.input_answer_key.as_str())?;
         let mut both = String::new();
-        let keep = questions.iter().zip(answers.iter()).map(|pair| {
-            let (Some(question), Some(answer)) = pair else { return Some(false) };
+        let share = |(question, answer): (Option<&str>, Option<&str>)| {
             both.clear();
-            both.extend([question, " ", answer]);
-            Some((self.min_score..=self.max_score).contains(&score(&both, self.ngrams as usize)))
-        });
-        Ok(Changes { keep: Some(keep.collect()), ..Changes::default() })
+            both.extend([question?, " ", answer?]);
+            Some(score(&both, self.ngrams as usize))
+        };
+        Ok(questions.iter().zip(answers.iter()).map(share).collect())
+    }
+}
+
+impl Columns for ReasoningAnswerNgramFilter {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let shares = self.shares(frame)?;
+        let keep = shares.iter().map(|share| Some(share.is_some_and(|share| (self.min_score..=self.max_score).contains(&share)))).collect();
+        let columns = self.output_key.iter().map(|key| shares.clone().with_name(key.as_str().into()).into_column()).collect();
+        Ok(Changes { columns, keep: Some(keep), failed: Vec::new() })
+    }
+
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        Some(match self.shares(&frame.slice(i64::try_from(row).ok()?, 1)).ok()?.get(0) {
+            Some(share) => format!("measured {share}, min_score {}, max_score {}", self.min_score, self.max_score),
+            None => "the question or the answer is null".into(),
+        })
     }
 
     fn problems(&self) -> Vec<String> {
@@ -104,6 +122,14 @@ mod tests {
         dropped
         dropped
         ");
+    }
+
+    #[test]
+    fn the_share_can_be_kept_and_is_the_reason() {
+        let frame = df!("instruction" => ["ha ha ha"], "generated_cot" => ["ha ha ha"]).unwrap();
+        let operator = ReasoningAnswerNgramFilter { min_score: 0.0, ngrams: 2, output_key: Some("share".into()), ..Default::default() };
+        assert_snapshot!(check_frame(&operator, frame.clone()), @"instruction=ha ha ha generated_cot=ha ha ha share=0.2");
+        assert_eq!(Columns::why(&operator, &frame, 0).unwrap(), "measured 0.2, min_score 0, max_score 1");
     }
 
     #[test]

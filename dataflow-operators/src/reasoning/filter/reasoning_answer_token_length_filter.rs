@@ -1,8 +1,8 @@
 //! Filters answers by their length in tokens.
 
-use dataflow_core::key::{Input, Text};
-use dataflow_core::operator;
+use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
+use dataflow_core::{Cell, operator};
 
 use crate::tokens::Tokenizer;
 
@@ -17,6 +17,8 @@ use crate::tokens::Tokenizer;
 pub struct ReasoningAnswerTokenLengthFilter {
     /// The answer. 中文：答案。
     pub input_key: Input<Text>,
+    /// Where the number of tokens goes; not written unless it is named. 中文：写入 token 数的列；不指定则不写。
+    pub output_key: Option<Output<Integer>>,
     /// The most tokens to keep. 中文：保留的最大 token 数。
     pub max_answer_token_length: u32,
     /// The vocabulary that is counted by. 中文：计数所用的词表。
@@ -25,7 +27,7 @@ pub struct ReasoningAnswerTokenLengthFilter {
 
 impl Default for ReasoningAnswerTokenLengthFilter {
     fn default() -> Self {
-        Self { input_key: "generated_cot".into(), max_answer_token_length: 8192, tokenizer: Tokenizer::default() }
+        Self { input_key: "generated_cot".into(), output_key: None, max_answer_token_length: 8192, tokenizer: Tokenizer::default() }
     }
 }
 
@@ -38,6 +40,10 @@ impl Measure for ReasoningAnswerTokenLengthFilter {
 
     fn keep(&self, tokens: i64) -> bool {
         tokens <= i64::from(self.max_answer_token_length)
+    }
+
+    fn label(&self, tokens: i64) -> Cell {
+        if tokens == i64::MAX { 0 } else { tokens }.into()
     }
 }
 
