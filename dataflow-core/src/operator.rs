@@ -1,5 +1,6 @@
 //! Operators: what they declare, and the work that the engine has them do.
 
+use std::any::Any;
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -222,6 +223,15 @@ pub trait ColumnWork: Send + Sync {
     }
 }
 
+/// What was made of a batch before its turn came.
+pub type Prepared = Box<dyn Any + Send>;
+
+/// The part of a work over all rows that needs no memory.
+pub trait Prepare: Send + Sync {
+    /// What [`DatasetWork::prepared_batch`] is handed with the batch.
+    fn prepare(&self, frame: &DataFrame) -> Result<Prepared>;
+}
+
 /// Work over all rows in order, with a memory.
 pub trait DatasetWork: Send {
     /// Tells, before each batch, the identities of its rows: for work that names rows in what it writes beside the data set.
@@ -232,8 +242,19 @@ pub trait DatasetWork: Send {
     /// Tells, before the first batch, that only the first rows come: what other runs rely on is not to be replaced by what is known of these.
     fn only_first_rows(&mut self) {}
 
+    /// The part of the work that needs to know nothing of other batches, where there is one: it is done for several batches at once.
+    fn preparation(&self) -> Option<Arc<dyn Prepare>> {
+        None
+    }
+
     /// What the next batch becomes.
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes>;
+
+    /// What the next batch becomes, for which this was prepared.
+    fn prepared_batch(&mut self, frame: &DataFrame, prepared: Prepared) -> Result<Changes> {
+        drop(prepared);
+        self.batch(frame)
+    }
 
     /// The result for the whole set, after the last batch.
     fn end(&mut self) -> Result<Option<DatasetResult>> {

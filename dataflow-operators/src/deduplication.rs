@@ -3,11 +3,11 @@
 //! A new way to tell repeated rows is a [`Sign`] and a [`Remember`]. One by meaning compares vectors that an earlier step wrote: its memory is a [`NearestVectors`].
 
 use std::borrow::Cow;
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dataflow_core::Result;
 use dataflow_core::key::{Input, Text};
-use dataflow_core::operator::{Changes, DatasetResult, DatasetWork};
+use dataflow_core::operator::{Changes, DatasetResult, DatasetWork, Prepare, Prepared};
 use dataflow_core::shape::texts_of;
 use polars::prelude::*;
 
@@ -26,7 +26,7 @@ mod spill;
 mod stored;
 
 /// Makes the signature of a text.
-pub(crate) trait Sign: Clone + Send + 'static {
+pub(crate) trait Sign: Clone + Send + Sync + 'static {
     /// How many numbers a signature has.
     fn width(&self) -> usize;
 
@@ -78,33 +78,100 @@ pub(crate) struct Found {
 
 /// Drops the rows whose signature was seen before.
 pub(crate) struct Deduplication<S, R> {
-    keys: Vec<String>,
-    /// Whether each value stands after its key's name.
-    labelled: bool,
+    signing: Arc<Signing<S>>,
     output: String,
-    signers: Vec<S>,
     memory: Memory<R>,
     /// The identities of the next batch's rows.
     identities: Option<StringChunked>,
     rows: u64,
 }
 
-/// Below this many rows a thread costs more than it saves.
-const ROWS_WORTH_A_THREAD: usize = 32;
-
 impl<S: Sign, R: Remember> Deduplication<S, R> {
     /// Compares the text of one key, or those of several together.
-    pub(crate) fn new(input_key: Option<&Input<Text>>, input_keys: Option<&[Input<Text>]>, output: &str, signer: &S, seen: R, beside: Beside) -> Self {
-        let workers = thread::available_parallelism().map_or(1, usize::from);
+    pub(crate) fn new(input_key: Option<&Input<Text>>, input_keys: Option<&[Input<Text>]>, output: &str, signer: S, seen: R, beside: Beside) -> Self {
+        let keys = input_keys.into_iter().flatten().chain(input_key).map(|key| key.as_str().to_owned()).collect();
         Self {
-            keys: input_keys.into_iter().flatten().chain(input_key).map(|key| key.as_str().to_owned()).collect(),
-            labelled: input_keys.is_some(),
             output: output.to_owned(),
-            signers: vec![signer.clone(); workers],
             memory: Memory::new(seen, signer.width(), beside),
+            signing: Arc::new(Signing { keys, labelled: input_keys.is_some(), signer, resting: Mutex::default() }),
             identities: None,
             rows: 0,
         }
+    }
+
+    /// What a batch with these signatures becomes: the part that has to see the rows one after another.
+    fn judge(&mut self, frame: &DataFrame, signatures: &[u64]) -> Result<Changes> {
+        let Self { signing, output, memory, identities, rows: rows_before } = self;
+        let columns = signing.columns(frame)?;
+        let height = frame.height();
+        let identities = identities.take().filter(|identities| identities.len() == height);
+        let identity = |row: usize| match identities.as_ref().and_then(|identities| identities.get(row)) {
+            Some(identity) => Cow::Borrowed(identity),
+            None => Cow::Owned((*rows_before + row as u64 + 1).to_string()),
+        };
+        let mut kept = Vec::with_capacity(height);
+        for (row, signature) in signatures.chunks(signing.signer.width()).enumerate() {
+            kept.push(match signing.text(&columns, row) {
+                Some(text) => memory.stays(&signing.signer, &text, signature, || identity(row))?,
+                None => false,
+            });
+        }
+        *rows_before += height as u64;
+        let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
+        Ok(Changes {
+            columns: vec![Column::new(output.as_str().into(), label)],
+            keep: Some(BooleanChunked::from_iter_values("".into(), kept.into_iter())),
+            failed: Vec::new(),
+        })
+    }
+}
+
+/// Makes the signatures of batches, several at once, since none needs to know of another.
+struct Signing<S> {
+    keys: Vec<String>,
+    /// Whether each value stands after its key's name.
+    labelled: bool,
+    signer: S,
+    /// The signers that have made signatures, and are at rest, with what they remember.
+    resting: Mutex<Vec<S>>,
+}
+
+impl<S: Sign> Signing<S> {
+    fn columns(&self, frame: &DataFrame) -> Result<Vec<StringChunked>> {
+        self.keys.iter().map(|key| texts_of(frame, key).map(|texts| texts.rechunk().into_owned())).collect()
+    }
+
+    /// The text by which a row is compared; `None` where it has none.
+    fn text<'a>(&self, columns: &'a [StringChunked], row: usize) -> Option<Cow<'a, str>> {
+        if !self.labelled {
+            return columns.first().and_then(|column| column.get(row)).map(Cow::Borrowed);
+        }
+        columns.iter().find(|column| column.get(row).is_some())?;
+        let values = self.keys.iter().zip(columns).map(|(key, column)| format!("{key}:\n{}", column.get(row).unwrap_or_default()));
+        Some(values.collect::<Vec<_>>().join("\n").into())
+    }
+
+    /// The signatures of a batch's rows, one after another; that of a row without a text is all zeros.
+    fn signatures(&self, frame: &DataFrame) -> Result<Vec<u64>> {
+        let columns = self.columns(frame)?;
+        let resting = || self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = resting().pop();
+        let mut signer = rested.unwrap_or_else(|| self.signer.clone());
+        let width = signer.width();
+        let mut signatures = vec![0; frame.height() * width];
+        for (row, signature) in signatures.chunks_mut(width).enumerate() {
+            if let Some(text) = self.text(&columns, row) {
+                signer.sign(&text, signature);
+            }
+        }
+        resting().push(signer);
+        Ok(signatures)
+    }
+}
+
+impl<S: Sign> Prepare for Signing<S> {
+    fn prepare(&self, frame: &DataFrame) -> Result<Prepared> {
+        Ok(Box::new(self.signatures(frame)?))
     }
 }
 
@@ -128,70 +195,24 @@ impl<S: Sign, R: Remember> DatasetWork for Deduplication<S, R> {
         self.identities = Some(identities.clone());
     }
 
+    fn preparation(&self) -> Option<Arc<dyn Prepare>> {
+        Some(self.signing.clone())
+    }
+
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes> {
-        let Self { keys, labelled, output, signers, memory, identities, rows: rows_before } = self;
-        let columns: Vec<StringChunked> = keys.iter().map(|key| texts_of(frame, key).map(|texts| texts.rechunk().into_owned())).collect::<Result<_>>()?;
-        let source = Source { keys, columns: &columns, labelled: *labelled };
-        let (height, width) = (frame.height(), signers.first().map_or(0, Sign::width));
-        let mut signatures = vec![0; height * width];
-        let rows = height.div_ceil(signers.len()).max(ROWS_WORTH_A_THREAD);
-        thread::scope(|scope| {
-            for (number, (signer, signatures)) in signers.iter_mut().zip(signatures.chunks_mut(rows * width)).enumerate() {
-                let mut sign = move || {
-                    for (offset, signature) in signatures.chunks_mut(width).enumerate() {
-                        if let Some(text) = source.text(number * rows + offset) {
-                            signer.sign(&text, signature);
-                        }
-                    }
-                };
-                if height <= rows { sign() } else { drop(scope.spawn(sign)) }
-            }
-        });
-        let identities = identities.take().filter(|identities| identities.len() == height);
-        let identity = |row: usize| match identities.as_ref().and_then(|identities| identities.get(row)) {
-            Some(identity) => Cow::Borrowed(identity),
-            None => Cow::Owned((*rows_before + row as u64 + 1).to_string()),
-        };
-        // Only this part has to see the rows one after another.
-        let mut kept = Vec::with_capacity(height);
-        for (row, signature) in signatures.chunks(width).enumerate() {
-            let text = source.text(row);
-            kept.push(match (&text, signers.first()) {
-                (Some(text), Some(signer)) => memory.stays(signer, text, signature, || identity(row))?,
-                _ => false,
-            });
+        let signatures = self.signing.signatures(frame)?;
+        self.judge(frame, &signatures)
+    }
+
+    fn prepared_batch(&mut self, frame: &DataFrame, prepared: Prepared) -> Result<Changes> {
+        match prepared.downcast::<Vec<u64>>() {
+            Ok(signatures) => self.judge(frame, &signatures),
+            Err(_) => self.batch(frame), // prepared by other work
         }
-        *rows_before += height as u64;
-        let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
-        Ok(Changes {
-            columns: vec![Column::new(output.as_str().into(), label)],
-            keep: Some(BooleanChunked::from_iter_values("".into(), kept.into_iter())),
-            failed: Vec::new(),
-        })
     }
 
     fn end(&mut self) -> Result<Option<DatasetResult>> {
         self.memory.end().map(|()| None)
-    }
-}
-
-/// The texts of a batch.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    keys: &'a [String],
-    columns: &'a [StringChunked],
-    labelled: bool,
-}
-
-impl<'a> Source<'a> {
-    /// The text by which a row is compared; `None` where it has none.
-    fn text(&self, row: usize) -> Option<Cow<'a, str>> {
-        if !self.labelled {
-            return self.columns.first().and_then(|column| column.get(row)).map(Cow::Borrowed);
-        }
-        self.columns.iter().find(|column| column.get(row).is_some())?;
-        let values = self.keys.iter().zip(self.columns).map(|(key, column)| format!("{key}:\n{}", column.get(row).unwrap_or_default()));
-        Some(values.collect::<Vec<_>>().join("\n").into())
     }
 }
 

@@ -20,7 +20,7 @@ use super::purse::Purse;
 use super::report::{LiveRun, StepCounts, add};
 use super::stop::Stop;
 use crate::error::{Error, Result};
-use crate::operator::{Changes, ColumnWork, DatasetResult, DatasetWork};
+use crate::operator::{Changes, ColumnWork, DatasetResult, DatasetWork, Prepared};
 use crate::pipeline::{CompiledStep, OnError};
 use crate::storage::{Refused, Source};
 
@@ -210,7 +210,7 @@ pub(super) async fn columns(
     shared: Arc<Shared>,
 ) -> Result<()> {
     let steps = Arc::new(steps);
-    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let workers = workers();
     let mut in_work = FuturesOrdered::new();
     let mut more = true;
     while more || !in_work.is_empty() {
@@ -263,28 +263,67 @@ pub(super) async fn dataset(
     output: Option<mpsc::Sender<Batch>>,
     shared: Arc<Shared>,
 ) -> Result<Option<DatasetResult>> {
-    while let Some(batch) = input.recv().await {
-        let (placed_there, shared_there) = (placed.clone(), shared.clone());
-        let done = tokio::task::spawn_blocking(move || {
-            let counts = placed_there.counts(&shared_there);
-            shared_there.live.mark(counts);
-            add(&counts.rows_in, batch.height() as u64);
-            let changes = guarded(&placed_there.step, || {
-                work.identities(&batch.ids);
-                work.batch(&batch.frame)
-            })?;
-            let batch = changed(&shared_there, &placed_there, batch, changes, |_, _| None)?;
-            shared_there.live.mark(counts);
-            Ok((work, batch))
-        });
-        let (back, batch) = joined(done.await)?;
-        work = back;
-        if !placed.pass(batch, output.as_ref()).await {
-            return Ok(None);
+    let preparation = work.preparation();
+    let mut prepared = FuturesOrdered::new();
+    let mut more = true;
+    while more || !prepared.is_empty() {
+        tokio::select! {
+            biased;
+            Some(ready) = prepared.next() => {
+                let (batch, prepared) = ready?;
+                let (placed_there, shared_there) = (placed.clone(), shared.clone());
+                let done = tokio::task::spawn_blocking(move || {
+                    let batch = dataset_batch(&placed_there, work.as_mut(), batch, prepared, &shared_there)?;
+                    Ok((work, batch))
+                });
+                let (back, batch) = joined(done.await)?;
+                work = back;
+                if !placed.pass(batch, output.as_ref()).await {
+                    return Ok(None);
+                }
+            }
+            batch = input.recv(), if more && prepared.len() < workers() => match batch {
+                Some(batch) => {
+                    let preparing = preparation.clone().map(|preparation| {
+                        let (step, frame) = (placed.step.clone(), batch.frame.clone());
+                        tokio::task::spawn_blocking(move || guarded(&step, || preparation.prepare(&frame)))
+                    });
+                    prepared.push_back(async move {
+                        let prepared = match preparing {
+                            Some(preparing) => Some(joined(preparing.await)?),
+                            None => None,
+                        };
+                        Ok::<_, Error>((batch, prepared))
+                    });
+                }
+                None => more = false,
+            },
         }
     }
     // A result over some of the rows would pass for one over all.
     if shared.cut.load(Ordering::SeqCst) { Ok(None) } else { joined(tokio::task::spawn_blocking(move || guarded(&placed.step, || work.end())).await) }
+}
+
+/// The batch after an operator over all rows, whose turn it is.
+fn dataset_batch(placed: &Placed, work: &mut dyn DatasetWork, batch: Batch, prepared: Option<Prepared>, shared: &Shared) -> Result<Batch> {
+    let counts = placed.counts(shared);
+    shared.live.mark(counts);
+    add(&counts.rows_in, batch.height() as u64);
+    let changes = guarded(&placed.step, || {
+        work.identities(&batch.ids);
+        match prepared {
+            Some(prepared) => work.prepared_batch(&batch.frame, prepared),
+            None => work.batch(&batch.frame),
+        }
+    })?;
+    let batch = changed(shared, placed, batch, changes, |_, _| None)?;
+    shared.live.mark(counts);
+    Ok(batch)
+}
+
+/// How many batches a stage works on at once.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 /// The result of a task, a panic in it made an error.

@@ -79,7 +79,7 @@ impl Dataset for HashDeduplicateFilter {
             self.input_key.as_ref(),
             self.input_keys.as_deref(),
             self.output_key.as_str(),
-            &Hashing(self.hash_func),
+            Hashing(self.hash_func),
             Exact::default(),
             self.beside(),
         )))

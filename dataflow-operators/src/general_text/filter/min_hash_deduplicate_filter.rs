@@ -116,7 +116,7 @@ impl Dataset for MinHashDeduplicateFilter {
         let sketched = if self.index_path.is_some() { self.num_perm as usize } else { 0 };
         let signer = Signer::new(self.num_perm as usize, shingle, bands).with_sketch(sketched);
         let seen = SeenBands::new(bands.count, self.verify);
-        Ok(Box::new(Deduplication::new(self.input_key.as_ref(), self.input_keys.as_deref(), self.output_key.as_str(), &signer, seen, self.beside())))
+        Ok(Box::new(Deduplication::new(self.input_key.as_ref(), self.input_keys.as_deref(), self.output_key.as_str(), signer, seen, self.beside())))
     }
 
     fn problems(&self) -> Vec<String> {

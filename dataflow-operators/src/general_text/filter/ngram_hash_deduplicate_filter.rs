@@ -98,7 +98,7 @@ impl Dataset for NgramHashDeduplicateFilter {
             self.input_key.as_ref(),
             self.input_keys.as_deref(),
             self.output_key.as_str(),
-            &Parts { count: self.n_gram as usize, hash: self.hash_func, compatibility: self.compatibility },
+            Parts { count: self.n_gram as usize, hash: self.hash_func, compatibility: self.compatibility },
             SeenParts { parts: self.n_gram as usize, enough: self.diff_size as usize, ..SeenParts::default() },
             self.beside(),
         )))

@@ -84,7 +84,7 @@ impl Dataset for SimHashDeduplicateFilter {
             self.input_key.as_ref(),
             self.input_keys.as_deref(),
             self.output_key.as_str(),
-            &Fingerprint { bits: self.fingerprint_size, weights: Vec::new() },
+            Fingerprint { bits: self.fingerprint_size, weights: Vec::new() },
             SeenFingerprints::new(self.fingerprint_size, self.bound),
             self.beside(),
         )))

@@ -79,7 +79,7 @@ impl Dataset for CCNetDeduplicateFilter {
             self.input_key.as_ref(),
             self.input_keys.as_deref(),
             self.output_key.as_str(),
-            &FirstBits(self.bit_length),
+            FirstBits(self.bit_length),
             Exact::default(),
             self.beside(),
         )))
