@@ -44,6 +44,8 @@ fn integral(from: f64, to: f64, of: impl Fn(f64) -> f64) -> f64 {
 const REMEMBERED_LENGTH: usize = 6;
 /// An entry for each value of 17 bits, which with the 32 of a tag are the 48 bits of six characters and one more.
 const REMEMBERED: usize = 1 << 17;
+/// How many shingles are looked for at a time.
+const LOOKED_FOR_TOGETHER: usize = 256;
 
 /// Makes signatures, one text after another, and remembers the hashes of the shingles that it meets most.
 #[derive(Clone)]
@@ -57,11 +59,9 @@ pub(super) struct Signer {
     signature: Vec<Functions>,
     /// How many values of the signature go into a sketch.
     sketched: usize,
-    /// Tag and hash of a shingle for each slot; no tag is 0.
-    remembered: Vec<(u32, u32)>,
-    /// The places of a text's shingles among what is remembered.
-    mixed: Vec<u64>,
-    /// Which of them are not remembered, what their bytes are, and the first words of their SHA-1.
+    /// Tag and hash of a shingle for each slot, the tag in the higher half; no tag is 0.
+    remembered: Vec<u64>,
+    /// Which of a text's shingles are not remembered, what their bytes are, and the first words of their SHA-1.
     missing: Vec<u32>,
     texts: Vec<u64>,
     words: Vec<u32>,
@@ -96,8 +96,7 @@ impl Signer {
             hashes: Vec::new(),
             signature: vec![[[0; EIGHT]; 4]; groups],
             sketched: 0,
-            remembered: vec![(0, 0); REMEMBERED],
-            mixed: Vec::new(),
+            remembered: vec![0; REMEMBERED],
             missing: Vec::new(),
             texts: Vec::new(),
             words: Vec::new(),
@@ -181,39 +180,45 @@ impl Signer {
     /// Gathers the hashes of the shingles of ASCII that start at the first bytes.
     #[inline(never)] // for registers of its own
     fn hash_plain(&mut self, bytes: &[u8], starts: usize) {
-        let Self { shingle, hashes, mixed, missing, texts, words, remembered, .. } = self;
+        let Self { shingle, hashes, missing, texts, words, remembered, .. } = self;
         let first = hashes.len();
         hashes.resize(first + starts, 0);
-        mixed.resize(starts.max(mixed.len()), 0);
         missing.resize(starts.max(missing.len()), 0);
-        let (mixed, missing, hashes) = (&mut mixed[..starts], &mut missing[..starts], &mut hashes[first..]);
-        // One thing after another over all shingles, so that the processor waits for memory only once.
+        let (missing, hashes) = (&mut missing[..starts], &mut hashes[first..]);
         let mask = u64::MAX >> (64 - 8 * *shingle);
-        for (mixed, eight) in mixed.iter_mut().zip(bytes.array_windows()) {
-            *mixed = mix(u64::from_le_bytes(*eight) & mask);
-        }
-        for (start, mixed) in mixed.iter_mut().enumerate().skip(bytes.len().saturating_sub(7)) {
-            *mixed = mix(key_at(bytes, start, mask));
-        }
+        let (mut mixed, mut known) = ([0; LOOKED_FOR_TOGETHER], [0; LOOKED_FOR_TOGETHER]);
         let mut missed = 0;
-        for (start, (mixed, hash)) in mixed.iter().zip(&mut *hashes).enumerate() {
-            let (slot, tag) = slot_of(*mixed);
-            let known;
-            (known, *hash) = remembered[slot];
-            // Without a branch, which would be guessed wrong too often.
-            missing[missed] = start as u32;
-            missed += usize::from(known != tag);
+        for (part, hashes) in hashes.chunks_mut(LOOKED_FOR_TOGETHER).enumerate() {
+            let from = part * LOOKED_FOR_TOGETHER;
+            let (mixed, known) = (&mut mixed[..hashes.len()], &mut known[..hashes.len()]);
+            let whole = bytes[from..].array_windows();
+            for (mixed, eight) in mixed.iter_mut().zip(whole) {
+                *mixed = mix(u64::from_le_bytes(*eight) & mask);
+            }
+            for (start, mixed) in mixed.iter_mut().enumerate().skip((bytes.len() - from).saturating_sub(7)) {
+                *mixed = mix(key_at(bytes, from + start, mask));
+            }
+            // Nothing but this, so that the processor waits for many of them at a time: they lie too far apart for its nearer caches.
+            for (known, mixed) in known.iter_mut().zip(&*mixed) {
+                *known = remembered[slot_of(*mixed).0];
+            }
+            for (start, ((hash, known), mixed)) in hashes.iter_mut().zip(&*known).zip(&*mixed).enumerate() {
+                *hash = *known as u32;
+                // Without a branch, which would be guessed wrong too often.
+                missing[missed] = (from + start) as u32;
+                missed += usize::from((*known >> 32) as u32 != slot_of(*mixed).1);
+            }
         }
         texts.clear();
         texts.extend(missing[..missed].iter().map(|start| key_at(bytes, *start as usize, mask)));
         texts.resize(missed.next_multiple_of(EIGHT), 0);
         words.resize(texts.len(), 0);
         dispatch(FirstWords { texts: texts.as_chunks().0, length: *shingle, words: words.as_chunks_mut().0 });
-        for (start, word) in missing[..missed].iter().zip(words) {
-            let (slot, tag) = slot_of(mixed[*start as usize]);
+        for ((start, text), word) in missing[..missed].iter().zip(&*texts).zip(words) {
+            let (slot, tag) = slot_of(mix(*text));
             let hash = finalize(*word);
             hashes[*start as usize] = hash;
-            remembered[slot] = (tag, hash);
+            remembered[slot] = u64::from(tag) << 32 | u64::from(hash);
         }
     }
 
