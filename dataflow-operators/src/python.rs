@@ -66,6 +66,27 @@ impl<'a> Iterator for SplitWords<'a> {
     }
 }
 
+/// How many of the words that `str.split()` gives are in capitals, as [`is_upper`] tells, and how many words there are.
+pub(crate) fn count_upper(text: &str) -> (usize, usize) {
+    let bytes = text.as_bytes();
+    let (mut upper, mut all, mut carried, mut inside_before) = (0, 0, 0, 0);
+    for base in (0..bytes.len()).step_by(BLOCK) {
+        let rest = &bytes[base..];
+        let inside = !space_bits(rest, &mut carried) & bits_within(rest);
+        let mut begins = inside & !(inside << 1 | inside_before);
+        inside_before = inside >> (u64::BITS - 1);
+        all += begins.count_ones() as usize;
+        while begins != 0 {
+            let at = base + begins.trailing_zeros() as usize;
+            begins &= begins - 1;
+            // Most words begin with a small letter, and need not be looked at.
+            let may_be = !bytes[at].is_ascii_lowercase();
+            upper += usize::from(may_be && split_words(&text[at..]).next().is_some_and(is_upper));
+        }
+    }
+    (upper, all)
+}
+
 /// Which of the first bytes, as [`character_bits`] tells them, are white space.
 pub(crate) fn space_bits(bytes: &[u8], carried: &mut u64) -> u64 {
     character_bits(bytes, carried, is_ascii_space, |lead| (lead == 0xc2) | (lead.wrapping_sub(0xe1) < 3), |at| space_at(bytes, at))

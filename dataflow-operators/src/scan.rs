@@ -177,17 +177,18 @@ pub(crate) fn is_tidy(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::python::is_space;
+    use crate::python::{count_upper, is_space, is_upper};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn counts_are_those_of_one_word_after_another(text in r"(?s)[a-c .\t\n\x1c\u{a0}\u{3000}é好]{0,600}") {
+        fn counts_are_those_of_one_word_after_another(text in r"(?s)[a-cA-C .\t\n\x1c\u{a0}\u{3000}éÉ好]{0,600}") {
             let words: Vec<&str> = text.split(is_space).filter(|word| !word.is_empty()).collect();
             let counted = WordCounts { words: words.len(), characters: words.iter().map(|word| word.chars().count()).sum() };
             prop_assert_eq!(WordCounts::of(&text), counted);
             prop_assert_eq!(split_words(&text).collect::<Vec<_>>(), words.clone());
             prop_assert_eq!(is_tidy(&text), words.join(" ") == text);
+            prop_assert_eq!(count_upper(&text), (words.iter().filter(|word| is_upper(word)).count(), words.len()));
             let ascii: String = text.chars().filter(char::is_ascii).collect();
             prop_assert_eq!(WordCounts::of(&ascii).words, ascii.split(is_space).filter(|word| !word.is_empty()).count());
             prop_assert_eq!(count_bytes(text.as_bytes(), |byte| byte == b'a'), text.matches('a').count());

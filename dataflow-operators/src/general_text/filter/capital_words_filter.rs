@@ -6,7 +6,7 @@ use dataflow_core::{Cell, operator};
 
 use crate::bounds;
 use crate::language::TextLanguage;
-use crate::python::is_upper;
+use crate::python::{count_upper, is_upper};
 
 /// Keeps rows in which at most `threshold` of the words are in capitals.
 ///
@@ -45,7 +45,10 @@ impl Measure for CapitalWordsFilter {
         if text.is_empty() {
             return Some(f64::INFINITY);
         }
-        let (capital, all) = self.language.count_wanted(text, self.use_tokenizer, is_upper);
+        let (capital, all) = match (self.language, self.use_tokenizer) {
+            (TextLanguage::Dataflow, false) => count_upper(text),
+            (language, tokenizer) => language.count_wanted(text, tokenizer, is_upper),
+        };
         Some(capital as f64 / all.max(1) as f64)
     }
 

@@ -45,6 +45,7 @@ impl Measure for UniqueWordsFilter {
         let mut seen: PlHashSet<&str> = PlHashSet::default();
         if self.language == TextLanguage::Dataflow {
             let words = WordCounts::of(&lower).words;
+            seen.reserve((self.threshold * words as f64).min(words as f64) as usize + 1);
             // The share only grows from word to word: where it is enough, the rest of the text need not be read.
             return Some(split_words(&lower).any(|word| seen.insert(word) && seen.len() as f64 / words as f64 > self.threshold));
         }
