@@ -20,8 +20,8 @@ pub mod pdf2vqa;
 mod porter;
 mod python;
 pub mod reasoning;
-#[cfg(test)]
-mod rule_laws;
+#[cfg(any(test, fuzzing))]
+pub mod rule_laws;
 #[cfg(test)]
 mod rule_vectors;
 mod scan;
