@@ -14,6 +14,7 @@ const END_OF_ROW: u8 = 0xff;
 const END_OF_CELL: u8 = 0xfe;
 const NULL: u8 = 0xfd;
 const CELLS: usize = 4;
+const ROWS: usize = 32;
 
 static RULES: LazyLock<Vec<Vec<Rule>>> = LazyLock::new(|| rules(&tempfile::tempdir().expect("a temporary folder").keep()));
 
@@ -47,5 +48,5 @@ fn rows(cells: &[u8]) -> Vec<Vec<Option<String>>> {
         row.resize(CELLS, row[0].clone());
         row
     };
-    cells.split(|byte| *byte == END_OF_ROW).map(row).collect()
+    cells.split(|byte| *byte == END_OF_ROW).map(row).take(ROWS).collect()
 }

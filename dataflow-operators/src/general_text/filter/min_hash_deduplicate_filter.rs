@@ -20,14 +20,14 @@ mod signature;
 /// Texts are compared by MinHash signatures of their runs of `ngram` characters, looked up by locality-sensitive hashing at a Jaccard similarity of
 /// about `threshold`; what is kept is what DataFlow keeps with datasketch 2. Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0
 /// for one that goes; a null is dropped, and so is a row in which all of several keys are null. At the default threshold some 200 bytes are held for each row that stays, and 30 more with
-/// `verify`, whose texts wait in a temporary file.
+/// `verify`, whose texts wait in a temporary file; each core holds 1 MB of hashes that come often.
 ///
 /// # 中文
 ///
 /// 对文本几乎相同的行，只保留最先出现的一行。以长度为 `ngram` 的字符片段计算 MinHash 签名，用局部敏感哈希按约为 `threshold` 的 Jaccard 相似度查重，
 /// 保留结果与使用 datasketch 2 的 DataFlow 相同。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，
 /// 多列全为空的行也会被丢弃。默认阈值下每个保留的行约占 200 字节内存，
-/// 使用 `verify` 时再加 30 字节，文本存放在临时文件中。
+/// 使用 `verify` 时再加 30 字节，文本存放在临时文件中；每个核心另占 1 MB，存放常用的哈希。
 #[operator(general_text, filter, Dataset)]
 pub struct MinHashDeduplicateFilter {
     /// How many hash functions a signature has. 中文：签名所用哈希函数的个数。
