@@ -1,4 +1,4 @@
-//! PostgreSQL: every cell is read and written in its text form, and cast to its type by the server, so that each type that there is can be a column.
+//! PostgreSQL: every cell is read and written in its text form, an array in that of JSON where it is read, and cast to its type by the server, so that each type that there is can be a column.
 
 use std::time::Duration;
 
@@ -79,7 +79,11 @@ impl Database for PostgresqlDatabase {
     }
 
     fn read(&self, column: &SqlColumn) -> String {
-        format!("{}::text", self.quote(&column.column.name))
+        let name = self.quote(&column.column.name);
+        match column.column.kind {
+            ColumnKind::List => format!("to_jsonb({name})::text"),
+            _ => format!("{name}::text"),
+        }
     }
 
     fn number_of_rows(&self) -> &'static str {

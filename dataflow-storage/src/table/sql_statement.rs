@@ -80,7 +80,7 @@ fn text_value(text: String, kind: ColumnKind) -> Value {
             "0" | "f" | "false" => Some(Value::Bool(false)),
             _ => None,
         },
-        ColumnKind::Json => serde_json::from_str(&text).ok(),
+        ColumnKind::Json | ColumnKind::List => serde_json::from_str(&text).ok(),
         _ => None,
     };
     read.unwrap_or(Value::String(text))

@@ -131,9 +131,9 @@ CREATE SCHEMA "问 卷";
 CREATE TYPE mood AS ENUM ('good', 'bad');
 CREATE TABLE "问 卷"."答 ""卷""" (id uuid PRIMARY KEY, q text, n int, price numeric(10,2), day date, at timestamptz, ok boolean, doc jsonb,
     short varchar(5), score smallint CHECK (score < 10), tags text[], mood mood, big bigint, ratio double precision);
-INSERT INTO "问 卷"."答 ""卷""" (id, q, n, price, day, ok, doc) VALUES
-    ('00000000-0000-0000-0000-000000000003', '三', 3, 12.50, '2024-05-01', true, '{"a": [1]}'), ('00000000-0000-0000-0000-000000000001', '一', -1, NULL, NULL, NULL, NULL),
-    ('00000000-0000-0000-0000-000000000002', '', 2, NULL, NULL, NULL, NULL);
+INSERT INTO "问 卷"."答 ""卷""" (id, q, n, price, day, ok, doc, tags) VALUES
+    ('00000000-0000-0000-0000-000000000003', '三', 3, 12.50, '2024-05-01', true, '{"a": [1]}', '{"甲","b,c",NULL}'),
+    ('00000000-0000-0000-0000-000000000001', '一', -1, NULL, NULL, NULL, NULL, NULL), ('00000000-0000-0000-0000-000000000002', '', 2, NULL, NULL, NULL, NULL, NULL);
 CREATE TABLE "问 卷".many (id bigint PRIMARY KEY, q text, a text);
 INSERT INTO "问 卷".many SELECT 9007199254740993 + i * 1000003, 'q', NULL FROM generate_series(-1000, 999) i;
 "#;
@@ -144,12 +144,13 @@ async fn a_table_of_postgresql_is_filled_in_whatever_its_types() {
     let Some(server) = server(kind, POSTGRESQL).await else { return };
     let table = open(&server, kind, "答 \"卷\"", "id").await;
     let mut typed = todo(&["q", "n"], &["doc", "day", "score"]);
-    typed.read_also = vec!["price".into(), "day".into(), "ok".into(), "doc".into()];
+    typed.read_also = vec!["price".into(), "day".into(), "ok".into(), "doc".into(), "tags".into()];
     assert_eq!(table.count(&typed).await.unwrap(), 2);
     let rows = table.page(&typed, None, 1).await.unwrap();
     assert_eq!(rows[0].key, RowKey::Text("00000000-0000-0000-0000-000000000001".into()));
     let rows = table.page(&typed, Some(&rows[0].key), 9).await.unwrap();
-    assert_eq!(Value::Object(rows[0].values.clone()), json!({"q": "三", "n": 3, "price": "12.50", "day": "2024-05-01", "ok": true, "doc": {"a": [1]}}));
+    let read = json!({"q": "三", "n": 3, "price": "12.50", "day": "2024-05-01", "ok": true, "doc": {"a": [1]}, "tags": ["甲", "b,c", null]});
+    assert_eq!(Value::Object(rows[0].values.clone()), read);
 
     let key = |last: u32| RowKey::Text(format!("00000000-0000-0000-0000-00000000000{last}"));
     let all = json!({"score": "7", "price": 1.5, "day": "2024-02-29", "at": "2024-02-29T10:00:00Z", "ok": false, "doc": ["甲", {"b": null}], "short": 12345,
