@@ -11,9 +11,11 @@ use crate::error::{Error, Result};
 const SUFFIX: &str = ".unfinished";
 
 /// A file under a temporary name in its folder; [`commit`](Self::commit) gives it its name, dropping it removes it.
+///
+/// A symbolic link stays, and the file that it leads to is written. What is no file, such as `/dev/stdout` or a named pipe, is written as it comes.
 pub struct WholeFile {
     path: PathBuf,
-    temporary: TempPath,
+    temporary: Option<TempPath>,
     file: BufWriter<File>,
 }
 
@@ -21,6 +23,11 @@ impl WholeFile {
     /// Begins a file that will be at `path`; its folders are made.
     pub fn create(path: &Path) -> Result<Self> {
         let doing = |error: io::Error| Error::storage(format!("creating `{}`", path.display()), error);
+        if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            let file = File::options().write(true).open(path).map_err(doing)?;
+            return Ok(Self { path: path.to_owned(), temporary: None, file: BufWriter::with_capacity(1 << 18, file) });
+        }
+        let path = &led_to(path);
         let folder = folder_of(path);
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
             return Err(Error::Configuration(format!("`{}` is not the name of a file", path.display())));
@@ -33,7 +40,7 @@ impl WholeFile {
         remove_orphans(folder, &prefix);
         let (file, temporary) = temporary_in(folder, &prefix).map_err(doing)?.into_parts();
         let _ = file.try_lock(); // only tells `remove_orphans` of a later run that this one is alive; some file systems have no locks
-        Ok(Self { path: path.to_owned(), temporary, file: BufWriter::with_capacity(1 << 18, file) })
+        Ok(Self { path: path.to_owned(), temporary: Some(temporary), file: BufWriter::with_capacity(1 << 18, file) })
     }
 
     /// Writes on; an error names the path.
@@ -51,6 +58,7 @@ impl WholeFile {
         let Self { path, temporary, mut file } = self;
         let doing = |error: io::Error| Error::storage(format!("writing `{}`", path.display()), error);
         file.flush().map_err(doing)?;
+        let Some(temporary) = temporary else { return Ok(()) };
         file.get_ref().sync_all().map_err(doing)?;
         temporary.persist(&path).map_err(|error| doing(error.error))?;
         sync_folder(folder_of(&path)).map_err(doing)
@@ -72,6 +80,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = WholeFile::create(path)?;
     file.append(bytes)?;
     file.commit()
+}
+
+/// The path that a symbolic link leads to, or the path itself.
+fn led_to(path: &Path) -> PathBuf {
+    match fs::read_link(path) {
+        Ok(target) => path.canonicalize().unwrap_or_else(|_| folder_of(path).join(target)),
+        Err(_) => path.to_owned(),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -140,6 +156,23 @@ mod tests {
         first.commit().unwrap();
         second.commit().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_devices_stay_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link.txt"), folder.path().join("target.txt"));
+        std::os::unix::fs::symlink("target.txt", &link).unwrap();
+        for text in ["first", "second"] {
+            write(&link, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), text);
+        }
+        assert!(link.is_symlink());
+        let device = folder.path().join("device");
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write(&device, b"gone").unwrap();
+        assert!(device.is_symlink() && !Path::new("/dev/null").metadata().unwrap().is_file());
     }
 
     #[test]
