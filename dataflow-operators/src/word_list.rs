@@ -37,7 +37,10 @@ pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
         return Ok(Arc::clone(list));
     }
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with a word a line", path.display()))?;
-    let list = Arc::new(words_of(&text));
+    let list = Arc::new(words_of(text.trim_start_matches('\u{feff}')));
+    if list.is_empty() {
+        return Err(format!("{} has no words\nhint: give a text file with a word a line, or leave the parameter out", path.display()));
+    }
     read.insert(path.to_owned(), Arc::clone(&list));
     Ok(list)
 }
@@ -134,4 +137,19 @@ pub(crate) fn block_list_of_file(path: &Path) -> Result<Arc<BlockList>, String> 
     let list = Arc::new(BlockList::of(&*of_file(path)?)?);
     made.insert(path.to_owned(), Arc::clone(&list));
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_whatever_wrote_it_and_holds_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let (marked, empty) = (folder.path().join("marked.txt"), folder.path().join("empty.txt"));
+        std::fs::write(&marked, "\u{feff}Damn\r\n# a remark\r\nfoo\r\n").unwrap();
+        assert_eq!(*of_file(&marked).unwrap(), WordList::from_iter(["damn".to_owned(), "foo".to_owned()]));
+        std::fs::write(&empty, "# nothing\n\n").unwrap();
+        assert!(problems("words", Some(&empty)).concat().contains("has no words\nhint:"));
+    }
 }
