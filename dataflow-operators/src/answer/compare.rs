@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::expression::{self, Expression};
 use super::normal_form::normal_form;
-use super::number_words::word_value;
+use super::number_words::{number_of_words, word_value};
 
 /// The longest answer, in bytes, that is more than letters: whole pages are not calculated with.
 const LONGEST: usize = 4000;
@@ -22,10 +22,14 @@ const LONGEST: usize = 4000;
 /// assert!(answers_match(r"\frac{1}{2}", "0.5"));
 /// assert!(answers_match("1,000 km", "1000"));
 /// assert!(answers_match(r"\{2, 1\}", "1, 2"));
+/// assert!(answers_match("twenty five", "25"));
 /// assert!(!answers_match("(2, 1)", "(1, 2)"));
 /// ```
 pub fn answers_match(answer: &str, reference: &str) -> bool {
-    let (answer, reference) = (normal_form(answer), normal_form(reference));
+    // `twenty five` is 25.
+    let in_digits = |text: &str| number_of_words(text.trim()).map(|number| number.to_string());
+    let read = |text: &str| normal_form(in_digits(text).as_deref().unwrap_or(text));
+    let (answer, reference) = (read(answer), read(reference));
     if answer.is_empty() || reference.is_empty() {
         return false;
     }

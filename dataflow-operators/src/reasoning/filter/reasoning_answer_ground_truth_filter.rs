@@ -9,7 +9,7 @@ use dataflow_core::shape::{Columns, texts_of};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{answers_match, extract_answer, reference_answer};
+use crate::answer::{Units, answers_match, extract_answer, final_answer, reference_answer};
 
 /// Keeps rows whose answer is the right one.
 ///
@@ -62,7 +62,8 @@ impl ReasoningAnswerGroundTruthFilter {
             CompareMethod::Exact => {
                 // `x = 5` is the answer 5.
                 let value = answer.rsplit('=').next().unwrap_or(&answer).trim().trim_end_matches('.');
-                value == truth.trim() || answer.trim() == truth.trim()
+                let written_plainly = || final_answer(solution, Units::AfterNumbers);
+                value == truth.trim() || answer.trim() == truth.trim() || written_plainly() == truth.trim()
             }
         }
     }
