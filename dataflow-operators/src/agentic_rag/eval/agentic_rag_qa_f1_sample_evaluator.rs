@@ -14,12 +14,13 @@ use crate::language::TextLanguage;
 /// Writes the F1 score of the words that an answer shares with the right one, or with the best of several right ones.
 ///
 /// Letter case, ASCII punctuation and the articles a, an and the do not count; `yes`, `no` and `noanswer` have to be met whole, as in HotpotQA (Z. Yang et al., 2018).
-/// A missing answer scores 0, and one without words scores 1 beside a right one without words. DataFlow gives 0 there; `compatibility: dataflow` does as it does.
+/// An answer without words scores 1 beside a right one without words, and a row in which one of the two is null has no score. DataFlow gives 0 in both; `compatibility: dataflow` does as
+/// it does.
 ///
 /// # 中文
 ///
 /// 写入答案与标准答案（或多个标准答案中最接近者）共有词的 F1 得分。忽略大小写、ASCII 标点与冠词 a、an、the；`yes`、`no`、`noanswer` 须完全一致，与 HotpotQA 相同。
-/// 缺失的答案得 0；双方都没有词时得 1，而 DataFlow 给 0，`compatibility: dataflow` 沿用其做法。
+/// 双方都没有词时得 1，两者之一为空值的行没有得分；DataFlow 两种情形都给 0，`compatibility: dataflow` 沿用其做法。
 #[operator(agentic_rag, eval, Columns)]
 pub struct AgenticRAGQAF1SampleEvaluator {
     /// The answer. 中文：答案。
@@ -109,7 +110,8 @@ impl Columns for AgenticRAGQAF1SampleEvaluator {
                 Value::Array(items) => items.iter().filter_map(text_of).collect(),
                 other => text_of(&other).into_iter().collect(),
             };
-            scores.push(prediction.map_or(0.0, |prediction| truths.iter().map(|truth| self.f1(&prediction, truth)).fold(0.0, f64::max)));
+            let score = prediction.filter(|_| !truths.is_empty()).map(|prediction| truths.iter().map(|truth| self.f1(&prediction, truth)).fold(0.0, f64::max));
+            scores.push(if self.compatibility == Compatibility::Dataflow { score.or(Some(0.0)) } else { score });
         }
         Ok(Changes { columns: vec![Column::new(self.output_key.as_str().into(), scores)], ..Changes::default() })
     }
@@ -143,6 +145,17 @@ mod tests {
         };
         assert_eq!(scores(Compatibility::Own), ["1.0", "1.0", "0.0"]);
         assert_eq!(scores(Compatibility::Dataflow), ["0.0", "0.0", "0.0"]);
+    }
+
+    #[test]
+    fn a_null_has_no_score() {
+        let frame = df!("refined_answer" => [None, Some("Paris")], "golden_doc_answer" => [Some("Paris"), None]).unwrap();
+        let scores = |compatibility| {
+            let shown = check_frame(&AgenticRAGQAF1SampleEvaluator { compatibility, ..Default::default() }, frame.clone());
+            shown.lines().map(|line| line.rsplit('=').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(scores(Compatibility::Own), ["null", "null"]);
+        assert_eq!(scores(Compatibility::Dataflow), ["0.0", "0.0"]);
     }
 
     #[test]
