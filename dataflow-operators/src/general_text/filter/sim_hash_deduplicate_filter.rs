@@ -9,17 +9,18 @@ use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
 use crate::byte_size::ByteSize;
+use crate::compatibility::Compatibility;
 use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, halves, in_table, key_problems};
-use crate::python::is_word;
+use crate::python::{is_space, is_word};
 
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
 ///
-/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
+/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow; those of texts of marks alone are made of the marks, where DataFlow takes all such texts for one. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
 /// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 100 bytes are held for each row that stays.
 ///
 /// # 中文
 ///
-/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存。
+/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存。
 #[operator(general_text, filter, Dataset)]
 pub struct SimHashDeduplicateFilter {
     /// How many bits a fingerprint has, a multiple of 8 up to 128. 中文：指纹的位数，8 的倍数，最多 128。
@@ -45,6 +46,8 @@ pub struct SimHashDeduplicateFilter {
     pub memory_limit: Option<ByteSize>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for SimHashDeduplicateFilter {
@@ -60,6 +63,7 @@ impl Default for SimHashDeduplicateFilter {
             index_name: None,
             memory_limit: None,
             output_key: "minhash_deduplicated_label".into(),
+            compatibility: Compatibility::Own,
         }
     }
 }
@@ -71,7 +75,14 @@ impl SimHashDeduplicateFilter {
             clusters_path: self.clusters_path.clone(),
             index_path: self.index_path.clone(),
             index_name: self.index_name.clone(),
-            settings: format!("SimHashDeduplicateFilter fingerprint_size={}", self.fingerprint_size),
+            settings: format!(
+                "SimHashDeduplicateFilter fingerprint_size={}{}",
+                self.fingerprint_size,
+                match self.compatibility {
+                    Compatibility::Own => " marks",
+                    Compatibility::Dataflow => "",
+                }
+            ),
             verified_from: None,
             memory_limit: self.memory_limit,
         }
@@ -84,7 +95,7 @@ impl Dataset for SimHashDeduplicateFilter {
             self.input_key.as_ref(),
             self.input_keys.as_deref(),
             self.output_key.as_str(),
-            Fingerprint { bits: self.fingerprint_size, weights: Vec::new() },
+            Fingerprint { bits: self.fingerprint_size, as_dataflow: self.compatibility == Compatibility::Dataflow, weights: Vec::new() },
             SeenFingerprints::new(self.fingerprint_size, self.bound),
             self.beside(),
         )))
@@ -106,6 +117,8 @@ impl Dataset for SimHashDeduplicateFilter {
 #[derive(Clone)]
 struct Fingerprint {
     bits: u32,
+    /// Whether a text of marks alone is as one without characters.
+    as_dataflow: bool,
     weights: Vec<u32>,
 }
 
@@ -119,7 +132,11 @@ impl Sign for Fingerprint {
 
     fn sign(&mut self, text: &str, signature: &mut [u64]) {
         use md5::Digest;
-        let words: String = text.to_lowercase().chars().filter(|character| is_word(*character)).collect();
+        let mut words: String = text.to_lowercase().chars().filter(|character| is_word(*character)).collect();
+        if words.is_empty() && !self.as_dataflow {
+            // All texts of marks alone would be one.
+            words = text.chars().filter(|character| !is_space(*character)).collect();
+        }
         let starts: Vec<usize> = words.char_indices().map(|(at, _)| at).chain([words.len()]).collect();
         let runs = starts.len().saturating_sub(RUN).max(1);
         self.weights.clear();
@@ -240,9 +257,11 @@ mod tests {
     #[test]
     fn a_text_with_few_changes_is_a_repetition() {
         let near = LONG.replace("old man", "OLD man!");
-        let kept: Vec<bool> =
-            dataflow_core::testing::run_rule(&over("text"), polars::prelude::df!("text" => [LONG, &near, "something else altogether", "", "!"]).unwrap()).1;
-        assert_eq!(kept, [true, false, true, true, false]);
+        let texts = [LONG, &near, "something else altogether", "", "?!", "🌱🌱 🎉", "? !"];
+        let kept = |operator| dataflow_core::testing::run_rule(&operator, polars::prelude::df!("text" => texts).unwrap()).1;
+        assert_eq!(kept(over("text")), [true, false, true, true, true, true, false]);
+        let dataflow = SimHashDeduplicateFilter { compatibility: Compatibility::Dataflow, ..over("text") };
+        assert_eq!(kept(dataflow), [true, false, true, true, false, false, false]);
     }
 
     #[test]
@@ -254,7 +273,7 @@ mod tests {
         };
         let texts: Vec<String> = (0..300).map(|_| ["word", "term", "item"].map(|word| word.repeat(1 + next() as usize % 5)).concat()).collect();
         for bound in [0.0, 0.05, 0.1, 0.3] {
-            let mut signer = Fingerprint { bits: 64, weights: Vec::new() };
+            let mut signer = Fingerprint { bits: 64, as_dataflow: false, weights: Vec::new() };
             let (mut seen, mut all): (_, Vec<u128>) = (SeenFingerprints::new(64, bound), Vec::new());
             for text in &texts {
                 let mut signature = [0; 2];
