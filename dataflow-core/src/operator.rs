@@ -256,6 +256,12 @@ pub trait DatasetWork: Send {
         self.batch(frame)
     }
 
+    /// Why a row of the last batch is dropped, beyond what is written about it. Asked for rows that are shown.
+    fn why(&self, index: usize) -> Option<String> {
+        let _ = index;
+        None
+    }
+
     /// The result for the whole set, after the last batch.
     fn end(&mut self) -> Result<Option<DatasetResult>> {
         Ok(None)

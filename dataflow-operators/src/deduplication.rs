@@ -84,6 +84,8 @@ pub(crate) struct Deduplication<S, R> {
     /// The identities of the next batch's rows.
     identities: Option<StringChunked>,
     rows: u64,
+    /// The rows of the last batch that went, each with the row that it repeats; one that repeats none has no text.
+    gone: Vec<(usize, Option<Found>)>,
 }
 
 impl<S: Sign, R: Remember> Deduplication<S, R> {
@@ -96,12 +98,14 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
             signing: Arc::new(Signing { keys, labelled: input_keys.is_some(), signer, resting: Mutex::default() }),
             identities: None,
             rows: 0,
+            gone: Vec::new(),
         }
     }
 
     /// What a batch with these signatures becomes: the part that has to see the rows one after another.
     fn judge(&mut self, frame: &DataFrame, signatures: &[u64]) -> Result<Changes> {
-        let Self { signing, output, memory, identities, rows: rows_before } = self;
+        let Self { signing, output, memory, identities, rows: rows_before, gone } = self;
+        gone.clear();
         let columns = signing.columns(frame)?;
         let height = frame.height();
         let identities = identities.take().filter(|identities| identities.len() == height);
@@ -111,10 +115,14 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
         };
         let mut kept = Vec::with_capacity(height);
         for (row, signature) in signatures.chunks(signing.signer.width()).enumerate() {
-            kept.push(match signing.text(&columns, row) {
-                Some(text) => memory.stays(&signing.signer, &text, signature, || identity(row))?,
-                None => false,
-            });
+            let (stays, repeated) = match signing.text(&columns, row) {
+                Some(text) => (memory.stays(&signing.signer, &text, signature, || identity(row))?, memory.repeated()),
+                None => (false, None),
+            };
+            if !stays {
+                gone.push((row, repeated));
+            }
+            kept.push(stays);
         }
         *rows_before += height as u64;
         let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
@@ -209,6 +217,11 @@ impl<S: Sign, R: Remember> DatasetWork for Deduplication<S, R> {
             Ok(signatures) => self.judge(frame, &signatures),
             Err(_) => self.batch(frame), // prepared by other work
         }
+    }
+
+    fn why(&self, index: usize) -> Option<String> {
+        let at = self.gone.binary_search_by_key(&index, |(row, _)| *row).ok()?;
+        Some(self.gone[at].1.map_or_else(|| "the text is null".into(), |found| self.memory.reason(found)))
     }
 
     fn end(&mut self) -> Result<Option<DatasetResult>> {

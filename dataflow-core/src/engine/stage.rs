@@ -316,7 +316,7 @@ fn dataset_batch(placed: &Placed, work: &mut dyn DatasetWork, batch: Batch, prep
             None => work.batch(&batch.frame),
         }
     })?;
-    let batch = changed(shared, placed, batch, changes, |_, _| None)?;
+    let batch = changed(shared, placed, batch, changes, |_, index| work.why(index))?;
     shared.live.mark(counts);
     Ok(batch)
 }

@@ -117,6 +117,21 @@ impl<R: Remember> Memory<R> {
         Ok(true)
     }
 
+    /// The first of the rows that the row before repeats, if it does.
+    pub(super) fn repeated(&self) -> Option<Found> {
+        self.found.first().copied()
+    }
+
+    /// What is told of a row that repeats another.
+    pub(super) fn reason(&self, found: Found) -> String {
+        let whose = match &self.names {
+            Some(names) => format!("repeats row {}", names.get(found.row)),
+            None if found.row < self.of_others => "repeats a row of another run".into(),
+            None => "repeats an earlier row".into(),
+        };
+        found.similarity.map_or_else(|| whose.clone(), |similarity| format!("{whose}, similarity {similarity:.3}"))
+    }
+
     /// Puts what was found in order, works out similarities that signatures do not tell, and leaves out what is not alike enough.
     fn look_closer<S: Sign>(&mut self, signer: &S, text: &str, signature: &[u64]) -> Result<()> {
         self.found.sort_unstable_by_key(|found| found.row);

@@ -109,6 +109,7 @@ impl Sign for Hashing {
 mod tests {
     use super::*;
     use dataflow_core::testing::{check_rule, conformance};
+    use polars::prelude::*;
 
     conformance!(HashDeduplicateFilter);
 
@@ -124,5 +125,12 @@ mod tests {
             let kept: Vec<bool> = shown.lines().map(|line| line != "dropped").collect();
             assert_eq!(kept, [true, true, false, true, true, false], "{hash_func:?}");
         }
+    }
+    #[test]
+    fn it_is_told_why_a_row_goes() {
+        let mut work = over("text").start().unwrap();
+        work.batch(&df!("text" => [Some("a"), None, Some("a")]).unwrap()).unwrap();
+        let why: Vec<Option<String>> = (0..3).map(|row| work.why(row)).collect();
+        assert_eq!(why, [None, Some("the text is null".into()), Some("repeats an earlier row, similarity 1.000".into())]);
     }
 }
