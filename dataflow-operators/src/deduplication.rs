@@ -3,17 +3,17 @@
 //! A new way to tell repeated rows is a [`Sign`] and a [`Remember`]. One by meaning compares vectors that an earlier step wrote: its memory is a [`NearestVectors`].
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dataflow_core::Result;
 use dataflow_core::key::{Input, Text};
 use dataflow_core::operator::{Changes, DatasetResult, DatasetWork, Prepare, Prepared};
-use dataflow_core::shape::texts_of;
 use polars::prelude::*;
 
 pub(crate) use self::beside::Beside;
 use self::memory::Memory;
 pub(crate) use self::nearest::{AllVectors, NearestVectors};
+use self::signing::Signing;
 pub(crate) use self::spill::Entry;
 
 mod beside;
@@ -22,6 +22,7 @@ mod index;
 mod memory;
 mod nearest;
 mod pairs;
+mod signing;
 mod spill;
 mod stored;
 
@@ -95,7 +96,7 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
         Self {
             output: output.to_owned(),
             memory: Memory::new(seen, signer.width(), beside),
-            signing: Arc::new(Signing { keys, labelled: input_keys.is_some(), signer, resting: Mutex::default() }),
+            signing: Arc::new(Signing::new(keys, input_keys.is_some(), signer)),
             identities: None,
             rows: 0,
             gone: Vec::new(),
@@ -131,55 +132,6 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
             keep: Some(BooleanChunked::from_iter_values("".into(), kept.into_iter())),
             failed: Vec::new(),
         })
-    }
-}
-
-/// Makes the signatures of batches, several at once, since none needs to know of another.
-struct Signing<S> {
-    keys: Vec<String>,
-    /// Whether each value stands after its key's name.
-    labelled: bool,
-    signer: S,
-    /// The signers that have made signatures, and are at rest, with what they remember.
-    resting: Mutex<Vec<S>>,
-}
-
-impl<S: Sign> Signing<S> {
-    fn columns(&self, frame: &DataFrame) -> Result<Vec<StringChunked>> {
-        self.keys.iter().map(|key| texts_of(frame, key).map(|texts| texts.rechunk().into_owned())).collect()
-    }
-
-    /// The text by which a row is compared; `None` where it has none.
-    fn text<'a>(&self, columns: &'a [StringChunked], row: usize) -> Option<Cow<'a, str>> {
-        if !self.labelled {
-            return columns.first().and_then(|column| column.get(row)).map(Cow::Borrowed);
-        }
-        columns.iter().find(|column| column.get(row).is_some())?;
-        let values = self.keys.iter().zip(columns).map(|(key, column)| format!("{key}:\n{}", column.get(row).unwrap_or_default()));
-        Some(values.collect::<Vec<_>>().join("\n").into())
-    }
-
-    /// The signatures of a batch's rows, one after another; that of a row without a text is all zeros.
-    fn signatures(&self, frame: &DataFrame) -> Result<Vec<u64>> {
-        let columns = self.columns(frame)?;
-        let resting = || self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        let rested = resting().pop();
-        let mut signer = rested.unwrap_or_else(|| self.signer.clone());
-        let width = signer.width();
-        let mut signatures = vec![0; frame.height() * width];
-        for (row, signature) in signatures.chunks_mut(width).enumerate() {
-            if let Some(text) = self.text(&columns, row) {
-                signer.sign(&text, signature);
-            }
-        }
-        resting().push(signer);
-        Ok(signatures)
-    }
-}
-
-impl<S: Sign> Prepare for Signing<S> {
-    fn prepare(&self, frame: &DataFrame) -> Result<Prepared> {
-        Ok(Box::new(self.signatures(frame)?))
     }
 }
 

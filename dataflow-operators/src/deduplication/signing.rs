@@ -1,0 +1,64 @@
+//! Makes the signatures of batches, several at once, since none needs to know of another.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use dataflow_core::Result;
+use dataflow_core::operator::{Prepare, Prepared};
+use dataflow_core::shape::texts_of;
+use polars::prelude::*;
+
+use super::Sign;
+
+/// Which texts are signed, and the signers.
+pub(super) struct Signing<S> {
+    keys: Vec<String>,
+    /// Whether each value stands after its key's name.
+    labelled: bool,
+    pub(super) signer: S,
+    /// The signers that have made signatures, and are at rest, with what they remember.
+    resting: Mutex<Vec<S>>,
+}
+
+impl<S: Sign> Signing<S> {
+    pub(super) fn new(keys: Vec<String>, labelled: bool, signer: S) -> Self {
+        Self { keys, labelled, signer, resting: Mutex::default() }
+    }
+
+    pub(super) fn columns(&self, frame: &DataFrame) -> Result<Vec<StringChunked>> {
+        self.keys.iter().map(|key| texts_of(frame, key).map(|texts| texts.rechunk().into_owned())).collect()
+    }
+
+    /// The text by which a row is compared; `None` where it has none.
+    pub(super) fn text<'a>(&self, columns: &'a [StringChunked], row: usize) -> Option<Cow<'a, str>> {
+        if !self.labelled {
+            return columns.first().and_then(|column| column.get(row)).map(Cow::Borrowed);
+        }
+        columns.iter().find(|column| column.get(row).is_some())?;
+        let values = self.keys.iter().zip(columns).map(|(key, column)| format!("{key}:\n{}", column.get(row).unwrap_or_default()));
+        Some(values.collect::<Vec<_>>().join("\n").into())
+    }
+
+    /// The signatures of a batch's rows, one after another; that of a row without a text is all zeros.
+    pub(super) fn signatures(&self, frame: &DataFrame) -> Result<Vec<u64>> {
+        let columns = self.columns(frame)?;
+        let resting = || self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = resting().pop();
+        let mut signer = rested.unwrap_or_else(|| self.signer.clone());
+        let width = signer.width();
+        let mut signatures = vec![0; frame.height() * width];
+        for (row, signature) in signatures.chunks_mut(width).enumerate() {
+            if let Some(text) = self.text(&columns, row) {
+                signer.sign(&text, signature);
+            }
+        }
+        resting().push(signer);
+        Ok(signatures)
+    }
+}
+
+impl<S: Sign> Prepare for Signing<S> {
+    fn prepare(&self, frame: &DataFrame) -> Result<Prepared> {
+        Ok(Box::new(self.signatures(frame)?))
+    }
+}
