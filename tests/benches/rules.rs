@@ -141,7 +141,6 @@ fn copy(from: &Path, to: &Path) {
     sink.commit().expect("the output can be written");
 }
 
-/// Signatures on one core: so few rows at a time are worked on by one thread.
 /// Has this program measure MinHash anew, on one processor: what the rule and polars do on all cores is done on that one then.
 fn minhash_on_one_core() {
     let this = std::env::current_exe().expect("this program has a path");
