@@ -1,10 +1,9 @@
 //! Recorded inputs and outcomes of DataFlow's rule operators, against which ours are held.
 //!
 //! `test_data/rule-vectors.json.zst` was recorded from open-dataflow 1.0.13: `{"operators": {NAME: {"cases": [{params, keys, mode, input, output}]}}}`, packed with
-//! `zstd -19`. Those whose operator we do not have are listed in [`ABSENT`]. A vector that we disagree with on purpose is a line of [`DEVIATIONS`] with its reason;
-//! a disagreement without a line fails the test, and so does a line without a disagreement.
+//! `zstd -19`. What differs on purpose is listed in `deviations.rs`, with its reason.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use dataflow_core::example::example;
@@ -16,11 +15,14 @@ use polars::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::compatibility::Compatibility;
 use crate::pdf2vqa::generate::blank_pages;
+
+mod deviations;
 
 #[derive(Deserialize)]
 struct Vectors {
-    operators: std::collections::BTreeMap<String, Recorded>,
+    operators: BTreeMap<String, Recorded>,
 }
 
 #[derive(Deserialize)]
@@ -60,98 +62,6 @@ struct Outcome {
     columns: Map<String, Value>,
 }
 
-const EASY_WORDS: &str = "which words are easy says a list of our own, on which two of the measures depend";
-
-const BY_VALUE: &str = "answers are compared by value: letters, intervals, sets and fractions that math_verify misses are met";
-
-const NO_PROMPT: &str = "the default prompt works, where DataFlow's constructor raises on its own";
-
-const NULL_IS_NOT_NONE: &str = "DataFlow takes a null for the text `None`";
-
-/// Where ours differs, and why: operator, what happened in DataFlow, reason.
-const DEVIATIONS: &[(&str, Difference, &str)] = &[
-    ("*", Difference::RaisedOnNull, "DataFlow's step ends on a null cell; ours leaves it, or drops the row"),
-    ("*", Difference::RaisedOnNumber, "DataFlow's step ends on a number; ours reads its text"),
-    ("*", Difference::NullHasNoLabel, "a null has no count and no score, where DataFlow writes 0"),
-    ("BleuSampleEvaluator", Difference::TakesParameters, "`eff: closest` is refused by a fault of the constructor; with one reference it is `average`"),
-    ("CiderSampleEvaluator", Difference::RefusedParameters, "`df_mode: corpus` gives 0 to every row of DataFlow; ours refuses it"),
-    ("CiderSampleEvaluator", Difference::Raised, "n-grams of any length up to `n` are scored, where DataFlow raises unless `n` is 4"),
-    (
-        "SpellingCorrectionRefiner",
-        Difference::RefusedParameters,
-        "the dictionary is given as a file and not downloaded; the recorded one is not part of this project",
-    ),
-    ("LangkitFilter", Difference::Raised, "measures without bounds pass, where DataFlow raises"),
-    ("LangkitFilter", Difference::OfWordList, EASY_WORDS),
-    ("LangkitSampleEvaluator", Difference::OfWordList, EASY_WORDS),
-    ("LangkitSampleEvaluator", Difference::NumberIsText, "a number is read as its text; DataFlow gives it no scores"),
-    ("LexicalDiversityFilter", Difference::Raised, "a table of short texts alone ends DataFlow's step; ours lets them pass as it lets one pass"),
-    ("LexicalDiversitySampleEvaluator", Difference::Raised, "a word 171 times overflows DataFlow's factorials"),
-    ("RemoveContractionsRefiner", Difference::Other, "single letters, names of months and abbreviations are no slang here"),
-    ("RemoveEmoticonsRefiner", Difference::Other, "an emoticon within a word, an address or a time is none here"),
-    ("*", Difference::MissingKey, "a key that is not there is found at compile"),
-    (
-        "ReasoningAnswerGroundTruthFilter",
-        Difference::Other,
-        "answers are compared by value: letters, intervals, matrices and fractions that math_verify misses are met",
-    ),
-    ("ReasoningPretrainFormatConvertGenerator", Difference::Other, "`output_key` is followed, where DataFlow always writes `text`"),
-    ("ReasoningPretrainFormatConvertGenerator", Difference::Raised, "a number is read as its text"),
-    ("ReasoningCategoryDatasetEvaluator", Difference::Raised, "DataFlow raises on every category that it knows"),
-    ("ReasoningCategoryDatasetEvaluator", Difference::Other, "categories are counted, also those that DataFlow does not know"),
-    ("WordNumberFilter", Difference::NumberIsText, "a number is read as its text, which is one word; DataFlow counts 0"),
-    ("WatermarkFilter", Difference::Other, "a watermark is a text here and a regular expression in DataFlow; an empty list drops nothing"),
-    ("HashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
-    ("NgramHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
-    ("SimHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
-    ("CCNetDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
-    ("*", Difference::RaisedOnParameters, "refused at compile, where DataFlow raises in the run"),
-    ("MinHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
-    ("BenchDatasetEvaluator", Difference::Other, BY_VALUE),
-    ("BenchDatasetEvaluator", Difference::TakesParameters, NO_PROMPT),
-    ("BenchDatasetEvaluatorQuestion", Difference::Other, BY_VALUE),
-    ("BenchDatasetEvaluatorQuestion", Difference::TakesParameters, NO_PROMPT),
-    ("QAExtractor", Difference::Raised, "a pair without a question is left out, where DataFlow raises on a null"),
-    ("UnifiedBenchDatasetEvaluator", Difference::WrittenAsText, "the place of a choice is written as text, since the column holds answers too"),
-    (
-        "UnifiedBenchDatasetEvaluator",
-        Difference::RefusedParameters,
-        "a judge needs a serving, and no serving tells the likelihood of a text: told at compile, where DataFlow writes rows without a score",
-    ),
-    ("LLMOutputParser", Difference::Other, "an image without a caption is called `image`, where DataFlow writes `i m a g e`"),
-    ("QA_Merger", Difference::WrittenAsText, "a pair is JSON text, which every format of a file can hold"),
-    ("QA_Merger", Difference::Raised, "a folder that is not there is made"),
-    ("VQAFormatter", Difference::Other, "no second file is written: the rows are the output"),
-    ("ReasoningAnswerNgramFilter", Difference::RefusedParameters, "DataFlow mends senseless bounds silently; ours refuses them at compile"),
-];
-
-/// Operators of DataFlow that were recorded and are not here, and why.
-const ABSENT: &[(&str, &str)] = &[(
-    "SmilesEquivalenceDatasetEvaluator",
-    "no kept library under this project's rules writes SMILES in a canonical form with aromaticity and stereo chemistry, and a comparison without these would call different molecules the same",
-)];
-
-/// Parameters of DataFlow's operators that ours do not have, and why.
-const ABSENT_PARAMETERS: &[(&str, &str, &str)] = &[
-    ("ReasoningAnswerTokenLengthFilter", "tokenizer_dir", BUILT_IN_VOCABULARY),
-    ("KBCChunkGenerator", "tokenizer_name", BUILT_IN_VOCABULARY),
-    ("KBCChunkGeneratorBatch", "tokenizer_name", BUILT_IN_VOCABULARY),
-    ("ReasoningTokenDatasetEvaluator", "model_name_or_path", BUILT_IN_VOCABULARY),
-    ("LexicalDiversityFilter", "output_keys", "both scores are written, with a label each; `metrics` says by which of them rows go"),
-    ("CodeAutoGeneratedFilter", "is_generated_func", A_FUNCTION_IS_NO_DATA),
-    ("CodeAutoGeneratedSampleEvaluator", "is_generated_func", A_FUNCTION_IS_NO_DATA),
-    (
-        "BenchDatasetEvaluatorQuestion",
-        "support_subquestions",
-        "it has the model count right sub-questions in a text of its own form; a row for each sub-question is judged as any other",
-    ),
-    ("BenchDatasetEvaluatorQuestion", "keep_all_samples", "all rows stay, as with `keep_all_samples: true`; `GeneralFilter` drops those that are not wanted"),
-];
-
-const BUILT_IN_VOCABULARY: &str = "a vocabulary is not downloaded in the run: `tokenizer` chooses among those that are built in";
-
-const A_FUNCTION_IS_NO_DATA: &str = "a pipeline is data, and a function of Python is none: `row_filter!` has `GeneralFilter` use one of Rust";
-
 /// The document frequencies with which `CiderSampleEvaluator` was recorded.
 const FREQUENCIES: &str = r#"{"df": {"the": 30, "cat": 5, "on": 20, "the cat": 3, "on the": 9, "fox": 2, "a": 35, "a b": 4, "is": 12}, "ref_len": 40}"#;
 
@@ -185,16 +95,54 @@ enum Difference {
     Other,
 }
 
-#[test]
-fn our_rules_do_what_dataflow_does() {
+impl Difference {
+    /// Where it shows, in a few words.
+    fn told(self) -> &'static str {
+        match self {
+            Self::RaisedOnNull | Self::NullHasNoLabel => "null",
+            Self::RaisedOnNumber | Self::NumberIsText => "number",
+            Self::MissingKey => "key that is not there",
+            Self::Raised => "DataFlow raises",
+            Self::RaisedOnParameters => "parameters on which DataFlow raises",
+            Self::TakesParameters => "parameters that DataFlow refuses",
+            Self::RefusedParameters => "parameters that are refused here",
+            Self::NullIsNotNone => "null and the word `None`",
+            Self::OfWordList => "`LangkitDifficultWords` and `LangkitAggregateReadingLevel`",
+            Self::WrittenAsText => "type",
+            Self::Other => "result",
+        }
+    }
+}
+
+/// What came of holding our operators against all that was recorded.
+#[derive(Default)]
+struct Held {
+    differing: Vec<Differing>,
+    /// How many rows were recorded of each operator.
+    rows: BTreeMap<String, usize>,
+    /// Recorded operators that are not here.
+    absent: Vec<String>,
+}
+
+/// A row in which an operator does another thing than was recorded.
+struct Differing {
+    operator: String,
+    /// Its case, and its number in it.
+    row: (usize, usize),
+    difference: Difference,
+    told: String,
+}
+
+/// Holds every operator against its vectors; those that have the choice follow the rules that are named.
+fn held(compatibility: Compatibility) -> Held {
     let packed = include_bytes!("../test_data/rule-vectors.json.zst");
     let vectors: Vectors = serde_json::from_slice(&zstd::decode_all(&packed[..]).unwrap()).unwrap();
     let frequencies = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(frequencies.path(), FREQUENCIES).unwrap();
-    let (mut met, mut wrong, mut absent, mut rows) = (BTreeSet::new(), Vec::new(), Vec::new(), 0);
+    let mut held = Held::default();
     for (name, recorded) in &vectors.operators {
         let Some(info) = registry::operator(name) else {
-            absent.push(name.as_str());
+            held.absent.push(name.clone());
             continue;
         };
         for (number, case) in recorded.cases.iter().enumerate() {
@@ -224,7 +172,7 @@ fn our_rules_do_what_dataflow_does() {
                 parameters.insert("image_folder".into(), within(&"".into()));
             }
             if info.fields.iter().any(|field| field.name == "compatibility") {
-                parameters.insert("compatibility".into(), "dataflow".into());
+                parameters.insert("compatibility".into(), serde_json::to_value(compatibility).unwrap());
             }
             let found = match (info.build)(Value::Object(parameters)) {
                 Err(_) if case.init_error.is_some() => Vec::new(),
@@ -236,22 +184,16 @@ fn our_rules_do_what_dataflow_does() {
                 Ok(operator) if info.shape == Shape::Row => by_rows(operator.as_ref(), case, folder.path()),
                 Ok(operator) => differences(operator.as_ref(), case),
             };
-            for (row, difference, told) in found {
-                match DEVIATIONS.iter().position(|(operator, known, _)| (*operator == "*" || operator == name) && *known == difference) {
-                    Some(line) => _ = met.insert(line),
-                    None => wrong.push(format!(
-                        "{name}, case {number}, row {row}: {told}\n    input {}",
-                        Value::Object(case.input.get(row).cloned().unwrap_or_default())
-                    )),
-                }
-            }
-            rows += case.input.len();
+            held.differing.extend(found.into_iter().map(|(row, difference, told)| Differing {
+                operator: name.clone(),
+                row: (number, row),
+                difference,
+                told: format!("{name}, case {number}, row {row}: {told}\n    input {}", Value::Object(case.input.get(row).cloned().unwrap_or_default())),
+            }));
+            *held.rows.entry(name.clone()).or_default() += case.input.len();
         }
     }
-    assert!(wrong.is_empty(), "{} of {rows} rows differ:\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n"));
-    assert_eq!(absent, ABSENT.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "operators with vectors that are not registered");
-    let stale: Vec<_> = DEVIATIONS.iter().enumerate().filter(|(line, _)| !met.contains(line)).map(|(_, line)| line).collect();
-    assert!(stale.is_empty(), "deviations that do not occur: {stale:?}");
+    held
 }
 
 /// The rows in which an operator does another thing than was recorded.
@@ -506,66 +448,5 @@ fn alike(wanted: &Value, found: &Value) -> bool {
     match (wanted.as_f64(), found.as_f64()) {
         (Some(wanted), Some(found)) => (wanted - found).abs() <= 1e-12 * wanted.abs().max(1.0),
         _ => wanted == found,
-    }
-}
-
-#[test]
-fn a_parameter_that_is_absent_is_one_of_no_operator_here() {
-    for (operator, parameter, _) in ABSENT_PARAMETERS {
-        let info = registry::operator(operator).unwrap();
-        assert!(info.fields.iter().all(|field| field.name != *parameter), "`{operator}` has `{parameter}`");
-    }
-}
-
-/// `docs/deviations.md`, made of the tables above. `UPDATE_DOCS=1 cargo test --workspace --lib -- deviations` writes it anew.
-#[test]
-fn the_page_of_deviations_is_up_to_date() {
-    let mut lines: Vec<String> = DEVIATIONS
-        .iter()
-        .map(|(operator, difference, reason)| {
-            let operator = if *operator == "*" { "all".to_owned() } else { format!("`{operator}`") };
-            format!("| {operator} | {} | {} |", difference.told(), reason.replace('|', "\\|"))
-        })
-        .collect();
-    lines.sort_by_key(|line| (!line.starts_with("| all"), line.clone()));
-    lines.dedup();
-    let absent: Vec<String> = ABSENT.iter().map(|(name, reason)| format!("| `{name}` | {reason} |")).collect();
-    let parameters: Vec<String> =
-        ABSENT_PARAMETERS.iter().map(|(operator, parameter, reason)| format!("| `{operator}` | `{parameter}` | {reason} |")).collect();
-    let text = format!(
-        "# Where the rules differ from OpenDCAI DataFlow 1.0.13\n\n\
-        Each rule is held against inputs and outcomes recorded from DataFlow. What differs there is listed here, and a difference that is not listed fails a test. \
-        Operators with a parameter `compatibility` are held with `compatibility: dataflow`; what they do without it is told in their descriptions.\n\n\
-        | Operator | Where | What differs, or why |\n| --- | --- | --- |\n{}\n\n\
-        ## Absent\n\n| Operator | Why |\n| --- | --- |\n{}\n\n\
-        ## Absent parameters\n\n| Operator | Parameter | Why, and what does its work |\n| --- | --- | --- |\n{}\n",
-        lines.join("\n"),
-        absent.join("\n"),
-        parameters.join("\n"),
-    );
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deviations.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "docs/deviations.md is not up to date\nhint: `UPDATE_DOCS=1 cargo test --workspace --lib -- deviations` writes it");
-}
-
-impl Difference {
-    /// Where it shows, in a few words.
-    fn told(self) -> &'static str {
-        match self {
-            Self::RaisedOnNull | Self::NullHasNoLabel => "null",
-            Self::RaisedOnNumber | Self::NumberIsText => "number",
-            Self::MissingKey => "key that is not there",
-            Self::Raised => "DataFlow raises",
-            Self::RaisedOnParameters => "parameters on which DataFlow raises",
-            Self::TakesParameters => "parameters that DataFlow refuses",
-            Self::RefusedParameters => "parameters that are refused here",
-            Self::NullIsNotNone => "null and the word `None`",
-            Self::OfWordList => "`LangkitDifficultWords` and `LangkitAggregateReadingLevel`",
-            Self::WrittenAsText => "type",
-            Self::Other => "result",
-        }
     }
 }

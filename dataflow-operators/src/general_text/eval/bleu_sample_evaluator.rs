@@ -14,8 +14,8 @@ use crate::ngram::{Grams, numbered};
 
 /// Writes the BLEU score of a text against a reference: the geometric mean of the shares of its 1- to `n`-grams that the reference has too.
 ///
-/// Words are what white space separates, or those of a `language`. K. Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002. DataFlow gives BLEU-1
-/// whatever `n` is; `compatibility: dataflow` does as it does. A row in which one of the two is null has no score.
+/// Words are what white space separates, or those of a `language`. DataFlow gives BLEU-1 whatever `n` is; `compatibility: dataflow` does as it does. A row in which one of the two is
+/// null has no score. K. Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002.
 ///
 /// # 中文
 ///

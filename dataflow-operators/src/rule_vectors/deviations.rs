@@ -1,0 +1,197 @@
+//! Where our rules differ from DataFlow's on purpose, and why: `docs/deviations.md` is made of this.
+//!
+//! A difference without a line fails a test, and so does a line without a difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dataflow_core::docs::Language;
+use dataflow_core::registry;
+
+use super::{Difference, Held, held};
+use crate::compatibility::Compatibility;
+
+const EASY_WORDS: &str = "which words are easy says a list of our own, on which two of the measures depend";
+
+const BY_VALUE: &str = "answers are compared by value: letters, intervals, sets and fractions that math_verify misses are met";
+
+const NO_PROMPT: &str = "the default prompt works, where DataFlow's constructor raises on its own";
+
+const NULL_IS_NOT_NONE: &str = "DataFlow takes a null for the text `None`";
+
+/// Where ours differs, and why: operator, what happened in DataFlow, reason.
+const DEVIATIONS: &[(&str, Difference, &str)] = &[
+    ("*", Difference::RaisedOnNull, "DataFlow's step ends on a null cell; ours leaves it, or drops the row"),
+    ("*", Difference::RaisedOnNumber, "DataFlow's step ends on a number; ours reads its text"),
+    ("*", Difference::NullHasNoLabel, "a null has no count and no score, where DataFlow writes 0"),
+    ("BleuSampleEvaluator", Difference::TakesParameters, "`eff: closest` is refused by a fault of the constructor; with one reference it is `average`"),
+    ("CiderSampleEvaluator", Difference::RefusedParameters, "`df_mode: corpus` gives 0 to every row of DataFlow; ours refuses it"),
+    ("CiderSampleEvaluator", Difference::Raised, "n-grams of any length up to `n` are scored, where DataFlow raises unless `n` is 4"),
+    (
+        "SpellingCorrectionRefiner",
+        Difference::RefusedParameters,
+        "the dictionary is given as a file and not downloaded; the recorded one is not part of this project",
+    ),
+    ("LangkitFilter", Difference::Raised, "measures without bounds pass, where DataFlow raises"),
+    ("LangkitFilter", Difference::OfWordList, EASY_WORDS),
+    ("LangkitSampleEvaluator", Difference::OfWordList, EASY_WORDS),
+    ("LangkitSampleEvaluator", Difference::NumberIsText, "a number is read as its text; DataFlow gives it no scores"),
+    ("LexicalDiversityFilter", Difference::Raised, "a table of short texts alone ends DataFlow's step; ours lets them pass as it lets one pass"),
+    ("LexicalDiversitySampleEvaluator", Difference::Raised, "a word 171 times overflows DataFlow's factorials"),
+    ("RemoveContractionsRefiner", Difference::Other, "single letters, names of months and abbreviations are no slang here"),
+    ("RemoveEmoticonsRefiner", Difference::Other, "an emoticon within a word, an address or a time is none here"),
+    ("*", Difference::MissingKey, "a key that is not there is found at compile"),
+    (
+        "ReasoningAnswerGroundTruthFilter",
+        Difference::Other,
+        "answers are compared by value: letters, intervals, matrices and fractions that math_verify misses are met",
+    ),
+    ("ReasoningPretrainFormatConvertGenerator", Difference::Other, "`output_key` is followed, where DataFlow always writes `text`"),
+    ("ReasoningPretrainFormatConvertGenerator", Difference::Raised, "a number is read as its text"),
+    ("ReasoningCategoryDatasetEvaluator", Difference::Raised, "DataFlow raises on every category that it knows"),
+    ("ReasoningCategoryDatasetEvaluator", Difference::Other, "categories are counted, also those that DataFlow does not know"),
+    ("WordNumberFilter", Difference::NumberIsText, "a number is read as its text, which is one word; DataFlow counts 0"),
+    ("WatermarkFilter", Difference::Other, "a watermark is a text here and a regular expression in DataFlow; an empty list drops nothing"),
+    ("HashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
+    ("NgramHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
+    ("SimHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
+    ("CCNetDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
+    ("*", Difference::RaisedOnParameters, "refused at compile, where DataFlow raises in the run"),
+    ("MinHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
+    ("BenchDatasetEvaluator", Difference::Other, BY_VALUE),
+    ("BenchDatasetEvaluator", Difference::TakesParameters, NO_PROMPT),
+    ("BenchDatasetEvaluatorQuestion", Difference::Other, BY_VALUE),
+    ("BenchDatasetEvaluatorQuestion", Difference::TakesParameters, NO_PROMPT),
+    ("QAExtractor", Difference::Raised, "a pair without a question is left out, where DataFlow raises on a null"),
+    ("UnifiedBenchDatasetEvaluator", Difference::WrittenAsText, "the place of a choice is written as text, since the column holds answers too"),
+    (
+        "UnifiedBenchDatasetEvaluator",
+        Difference::RefusedParameters,
+        "a judge needs a serving, and no serving tells the likelihood of a text: told at compile, where DataFlow writes rows without a score",
+    ),
+    ("LLMOutputParser", Difference::Other, "an image without a caption is called `image`, where DataFlow writes `i m a g e`"),
+    ("QA_Merger", Difference::WrittenAsText, "a pair is JSON text, which every format of a file can hold"),
+    ("QA_Merger", Difference::Raised, "a folder that is not there is made"),
+    ("VQAFormatter", Difference::Other, "no second file is written: the rows are the output"),
+    ("ReasoningAnswerNgramFilter", Difference::RefusedParameters, "DataFlow mends senseless bounds silently; ours refuses them at compile"),
+];
+
+/// Operators of DataFlow that were recorded and are not here, and why.
+const ABSENT: &[(&str, &str)] = &[(
+    "SmilesEquivalenceDatasetEvaluator",
+    "no kept library under this project's rules writes SMILES in a canonical form with aromaticity and stereo chemistry, and a comparison without these would call different molecules the same",
+)];
+
+/// Parameters of DataFlow's operators that ours do not have, and why.
+const ABSENT_PARAMETERS: &[(&str, &str, &str)] = &[
+    ("ReasoningAnswerTokenLengthFilter", "tokenizer_dir", BUILT_IN_VOCABULARY),
+    ("KBCChunkGenerator", "tokenizer_name", BUILT_IN_VOCABULARY),
+    ("KBCChunkGeneratorBatch", "tokenizer_name", BUILT_IN_VOCABULARY),
+    ("ReasoningTokenDatasetEvaluator", "model_name_or_path", BUILT_IN_VOCABULARY),
+    ("LexicalDiversityFilter", "output_keys", "both scores are written, with a label each; `metrics` says by which of them rows go"),
+    ("CodeAutoGeneratedFilter", "is_generated_func", A_FUNCTION_IS_NO_DATA),
+    ("CodeAutoGeneratedSampleEvaluator", "is_generated_func", A_FUNCTION_IS_NO_DATA),
+    (
+        "BenchDatasetEvaluatorQuestion",
+        "support_subquestions",
+        "it has the model count right sub-questions in a text of its own form; a row for each sub-question is judged as any other",
+    ),
+    ("BenchDatasetEvaluatorQuestion", "keep_all_samples", "all rows stay, as with `keep_all_samples: true`; `GeneralFilter` drops those that are not wanted"),
+];
+
+const BUILT_IN_VOCABULARY: &str = "a vocabulary is not downloaded in the run: `tokenizer` chooses among those that are built in";
+
+const A_FUNCTION_IS_NO_DATA: &str = "a pipeline is data, and a function of Python is none: `row_filter!` has `GeneralFilter` use one of Rust";
+
+#[test]
+fn our_rules_do_what_dataflow_does() {
+    let Held { differing, rows, absent } = held(Compatibility::Dataflow);
+    let mut met = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for differing in &differing {
+        let line = |(operator, known, _): &(&str, Difference, &str)| (*operator == "*" || *operator == differing.operator) && *known == differing.difference;
+        match DEVIATIONS.iter().position(line) {
+            Some(line) => _ = met.insert(line),
+            None => wrong.push(differing.told.as_str()),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} rows differ:\n{}", wrong.len(), rows.values().sum::<usize>(), wrong[..wrong.len().min(40)].join("\n"));
+    assert_eq!(absent, ABSENT.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "operators with vectors that are not registered");
+    let stale: Vec<_> = DEVIATIONS.iter().enumerate().filter(|(line, _)| !met.contains(line)).map(|(_, line)| line).collect();
+    assert!(stale.is_empty(), "deviations that do not occur: {stale:?}");
+}
+
+/// A line for each operator whose own rule, which is its default, differs from DataFlow's in rows where `compatibility: dataflow` does not.
+fn of_own_rules() -> Vec<String> {
+    let rows_of = |held: &Held| {
+        let mut rows: BTreeMap<String, BTreeSet<(usize, usize)>> = BTreeMap::new();
+        for differing in &held.differing {
+            rows.entry(differing.operator.clone()).or_default().insert(differing.row);
+        }
+        rows
+    };
+    let (own, dataflow) = (held(Compatibility::Own), rows_of(&held(Compatibility::Dataflow)));
+    let line = |(name, rows): (String, BTreeSet<(usize, usize)>)| {
+        let differing = rows.difference(dataflow.get(&name).unwrap_or(&BTreeSet::new())).count();
+        (differing > 0).then(|| {
+            let info = registry::operator(&name).unwrap();
+            format!("| [`{name}`](operators/en/{}.md) | {differing} of {} | {} |", info.category, own.rows[&name], sentences_about_dataflow(info.docs.get(Language::En)))
+        })
+    };
+    rows_of(&own).into_iter().filter_map(line).collect()
+}
+
+/// What a description says of DataFlow, each sentence with the one before it.
+fn sentences_about_dataflow(docs: &str) -> String {
+    let text = docs.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentences: Vec<&str> = text.split_inclusive(". ").collect();
+    let about = |place: usize| sentences.get(place).is_some_and(|sentence| sentence.contains("DataFlow") || sentence.contains("compatibility: dataflow"));
+    let told: String = (0..sentences.len()).filter(|place| about(*place) || about(place + 1)).map(|place| sentences[place]).collect();
+    assert!(told.contains("compatibility: dataflow"), "what differs is not told: {docs}");
+    told.trim().replace('|', "\\|")
+}
+
+#[test]
+fn a_parameter_that_is_absent_is_one_of_no_operator_here() {
+    for (operator, parameter, _) in ABSENT_PARAMETERS {
+        let info = registry::operator(operator).unwrap();
+        assert!(info.fields.iter().all(|field| field.name != *parameter), "`{operator}` has `{parameter}`");
+    }
+}
+
+/// `docs/deviations.md`, made of the tables above. `UPDATE_DOCS=1 cargo test --workspace --lib -- deviations` writes it anew.
+#[test]
+fn the_page_of_deviations_is_up_to_date() {
+    let mut lines: Vec<String> = DEVIATIONS
+        .iter()
+        .map(|(operator, difference, reason)| {
+            let operator = if *operator == "*" { "all".to_owned() } else { format!("`{operator}`") };
+            format!("| {operator} | {} | {} |", difference.told(), reason.replace('|', "\\|"))
+        })
+        .collect();
+    lines.sort_by_key(|line| (!line.starts_with("| all"), line.clone()));
+    lines.dedup();
+    let absent: Vec<String> = ABSENT.iter().map(|(name, reason)| format!("| `{name}` | {reason} |")).collect();
+    let parameters: Vec<String> =
+        ABSENT_PARAMETERS.iter().map(|(operator, parameter, reason)| format!("| `{operator}` | `{parameter}` | {reason} |")).collect();
+    let text = format!(
+        "# Where the rules differ from OpenDCAI DataFlow 1.0.13\n\n\
+        Each rule is held against inputs and outcomes recorded from DataFlow. What differs there is listed here, and a difference that is not listed fails a test. \
+        Operators with a parameter `compatibility` are held with `compatibility: dataflow`; what they do without it is told below.\n\n\
+        | Operator | Where | What differs, or why |\n| --- | --- | --- |\n{}\n\n\
+        ## Rules of our own\n\n\
+        By default these operators do otherwise than DataFlow; with `compatibility: dataflow` they do as it does. The number is that of recorded rows with another outcome.\n\n\
+        | Operator | Recorded rows | What differs |\n| --- | --- | --- |\n{}\n\n\
+        ## Absent\n\n| Operator | Why |\n| --- | --- |\n{}\n\n\
+        ## Absent parameters\n\n| Operator | Parameter | Why, and what does its work |\n| --- | --- | --- |\n{}\n",
+        lines.join("\n"),
+        of_own_rules().join("\n"),
+        absent.join("\n"),
+        parameters.join("\n"),
+    );
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deviations.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "docs/deviations.md is not up to date\nhint: `UPDATE_DOCS=1 cargo test --workspace --lib -- deviations` writes it");
+}
