@@ -15,6 +15,7 @@ mod filled;
 pub mod general_text;
 pub mod knowledge_cleaning;
 pub mod language;
+mod memo;
 mod ngram;
 pub mod pdf2vqa;
 mod porter;

@@ -10,17 +10,18 @@ use polars::prelude::PlHashMap;
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, halves, in_table, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, in_table, key_problems};
+use crate::memo::Memo;
 use crate::python::{is_space, is_word};
 
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
 ///
-/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow; those of texts of marks alone are made of the marks, where DataFlow takes all such texts for one. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
+/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow; those of texts of marks alone are made of the marks, where DataFlow takes all such texts for one, as `compatibility: dataflow` does. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
 /// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 100 bytes are held for each row that stays.
 ///
 /// # 中文
 ///
-/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存。
+/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本，`compatibility: dataflow` 沿用其做法。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存。
 #[operator(general_text, filter, Dataset)]
 pub struct SimHashDeduplicateFilter {
     /// How many bits a fingerprint has, a multiple of 8 up to 128. 中文：指纹的位数，8 的倍数，最多 128。
@@ -95,7 +96,7 @@ impl Dataset for SimHashDeduplicateFilter {
             self.input_key.as_ref(),
             self.input_keys.as_deref(),
             self.output_key.as_str(),
-            Fingerprint { bits: self.fingerprint_size, as_dataflow: self.compatibility == Compatibility::Dataflow, weights: Vec::new() },
+            Fingerprint { bits: self.fingerprint_size, as_dataflow: self.compatibility == Compatibility::Dataflow, hashes: Memo::default() },
             SeenFingerprints::new(self.fingerprint_size, self.bound),
             self.beside(),
         )))
@@ -119,7 +120,8 @@ struct Fingerprint {
     bits: u32,
     /// Whether a text of marks alone is as one without characters.
     as_dataflow: bool,
-    weights: Vec<u32>,
+    /// The MD5 of each run.
+    hashes: Memo<u128>,
 }
 
 /// The characters of a run.
@@ -139,19 +141,36 @@ impl Sign for Fingerprint {
         }
         let starts: Vec<usize> = words.char_indices().map(|(at, _)| at).chain([words.len()]).collect();
         let runs = starts.len().saturating_sub(RUN).max(1);
-        self.weights.clear();
-        self.weights.resize(self.bits as usize, 0);
+        let mut weights = BitCounts::default();
         for run in 0..runs {
             let end = (run + RUN).min(starts.len() - 1);
-            let digest = md5::Md5::digest(&words[starts[run]..starts[end]]);
-            let [high, low] = halves(&digest);
-            let hash = u128::from(high) << 64 | u128::from(low);
-            for (bit, weight) in self.weights.iter_mut().enumerate() {
-                *weight += u32::from(hash >> bit & 1 == 1);
+            self.hashes.with(&words[starts[run]..starts[end]], |run| u128::from_be_bytes(md5::Md5::digest(run).into()), |hash| weights.add(*hash));
+        }
+        let fingerprint = (0..self.bits).filter(|bit| weights.of(*bit) * 2 > runs).fold(0u128, |bits, bit| bits | 1 << bit);
+        signature.copy_from_slice(&[(fingerprint >> 64) as u64, fingerprint as u64]);
+    }
+}
+
+/// How many numbers have each of their bits set: each bit's count, written in binary across the planes.
+#[derive(Default)]
+struct BitCounts {
+    planes: Vec<u128>,
+}
+
+impl BitCounts {
+    fn add(&mut self, number: u128) {
+        let mut carry = number;
+        for plane in &mut self.planes {
+            (*plane, carry) = (*plane ^ carry, *plane & carry);
+            if carry == 0 {
+                return;
             }
         }
-        let fingerprint = self.weights.iter().enumerate().filter(|(_, weight)| **weight as usize * 2 > runs).fold(0u128, |bits, (bit, _)| bits | 1 << bit);
-        signature.copy_from_slice(&[(fingerprint >> 64) as u64, fingerprint as u64]);
+        self.planes.push(carry);
+    }
+
+    fn of(&self, bit: u32) -> usize {
+        self.planes.iter().rev().fold(0, |count, plane| count << 1 | (plane >> bit & 1) as usize)
     }
 }
 
@@ -273,7 +292,7 @@ mod tests {
         };
         let texts: Vec<String> = (0..300).map(|_| ["word", "term", "item"].map(|word| word.repeat(1 + next() as usize % 5)).concat()).collect();
         for bound in [0.0, 0.05, 0.1, 0.3] {
-            let mut signer = Fingerprint { bits: 64, as_dataflow: false, weights: Vec::new() };
+            let mut signer = Fingerprint { bits: 64, as_dataflow: false, hashes: Memo::default() };
             let (mut seen, mut all): (_, Vec<u128>) = (SeenFingerprints::new(64, bound), Vec::new());
             for text in &texts {
                 let mut signature = [0; 2];

@@ -1,7 +1,9 @@
 //! Reduces words to their stems.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
+use crate::memo::Memo;
 use crate::porter::stem;
 use crate::python::split_words;
 use dataflow_core::key::{InOut, Text};
@@ -42,15 +44,21 @@ pub enum ReductionMethod {
     Lemmatization,
 }
 
+thread_local! {
+    static STEMS: RefCell<Memo<String>> = RefCell::default();
+}
+
 impl Refine for StemmingLemmatizationRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut stemmed = String::with_capacity(text.len());
-        for word in split_words(text) {
-            if !stemmed.is_empty() {
-                stemmed.push(' ');
+        STEMS.with_borrow_mut(|stems| {
+            for word in split_words(text) {
+                if !stemmed.is_empty() {
+                    stemmed.push(' ');
+                }
+                stems.with(word, stem, |stem| stemmed.push_str(stem));
             }
-            stemmed.push_str(&stem(word));
-        }
+        });
         stemmed.into()
     }
 
