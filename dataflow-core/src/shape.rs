@@ -44,6 +44,12 @@ pub trait Measure: Operator + Clone {
         value.into()
     }
 
+    /// For filters: why a text goes, where its value and the bounds do not tell. Asked for rows that are shown.
+    fn why(&self, text: &str) -> Option<String> {
+        let _ = text;
+        None
+    }
+
     /// What is wrong with the parameters.
     fn problems(&self) -> Vec<String> {
         Vec::new()
@@ -91,6 +97,12 @@ impl<M: Measure> ColumnWork for Measuring<M> {
     fn why(&self, frame: &DataFrame, index: usize) -> Option<String> {
         let texts = texts_of(&frame.slice(i64::try_from(index).ok()?, 1), &self.input.key).ok()?;
         let Some(text) = texts.get(0) else { return Some("the text is null".into()) };
+        if text.trim().is_empty() {
+            return Some("the text is blank".into());
+        }
+        if let Some(why) = self.operator.why(text) {
+            return Some(why);
+        }
         let measured = match self.operator.measure(text).map(Into::into) {
             // The highest number stands for a text that goes whatever the bounds are.
             Some(Cell::Integer(number)) if number < i64::MAX => Some(format!("measured {number}")),

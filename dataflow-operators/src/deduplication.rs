@@ -77,14 +77,41 @@ pub(crate) struct Found {
     pub(crate) similarity: Option<f64>,
 }
 
+/// What rows are called: as the engine says, or by their numbers from 1.
+#[derive(Default)]
+pub(crate) struct Identities {
+    of_batch: Option<StringChunked>,
+    /// How many rows came before the batch.
+    before: u64,
+}
+
+impl Identities {
+    /// Takes the names of the rows of the next batch.
+    pub(crate) fn of_next(&mut self, identities: &StringChunked) {
+        self.of_batch = Some(identities.clone());
+    }
+
+    /// The name of a row of the batch.
+    pub(crate) fn of(&self, row: usize) -> Cow<'_, str> {
+        match self.of_batch.as_ref().and_then(|identities| identities.get(row)) {
+            Some(identity) => identity.into(),
+            None => (self.before + row as u64 + 1).to_string().into(),
+        }
+    }
+
+    /// Leaves a batch of so many rows.
+    pub(crate) fn pass(&mut self, rows: usize) {
+        self.before += rows as u64;
+        self.of_batch = None;
+    }
+}
+
 /// Drops the rows whose signature was seen before.
 pub(crate) struct Deduplication<S, R> {
     signing: Arc<Signing<S>>,
     output: String,
     memory: Memory<R>,
-    /// The identities of the next batch's rows.
-    identities: Option<StringChunked>,
-    rows: u64,
+    identities: Identities,
     /// The rows of the last batch that went, each with the row that it repeats; one that repeats none has no text.
     gone: Vec<(usize, Option<Found>)>,
 }
@@ -97,27 +124,20 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
             output: output.to_owned(),
             memory: Memory::new(seen, signer.width(), beside),
             signing: Arc::new(Signing::new(keys, input_keys.is_some(), signer)),
-            identities: None,
-            rows: 0,
+            identities: Identities::default(),
             gone: Vec::new(),
         }
     }
 
     /// What a batch with these signatures becomes: the part that has to see the rows one after another.
     fn judge(&mut self, frame: &DataFrame, signatures: &[u64]) -> Result<Changes> {
-        let Self { signing, output, memory, identities, rows: rows_before, gone } = self;
+        let Self { signing, output, memory, identities, gone } = self;
         gone.clear();
         let columns = signing.columns(frame)?;
-        let height = frame.height();
-        let identities = identities.take().filter(|identities| identities.len() == height);
-        let identity = |row: usize| match identities.as_ref().and_then(|identities| identities.get(row)) {
-            Some(identity) => Cow::Borrowed(identity),
-            None => Cow::Owned((*rows_before + row as u64 + 1).to_string()),
-        };
-        let mut kept = Vec::with_capacity(height);
+        let mut kept = Vec::with_capacity(frame.height());
         for (row, signature) in signatures.chunks(signing.signer.width()).enumerate() {
             let (stays, repeated) = match signing.text(&columns, row) {
-                Some(text) => (memory.stays(&signing.signer, &text, signature, || identity(row))?, memory.repeated()),
+                Some(text) => (memory.stays(&signing.signer, &text, signature, || identities.of(row))?, memory.repeated()),
                 None => (false, None),
             };
             if !stays {
@@ -125,7 +145,7 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
             }
             kept.push(stays);
         }
-        *rows_before += height as u64;
+        identities.pass(frame.height());
         let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
         Ok(Changes {
             columns: vec![Column::new(output.as_str().into(), label)],
@@ -152,7 +172,7 @@ impl<S: Sign, R: Remember> DatasetWork for Deduplication<S, R> {
     }
 
     fn identities(&mut self, identities: &StringChunked) {
-        self.identities = Some(identities.clone());
+        self.identities.of_next(identities);
     }
 
     fn preparation(&self) -> Option<Arc<dyn Prepare>> {

@@ -125,12 +125,24 @@ fn over(operator: &dyn Operator, frame: &DataFrame, cuts: &[usize]) -> Vec<Chang
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (frame.height() + 1)).chain([0, frame.height()]).collect();
     cuts.sort_unstable();
     let mut work = operator.work().unwrap();
-    let mut batch = |frame: &DataFrame| match &mut work {
-        Work::Column(work) => work.batch(frame),
-        Work::Dataset(work) => work.batch(frame),
-        Work::Row(_) | Work::Source(_) => unreachable!("a rule"),
+    let mut batch = |frame: DataFrame| {
+        let changes = match &mut work {
+            Work::Column(work) => work.batch(&frame),
+            Work::Dataset(work) => work.batch(&frame),
+            Work::Row(_) | Work::Source(_) => unreachable!("a rule"),
+        };
+        let changes = changes.unwrap();
+        for (row, _) in changes.keep.iter().flat_map(ChunkedArray::iter).enumerate().filter(|(_, keep)| *keep != Some(true)) {
+            let why = match &work {
+                Work::Column(work) => work.why(&frame, row),
+                Work::Dataset(work) => work.why(row),
+                Work::Row(_) | Work::Source(_) => None,
+            };
+            assert_ne!(why.as_deref(), Some(""), "a reason says something");
+        }
+        changes
     };
-    cuts.windows(2).map(|cut| batch(&frame.slice(cut[0] as i64, cut[1] - cut[0])).unwrap()).collect()
+    cuts.windows(2).map(|cut| batch(frame.slice(cut[0] as i64, cut[1] - cut[0]))).collect()
 }
 
 /// Columns, which rows stay, and which have failed.

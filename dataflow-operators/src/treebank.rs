@@ -23,7 +23,7 @@ impl<'a> Words<'a> {
     }
 
     /// How many words there are that are wanted, and how many in all.
-    pub fn count(&self, wanted: impl Fn(&str) -> bool) -> (usize, usize) {
+    pub fn count(&self, mut wanted: impl FnMut(&str) -> bool) -> (usize, usize) {
         let text = match self {
             Self::Split(text) => text,
             Self::Tokens(text) => text.as_str(),

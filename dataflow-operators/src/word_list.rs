@@ -100,11 +100,11 @@ impl BlockList {
         Ok(Self { words: entries.clone(), anywhere, beginnings })
     }
 
-    /// How many entries a text in small letters has of those that are found anywhere.
-    pub fn count_anywhere(&self, lower: &str) -> usize {
+    /// Shows each entry that a text in small letters has, of those that are found anywhere.
+    pub fn each_anywhere(&self, lower: &str, mut show: impl FnMut(&str)) {
         match &self.anywhere {
-            Anywhere::Few(few) => few.find_iter(lower).count(),
-            Anywhere::Many(many) => many.find_iter(lower).count(),
+            Anywhere::Few(few) => few.find_iter(lower).for_each(|found| show(&lower[found.range()])),
+            Anywhere::Many(many) => many.find_iter(lower).for_each(|found| show(&lower[found.range()])),
         }
     }
 

@@ -6,7 +6,7 @@ use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
-use polars::prelude::{AggExpr, BooleanChunked, DataFrame, DataType, Expr, IntoLazy, NewChunkedArray};
+use polars::prelude::{AggExpr, BooleanChunked, ChunkFillNullValue, ChunkFull, DataFrame, DataType, Expr, IntoLazy};
 use polars::sql::sql_expr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -102,35 +102,52 @@ fn needs_more_than_a_row(part: &Expr) -> Option<&'static str> {
     }
 }
 
+impl SqlRule {
+    /// Which rows it is true of; those of which it is null are not.
+    fn holds(&self, frame: &DataFrame) -> Result<BooleanChunked> {
+        let unusable = |wrong: &dyn std::fmt::Display| Error::Data(format!("`filter_rules`: `{}`: {wrong}", self.0));
+        let expression = self.parse().map_err(|wrong| unusable(&wrong))?;
+        let verdicts = frame.clone().lazy().select([expression.alias("verdict")]).collect().map_err(|error| unusable(&error))?;
+        let verdicts = verdicts.column("verdict")?;
+        let rows = frame.height();
+        if verdicts.dtype() == &DataType::Null {
+            return Ok(BooleanChunked::full("verdict".into(), false, rows));
+        }
+        let verdicts = verdicts.bool().map_err(|_| unusable(&format!("a truth value was expected, and it gives {}", verdicts.dtype())))?;
+        // A rule without a column, such as `1 = 1`, has one verdict for all.
+        Ok(if verdicts.len() == 1 { BooleanChunked::full("verdict".into(), verdicts.get(0) == Some(true), rows) } else { verdicts.fill_null_with_values(false)? })
+    }
+}
+
+impl RowFilterName {
+    /// Which rows it is true of.
+    fn holds(&self, frame: &DataFrame) -> Result<BooleanChunked> {
+        let function = self.function().map_err(|wrong| Error::Data(format!("`filter_functions`: {wrong}")))?;
+        let verdicts = (function.keep)(frame)?;
+        if verdicts.len() != frame.height() {
+            let found = verdicts.len();
+            return Err(Error::Data(format!("`filter_functions`: `{}` should answer for {} rows, and answers for {found}", function.name, frame.height())));
+        }
+        Ok(verdicts.fill_null_with_values(false)?)
+    }
+}
+
 impl Columns for GeneralFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
-        let mut keep = vec![true; frame.height()];
-        let unusable = |rule: &SqlRule, wrong: &dyn std::fmt::Display| Error::Data(format!("`filter_rules`: `{}`: {wrong}", rule.0));
-        for rule in &self.filter_rules {
-            let expression = rule.parse().map_err(|wrong| unusable(rule, &wrong))?;
-            let verdicts = frame.clone().lazy().select([expression.alias("verdict")]).collect().map_err(|error| unusable(rule, &error))?;
-            let verdicts = verdicts.column("verdict")?;
-            if verdicts.dtype() == &DataType::Null {
-                keep.fill(false);
-                continue;
-            }
-            let verdicts = verdicts.bool().map_err(|_| unusable(rule, &format!("a truth value was expected, and it gives {}", verdicts.dtype())))?;
-            // A rule without a column, such as `1 = 1`, has one verdict for all.
-            let only = (verdicts.len() == 1).then(|| verdicts.get(0));
-            for (index, keep) in keep.iter_mut().enumerate() {
-                *keep &= only.unwrap_or_else(|| verdicts.get(index)) == Some(true);
-            }
+        let mut keep = BooleanChunked::full("keep".into(), true, frame.height());
+        for holds in self.filter_rules.iter().map(|rule| rule.holds(frame)).chain(self.filter_functions.iter().map(|function| function.holds(frame))) {
+            keep = &keep & &holds?;
         }
-        for name in &self.filter_functions {
-            let function = name.function().map_err(|wrong| Error::Data(format!("`filter_functions`: {wrong}")))?;
-            let verdicts = (function.keep)(frame)?;
-            if verdicts.len() != frame.height() {
-                let found = verdicts.len();
-                return Err(Error::Data(format!("`filter_functions`: `{}` should answer for {} rows, and answers for {found}", function.name, frame.height())));
-            }
-            keep.iter_mut().zip(verdicts.iter()).for_each(|(keep, verdict)| *keep &= verdict == Some(true));
-        }
-        Ok(Changes { keep: Some(BooleanChunked::from_slice("keep".into(), &keep)), ..Changes::default() })
+        Ok(Changes { keep: Some(keep), ..Changes::default() })
+    }
+
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let row = frame.slice(i64::try_from(row).ok()?, 1);
+        let fails = |holds: Result<BooleanChunked>| holds.is_ok_and(|holds| holds.get(0) == Some(false));
+        let rule = self.filter_rules.iter().find(|rule| fails(rule.holds(&row))).map(|rule| rule.0.as_str());
+        let function = || self.filter_functions.iter().find(|function| fails(function.holds(&row)))?.function().ok();
+        let name = rule.or_else(|| Some(function()?.name))?;
+        Some(format!("`{name}` does not hold"))
     }
 
     fn problems(&self) -> Vec<String> {

@@ -79,7 +79,33 @@ impl BlocklistFilter {
             })),
         }
     }
+
+    /// Shows each entry of the list that a text in small letters has.
+    fn each_entry(&self, list: &BlockList, lower: &str, mut show: impl FnMut(&str)) {
+        let own = self.compatibility == Compatibility::Own;
+        let ends = |word: &str| word.as_bytes().first().into_iter().chain(word.as_bytes().last()).all(u8::is_ascii_alphanumeric);
+        let without_marks = |word: &str| {
+            if ends(word) {
+                return false; // most words have no marks at their ends
+            }
+            let inner = word.trim_matches(|character: char| !is_word(character));
+            inner.len() < word.len() && list.has(inner)
+        };
+        Words::of(lower, self.use_tokenizer).count(|word| {
+            let is_entry = list.has(word) || own && without_marks(word);
+            if is_entry {
+                show(word);
+            }
+            is_entry
+        });
+        if own {
+            list.each_anywhere(lower, show);
+        }
+    }
 }
+
+/// How many entries a reason names.
+const MOST_SHOWN: usize = 5;
 
 impl Measure for BlocklistFilter {
     type Value = i64;
@@ -89,23 +115,18 @@ impl Measure for BlocklistFilter {
         if text.is_empty() {
             return Some(i64::MAX); // dropped, as in DataFlow
         }
-        let lower = lower(text);
-        let words = Words::of(&lower, self.use_tokenizer);
-        let found = match self.compatibility {
-            Compatibility::Dataflow => words.count(|word| list.has(word)).0,
-            Compatibility::Own => {
-                let ends = |word: &str| word.as_bytes().first().into_iter().chain(word.as_bytes().last()).all(u8::is_ascii_alphanumeric);
-                let without_marks = |word: &str| {
-                    if ends(word) {
-                        return false; // most words have no marks at their ends
-                    }
-                    let inner = word.trim_matches(|character: char| !is_word(character));
-                    inner.len() < word.len() && list.has(inner)
-                };
-                words.count(|word| list.has(word) || without_marks(word)).0 + list.count_anywhere(&lower)
-            }
-        };
-        Some(found as i64)
+        let mut found = 0;
+        self.each_entry(&list, &lower(text), |_| found += 1);
+        Some(found)
+    }
+
+    fn why(&self, text: &str) -> Option<String> {
+        let mut found = Vec::new();
+        self.each_entry(&*self.list(text).ok()?, &lower(text), |entry| found.push(format!("`{entry}`")));
+        let more = found.len().saturating_sub(MOST_SHOWN);
+        found.truncate(MOST_SHOWN);
+        found.extend((more > 0).then(|| format!("{more} more")));
+        Some(format!("it has {}; threshold {}", found.join(", "), self.threshold))
     }
 
     fn keep(&self, found: i64) -> bool {

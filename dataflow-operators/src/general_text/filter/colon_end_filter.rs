@@ -43,6 +43,10 @@ impl Measure for ColonEndFilter {
         Some(i64::from(!text.is_empty() && !breaks_off))
     }
 
+    fn why(&self, _: &str) -> Option<String> {
+        Some("it ends with a colon".into())
+    }
+
     fn keep(&self, whole: i64) -> bool {
         whole == 1
     }

@@ -69,19 +69,25 @@ fn ends_as_entity(after: &[u8]) -> bool {
     is_known && (end.starts_with(b";") || end.starts_with(FULL_WIDTH_END))
 }
 
-impl Measure for HtmlEntityFilter {
-    type Value = i64;
-
-    fn measure(&self, text: &str) -> Option<i64> {
+impl HtmlEntityFilter {
+    /// Where the first entity stands.
+    fn first_entity(&self, text: &str) -> Option<usize> {
         let bytes = text.as_bytes();
-        let found = memchr::memchr2_iter(b'&', FULL_WIDTH[0], bytes).any(|place| {
-            let after = bytes[place..].strip_prefix(FULL_WIDTH).or_else(|| bytes[place..].strip_prefix(b"&"));
+        memchr::memchr2_iter(b'&', FULL_WIDTH[0], bytes).find(|place| {
+            let after = bytes[*place..].strip_prefix(FULL_WIDTH).or_else(|| bytes[*place..].strip_prefix(b"&"));
             after.is_some_and(|after| match self.compatibility {
                 Compatibility::Own => ends_as_entity(after),
                 Compatibility::Dataflow => ENTITIES.iter().any(|name| after.starts_with(name.as_bytes())),
             })
-        });
-        Some(i64::from(!found && !text.is_empty()))
+        })
+    }
+}
+
+impl Measure for HtmlEntityFilter {
+    type Value = i64;
+
+    fn measure(&self, text: &str) -> Option<i64> {
+        Some(i64::from(!text.is_empty() && self.first_entity(text).is_none()))
     }
 
     fn keep(&self, clean: i64) -> bool {
@@ -90,6 +96,12 @@ impl Measure for HtmlEntityFilter {
 
     fn label(&self, clean: i64) -> Cell {
         i64::from(self.keep(clean)).into()
+    }
+
+    fn why(&self, text: &str) -> Option<String> {
+        let entity = &text[self.first_entity(text)?..];
+        let is_end = |character: char| !matches!(character, '&' | '＆' | '#') && !character.is_ascii_alphanumeric();
+        Some(format!("it has the entity `{}`", entity.split_inclusive(is_end).next()?.trim_end()))
     }
 }
 

@@ -70,6 +70,11 @@ impl Measure for IDCardFilter {
         i64::from(self.keep(names)).into()
     }
 
+    fn why(&self, text: &str) -> Option<String> {
+        let [_, number, _] = &*PATTERNS;
+        (self.compatibility == Compatibility::Own && number.is_match(text)).then(|| "it has the number of an identity card".into())
+    }
+
     fn problems(&self) -> Vec<String> {
         bounds::threshold(self.threshold, 1.., "a text has at least 0 names")
     }

@@ -83,7 +83,8 @@ impl Columns for LexicalDiversityFilter {
         let mut columns = Vec::new();
         let labels = [&self.output_mtld_label_key, &self.output_hdd_label_key];
         for ((metric, name), label) in self.output_prefix.columns().enumerate().zip(labels) {
-            let well: Vec<bool> = scores.iter().map(|scores| self.is_well(metric, scores[metric])).collect();
+            let is_well = |(text, scores): (Option<&str>, &[Option<f64>; 2])| text.is_some() && self.is_well(metric, scores[metric]);
+            let well: Vec<bool> = texts.iter().zip(&scores).map(is_well).collect();
             if self.metrics.iter().any(|wanted| wanted == METRICS[metric]) {
                 keep.iter_mut().zip(&well).for_each(|(keep, well)| *keep &= well);
             }

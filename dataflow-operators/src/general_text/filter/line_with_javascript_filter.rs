@@ -62,6 +62,10 @@ impl Measure for LineWithJavascriptFilter {
         })
     }
 
+    fn why(&self, text: &str) -> Option<String> {
+        (self.measure(text) == Some(-1)).then(|| "no line has words other than of JavaScript".into())
+    }
+
     fn keep(&self, others: i64) -> bool {
         others >= i64::from(self.threshold)
     }

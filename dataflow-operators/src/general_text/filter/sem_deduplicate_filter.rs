@@ -6,7 +6,7 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Error, Result, operator};
 use polars::prelude::*;
 
-use crate::deduplication::{AllVectors, NearestVectors};
+use crate::deduplication::{AllVectors, Identities, NearestVectors};
 
 /// Keeps the first of the rows whose vectors are nearly the same: a row goes where the cosine with an earlier row that stays is at least `1 - eps`.
 ///
@@ -43,6 +43,9 @@ impl Dataset for SemDeduplicateFilter {
             output: self.output_key.as_str().to_owned(),
             dimensions: None,
             seen: Box::new(AllVectors::default()),
+            identities: Identities::default(),
+            names: Vec::new(),
+            gone: Vec::new(),
         }))
     }
 
@@ -57,6 +60,11 @@ struct Meaning {
     output: String,
     dimensions: Option<usize>,
     seen: Box<dyn NearestVectors>,
+    identities: Identities,
+    /// What the rows that stayed are called.
+    names: Vec<Box<str>>,
+    /// The rows of the last batch that went, each with the number of the one that it repeats and their cosine; one that repeats none has no vector.
+    gone: Vec<(usize, Option<(usize, f32)>)>,
 }
 
 impl Meaning {
@@ -83,17 +91,38 @@ impl DatasetWork for Meaning {
         let column = frame.column(&self.input)?;
         let vectors = if column.dtype().is_null() { ListChunked::full_null("".into(), frame.height()) } else { column.list()?.clone() };
         let mut kept = Vec::with_capacity(frame.height());
+        self.gone.clear();
         for row in 0..frame.height() {
             let vector = self.vector(&vectors, row)?;
-            let stays = vector.as_ref().is_some_and(|vector| self.seen.nearest(vector, self.least).is_none());
-            if let Some(vector) = vector.filter(|_| stays) {
-                self.seen.remember(&vector);
+            let repeated = vector.as_ref().and_then(|vector| self.seen.nearest(vector, self.least));
+            match vector.filter(|_| repeated.is_none()) {
+                Some(vector) => {
+                    self.seen.remember(&vector);
+                    self.names.push(self.identities.of(row).into());
+                    kept.push(true);
+                }
+                None => {
+                    self.gone.push((row, repeated));
+                    kept.push(false);
+                }
             }
-            kept.push(stays);
         }
+        self.identities.pass(frame.height());
         let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
         let keep = BooleanChunked::from_iter_values("".into(), kept.into_iter());
         Ok(Changes { columns: vec![Column::new(self.output.as_str().into(), label)], keep: Some(keep), failed: Vec::new() })
+    }
+
+    fn identities(&mut self, identities: &StringChunked) {
+        self.identities.of_next(identities);
+    }
+
+    fn why(&self, index: usize) -> Option<String> {
+        let at = self.gone.binary_search_by_key(&index, |(row, _)| *row).ok()?;
+        Some(match self.gone[at].1 {
+            Some((repeated, cosine)) => format!("repeats row {}, similarity {cosine:.3}", self.names[repeated]),
+            None => "the vector is null".into(),
+        })
     }
 }
 
@@ -116,6 +145,10 @@ mod tests {
             json!({ "embeddings": [1.0, 0.6, 0.0] }),
         ]);
         assert_eq!(run_rule(&SemDeduplicateFilter::default(), frame.clone()).1, [true, false, true, false, true, true]);
+        let mut work = SemDeduplicateFilter::default().start().unwrap();
+        work.batch(&frame).unwrap();
+        let why: Vec<Option<String>> = (0..4).map(|row| work.why(row)).collect();
+        assert_eq!(why, [None, Some("repeats row 1, similarity 0.995".into()), None, Some("the vector is null".into())]);
         assert_eq!(run_rule(&SemDeduplicateFilter { eps: 0.2, ..Default::default() }, frame).1, [true, false, true, false, true, false]);
     }
 

@@ -45,16 +45,21 @@ static TRACES: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     ]
 });
 
+impl SpecialCharacterFilter {
+    fn traces(&self) -> &'static Regex {
+        let [own, dataflow] = &*TRACES;
+        match self.compatibility {
+            Compatibility::Own => own,
+            Compatibility::Dataflow => dataflow,
+        }
+    }
+}
+
 impl Measure for SpecialCharacterFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        let [own, dataflow] = &*TRACES;
-        let traces = match self.compatibility {
-            Compatibility::Own => own,
-            Compatibility::Dataflow => dataflow,
-        };
-        Some(i64::from(!text.is_empty() && !traces.is_match(text)))
+        Some(i64::from(!text.is_empty() && !self.traces().is_match(text)))
     }
 
     fn keep(&self, clean: i64) -> bool {
@@ -63,6 +68,14 @@ impl Measure for SpecialCharacterFilter {
 
     fn label(&self, clean: i64) -> Cell {
         i64::from(self.keep(clean)).into()
+    }
+
+    fn why(&self, text: &str) -> Option<String> {
+        let trace = self.traces().find(text)?.as_str();
+        Some(match trace.chars().next()? {
+            first if first.is_ascii() => format!("it has `{trace}`"),
+            first => format!("it has the character U+{:04X}", u32::from(first)),
+        })
     }
 }
 

@@ -47,15 +47,26 @@ impl Default for StopWordFilter {
     }
 }
 
+impl StopWordFilter {
+    /// How many words are stop words, and how many there are.
+    fn count(&self, text: &str) -> Option<(usize, usize)> {
+        let language = self.language.of(text);
+        let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
+        Some(language.count_wanted(&lower(text), self.use_tokenizer, |word| list.contains(word)))
+    }
+}
+
 impl Measure for StopWordFilter {
     type Value = f64;
 
     fn measure(&self, text: &str) -> Option<f64> {
-        let language = self.language.of(text);
-        let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
-        let lower = lower(text);
-        let (stop_words, all) = language.count_wanted(&lower, self.use_tokenizer, |word| list.contains(word));
+        let (stop_words, all) = self.count(text)?;
         Some(if stop_words > 2 { stop_words as f64 / all as f64 } else { f64::NEG_INFINITY })
+    }
+
+    fn why(&self, text: &str) -> Option<String> {
+        let (stop_words, all) = self.count(text)?;
+        Some(format!("{stop_words} of {all} words are stop words, and more than 2 and a share of {} are needed", self.threshold))
     }
 
     fn keep(&self, share: f64) -> bool {

@@ -37,24 +37,36 @@ impl Default for UniqueWordsFilter {
     }
 }
 
-impl Measure for UniqueWordsFilter {
-    type Value = bool;
-
-    fn measure(&self, text: &str) -> Option<bool> {
+impl UniqueWordsFilter {
+    /// The share of distinct words; below 0 where there is no word.
+    fn share(&self, text: &str) -> f64 {
         let lower = lower(text);
-        let mut seen: PlHashSet<&str> = PlHashSet::default();
-        if self.language == TextLanguage::Dataflow {
-            let words = WordCounts::of(&lower).words;
-            seen.reserve((self.threshold * words as f64).min(words as f64) as usize + 1);
-            // The share only grows from word to word: where it is enough, the rest of the text need not be read.
-            return Some(split_words(&lower).any(|word| seen.insert(word) && seen.len() as f64 / words as f64 > self.threshold));
-        }
-        let mut words = 0_usize;
+        let (mut seen, mut words) = (PlHashSet::default(), 0_usize);
         self.language.each_word(&lower, |word| {
             words += 1;
             seen.insert(word);
         });
-        Some(words > 0 && seen.len() as f64 / words as f64 > self.threshold)
+        if words == 0 { f64::NEG_INFINITY } else { seen.len() as f64 / words as f64 }
+    }
+}
+
+impl Measure for UniqueWordsFilter {
+    type Value = bool;
+
+    fn measure(&self, text: &str) -> Option<bool> {
+        if self.language != TextLanguage::Dataflow {
+            return Some(self.share(text) > self.threshold);
+        }
+        let lower = lower(text);
+        let words = WordCounts::of(&lower).words;
+        let mut seen: PlHashSet<&str> = PlHashSet::default();
+        seen.reserve((self.threshold * words as f64).min(words as f64) as usize + 1);
+        // The share only grows from word to word: where it is enough, the rest of the text need not be read.
+        Some(split_words(&lower).any(|word| seen.insert(word) && seen.len() as f64 / words as f64 > self.threshold))
+    }
+
+    fn why(&self, text: &str) -> Option<String> {
+        Some(format!("measured {}, threshold {}", self.share(text), self.threshold))
     }
 
     fn keep(&self, enough: bool) -> bool {

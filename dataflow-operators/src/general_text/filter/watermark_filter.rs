@@ -33,11 +33,17 @@ impl Default for WatermarkFilter {
     }
 }
 
+impl WatermarkFilter {
+    fn found(&self, text: &str) -> Option<&str> {
+        self.watermarks.iter().map(String::as_str).find(|mark| memchr::memmem::find(text.as_bytes(), mark.as_bytes()).is_some())
+    }
+}
+
 impl Measure for WatermarkFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        Some(i64::from(!text.is_empty() && !self.watermarks.iter().any(|mark| memchr::memmem::find(text.as_bytes(), mark.as_bytes()).is_some())))
+        Some(i64::from(!text.is_empty() && self.found(text).is_none()))
     }
 
     fn keep(&self, clean: i64) -> bool {
@@ -46,6 +52,10 @@ impl Measure for WatermarkFilter {
 
     fn label(&self, clean: i64) -> Cell {
         i64::from(self.keep(clean)).into()
+    }
+
+    fn why(&self, text: &str) -> Option<String> {
+        Some(format!("it has the watermark `{}`", self.found(text)?))
     }
 }
 

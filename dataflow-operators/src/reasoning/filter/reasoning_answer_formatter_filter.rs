@@ -37,6 +37,10 @@ impl Measure for ReasoningAnswerFormatterFilter {
         Some(boxed || self.compatibility == Compatibility::Dataflow)
     }
 
+    fn why(&self, _: &str) -> Option<String> {
+        Some("no `\\boxed{…}` holds a result".into())
+    }
+
     fn keep(&self, boxed: bool) -> bool {
         boxed
     }
