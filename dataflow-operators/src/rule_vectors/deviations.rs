@@ -134,7 +134,12 @@ fn of_own_rules() -> Vec<String> {
         let differing = rows.difference(dataflow.get(&name).unwrap_or(&BTreeSet::new())).count();
         (differing > 0).then(|| {
             let info = registry::operator(&name).unwrap();
-            format!("| [`{name}`](operators/en/{}.md) | {differing} of {} | {} |", info.category, own.rows[&name], sentences_about_dataflow(info.docs.get(Language::En)))
+            format!(
+                "| [`{name}`](operators/en/{}.md) | {differing} of {} | {} |",
+                info.category,
+                own.rows[&name],
+                sentences_about_dataflow(info.docs.get(Language::En))
+            )
         })
     };
     rows_of(&own).into_iter().filter_map(line).collect()

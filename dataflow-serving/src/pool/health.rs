@@ -295,15 +295,15 @@ impl Health {
                 state.recover(role);
                 state.remember(now, true);
                 state.refusals <<= 1;
-                let took = took.as_secs_f64();
-                state.latency = Some(state.latency.map_or(took, |mean| mean.mul_add(0.9, took * 0.1)));
+                let seconds = took.as_secs_f64();
+                state.latency = Some(state.latency.map_or(seconds, |mean| mean.mul_add(0.9, seconds * 0.1)));
                 if was_busy {
                     let most = state.rules.most_in_flight.map_or(MOST_CONCURRENCY, |most| most.max(1) as f64);
                     // One more for each round of answers, or twice as many.
                     let more = if state.is_doubling { 1.0 } else { 1.0 / state.concurrency };
                     state.concurrency = (state.concurrency + more).min(most);
                 }
-                state.pace.answered(now);
+                state.pace.answered(now, took);
             }
             Outcome::Failed(fault) => {
                 state.last_error = error.map(ToOwned::to_owned);

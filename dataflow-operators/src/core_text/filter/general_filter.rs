@@ -115,7 +115,11 @@ impl SqlRule {
         }
         let verdicts = verdicts.bool().map_err(|_| unusable(&format!("a truth value was expected, and it gives {}", verdicts.dtype())))?;
         // A rule without a column, such as `1 = 1`, has one verdict for all.
-        Ok(if verdicts.len() == 1 { BooleanChunked::full("verdict".into(), verdicts.get(0) == Some(true), rows) } else { verdicts.fill_null_with_values(false)? })
+        Ok(if verdicts.len() == 1 {
+            BooleanChunked::full("verdict".into(), verdicts.get(0) == Some(true), rows)
+        } else {
+            verdicts.fill_null_with_values(false)?
+        })
     }
 }
 
