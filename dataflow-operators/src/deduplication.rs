@@ -25,6 +25,7 @@ mod pairs;
 mod signing;
 mod spill;
 mod stored;
+pub(crate) mod vectors;
 
 /// Makes the signature of a text.
 pub(crate) trait Sign: Clone + Send + Sync + 'static {

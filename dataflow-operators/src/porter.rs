@@ -71,8 +71,8 @@ fn ends_cvc(letters: &[char]) -> bool {
 }
 
 fn ends(letters: &[char], suffix: &str) -> bool {
-    let suffix: Vec<char> = suffix.chars().collect();
-    letters.ends_with(&suffix)
+    let from = letters.len().checked_sub(suffix.len()); // suffixes are ASCII
+    from.is_some_and(|from| letters[from..].iter().copied().eq(suffix.chars()))
 }
 
 fn replace(letters: &mut Vec<char>, suffix: &str, by: &str) {

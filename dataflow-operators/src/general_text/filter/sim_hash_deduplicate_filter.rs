@@ -10,9 +10,13 @@ use polars::prelude::PlHashMap;
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
+use crate::deduplication::vectors::{EIGHT, dispatch};
 use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, in_table, key_problems};
-use crate::memo::Memo;
 use crate::python::{is_space, is_word};
+
+use self::md5_of_eight::{Digests, Run};
+
+mod md5_of_eight;
 
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
 ///
@@ -96,7 +100,7 @@ impl Dataset for SimHashDeduplicateFilter {
             self.input_key.as_ref(),
             self.input_keys.as_deref(),
             self.output_key.as_str(),
-            Fingerprint { bits: self.fingerprint_size, as_dataflow: self.compatibility == Compatibility::Dataflow, hashes: Memo::default() },
+            Fingerprint { bits: self.fingerprint_size, as_dataflow: self.compatibility == Compatibility::Dataflow, runs: Vec::new(), hashes: Vec::new() },
             SeenFingerprints::new(self.fingerprint_size, self.bound),
             self.beside(),
         )))
@@ -120,8 +124,9 @@ struct Fingerprint {
     bits: u32,
     /// Whether a text of marks alone is as one without characters.
     as_dataflow: bool,
-    /// The MD5 of each run.
-    hashes: Memo<u128>,
+    /// The runs of a text, and the MD5 of each.
+    runs: Vec<Run>,
+    hashes: Vec<u128>,
 }
 
 /// The characters of a run.
@@ -133,7 +138,6 @@ impl Sign for Fingerprint {
     }
 
     fn sign(&mut self, text: &str, signature: &mut [u64]) {
-        use md5::Digest;
         let mut words: String = text.to_lowercase().chars().filter(|character| is_word(*character)).collect();
         if words.is_empty() && !self.as_dataflow {
             // All texts of marks alone would be one.
@@ -141,11 +145,13 @@ impl Sign for Fingerprint {
         }
         let starts: Vec<usize> = words.char_indices().map(|(at, _)| at).chain([words.len()]).collect();
         let runs = starts.len().saturating_sub(RUN).max(1);
+        self.runs.clear();
+        self.runs.extend((0..runs).map(|run| Run::of(&words[starts[run]..starts[(run + RUN).min(starts.len() - 1)]])));
+        self.runs.resize(runs.next_multiple_of(EIGHT), Run::default());
+        self.hashes.resize(self.runs.len(), 0);
+        dispatch(Digests { runs: self.runs.as_chunks().0, digests: self.hashes.as_chunks_mut().0 });
         let mut weights = BitCounts::default();
-        for run in 0..runs {
-            let end = (run + RUN).min(starts.len() - 1);
-            self.hashes.with(&words[starts[run]..starts[end]], |run| u128::from_be_bytes(md5::Md5::digest(run).into()), |hash| weights.add(*hash));
-        }
+        self.hashes[..runs].iter().for_each(|hash| weights.add(*hash));
         let fingerprint = (0..self.bits).filter(|bit| weights.of(*bit) * 2 > runs).fold(0u128, |bits, bit| bits | 1 << bit);
         signature.copy_from_slice(&[(fingerprint >> 64) as u64, fingerprint as u64]);
     }
@@ -292,7 +298,7 @@ mod tests {
         };
         let texts: Vec<String> = (0..300).map(|_| ["word", "term", "item"].map(|word| word.repeat(1 + next() as usize % 5)).concat()).collect();
         for bound in [0.0, 0.05, 0.1, 0.3] {
-            let mut signer = Fingerprint { bits: 64, as_dataflow: false, hashes: Memo::default() };
+            let mut signer = Fingerprint { bits: 64, as_dataflow: false, runs: Vec::new(), hashes: Vec::new() };
             let (mut seen, mut all): (_, Vec<u128>) = (SeenFingerprints::new(64, bound), Vec::new());
             for text in &texts {
                 let mut signature = [0; 2];

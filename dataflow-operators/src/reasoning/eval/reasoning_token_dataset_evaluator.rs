@@ -1,9 +1,11 @@
 //! Tells how long questions and answers are in tokens.
 
+use std::sync::Arc;
+
 use dataflow_core::key::{Input, Text};
-use dataflow_core::operator::{Changes, DatasetResult, DatasetWork};
+use dataflow_core::operator::{Changes, DatasetResult, DatasetWork, Prepare, Prepared};
 use dataflow_core::shape::{Dataset, texts_of};
-use dataflow_core::{Result, operator};
+use dataflow_core::{Error, Result, operator};
 use polars::prelude::DataFrame;
 use serde_json::{Map, json};
 
@@ -45,13 +47,45 @@ impl Dataset for ReasoningTokenDatasetEvaluator {
     }
 }
 
+impl ReasoningTokenDatasetEvaluator {
+    /// How many tokens the questions have, and the answers.
+    fn lengths(&self, frame: &DataFrame) -> Result<[Vec<u32>; 2]> {
+        let of = |key: &Input<Text>| {
+            Ok::<_, Error>(texts_of(frame, key.as_str())?.iter().map(|text| text.map_or(0, |text| self.tokenizer.count(text) as u32)).collect())
+        };
+        Ok([of(&self.input_question_key)?, of(&self.input_answer_key)?])
+    }
+}
+
+impl Prepare for ReasoningTokenDatasetEvaluator {
+    fn prepare(&self, frame: &DataFrame) -> Result<Prepared> {
+        Ok(Box::new(self.lengths(frame)?))
+    }
+}
+
+impl Counting {
+    fn add(&mut self, [questions, answers]: [Vec<u32>; 2]) -> Changes {
+        self.questions.extend(questions);
+        self.answers.extend(answers);
+        Changes::default()
+    }
+}
+
 impl DatasetWork for Counting {
+    fn preparation(&self) -> Option<Arc<dyn Prepare>> {
+        Some(Arc::new(self.operator.clone()))
+    }
+
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes> {
-        let operator = &self.operator;
-        for (key, lengths) in [(&operator.input_question_key, &mut self.questions), (&operator.input_answer_key, &mut self.answers)] {
-            lengths.extend(texts_of(frame, key.as_str())?.iter().map(|text| text.map_or(0, |text| operator.tokenizer.count(text) as u32)));
+        let lengths = self.operator.lengths(frame)?;
+        Ok(self.add(lengths))
+    }
+
+    fn prepared_batch(&mut self, frame: &DataFrame, prepared: Prepared) -> Result<Changes> {
+        match prepared.downcast() {
+            Ok(lengths) => Ok(self.add(*lengths)),
+            Err(_) => self.batch(frame), // prepared by other work
         }
-        Ok(Changes::default())
     }
 
     fn end(&mut self) -> Result<Option<DatasetResult>> {

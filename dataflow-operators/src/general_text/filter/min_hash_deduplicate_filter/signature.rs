@@ -4,10 +4,9 @@ use polars::prelude::PlHashSet;
 use sha1::{Digest, Sha1};
 
 use self::sha1_of_eight::FirstWords;
-use self::vectors::{EIGHT, Vectors, Work, dispatch};
+use crate::deduplication::vectors::{EIGHT, Vectors, Work, dispatch};
 
 mod sha1_of_eight;
-mod vectors;
 
 /// How a signature is cut up: two texts are taken for the same where all values of one band are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

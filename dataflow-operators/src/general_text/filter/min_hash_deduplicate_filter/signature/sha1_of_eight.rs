@@ -1,6 +1,6 @@
 //! The first word of the SHA-1 of short texts, eight at a time (FIPS 180-4, 6.1.2).
 
-use super::vectors::{EIGHT, Vectors, Work};
+use crate::deduplication::vectors::{EIGHT, Vectors, Work};
 
 /// What SHA-1 begins with.
 const START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
@@ -67,8 +67,8 @@ fn twenty_rounds<V: Vectors>(
 mod tests {
     use sha1::{Digest, Sha1};
 
-    use super::super::vectors::{Portable, dispatch};
     use super::*;
+    use crate::deduplication::vectors::{Portable, dispatch};
 
     #[test]
     fn eight_texts_have_the_hashes_of_each() {

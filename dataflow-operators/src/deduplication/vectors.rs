@@ -1,12 +1,12 @@
-//! Arithmetic on eight numbers at a time. Left to itself the compiler turns the loops of MinHash into vectors half as fast as these.
+//! Arithmetic on eight numbers at a time, for hashes. Left to itself the compiler turns the loops of MinHash into vectors half as fast as these.
 
 use pulp::NullaryFnOnce;
 
 /// Eight numbers, and as many functions or texts at a time.
-pub(super) const EIGHT: usize = 8;
+pub(crate) const EIGHT: usize = 8;
 
 /// The instructions of a processor for eight numbers of 32 bits, which wrap around.
-pub(super) trait Vectors: Copy {
+pub(crate) trait Vectors: Copy {
     type Eight: Copy;
 
     fn load(self, numbers: [u32; EIGHT]) -> Self::Eight;
@@ -22,12 +22,12 @@ pub(super) trait Vectors: Copy {
 }
 
 /// Work that is the same with any instructions.
-pub(super) trait Work {
+pub(crate) trait Work {
     fn run<V: Vectors>(self, vectors: V);
 }
 
 /// Does some work with the best instructions that the processor has.
-pub(super) fn dispatch(work: impl Work) {
+pub(crate) fn dispatch(work: impl Work) {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if let Some(v3) = pulp::x86::V3::try_new() {
         return v3.vectorize(With(work, v3));
@@ -49,7 +49,7 @@ impl<W: Work, V: Vectors> NullaryFnOnce for With<W, V> {
 
 /// What every processor can do.
 #[derive(Clone, Copy)]
-pub(super) struct Portable;
+pub(crate) struct Portable;
 
 /// The function for each pair.
 fn each(one: [u32; EIGHT], other: [u32; EIGHT], of: impl Fn(u32, u32) -> u32) -> [u32; EIGHT] {
