@@ -1,6 +1,7 @@
 //! MySQL and MariaDB: cells are read in their text form, and the server brings what is written to the column's type, strictly.
 
 use std::collections::HashSet;
+use std::mem::discriminant;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,6 +38,32 @@ impl MysqlDatabase {
         let first = options.connect().await.map_err(|error| not_connected(format!("connecting to {address}"), &error))?;
         first.close().await.ok(); // it has served
         Ok(Self { pool: pool.connect_lazy_with(options), database: database.clone() })
+    }
+}
+
+/// How many rows one statement writes. The server looks for each row among as many cases.
+const ROWS_AT_ONCE: usize = 100;
+
+/// Whether all that are not null are of one type.
+fn is_of_one_type<'a>(parameters: impl Iterator<Item = &'a Parameter>) -> bool {
+    let mut types = parameters.filter(|parameter| !matches!(parameter, Parameter::Null)).map(discriminant);
+    types.next().is_none_or(|first| types.all(|other| other == first))
+}
+
+impl MysqlDatabase {
+    /// The statement that writes many rows: each column is what it is in the case of the row's key.
+    fn update_of_many(&self, table: &str, key: &SqlColumn, columns: &[SqlColumn], rows: &[(Parameter, Vec<Parameter>)]) -> Statement {
+        let key = self.quote(&key.column.name);
+        let mut statement = Statement::new(format!("UPDATE {table} SET "));
+        for (place, column) in columns.iter().enumerate() {
+            statement.push(if place == 0 { "" } else { ", " }).push(&format!("{} = CASE {key}", self.quote(&column.column.name)));
+            for (key, values) in rows {
+                statement.push(" WHEN ").bind(self, key.clone(), "").push(" THEN ").bind(self, values[place].clone(), "");
+            }
+            statement.push(" END");
+        }
+        statement.push(&format!(" WHERE {key} IN ")).bind_list(self, rows.iter().map(|(key, _)| key.clone()), "");
+        statement
     }
 }
 
@@ -182,6 +209,30 @@ impl Database for MysqlDatabase {
         }
         transaction.commit().await?;
         Ok(outcomes)
+    }
+
+    async fn write_at_once(
+        &self,
+        table: &str,
+        key: &SqlColumn,
+        columns: &[SqlColumn],
+        rows: &[(Parameter, Vec<Parameter>)],
+    ) -> Result<Option<()>, sqlx::Error> {
+        let of_one_type = |place: usize| is_of_one_type(rows.iter().map(|(_, values)| &values[place]));
+        if !is_of_one_type(rows.iter().map(|(key, _)| key)) || !(0..columns.len()).all(of_one_type) {
+            return Ok(None); // the server would make one type of them
+        }
+        let mut transaction = self.pool.begin().await?;
+        for rows in rows.chunks(ROWS_AT_ONCE) {
+            // Not kept by the connection, since each number of rows is another statement.
+            match query(self.update_of_many(table, key, columns, rows)).persistent(false).execute(&mut *transaction).await {
+                Ok(done) if done.rows_affected() == rows.len() as u64 => {}
+                Ok(_) => return transaction.rollback().await.map(|()| None), // a row is gone, or there twice: one by one it is seen which
+                Err(error) if self.verdict(&error) == Verdict::Row => return transaction.rollback().await.map(|()| None),
+                Err(error) => return Err(error),
+            }
+        }
+        transaction.commit().await.map(Some)
     }
 
     fn verdict(&self, error: &sqlx::Error) -> Verdict {

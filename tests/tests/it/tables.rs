@@ -253,5 +253,20 @@ async fn a_table_of_mariadb_is_filled_in_whatever_its_types() {
     assert_eq!(statement, "ALTER TABLE `test`.`答 ``卷``` ADD COLUMN `新 ``列``` LONGTEXT;");
     table.create_columns(&outputs).await.unwrap();
     assert_eq!(table.count(&todo(&["q"], &["新 `列`"])).await.unwrap(), 2);
+
+    // More rows than one statement takes, each with values of its own.
+    let many = open(&server, kind, "many", "id").await;
+    let rows = many.page(&todo(&["q"], &["a"]), None, 150).await.unwrap();
+    let rows =
+        rows.iter().enumerate().map(|(number, row)| update(&row.key, &json!({"q": if number == 7 { Value::Null } else { json!(format!("of {}", row.key)) }})));
+    assert_eq!(many.write(rows.collect()).await.unwrap(), []);
+    let stored = run(
+        &server,
+        kind,
+        "SELECT CAST(COUNT(*) AS CHAR) FROM many WHERE q = CONCAT('of ', id) UNION ALL SELECT CAST(COUNT(*) AS CHAR) FROM many WHERE q IS NULL",
+    )
+    .await;
+    assert_eq!(stored, [Some("149".to_owned()), Some("1".to_owned())]);
+    run(&server, kind, "UPDATE many SET q = 'q'").await;
     check_restart_and_claims(kind, server).await;
 }
