@@ -95,16 +95,13 @@ impl DatasetWork for Meaning {
         for row in 0..frame.height() {
             let vector = self.vector(&vectors, row)?;
             let repeated = vector.as_ref().and_then(|vector| self.seen.nearest(vector, self.least));
-            match vector.filter(|_| repeated.is_none()) {
-                Some(vector) => {
-                    self.seen.remember(&vector);
-                    self.names.push(self.identities.of(row).into());
-                    kept.push(true);
-                }
-                None => {
-                    self.gone.push((row, repeated));
-                    kept.push(false);
-                }
+            let new = vector.filter(|_| repeated.is_none());
+            kept.push(new.is_some());
+            if let Some(vector) = new {
+                self.seen.remember(&vector);
+                self.names.push(self.identities.of(row).into());
+            } else {
+                self.gone.push((row, repeated));
             }
         }
         self.identities.pass(frame.height());

@@ -31,13 +31,7 @@ impl Run {
         let end = 8 * self.length;
         match place {
             0..4 => ((self.bytes | 0x80_u128.checked_shl(end).unwrap_or(0)) >> (32 * place)) as u32,
-            4 => {
-                if self.length == 16 {
-                    0x80
-                } else {
-                    0
-                }
-            }
+            4 if self.length == 16 => 0x80,
             14 => end,
             _ => 0,
         }
@@ -69,7 +63,7 @@ fn of_eight<V: Vectors>(v: V, runs: &[Run; EIGHT]) -> [u128; EIGHT] {
     }
     let mut state = START.map(|word| v.splat(word));
     sixteen_steps::<V, 7, 25, 12, 20, 17, 15, 22, 10>(v, 0, |step| step, |b, c, d| choose(c, d, b), &block, &mut state);
-    sixteen_steps::<V, 5, 27, 9, 23, 14, 18, 20, 12>(v, 16, |step| 5 * step + 1, |b, c, d| choose(b, c, d), &block, &mut state);
+    sixteen_steps::<V, 5, 27, 9, 23, 14, 18, 20, 12>(v, 16, |step| 5 * step + 1, choose, &block, &mut state);
     sixteen_steps::<V, 4, 28, 11, 21, 16, 16, 23, 9>(v, 32, |step| 3 * step + 5, |b, c, d| v.xor(v.xor(b, c), d), &block, &mut state);
     // `b | !d` is what is left of all bits without those of `d` that `b` does not have.
     let last = |b, c, d| v.xor(c, v.xor(ones, v.and(d, v.xor(b, ones))));
