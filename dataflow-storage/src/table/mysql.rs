@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, MySql, Row as _};
 
-use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, not_connected, words};
+use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, all_or_none, is_lost, not_connected, words};
 use super::{ColumnKind, SqlAddress, TableColumn};
 
 #[derive(Debug)]
@@ -223,16 +223,16 @@ impl Database for MysqlDatabase {
             return Ok(None); // the server would make one type of them
         }
         let mut transaction = self.pool.begin().await?;
+        let mut changed = Ok(0);
         for rows in rows.chunks(ROWS_AT_ONCE) {
             // Not kept by the connection, since each number of rows is another statement.
-            match query(self.update_of_many(table, key, columns, rows)).persistent(false).execute(&mut *transaction).await {
-                Ok(done) if done.rows_affected() == rows.len() as u64 => {}
-                Ok(_) => return transaction.rollback().await.map(|()| None), // a row is gone, or there twice: one by one it is seen which
-                Err(error) if self.verdict(&error) == Verdict::Row => return transaction.rollback().await.map(|()| None),
-                Err(error) => return Err(error),
+            let done = query(self.update_of_many(table, key, columns, rows)).persistent(false).execute(&mut *transaction).await;
+            changed = changed.and_then(|before| Ok(before + done?.rows_affected()));
+            if changed.is_err() {
+                break;
             }
         }
-        transaction.commit().await.map(Some)
+        all_or_none(self, transaction, changed, rows.len()).await
     }
 
     fn verdict(&self, error: &sqlx::Error) -> Verdict {

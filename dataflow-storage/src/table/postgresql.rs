@@ -7,7 +7,7 @@ use dataflow_core::{Error, Result};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Row as _};
 
-use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, not_connected, words};
+use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, all_or_none, is_lost, not_connected, words};
 use super::{ColumnKind, SqlAddress, TableColumn};
 
 #[derive(Debug)]
@@ -200,11 +200,7 @@ impl Database for PostgresqlDatabase {
             query = query.bind(rows.iter().map(|(_, values)| values.get(place).cloned().and_then(Parameter::into_text)).collect::<Vec<_>>());
         }
         let mut transaction = self.pool.begin().await?;
-        match query.execute(&mut *transaction).await {
-            Ok(done) if done.rows_affected() == rows.len() as u64 => transaction.commit().await.map(Some),
-            Ok(_) => transaction.rollback().await.map(|()| None), // a row is gone, or there twice: one by one it is seen which
-            Err(error) if self.verdict(&error) == Verdict::Row => transaction.rollback().await.map(|()| None),
-            Err(error) => Err(error),
-        }
+        let changed = query.execute(&mut *transaction).await.map(|done| done.rows_affected());
+        all_or_none(self, transaction, changed, rows.len()).await
     }
 }

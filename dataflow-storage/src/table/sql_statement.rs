@@ -264,6 +264,20 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     }
 }
 
+/// Ends a transaction that should have changed so many rows, each once. Otherwise a row is gone or there twice, or was refused: all is undone, and one by one it is seen which.
+pub(super) async fn all_or_none<D: sqlx::Database>(
+    database: &dyn Database,
+    transaction: sqlx::Transaction<'_, D>,
+    changed: Result<u64, sqlx::Error>,
+    rows: usize,
+) -> Result<Option<()>, sqlx::Error> {
+    match changed {
+        Ok(changed) if changed == rows as u64 => transaction.commit().await.map(Some),
+        Err(error) if database.verdict(&error) != Verdict::Row => Err(error),
+        Ok(_) | Err(_) => transaction.rollback().await.map(|()| None),
+    }
+}
+
 /// Whether an error says that the connection is gone.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     matches!(

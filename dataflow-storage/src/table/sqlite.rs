@@ -8,7 +8,7 @@ use dataflow_core::{Error, Result};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
 
-use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, is_lost, words};
+use super::sql_statement::{Database, Outcome, Parameter, RawCell, Refusals, SqlColumn, Statement, Verdict, all_or_none, is_lost, words};
 use super::{ColumnKind, TableColumn};
 use crate::scalar_text::base64;
 
@@ -191,12 +191,8 @@ impl Database for SqliteDatabase {
         }
         statement.push(") AS written WHERE kept.").push(&self.quote(&key.column.name)).push(" = written.column1");
         let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
-        match query(statement).persistent(false).execute(&mut *transaction).await {
-            Ok(done) if done.rows_affected() == rows.len() as u64 => transaction.commit().await.map(Some),
-            Ok(_) => transaction.rollback().await.map(|()| None), // a row is gone, or there twice: one by one it is seen which
-            Err(error) if self.verdict(&error) == Verdict::Row => transaction.rollback().await.map(|()| None),
-            Err(error) => Err(error),
-        }
+        let changed = query(statement).persistent(false).execute(&mut *transaction).await.map(|done| done.rows_affected());
+        all_or_none(self, transaction, changed, rows.len()).await
     }
 
     fn verdict(&self, error: &sqlx::Error) -> Verdict {
