@@ -42,7 +42,7 @@ impl Model {
         Self(answers)
     }
 
-    /// Asks; `await` gives the [`Answer`], [`json`](Ask::json) and [`parsed`](Ask::parsed) what is in it.
+    /// Asks; `await` gives the [`Answer`], and [`text`](Ask::text), [`json`](Ask::json) and [`parsed`](Ask::parsed) what is in it.
     pub fn ask(&self, chat: impl Into<Chat>) -> Ask<'_> {
         Ask { model: self, chat: chat.into(), reasks: 1 }
     }
@@ -51,6 +51,13 @@ impl Model {
     pub async fn embed(&self, texts: &[String]) -> Result<Embeddings> {
         self.0.embed(texts).await
     }
+}
+
+/// What is asked for instead where a reply does not fit.
+fn asked_again(asked: &Chat, useless: String, wrong: &str) -> Chat {
+    // Some services refuse an empty message.
+    let chat = if useless.is_empty() { asked.clone() } else { asked.clone().assistant(useless) };
+    chat.user(format!("That reply cannot be used: {wrong}. Answer the request again, in the form that it asked for and with nothing else."))
 }
 
 /// A question that has not been asked yet.
@@ -63,19 +70,20 @@ pub struct Ask<'a> {
 /// A model's answer, its thinking apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    content: String,
+    /// The text without its thinking and without white space at its ends; it may be empty.
+    pub content: String,
     /// What the model thought, where it told.
     pub thinking: Option<String>,
 }
 
-impl Answer {
-    /// The text of the answer; an error where there is none.
-    pub fn text(self) -> Result<String> {
-        if self.content.trim().is_empty() { Err(Error::unparsed("a text was expected, and the reply is empty", &self.content)) } else { Ok(self.content) }
-    }
-}
-
 impl Ask<'_> {
+    /// The text of the answer, which has one.
+    ///
+    /// An empty reply is asked for once more; then it is [`Error::Unparsed`].
+    pub async fn text(self) -> Result<String> {
+        self.parsed(|text| if text.trim().is_empty() { Err("a text was expected, and the reply is empty".into()) } else { Ok(text.to_owned()) }).await
+    }
+
     /// The answer as a value of a type, whose JSON schema the model is shown.
     ///
     /// A reply that does not fit is asked for once more, or as often as [`reasks`](Self::reasks) says, with what was wrong; then it is [`Error::Unparsed`].
@@ -151,10 +159,7 @@ impl Ask<'_> {
                 return Err(Error::unparsed(wrong, &answer.content));
             }
             model.0.count_reask();
-            let again = asked
-                .clone()
-                .assistant(answer.content)
-                .user(format!("That reply cannot be used: {wrong}. Answer the request again, in the form that it asked for and with nothing else."));
+            let again = asked_again(&asked, answer.content, &wrong);
             useless.push(std::mem::replace(&mut asked, again));
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::purse::Purse;
 use super::report::{LiveRun, StepCounts, add};
@@ -64,10 +64,7 @@ impl Served {
     }
 
     async fn call(&self, chat: &Chat, counts: &StepCounts) -> Result<Result<Reply, ServingError>> {
-        let permit = self.calls.acquire().await.map_err(|_| Error::Stopped)?;
-        if self.stop.is_at_once() || self.failed.is_asked() {
-            return Err(Error::Stopped);
-        }
+        let permit = self.permit().await?;
         let held = match &self.purse {
             Some(purse) => Some((purse, purse.reserve(chat).await.ok_or(Error::Stopped)?)),
             None => None,
@@ -89,6 +86,12 @@ impl Served {
             Err(error) => self.ends_the_run(error)?,
         }
         Ok(answer)
+    }
+
+    /// Leave to make a call; none is begun any more once the run was asked to stop.
+    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
+        let permit = self.calls.acquire().await.map_err(|_| Error::Stopped)?;
+        if self.stop.is_asked() || self.failed.is_asked() { Err(Error::Stopped) } else { Ok(permit) }
     }
 
     /// Buying on is of no use when the service was never reached, refuses the key or has nothing left.
@@ -197,7 +200,7 @@ impl Answers for StepAnswers {
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Embeddings> {
-        let _permit = self.served.calls.acquire().await.map_err(|_| Error::Stopped)?;
+        let _permit = self.served.permit().await?;
         let embeddings = self.served.serving.embed(texts).await.inspect_err(|error| tracing::debug!(%error, "embedding failed"))?;
         let counts = self.counts();
         add(&counts.calls, 1);

@@ -1,10 +1,11 @@
 //! How a run is asked to stop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 const RUNNING: u8 = 0;
 const GENTLY: u8 = 1;
@@ -17,11 +18,13 @@ pub struct Stop(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     level: AtomicU8,
+    /// When a stop was first asked for.
+    asked_at: OnceLock<Instant>,
     changed: Notify,
 }
 
 impl Stop {
-    /// Takes no further rows, and lets those in flight end.
+    /// Begins no further rows and calls, and lets the calls in flight end.
     pub fn gently(&self) {
         self.raise(GENTLY);
     }
@@ -32,6 +35,7 @@ impl Stop {
     }
 
     fn raise(&self, level: u8) {
+        self.0.asked_at.get_or_init(Instant::now);
         self.0.level.fetch_max(level, Ordering::SeqCst);
         self.0.changed.notify_waiters();
     }
@@ -41,9 +45,6 @@ impl Stop {
         self.0.level.load(Ordering::SeqCst) > RUNNING
     }
 
-    pub(crate) fn is_at_once(&self) -> bool {
-        self.0.level.load(Ordering::SeqCst) >= AT_ONCE
-    }
 
     /// Returns when a stop is asked for.
     pub async fn asked(&self) {
@@ -53,7 +54,8 @@ impl Stop {
     /// Returns when what is in flight is to be given up: asked for, or `grace` after a gentle stop.
     pub(crate) async fn given_up(&self, grace: Duration) {
         self.asked().await;
-        let _ = tokio::time::timeout(grace, self.reached(AT_ONCE)).await; // either way it is over
+        let asked_at = self.0.asked_at.get().copied().unwrap_or_else(Instant::now);
+        let _ = tokio::time::timeout_at(asked_at + grace, self.reached(AT_ONCE)).await; // either way it is over
         self.at_once();
     }
 

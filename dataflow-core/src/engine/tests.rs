@@ -37,7 +37,7 @@ struct AskOnce {
 
 impl AskModel for AskOnce {
     async fn row(&self, row: &Row<'_>, model: &Model) -> Result<Outcome> {
-        let reply = model.ask(format!("{}{}", self.before, row.text(&self.input_key)?)).await?.text()?;
+        let reply = model.ask(format!("{}{}", self.before, row.text(&self.input_key)?)).text().await?;
         Ok(Cells::new().set(&self.output_key, reply).into())
     }
 }
@@ -78,7 +78,7 @@ impl MakeRows for FromNothing {
         self.rows
     }
     async fn rows(&self, seed: &Seed, model: &Model) -> Result<Vec<Cells>> {
-        let reply = model.ask(Chat::from("make one").sample(seed.number)).await?.text()?;
+        let reply = model.ask(Chat::from("make one").sample(seed.number)).text().await?;
         Ok(vec![Cells::new().set(&self.output_key, reply)])
     }
 }

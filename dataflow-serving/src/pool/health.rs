@@ -411,7 +411,7 @@ impl State {
                 self.refusals = self.refusals << 1 | 1;
                 if self.pace.per_second.is_some() || self.refusals.count_ones() >= REFUSALS_OF_A_RATE {
                     self.is_doubling = false;
-                    self.pace.refused(now);
+                    self.pace.refused(now, self.in_flight);
                 }
                 if let Some(after) = retry_after {
                     self.cool(now + after);

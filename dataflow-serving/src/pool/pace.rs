@@ -16,6 +16,8 @@ pub(super) struct Pace {
 
 /// Refusals that follow another within this time are of calls that were on their way already.
 const ONE_BURST: Duration = Duration::from_millis(900);
+/// Of fewer calls in a second a refusal tells no rate: it has another reason, or counts minutes.
+const FEWEST_OF_A_RATE: f64 = 4.0;
 /// Without a refusal for so long there is no rate any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(2);
 
@@ -39,7 +41,9 @@ impl Pace {
             if self.found.is_some_and(|found| begun <= found && found.duration_since(begun) < Duration::from_secs(1)) {
                 *rate += 1.0; // one more of those that were taken in the second before the refusal
             } else {
-                *rate += 0.02 / 1.0f64.max(1.0 / *rate); // a fiftieth more for each second without a refusal
+                // A fiftieth more for each second; without a refusal for long, ever more, since what was found is no longer so.
+                let quiet = now.duration_since(self.last_refusal).as_secs_f64() / 5.0;
+                *rate += 0.02 * quiet.mul_add(quiet, 1.0);
             }
             if now.duration_since(self.last_refusal) > FORGOTTEN_AFTER {
                 self.per_second = None;
@@ -47,14 +51,17 @@ impl Pace {
         }
     }
 
-    /// A call was refused for the rate.
-    pub fn refused(&mut self, now: Instant) {
+    /// A call was refused for the rate, while so many others are in flight.
+    pub fn refused(&mut self, now: Instant, in_flight: usize) {
         let is_late = now.duration_since(self.last_refusal) < ONE_BURST && self.per_second.is_some();
         self.last_refusal = now;
         if is_late {
             return;
         }
         let taken = self.taken.in_the_last_second(now);
+        if self.per_second.is_none() && taken + (in_flight as f64) < FEWEST_OF_A_RATE {
+            return;
+        }
         let rate = match self.per_second {
             None => taken.max(0.5),
             Some(rate) => (rate * 0.97).max(taken.min(rate)).max(0.2),
@@ -142,12 +149,30 @@ mod tests {
                 refused += 1;
                 refusals = refusals << 1 | 1;
                 if pace.per_second.is_some() || refusals.count_ones() >= 3 {
-                    pace.refused(now);
+                    pace.refused(now, in_flight.len());
                 }
                 cool_until = second + Duration::from_secs(1);
             }
         }
         unreachable!("time does not end")
+    }
+
+    #[test]
+    fn a_rate_that_is_no_longer_held_is_soon_left_behind() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(begin);
+        pace.refused(begin, 3);
+        assert_eq!(pace.per_second, None, "a few calls have no rate");
+        pace.refused(begin, 50);
+        assert_eq!(pace.per_second, Some(0.5));
+        let (mut now, mut calls) = (begin, 0);
+        while now < begin + Duration::from_secs(30) {
+            now = pace.next.max(now);
+            pace.begun(now);
+            pace.answered(now, Duration::ZERO);
+            calls += 1;
+        }
+        assert!(calls > 150 && pace.per_second > Some(20.0), "{calls} calls, {:?}", pace.per_second);
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl AgenticRAGDepthQAGenerator {
         }
         let deeper: NewQuestion = model.ask(self.question_prompt.build_prompt(context! { question, identifier, superset, relation, answer })?).json().await?;
         let question = deeper.question.as_str();
-        let other_answer = model.ask(self.answer_prompt.build_prompt(context! { question })?).await?.text()?;
+        let other_answer = model.ask(self.answer_prompt.build_prompt(context! { question })?).text().await?;
         let recall: Recall = model.ask(self.recall_score_prompt.build_prompt(context! { question, answer, other_answer })?).json().await?;
         if recall.score >= 1 {
             return Ok(None);

@@ -57,7 +57,7 @@ impl AskModel for FormatStrPromptedGenerator {
         let chat = Chat::system(&self.system_prompt).user(self.prompt_template.build_prompt(values.into())?);
         let reply = match &self.json_schema {
             Some(schema) => model.ask(chat).json_value(schema).await?.to_string(),
-            None => model.ask(chat).await?.text()?,
+            None => model.ask(chat).text().await?,
         };
         Ok(Cells::new().set(&self.output_key, reply).into())
     }

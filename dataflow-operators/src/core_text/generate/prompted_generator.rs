@@ -48,7 +48,7 @@ impl AskModel for PromptedGenerator {
         let chat = Chat::system(&self.system_prompt).user(format!("{}{}", self.user_prompt, row.text(&self.input_key)?));
         let reply = match &self.json_schema {
             Some(schema) => model.ask(chat).json_value(schema).await?.to_string(),
-            None => model.ask(chat).await?.text()?,
+            None => model.ask(chat).text().await?,
         };
         Ok(Cells::new().set(&self.output_key, reply).into())
     }

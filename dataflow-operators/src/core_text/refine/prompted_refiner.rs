@@ -31,7 +31,7 @@ impl Default for PromptedRefiner {
 
 impl AskModel for PromptedRefiner {
     async fn row(&self, row: &Row<'_>, model: &Model) -> Result<Outcome> {
-        let text = model.ask(Chat::system(&self.system_prompt).user(row.text(&self.input_key)?)).await?.text()?;
+        let text = model.ask(Chat::system(&self.system_prompt).user(row.text(&self.input_key)?)).text().await?;
         Ok(Cells::new().replace(&self.input_key, text).into())
     }
 }

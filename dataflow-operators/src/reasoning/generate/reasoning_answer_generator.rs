@@ -38,7 +38,7 @@ impl Default for ReasoningAnswerGenerator {
 impl AskModel for ReasoningAnswerGenerator {
     async fn row(&self, row: &Row<'_>, model: &Model) -> Result<Outcome> {
         let request = self.prompt_template.build_prompt(context! { question => row.text(&self.input_key)? })?;
-        let answer = model.ask(Chat::from(request)).await?.text()?;
+        let answer = model.ask(Chat::from(request)).text().await?;
         Ok(Cells::new().set(&self.output_key, answer).into())
     }
 }

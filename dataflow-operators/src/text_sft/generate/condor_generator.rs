@@ -138,7 +138,7 @@ impl MakeRows for CondorGenerator {
         // All are waited for, also when one fails: an answer that is dropped on its way is paid for and in no journal.
         let rows = join_all(questions.map(|(difficulty, question)| async move {
             let question = question.as_str();
-            let answer = model.ask(self.answer_prompt.build_prompt(context! { question })?).await?.text()?;
+            let answer = model.ask(self.answer_prompt.build_prompt(context! { question })?).text().await?;
             let mut cells =
                 Cells::new().set(&self.output_difficulty_key, difficulty).set(&self.output_instruction_key, question).set(&self.output_output_key, answer);
             let tags = [
