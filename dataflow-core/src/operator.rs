@@ -242,6 +242,9 @@ pub trait DatasetWork: Send {
     /// Tells, before the first batch, that only the first rows come: what other runs rely on is not to be replaced by what is known of these.
     fn only_first_rows(&mut self) {}
 
+    /// Tells, before the first batch, that it will be asked why rows are dropped.
+    fn will_explain(&mut self) {}
+
     /// The part of the work that needs to know nothing of other batches, where there is one: it is done for several batches at once.
     fn preparation(&self) -> Option<Arc<dyn Prepare>> {
         None

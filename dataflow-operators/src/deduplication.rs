@@ -172,6 +172,10 @@ impl<S: Sign, R: Remember> DatasetWork for Deduplication<S, R> {
         self.memory.leave_index();
     }
 
+    fn will_explain(&mut self) {
+        self.memory.hold_names();
+    }
+
     fn identities(&mut self, identities: &StringChunked) {
         self.identities.of_next(identities);
     }
@@ -376,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_across_runs_have_a_similarity_by_their_signatures_which_verifies_them() {
+    fn pairs_across_runs_have_a_similarity_by_signatures_and_where_it_is_verified_that_of_their_texts() {
         let folder = tempfile::tempdir().unwrap();
         let of = |name: &str, verify| MinHashDeduplicateFilter {
             input_key: Some("text".into()),
@@ -388,16 +392,26 @@ mod tests {
             ..Default::default()
         };
         let other = LONG.replace("mended his nets", "sold fish to the people of the town").replace("The harbour", "Our old town by the sea");
-        assert_eq!(run(&of("may", None), &[LONG]).unwrap(), [true]);
+        let similarities = || -> Vec<f64> {
+            let of = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["similarity"].as_f64().unwrap();
+            lines(&folder.path().join("pairs.jsonl")).lines().map(of).collect()
+        };
         // At so low a threshold a few equal runs make a pair.
         let alike = ["The harbour was", LONG, &other];
-        let kept = run(&of("june", Some(Verify::Exact)), &alike).unwrap();
-        assert_eq!(kept, [true, false, false]);
-        let similarities: Vec<f64> = lines(&folder.path().join("pairs.jsonl"))
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["similarity"].as_f64().unwrap())
-            .collect();
-        assert!(similarities.len() == 2 && similarities[0] >= 1.0 && (0.4..0.9).contains(&similarities[1]), "{similarities:?}");
+        run(&of("may", None), &[LONG]).unwrap();
+        run(&of("june", None), &alike).unwrap();
+        let estimated = similarities();
+        assert!(estimated.last().is_some_and(|similarity| (0.4..0.9).contains(similarity)), "{estimated:?}");
+        let told = run(&of("july", Some(Verify::Exact)), &alike).unwrap_err().to_string();
+        assert!(told.starts_with("the index should hold texts"), "{told}");
+
+        std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+        run(&of("may", Some(Verify::Exact)), &[LONG]).unwrap();
+        assert_eq!(run(&of("june", Some(Verify::Exact)), &alike).unwrap(), [true, false, false]);
+        let runs = |text: &str| text.as_bytes().windows(5).map(<[u8]>::to_vec).collect::<std::collections::HashSet<_>>();
+        let (one, two) = (runs(LONG), runs(&other));
+        let jaccard = one.intersection(&two).count() as f64 / one.union(&two).count() as f64;
+        assert_eq!(similarities(), [1.0, jaccard]);
     }
 
     #[test]

@@ -183,8 +183,13 @@ impl Passage<'_> {
         let mut work = Vec::with_capacity(steps.len());
         for step in steps {
             let mut begun = step.operator.work()?;
-            if let (Work::Dataset(begun), Some(_)) = (&mut begun, self.run.limit) {
-                begun.only_first_rows();
+            if let Work::Dataset(begun) = &mut begun {
+                if self.run.limit.is_some() {
+                    begun.only_first_rows();
+                }
+                if shared.is_observed() {
+                    begun.will_explain();
+                }
             }
             work.push(begun);
         }

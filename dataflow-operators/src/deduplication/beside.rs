@@ -16,7 +16,7 @@ pub(crate) struct Beside {
     pub(crate) index_name: Option<String>,
     /// All that shapes a signature: an index of other signatures cannot be used.
     pub(crate) settings: String,
-    /// The similarity that a pair has to have when its texts themselves are compared; with a row of another run it is estimated by signatures.
+    /// The similarity that a pair has to have when its texts themselves are compared, for which an index holds texts too.
     pub(crate) verified_from: Option<f64>,
     /// How many bytes are held in memory of what is remembered; above it they go to disk.
     pub(crate) memory_limit: Option<ByteSize>,

@@ -25,6 +25,9 @@ struct Header {
     width: usize,
     /// A hash of the data set's first text, by which another data set of the same name is told.
     first: String,
+    /// Whether each row has its text too.
+    #[serde(default)]
+    texts: bool,
 }
 
 /// The file that this run writes.
@@ -33,17 +36,19 @@ pub(super) struct Index {
     name: String,
     settings: String,
     width: usize,
+    /// Whether rows are compared by their texts, which it then holds.
+    texts: bool,
     file: Option<WholeFile>,
     rows: u64,
 }
 
 impl Index {
-    pub(super) fn new(folder: &Path, name: &str, settings: &str, width: usize) -> Self {
-        Self { folder: folder.to_owned(), name: name.to_owned(), settings: settings.to_owned(), width, file: None, rows: 0 }
+    pub(super) fn new(folder: &Path, name: &str, settings: &str, width: usize, texts: bool) -> Self {
+        Self { folder: folder.to_owned(), name: name.to_owned(), settings: settings.to_owned(), width, texts, file: None, rows: 0 }
     }
 
-    /// Reads the rows of all other data sets: each one's name and identity, and its signature.
-    pub(super) fn read_others(&self, mut row: impl FnMut(String, &[u64]) -> Result<()>) -> Result<()> {
+    /// Reads the rows of all other data sets: each one's name and identity, its signature, and its text where this run compares texts.
+    pub(super) fn read_others(&self, mut row: impl FnMut(String, &[u64], &[u8]) -> Result<()>) -> Result<()> {
         let failed = |error| Error::storage(format!("cannot read the index {}", self.folder.display()), error);
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         let mut paths = Vec::new();
@@ -56,10 +61,16 @@ impl Index {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let (header, mut file) = open(path)?;
             self.fits(&header, path)?;
+            if self.texts && !header.texts {
+                return Err(Error::Configuration(format!(
+                    "the index should hold texts, with which `verify: exact` compares, found one without in {}\nhint: run its data set again with `verify: exact`",
+                    path.display()
+                )));
+            }
             let mut taken = Ok(());
-            read_rows(&mut file, self.width, |identity, signature| {
+            read_rows(&mut file, &header, |identity, signature, text| {
                 if taken.is_ok() {
-                    taken = row(format!("{name}/{identity}"), signature);
+                    taken = row(format!("{name}/{identity}"), signature, text);
                 }
             })
             .map_err(|error| broken(path, &error))?;
@@ -93,6 +104,10 @@ impl Index {
         for number in signature {
             file.append(&number.to_le_bytes())?;
         }
+        if self.texts {
+            file.append(&(text.len() as u64).to_le_bytes())?;
+            file.append(text.as_bytes())?;
+        }
         self.rows += 1;
         Ok(())
     }
@@ -100,7 +115,7 @@ impl Index {
     /// Begins the file, where it is none of other data.
     fn begin(&self, first_text: &str) -> Result<WholeFile> {
         let first = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(first_text.as_bytes()));
-        let header = Header { version: 1, settings: self.settings.clone(), width: self.width, first };
+        let header = Header { version: 1, settings: self.settings.clone(), width: self.width, first, texts: self.texts };
         let path = self.path();
         if path.exists() {
             let (known, _) = open(&path)?;
@@ -139,9 +154,9 @@ fn open(path: &Path) -> Result<(Header, BufReader<File>)> {
     Ok((header, file))
 }
 
-fn read_rows(file: &mut impl Read, width: usize, mut row: impl FnMut(&str, &[u64])) -> std::io::Result<()> {
+fn read_rows(file: &mut impl Read, header: &Header, mut row: impl FnMut(&str, &[u64], &[u8])) -> std::io::Result<()> {
     let malformed = |what: &'static str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
-    let (mut two, mut eight, mut signature, mut rows) = ([0; 2], [0; 8], vec![0; width], 0);
+    let (mut two, mut eight, mut signature, mut text, mut rows) = ([0; 2], [0; 8], vec![0; header.width], Vec::new(), 0);
     loop {
         file.read_exact(&mut two)?;
         let length = u16::from_le_bytes(two);
@@ -155,7 +170,15 @@ fn read_rows(file: &mut impl Read, width: usize, mut row: impl FnMut(&str, &[u64
             file.read_exact(&mut eight)?;
             *number = u64::from_le_bytes(eight);
         }
-        row(std::str::from_utf8(&identity).map_err(|_| malformed("an identity is not UTF-8"))?, &signature);
+        if header.texts {
+            file.read_exact(&mut eight)?;
+            let length = u64::from_le_bytes(eight);
+            text.clear();
+            if file.by_ref().take(length).read_to_end(&mut text)? as u64 != length {
+                return Err(malformed("a text is cut"));
+            }
+        }
+        row(std::str::from_utf8(&identity).map_err(|_| malformed("an identity is not UTF-8"))?, &signature, &text);
         rows += 1;
     }
 }
@@ -172,7 +195,7 @@ mod tests {
     use super::*;
 
     fn written(folder: &Path, name: &str, rows: &[(&str, u64)]) -> Result<()> {
-        let mut index = Index::new(folder, name, "hash", 2);
+        let mut index = Index::new(folder, name, "hash", 2, false);
         for (identity, hash) in rows {
             index.push(identity, identity, &[*hash, 0])?;
         }
@@ -181,7 +204,7 @@ mod tests {
 
     fn others(folder: &Path, name: &str, settings: &str) -> Result<Vec<(String, u64)>> {
         let mut found = Vec::new();
-        Index::new(folder, name, settings, 2).read_others(|name, signature| {
+        Index::new(folder, name, settings, 2, false).read_others(|name, signature, _| {
             found.push((name, signature[0]));
             Ok(())
         })?;
@@ -197,6 +220,27 @@ mod tests {
         assert_eq!(others(folder.path(), "a", "hash").unwrap(), [("b/1".into(), 7)]);
         written(folder.path(), "a", &[("1", 5)]).unwrap();
         assert_eq!(others(folder.path(), "b", "hash").unwrap(), [("a/1".into(), 5)], "a run that is repeated replaces its rows");
+    }
+
+    #[test]
+    fn texts_come_back_where_they_are_compared_and_an_index_without_them_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut with_texts = Index::new(folder.path(), "a", "hash", 2, true);
+        with_texts.push("1", "a text", &[5, 0]).unwrap();
+        with_texts.push("2", "", &[6, 0]).unwrap();
+        with_texts.finish().unwrap();
+        let mut found = Vec::new();
+        let other = Index::new(folder.path(), "b", "hash", 2, true);
+        let mut take = |name, signature: &[u64], text: &[u8]| {
+            found.push((name, signature[0], String::from_utf8(text.to_vec()).unwrap()));
+            Ok(())
+        };
+        other.read_others(&mut take).unwrap();
+        assert_eq!(found, [("a/1".into(), 5, "a text".into()), ("a/2".into(), 6, String::new())]);
+        assert_eq!(others(folder.path(), "b", "hash").unwrap(), [("a/1".into(), 5), ("a/2".into(), 6)]);
+        written(folder.path(), "c", &[("1", 7)]).unwrap();
+        let told = other.read_others(|_, _, _| Ok(())).unwrap_err().to_string();
+        assert!(told.starts_with("the index should hold texts") && told.contains("c.duplicates"), "{told}");
     }
 
     #[test]

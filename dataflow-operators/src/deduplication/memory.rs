@@ -22,8 +22,9 @@ pub(super) struct Memory<R> {
     beside: Beside,
     opened: bool,
     leaves_index: bool,
+    holds_names: bool,
     names: Option<Names>,
-    /// The texts of this run's rows, and the signatures of the others.
+    /// The texts of this run's rows, and the texts of the others or, where they are only estimated, their signatures.
     texts: Option<Stored>,
     others: Option<Stored>,
     pairs: Option<Pairs>,
@@ -43,6 +44,7 @@ impl<R: Remember> Memory<R> {
             beside,
             opened: false,
             leaves_index: false,
+            holds_names: false,
             names: None,
             texts: None,
             others: None,
@@ -58,11 +60,16 @@ impl<R: Remember> Memory<R> {
         self.leaves_index = true;
     }
 
+    /// Has the names of rows held, so that a reason can name them.
+    pub(super) fn hold_names(&mut self) {
+        self.holds_names = true;
+    }
+
     /// Opens what rows are compared with and what is written; only now, since compiling a pipeline touches no file.
     fn open(&mut self) -> Result<()> {
         self.opened = true;
         let Beside { pairs_path, clusters_path, index_path, index_name, settings, verified_from, memory_limit: _ } = &self.beside;
-        let named = pairs_path.is_some() || clusters_path.is_some();
+        let named = self.holds_names || pairs_path.is_some() || clusters_path.is_some();
         self.names = named.then(Names::default);
         self.pairs = pairs_path.as_deref().map(Pairs::create).transpose()?;
         self.clusters = clusters_path.is_some().then(Clusters::default);
@@ -71,15 +78,15 @@ impl<R: Remember> Memory<R> {
             self.others = index_path.is_some().then(Stored::create).transpose()?;
         }
         if let (Some(folder), Some(name)) = (index_path, index_name) {
-            let index = Index::new(folder, name, settings, self.width);
-            index.read_others(|name, signature| {
+            let index = Index::new(folder, name, settings, self.width, verified_from.is_some());
+            index.read_others(|name, signature, text| {
                 self.seen.remember(signature)?;
                 self.remembered += 1;
                 if let Some(names) = &mut self.names {
                     names.push(&name);
                 }
                 if let Some(others) = &mut self.others {
-                    others.push(&bytes_of(signature))?;
+                    others.push(if verified_from.is_some() { Cow::Borrowed(text) } else { bytes_of(signature).into() }.as_ref())?;
                 }
                 Ok(())
             })?;
@@ -146,7 +153,11 @@ impl<R: Remember> Memory<R> {
         if let Some(others) = &mut self.others {
             for found in self.found.iter_mut().filter(|found| found.row < self.of_others) {
                 if let Some(earlier) = others.get(found.row as usize)? {
-                    found.similarity = signer.estimate(signature, &signature_of(&earlier)).or(found.similarity);
+                    let similarity = match self.beside.verified_from {
+                        Some(_) => signer.similarity(text, &String::from_utf8_lossy(&earlier)),
+                        None => signer.estimate(signature, &signature_of(&earlier)),
+                    };
+                    found.similarity = similarity.or(found.similarity);
                 }
             }
         }

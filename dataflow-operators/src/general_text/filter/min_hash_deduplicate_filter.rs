@@ -38,7 +38,7 @@ pub struct MinHashDeduplicateFilter {
     pub use_n_gram: bool,
     /// How many characters a run has. 中文：每个片段的字符数。
     pub ngram: u32,
-    /// With `exact`, a row goes only where the runs of both texts themselves reach the threshold, so that no row is dropped by chance. A row of another run, whose text is not in the index, is compared by an estimate from the signatures, which is some 0.03 off. 中文：取 `exact` 时，只有两段文本的片段本身达到阈值才丢弃，不会误删；索引中没有其他运行的文本，与其比较时按签名估计相似度，误差约 0.03。
+    /// With `exact`, a row goes only where the runs of both texts themselves reach the threshold, so that no row is dropped by chance. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时，只有两段文本的片段本身达到阈值才丢弃，不会误删；此时索引也保存文本，供其他运行比较。
     pub verify: Option<Verify>,
     /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
     pub input_keys: Option<Vec<Input<Text>>>,
