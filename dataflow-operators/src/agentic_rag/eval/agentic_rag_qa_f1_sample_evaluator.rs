@@ -100,6 +100,14 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
+/// The texts of a list in JSON.
+fn listed(text: &str) -> Option<Vec<String>> {
+    if !text.starts_with("[\"") {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
 impl Columns for AgenticRAGQAF1SampleEvaluator {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let (predictions, truths) = (frame.column(self.input_prediction_key.as_str())?, frame.column(self.input_ground_truth_key.as_str())?);
@@ -108,6 +116,8 @@ impl Columns for AgenticRAGQAF1SampleEvaluator {
             let prediction = text_of(&json_of(&predictions.get(row)?));
             let truths: Vec<String> = match json_of(&truths.get(row)?) {
                 Value::Array(items) => items.iter().filter_map(text_of).collect(),
+                // Where some rows have a list and some a text, a reader makes texts of all.
+                Value::String(text) => listed(&text).unwrap_or_else(|| vec![text]),
                 other => text_of(&other).into_iter().collect(),
             };
             let score = prediction.filter(|_| !truths.is_empty()).map(|prediction| truths.iter().map(|truth| self.f1(&prediction, truth)).fold(0.0, f64::max));
@@ -124,6 +134,13 @@ mod tests {
     use insta::assert_snapshot;
 
     conformance!(AgenticRAGQAF1SampleEvaluator);
+
+    #[test]
+    fn a_list_in_a_column_of_texts_is_a_list() {
+        let frame = df!("refined_answer" => ["a cat", "cat", "[x"], "golden_doc_answer" => [r#"["dog", "cat"]"#, "cat", "[x"]).unwrap();
+        let (after, _) = dataflow_core::testing::run_rule(&AgenticRAGQAF1SampleEvaluator::default(), frame);
+        assert!(after.column("F1Score").unwrap().f64().unwrap().iter().all(|score| score == Some(1.0)), "{after}");
+    }
 
     #[test]
     fn shared_words_count_and_verdicts_are_met_whole() {

@@ -1,6 +1,7 @@
 //! Keeps rows by conditions that the user writes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
@@ -73,7 +74,11 @@ impl SqlRule {
         let refused = (&expression).into_iter().find_map(needs_more_than_a_row);
         match refused {
             Some(what) => Err(format!("{what} needs more than one row, and a rule sees one at a time")),
-            None => Ok(expression),
+            // A cell that is no number, say, has no such value: it does not end the run.
+            None => Ok(expression.map_expr(|part| match part {
+                Expr::Cast { expr, dtype, .. } => Arc::unwrap_or_clone(expr).cast(dtype),
+                other => other,
+            })),
         }
     }
 }

@@ -10,14 +10,14 @@ use crate::deduplication::{AllVectors, Identities, NearestVectors};
 
 /// Keeps the first of the rows whose vectors are nearly the same: a row goes where the cosine with an earlier row that stays is at least `1 - eps`.
 ///
-/// The vectors are a column that `EmbeddingGenerator` wrote, of any embedding model, where DataFlow runs a model of its own (`model_name`, `device`). All have to have one length.
+/// The vectors are a column that `EmbeddingGenerator` wrote, of any embedding model, where DataFlow runs a model of its own (`model_name`, `device`). All have to have the length of the first; a row with another fails.
 /// Each row is compared with all that stay, on all cores; 4 bytes are held for each number of each of those, some 1.5 KB a row of 384 numbers. The label is 1 for a row that stays and 0
 /// for one that goes; a null is dropped.
 ///
 /// # 中文
 ///
 /// 对向量几乎相同的行，只保留最先出现的一行：与之前保留的某行余弦相似度不低于 `1 - eps` 的行会被丢弃。
-/// 向量来自 `EmbeddingGenerator` 写入的列，可用任何嵌入模型；DataFlow 则自行运行模型（`model_name`、`device`）。所有向量长度须相同。
+/// 向量来自 `EmbeddingGenerator` 写入的列，可用任何嵌入模型；DataFlow 则自行运行模型（`model_name`、`device`）。所有向量须与第一个等长，否则该行失败。
 /// 每行与所有保留的行比较，使用全部核心；每个保留的行每个数占 4 字节，384 维约 1.5 KB。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Dataset)]
 pub struct SemDeduplicateFilter {
@@ -90,13 +90,22 @@ impl DatasetWork for Meaning {
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes> {
         let column = frame.column(&self.input)?;
         let vectors = if column.dtype().is_null() { ListChunked::full_null("".into(), frame.height()) } else { column.list()?.clone() };
-        let mut kept = Vec::with_capacity(frame.height());
+        let (mut kept, mut labels, mut failed) = (Vec::with_capacity(frame.height()), Vec::with_capacity(frame.height()), Vec::new());
         self.gone.clear();
         for row in 0..frame.height() {
-            let vector = self.vector(&vectors, row)?;
+            let vector = match self.vector(&vectors, row) {
+                Ok(vector) => vector,
+                Err(error) => {
+                    failed.push((row, error));
+                    kept.push(true); // what becomes of a failed row is said elsewhere
+                    labels.push(None);
+                    continue;
+                }
+            };
             let repeated = vector.as_ref().and_then(|vector| self.seen.nearest(vector, self.least));
             let new = vector.filter(|_| repeated.is_none());
             kept.push(new.is_some());
+            labels.push(Some(i64::from(new.is_some())));
             if let Some(vector) = new {
                 self.seen.remember(&vector);
                 self.names.push(self.identities.of(row).into());
@@ -105,9 +114,8 @@ impl DatasetWork for Meaning {
             }
         }
         self.identities.pass(frame.height());
-        let label: Vec<i64> = kept.iter().map(|kept| i64::from(*kept)).collect();
         let keep = BooleanChunked::from_iter_values("".into(), kept.into_iter());
-        Ok(Changes { columns: vec![Column::new(self.output.as_str().into(), label)], keep: Some(keep), failed: Vec::new() })
+        Ok(Changes { columns: vec![Column::new(self.output.as_str().into(), labels)], keep: Some(keep), failed })
     }
 
     fn identities(&mut self, identities: &StringChunked) {
@@ -150,9 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn vectors_of_two_lengths_are_an_error() {
-        let frame = frame_of(&[json!({ "embeddings": [1.0, 0.0] }), json!({ "embeddings": [1.0] })]);
+    fn a_vector_of_another_length_fails_its_row_alone() {
+        let frame = frame_of(&[json!({ "embeddings": [1.0, 0.0] }), json!({ "embeddings": [1.0] }), json!({ "embeddings": [1.0, 0.0] })]);
         let mut work = SemDeduplicateFilter::default().start().unwrap();
-        assert!(work.batch(&frame).unwrap_err().to_string().contains("should have 2 numbers, found one of 1"));
+        let changes = work.batch(&frame).unwrap();
+        assert!(changes.failed[0].0 == 1 && changes.failed[0].1.to_string().contains("should have 2 numbers, found one of 1"), "{:?}", changes.failed);
+        assert_eq!(changes.keep.unwrap().iter().map(Option::unwrap).collect::<Vec<_>>(), [true, true, false]);
     }
 }
