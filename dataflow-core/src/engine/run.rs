@@ -100,7 +100,7 @@ impl CompiledPipeline {
             *path = path.canonicalize().unwrap_or_else(|_| path.clone()); // `pipelines/../out` says less than where it is
         }
         // Where no step had to run, the report of the run that made the caches stays.
-        let nothing_ran = error.is_none() && report.resumed_after_step == Some(self.steps.len()) && run.report.is_none() && report_path.exists();
+        let nothing_ran = error.is_none() && report.resumed_after_step == Some(self.steps.len()) && report_path.exists();
         let written = if nothing_ran { Ok(()) } else { whole_file::write(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default()) };
         match error {
             Some(error) => Err(error),

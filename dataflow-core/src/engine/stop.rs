@@ -45,7 +45,6 @@ impl Stop {
         self.0.level.load(Ordering::SeqCst) > RUNNING
     }
 
-
     /// Returns when a stop is asked for.
     pub async fn asked(&self) {
         self.reached(GENTLY).await;

@@ -212,7 +212,11 @@ impl Pipeline {
                     );
                     problem(format!("there is no parameter `{key}`"), Some(hint));
                 }
-                let known = parameters.iter().filter(|(key, _)| !unknown.contains(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+                // A null stands for the default, as in DataFlow, where it is no value of its own.
+                let is_default =
+                    |key: &String, value: &Value| value.is_null() && (info.build)(Value::Object(Map::from_iter([(key.clone(), Value::Null)]))).is_err();
+                let given = parameters.iter().filter(|(key, value)| !unknown.contains(key) && !is_default(key, value));
+                let known = given.map(|(key, value)| (key.clone(), value.clone())).collect();
                 let whole = (info.build)(Value::Object(known));
                 if let Err(error) = &whole {
                     // One parameter at a time tells which one it is.

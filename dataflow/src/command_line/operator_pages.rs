@@ -110,7 +110,7 @@ fn section(info: &OperatorInfo, language: Language, examples: &Examples) -> Resu
     let unusable = |error: serde_json::Error| Error::Configuration(format!("{}: {error}", info.name));
     let operator = info.with_defaults().map_err(unusable)?;
     let (defaults, keys, schema) = (operator.parameters(), operator.keys(), (info.schema)());
-    let mut text = format!("## {}\n\n`{}` · {}\n\n{}\n", info.name, info.kind.name(), way(info.shape, language), info.docs.get(language).trim_end());
+    let mut text = format!("## {}\n\n`{}` · {}\n\n{}\n", info.name, info.kind.name(), way(info, language), info.docs.get(language).trim_end());
     let heading = word(language, "| Parameter | Default | Meaning |", "| 参数 | 默认值 | 含义 |");
     let _ = write!(text, "\n{heading}\n| --- | --- | --- |\n");
     for field in info.fields {
@@ -200,8 +200,10 @@ fn shown(info: &OperatorInfo, keys: &[KeyUse], language: Language, examples: &Ex
     Ok(text)
 }
 
-fn way(shape: Shape, language: Language) -> &'static str {
-    match shape {
+fn way(info: &OperatorInfo, language: Language) -> &'static str {
+    let asks = info.with_defaults().map_or(true, |operator| operator.at_most().calls > 0);
+    match info.shape {
+        Shape::Row if !asks => word(language, "a rule that works a row at a time", "逐行处理的规则"),
         Shape::Column => word(language, "a rule", "规则"),
         Shape::Row => word(language, "works a row at a time, and may ask a model", "逐行处理，可以询问模型"),
         Shape::Dataset => word(language, "a rule that sees all rows in order", "按顺序查看所有行的规则"),

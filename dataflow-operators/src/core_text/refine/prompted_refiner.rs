@@ -45,14 +45,14 @@ mod tests {
 
     conformance!(PromptedRefiner);
 
-    fn check(reply: &str) -> String {
+    fn check(replies: &[&str]) -> String {
         let operator = PromptedRefiner { system_prompt: "Correct the spelling.".into(), ..Default::default() };
-        check_row(&operator, &ScriptedModel::replies([reply]), json!({ "raw_content": "Teh sky is bleu." }))
+        check_row(&operator, &ScriptedModel::replies(replies.iter().copied()), json!({ "raw_content": "Teh sky is bleu." }))
     }
 
     #[test]
     fn the_text_is_replaced() {
-        assert_snapshot!(check("The sky is blue."), @r"
+        assert_snapshot!(check(&["The sky is blue."]), @r"
         [system] Correct the spelling.
         [user] Teh sky is bleu.
         -> raw_content=The sky is blue.
@@ -60,7 +60,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_reply_replaces_nothing() {
-        assert!(check("<think>Hm.</think>").ends_with("failed (unparsed): the reply does not fit: a text was expected, and the reply is empty; it begins ``"));
+    fn an_empty_reply_is_asked_for_again_and_replaces_nothing() {
+        assert!(check(&["", "The sky is blue."]).ends_with("[user] That reply cannot be used: a text was expected, and the reply is empty. Answer the request again, in the form that it asked for and with nothing else.\n-> raw_content=The sky is blue."));
+        assert!(
+            check(&["<think>Hm.</think>", ""])
+                .ends_with("failed (unparsed): the reply does not fit: a text was expected, and the reply is empty; it begins ``")
+        );
     }
 }

@@ -123,10 +123,9 @@ mod tests {
 
     #[test]
     fn thinking_alone_is_no_answer() {
-        assert!(
-            check(MathAnswerGeneratorPrompt, "<think>It must be")
-                .ends_with("failed (unparsed): the reply does not fit: a text was expected, and the reply is empty; it begins ``")
-        );
+        let model = ScriptedModel::replies(["<think>It must be", "<think>It must be"]);
+        let told = check_row(&ReasoningAnswerGenerator::default(), &model, json!({ "instruction": "What is 2 + 2?" }));
+        assert!(told.ends_with("failed (unparsed): the reply does not fit: a text was expected, and the reply is empty; it begins ``"), "{told}");
     }
 
     #[test]

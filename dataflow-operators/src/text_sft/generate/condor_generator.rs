@@ -295,7 +295,7 @@ mod tests {
         assert!(last(&[r#"{"easy": "One?", "medium": "", "hard": "Three?"}"#, &fenced, "It covers soil."]).contains("output=It covers soil."));
         assert_snapshot!(last(&["[Easy] What?", "[Easy] What?"]), @"failed (unparsed): the reply does not fit: a JSON value was expected, and there is none; it begins `[Easy] What?`");
         assert_snapshot!(last(&[THREE]), @"failed (transient): the script has no reply");
-        assert_snapshot!(last(&[THREE, " "]), @"failed (unparsed): the reply does not fit: a text was expected, and the reply is empty; it begins ``");
+        assert_snapshot!(last(&[THREE, " ", ""]), @"failed (unparsed): the reply does not fit: a text was expected, and the reply is empty; it begins ``");
     }
 
     #[test]
