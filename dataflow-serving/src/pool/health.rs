@@ -28,7 +28,7 @@ const LONE_PROBE: Duration = Duration::from_secs(2);
 /// Without an end that the service tells.
 const QUOTA_COOL_DOWN: Duration = Duration::from_mins(10);
 const AUTH_COOL_DOWN: Duration = Duration::from_mins(5);
-/// A 403 or 404 may be one request's own; so many in a row are not.
+/// A 403 or 404 that does not say why may be one request's own; so many in a row are not.
 const MOST_REFUSED_IN_A_ROW: u32 = 3;
 /// No service is waited for longer than this because it says so.
 const LONGEST_ASKED: Duration = Duration::from_mins(15);
@@ -61,6 +61,8 @@ pub struct Fault {
     /// When the deployment says that it may be asked again.
     pub retry_after: Option<Duration>,
 }
+    /// Whether it holds for all calls, also where the status alone may be one request's own.
+    pub is_for_all: bool,
 
 impl Outcome {
     /// What a failed try says about the deployment.
@@ -68,7 +70,8 @@ impl Outcome {
         if failure.blameless || matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered) {
             return Self::NotItsFault;
         }
-        Self::Failed(Fault { class: failure.class, status: failure.status, retry_after: failure.retry_after })
+        let is_for_all = failure.status == Some(401) || failure.is_for_all;
+        Self::Failed(Fault { class: failure.class, status: failure.status, retry_after: failure.retry_after, is_for_all })
     }
 }
 
@@ -424,7 +427,7 @@ impl State {
             ErrorClass::Auth => {
                 self.failed += 1;
                 self.refused_in_a_row += 1;
-                if fault.status == Some(401) || role == Role::Probe || self.refused_in_a_row >= MOST_REFUSED_IN_A_ROW {
+                if fault.is_for_all || role == Role::Probe || self.refused_in_a_row >= MOST_REFUSED_IN_A_ROW {
                     rest(self, AUTH_COOL_DOWN);
                 }
             }
@@ -509,7 +512,7 @@ mod tests {
     }
 
     fn fault(class: ErrorClass, status: u16) -> Outcome {
-        Outcome::Failed(Fault { class, status: Some(status), retry_after: None })
+        Outcome::Failed(Fault { class, status: Some(status), retry_after: None, is_for_all: status == 401 })
     }
 
     fn fail(health: &Health, class: ErrorClass, status: u16) {

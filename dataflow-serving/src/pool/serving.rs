@@ -16,7 +16,6 @@ use tokio::sync::Semaphore;
 use super::configuration::{seconds, without_password};
 use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Route, Switch, Use};
 use crate::api::back_off::Hurry;
-use crate::api::classify::by_status;
 use crate::api::options::{ApiOptions, SchemaMode};
 use crate::api::wire;
 
@@ -354,7 +353,7 @@ async fn send(lease: &Lease, route: Route, body: Vec<u8>) -> Result<bytes::Bytes
         }
         let headers = answer.headers().clone();
         let body = answer.bytes().await.unwrap_or_default(); // the status alone tells enough
-        Err(by_status(status.as_u16(), &headers, &body))
+        Err(route.failure(status.as_u16(), &headers, &body))
     };
     let asked = tokio::time::timeout(deployment.timeout(), asking).await;
     asked.unwrap_or_else(|_| Err(Failure::new(ErrorClass::Transient, "no reply in time"))).map_err(|mut failure| {
