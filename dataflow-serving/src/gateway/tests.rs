@@ -183,7 +183,7 @@ fn every_fault_before_the_first_word_is_answered_elsewhere() {
 #[test]
 fn a_stream_that_breaks_after_its_first_words_ends_in_an_error_and_never_as_if_it_were_whole() {
     run(async {
-        for fault in [Fault::CutBody, Fault::StallAfterContent, Fault::BadEventLater, Fault::ErrorEventLater] {
+        for fault in [Fault::CutBody, Fault::StallAfterContent, Fault::ErrorEventLater] {
             let (faulty, other) = (Upstream::start(Behaviour::default().share(fault, 1.0)), Upstream::start(Behaviour::default()));
             let gateway = Running::start(&[&faulty, &other], &json!({ "timeout_idle": 0.3 }), &json!({}));
             let (status, text) = gateway.stream(&question()).await;
