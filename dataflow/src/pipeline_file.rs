@@ -90,10 +90,13 @@ impl PipelineFile {
 
     /// The pipeline, not yet compiled.
     pub fn pipeline(&self) -> Result<Pipeline> {
-        let Value::Object(content) = self.value.clone() else {
+        let Value::Object(mut content) = self.value.clone() else {
             return Err(Error::Configuration(format!("{}: a pipeline file is a map with `name`, `storage`, `serving` and `steps`", self.path.display())));
         };
         let base = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        for serving in content.get_mut("serving").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+            dataflow_serving::start_paths_from(&base, serving);
+        }
         Pipeline::from_file(content, &StorageContext { base })
     }
 }
@@ -165,6 +168,20 @@ mod tests {
         ] {
             assert!(told.contains(expected), "{expected} is missing in:\n{told}");
         }
+    }
+
+    #[test]
+    fn the_file_of_a_pool_stands_beside_the_pipeline() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in.jsonl"), "{\"text\": \"x\"}\n").unwrap();
+        let models = "models: [{ id: 1, model: m, channel_id: a }]\nchannels: { a: { base_url: 'http://127.0.0.1:9' } }\n";
+        std::fs::write(folder.path().join("beside.yaml"), models).unwrap();
+        let text = "name: p\nstorage: { input: in.jsonl }\nserving: { default: { type: pool, config: beside.yaml } }\nsteps: []\n";
+        let told = |path: &Path| PipelineFile::parse(text, path).unwrap().pipeline().and_then(Pipeline::compile).err().map(|error| error.to_string());
+        let at_home = told(&folder.path().join("p.yaml")).unwrap_or_default();
+        assert!(!at_home.contains("beside.yaml"), "{at_home}");
+        let elsewhere = told(Path::new("elsewhere/p.yaml")).unwrap_or_default();
+        assert!(elsewhere.contains("there is no configuration file") && elsewhere.contains("elsewhere/beside.yaml"), "{elsewhere}");
     }
 
     #[test]

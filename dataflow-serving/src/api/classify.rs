@@ -26,12 +26,14 @@ pub struct Failure {
     pub vetoed: bool,
     /// The reply came, and was not what was asked for: it may be asked for again, and counts against no deployment.
     pub blameless: bool,
+    /// The service's own code says that it refuses all calls for this model or with this key, and not this one alone.
+    pub is_for_all: bool,
 }
 
 impl Failure {
     /// A failure of a class, without a status.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, status: None, message: message.into(), body: None, retry_after: None, vetoed: false, blameless: false }
+        Self { class, status: None, message: message.into(), body: None, retry_after: None, vetoed: false, blameless: false, is_for_all: false }
     }
 }
 
@@ -61,7 +63,8 @@ pub(crate) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failur
     let refused = || if class == ErrorClass::RateLimited { hints::reset(headers).or_else(|| hints::told(error.message.as_deref()?)) } else { None };
     let retry_after = retry_after(headers, SystemTime::now()).or_else(refused);
     let body = (!body.is_empty()).then(|| Bytes::copy_from_slice(body));
-    Failure { status: Some(status), body, retry_after, vetoed, ..Failure::new(class, message) }
+    let is_for_all = error.refuses_all();
+    Failure { status: Some(status), body, retry_after, vetoed, is_for_all, ..Failure::new(class, message) }
 }
 
 /// An error in the body of a 200.
@@ -71,8 +74,19 @@ pub(crate) fn in_band(error: &Value) -> Failure {
     let by_type = || told.codes.iter().any(|code| code == "invalid_request_error").then_some(ErrorClass::Caller);
     let class = told.class().or_else(by_status).or_else(by_type).unwrap_or(ErrorClass::Transient);
     let message = told.message.as_deref().map(short).unwrap_or_default();
-    Failure::new(class, format!("an error in place of a reply: {message}"))
+    Failure { is_for_all: told.refuses_all(), ..Failure::new(class, format!("an error in place of a reply: {message}")) }
 }
+
+/// Codes that refuse every call for this model, or with this key: OpenAI's, those of services that speak as it does, and Azure's for a deployment.
+const REFUSALS_OF_ALL: [&str; 7] = [
+    "invalid_api_key",
+    "authentication_error",
+    "invalid_authentication_error",
+    "model_not_found",
+    "deploymentnotfound",
+    "account_deactivated",
+    "unsupported_country_region_territory",
+];
 
 /// What a service's error body says.
 #[derive(Default)]
@@ -100,6 +114,11 @@ impl Told {
         self.codes.iter().find_map(|code| code.parse().ok())
     }
 
+    /// Whether it names the model, the key or the account as what is refused. A code such as `permission_error` may be about a file that one request names.
+    fn refuses_all(&self) -> bool {
+        self.codes.iter().any(|code| REFUSALS_OF_ALL.contains(&code.as_str()))
+    }
+
     /// The class that the error's own code tells. Messages are not searched: one service says "insufficient quota" for a busy moment.
     fn class(&self) -> Option<ErrorClass> {
         let by_code = self.codes.iter().find_map(|code| match code.as_str() {
@@ -112,7 +131,8 @@ impl Told {
             | "arrearage" => Some(ErrorClass::Quota),
             code if code.ends_with("_spend_limit_exceeded") => Some(ErrorClass::Quota),
             "rate_limit_exceeded" | "rate_limit_error" | "rate_limit_reached" => Some(ErrorClass::RateLimited),
-            "invalid_api_key" | "authentication_error" | "permission_error" | "model_not_found" | "invalid_authentication_error" => Some(ErrorClass::Auth),
+            "permission_error" => Some(ErrorClass::Auth),
+            code if REFUSALS_OF_ALL.contains(&code) => Some(ErrorClass::Auth),
             "context_length_exceeded" => Some(ErrorClass::Caller),
             "content_filter" | "content_policy_violation" | "data_inspection_failed" | "responsibleaipolicyviolation" => Some(ErrorClass::Filtered),
             _ => None,
@@ -185,6 +205,15 @@ mod tests {
             check(400, &json!({ "error": { "message": "You have reached your specified API usage limits.", "type": "invalid_request_error" } })).0,
             ErrorClass::Quota
         );
+    }
+
+    #[test]
+    fn a_refusal_is_for_all_calls_where_its_code_says_so() {
+        let check = |status: u16, error: Value| by_status(status, &HeaderMap::new(), json!({ "error": error }).to_string().as_bytes()).is_for_all;
+        assert!(check(404, json!({ "code": "model_not_found" })) && check(403, json!({ "code": "model_not_found" })));
+        assert!(check(404, json!({ "code": "DeploymentNotFound" })) && check(403, json!({ "code": "unsupported_country_region_territory" })));
+        assert!(!check(404, json!({ "message": "model_not_found" })) && !check(403, json!({ "type": "permission_error" })) && !check(404, json!("no")));
+        assert!(in_band(&json!({ "code": "model_not_found" })).is_for_all);
     }
 
     #[test]

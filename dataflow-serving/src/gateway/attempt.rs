@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::body::RequestBody;
 use super::relay::{Relay, says_something};
 use super::{Route, trace};
-use crate::api::classify::{by_status, in_band};
+use crate::api::classify::in_band;
 use crate::http::Answer;
 use crate::pool::{Deployment, Failure, Lease, Outcome, Use};
 
@@ -220,10 +220,7 @@ impl Asked<'_> {
         }
         let headers = response.headers().clone();
         let body = response.bytes().await.unwrap_or_default(); // the status alone tells enough
-        let failure = by_status(status.as_u16(), &headers, &body);
-        // One that has no vectors may have words.
-        let has_no_such_route = self.route == Route::Embeddings && matches!(status.as_u16(), 404 | 405 | 501);
-        Err(Failure { blameless: failure.blameless || has_no_such_route, ..failure })
+        Err(self.route.failure(status.as_u16(), &headers, &body))
     }
 
     /// Takes the deployment's key out of what is shown.

@@ -24,6 +24,8 @@ pub(super) struct Relay {
     written: Option<u64>,
     /// What the stream took, once it has told.
     pub usage: Usage,
+    /// Events after the first words that are not the JSON that was expected.
+    malformed: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +57,11 @@ impl Relay {
     /// Whether there is something that a reader would see.
     pub fn has_begun(&self) -> bool {
         self.progress != Progress::Nothing
+    }
+
+    /// Events that went out although they are not the JSON that was expected.
+    pub fn malformed(&self) -> u64 {
+        self.malformed
     }
 
     /// Whether the stream has said that it is at its end.
@@ -106,9 +113,16 @@ impl Relay {
     }
 
     fn look<D: DeserializeOwned>(&mut self, data: &[u8], event: &Bytes, says: impl Fn(&D) -> bool) -> Result<(), Failure> {
-        let chunk: Chunk<D> =
-            serde_json::from_slice(data).map_err(|_| Failure::new(ErrorClass::Transient, "an event of the stream is not the JSON that was expected"))?;
         let named_error = event.starts_with(b"event: error") || event.starts_with(b"event:error");
+        let chunk: Chunk<D> = match serde_json::from_slice(data) {
+            Ok(chunk) => chunk,
+            // What is behind it may be well: it goes out as it came, and whether the stream was whole is told by its end.
+            Err(_) if self.has_begun() && !named_error => {
+                self.malformed += 1;
+                return Ok(());
+            }
+            Err(_) => return Err(Failure::new(ErrorClass::Transient, "an event of the stream is not the JSON that was expected")),
+        };
         let error = chunk.error.filter(|error| !error.is_null()).or_else(|| if named_error { serde_json::from_slice(data).ok() } else { None });
         if let Some(error) = error {
             if self.has_begun() {
@@ -209,6 +223,18 @@ mod tests {
         let mut cut = Relay::default();
         take(&mut cut, &[r#"data: {"choices":[{"delta":{},"finish_reason":"length"}]}"#]).unwrap();
         assert!(cut.has_begun());
+    }
+
+    #[test]
+    fn a_malformed_event_among_words_goes_out_as_it_came() {
+        const BAD: &str = "data: {\"choices\":[{\"delta\":";
+        let mut relay = Relay::default();
+        assert_eq!(take(&mut relay, &[WORD, BAD, WORD]).unwrap(), format!("{WORD}\n\n{BAD}\n\n{WORD}\n\n"));
+        assert!(relay.malformed() == 1 && !relay.may_end(), "it is no end of the answer");
+        assert!(take(&mut relay, &[END, "data: [DONE]"]).is_ok() && relay.is_done());
+        assert!(take(&mut Relay::default(), &[ROLE, BAD]).is_err(), "before the first word another service can be asked");
+        let mut relay = Relay::default();
+        assert!(take(&mut relay, &[WORD, "event: error\ndata: broken"]).is_err(), "what is named an error is one");
     }
 
     #[test]

@@ -83,6 +83,7 @@ impl Stream {
 
     fn end_well(&mut self) {
         if let Some(opened) = self.opened.take() {
+            tell_malformed(&opened);
             opened.lease.settle(opened.relay.usage);
             opened.lease.end(Outcome::Answered, None);
             if let Some(call) = self.call.take() {
@@ -94,6 +95,7 @@ impl Stream {
     /// Ends in an error that the caller can tell from an end: the service's own where it told one, and ours otherwise.
     fn break_off(&mut self, failure: &Failure) -> Option<Bytes> {
         let opened = self.opened.take()?;
+        tell_malformed(&opened);
         opened.lease.settle(opened.relay.usage);
         opened.lease.end(Outcome::of(failure), Some(&failure.message));
         if let Some(call) = self.call.take() {
@@ -104,6 +106,15 @@ impl Stream {
         }
         let error = error_body(&failure.message, "gateway_error", None, "upstream_stream_interrupted");
         Some(Bytes::from([b"data: ".as_slice(), &error, b"\n\n"].concat()))
+    }
+}
+
+/// Logs once for a stream that some of its events could not be read.
+fn tell_malformed(opened: &Opened) {
+    let events = opened.relay.malformed();
+    if events > 0 {
+        let model = opened.lease.deployment().name();
+        tracing::warn!(model, events, "events of a stream were not the JSON that was expected and were passed on as they came");
     }
 }
 

@@ -211,7 +211,7 @@ impl Default for GatewaySettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Backoff {
-    /// A random time up to 0.5 s doubled for each failure, 60 s at the most.
+    /// Not at all before most of its calls fail; then 5 s, doubled by each call that looks whether it is back and fails, 60 s at the most.
     #[default]
     Adaptive,
     /// AI-DataFlux's 2, 4, 6, 8, 10, 14, 22, 38 and then 60 seconds.

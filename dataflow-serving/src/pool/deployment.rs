@@ -17,6 +17,7 @@ use super::configuration::{Backoff, ChannelSettings, ModelSettings, seconds};
 use super::health::{Change, Health, HealthReport, NotNow, Outcome, Role, Rules};
 use super::limits::Allowance;
 use crate::Secret;
+use crate::api::classify::by_status;
 use crate::api::hints;
 use crate::http::{Address, Answer, Service};
 
@@ -41,6 +42,18 @@ pub(crate) enum Route {
     Chat,
     /// Vectors.
     Embeddings,
+}
+
+impl Route {
+    /// What a reply whose status is not well says. A service that has no vectors may have words, so nothing about vectors speaks for the other calls.
+    pub fn failure(self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
+        let failure = by_status(status, headers, body);
+        if self == Self::Chat {
+            return failure;
+        }
+        let has_no_such_route = matches!(status, 404 | 405 | 501);
+        Failure { blameless: failure.blameless || has_no_such_route, is_for_all: false, ..failure }
+    }
 }
 
 /// Tokens that were read and written.

@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 
 use dataflow_core::serving::ErrorClass;
 
-use super::FIRST_PAUSE;
 use super::configuration::Backoff;
 use super::limits::{Allowance, Limits};
 use super::pace::Pace;
-use crate::api::back_off::full_jitter;
 use crate::api::classify::Failure;
 
 /// The breaker opens at this share of failures among at least [`LEAST_CALLS`] within [`WINDOW`].
@@ -21,6 +19,9 @@ const WINDOW: Duration = Duration::from_secs(30);
 const WORST_OVERLOADED: f64 = 0.05;
 const WORST_OTHERWISE: f64 = 0.3;
 const LATE_CALLS: usize = 50;
+/// How long the breaker is open at first, and at the most; each probe that fails doubles it.
+const FIRST_OPENING: Duration = Duration::from_secs(5);
+const LONGEST_OPENING: Duration = Duration::from_mins(1);
 /// So many refusals among the last sixteen calls say that a rate is too high; fewer are not the rate's doing.
 const REFUSALS_OF_A_RATE: u32 = 3;
 /// How long a breaker is open at the most where there is nobody else to be asked.
@@ -28,7 +29,7 @@ const LONE_PROBE: Duration = Duration::from_secs(2);
 /// Without an end that the service tells.
 const QUOTA_COOL_DOWN: Duration = Duration::from_mins(10);
 const AUTH_COOL_DOWN: Duration = Duration::from_mins(5);
-/// A 403 or 404 may be one request's own; so many in a row are not.
+/// A 403 or 404 that does not say why may be one request's own; so many in a row are not.
 const MOST_REFUSED_IN_A_ROW: u32 = 3;
 /// No service is waited for longer than this because it says so.
 const LONGEST_ASKED: Duration = Duration::from_mins(15);
@@ -60,6 +61,8 @@ pub struct Fault {
     pub status: Option<u16>,
     /// When the deployment says that it may be asked again.
     pub retry_after: Option<Duration>,
+    /// Whether it holds for all calls, also where the status alone may be one request's own.
+    pub is_for_all: bool,
 }
 
 impl Outcome {
@@ -68,7 +71,8 @@ impl Outcome {
         if failure.blameless || matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered) {
             return Self::NotItsFault;
         }
-        Self::Failed(Fault { class: failure.class, status: failure.status, retry_after: failure.retry_after })
+        let is_for_all = failure.status == Some(401) || failure.is_for_all;
+        Self::Failed(Fault { class: failure.class, status: failure.status, retry_after: failure.retry_after, is_for_all })
     }
 }
 
@@ -105,7 +109,10 @@ struct State {
     cool_until: Option<Instant>,
     /// The breaker is open until then; where there is no other deployment, a call may look before.
     open_until: Option<Instant>,
-    last_failure: Option<Instant>,
+    /// When the breaker opened, or a probe of it failed last.
+    opened: Option<Instant>,
+    /// Probes that have failed since the breaker opened.
+    failed_probes: u32,
     /// Failures one after another.
     failures: u32,
     refused_in_a_row: u32,
@@ -193,7 +200,8 @@ impl Health {
             limits: Limits::default(),
             cool_until: None,
             open_until: None,
-            last_failure: None,
+            opened: None,
+            failed_probes: 0,
             failures: 0,
             refused_in_a_row: 0,
             must_probe: false,
@@ -241,7 +249,7 @@ impl Health {
     pub fn begin_alone(&self, now: Instant, tokens: u64) -> Result<Role, NotNow> {
         let mut state = self.state();
         let open_until = state.open_until;
-        state.open_until = open_until.min(state.last_failure.map(|at| at + LONE_PROBE));
+        state.open_until = open_until.min(state.opened.map(|at| at + LONE_PROBE));
         let ready = state.ready(now, tokens);
         state.open_until = open_until;
         ready.map(|()| state.begun(now, tokens))
@@ -391,7 +399,8 @@ impl State {
         self.refused_in_a_row = 0;
         if role == Role::Probe {
             self.must_probe = false;
-            (self.cool_until, self.open_until) = (None, None);
+            (self.cool_until, self.open_until, self.opened) = (None, None, None);
+            self.failed_probes = 0;
             self.recent.clear();
         }
         if !self.must_probe {
@@ -424,31 +433,22 @@ impl State {
             ErrorClass::Auth => {
                 self.failed += 1;
                 self.refused_in_a_row += 1;
-                if fault.status == Some(401) || role == Role::Probe || self.refused_in_a_row >= MOST_REFUSED_IN_A_ROW {
+                if fault.is_for_all || role == Role::Probe || self.refused_in_a_row >= MOST_REFUSED_IN_A_ROW {
                     rest(self, AUTH_COOL_DOWN);
                 }
             }
             ErrorClass::Transient | ErrorClass::Unreachable => {
                 self.failed += 1;
                 self.failures += 1;
-                self.last_failure = Some(now);
                 self.remember(now, false);
-                let pause = match self.rules.backoff {
-                    Backoff::Adaptive => full_jitter(FIRST_PAUSE, self.failures - 1),
-                    Backoff::Ladder => ladder(self.failures),
-                };
-                let opens = self.breaks() || (fault.class == ErrorClass::Unreachable && self.failures >= 3);
-                if opens || role == Role::Probe {
-                    self.must_probe = true;
-                    let open = Duration::from_secs(5).saturating_mul(2u32.saturating_pow(self.failures.saturating_sub(3).min(4)));
-                    self.open_until = self.open_until.max(Some(now + pause.max(open.min(Duration::from_mins(1)))));
-                    if let Some(after) = retry_after {
-                        self.cool(now + after);
-                    }
-                } else if let Some(after) = retry_after {
+                let breaks = self.breaks() || (fault.class == ErrorClass::Unreachable && self.failures >= 3);
+                if role == Role::Probe || (breaks && !self.must_probe) {
+                    self.open(now, role);
+                }
+                if let Some(after) = retry_after {
                     self.cool(now + after);
-                } else if self.rules.backoff == Backoff::Ladder {
-                    self.cool(now + pause);
+                } else if self.rules.backoff == Backoff::Ladder && !self.must_probe {
+                    self.cool(now + ladder(self.failures));
                 }
                 let worst = if matches!(fault.status, Some(503 | 504 | 529)) { WORST_OVERLOADED } else { WORST_OTHERWISE };
                 if self.failing_of_late() > worst {
@@ -456,6 +456,20 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Opens the breaker, or keeps it open after a probe that failed. Failures of calls that began before it opened tell nothing new, and do neither.
+    fn open(&mut self, now: Instant, role: Role) {
+        if role == Role::Probe && self.opened.is_some() {
+            self.failed_probes = self.failed_probes.saturating_add(1);
+        }
+        self.must_probe = true;
+        self.opened = Some(now);
+        let mut time = FIRST_OPENING.saturating_mul(2u32.saturating_pow(self.failed_probes)).min(LONGEST_OPENING);
+        if self.rules.backoff == Backoff::Ladder {
+            time = time.max(ladder(self.failures));
+        }
+        self.open_until = self.open_until.max(Some(now + time));
     }
 
     fn cool(&mut self, until: Instant) {
@@ -500,7 +514,10 @@ fn ladder(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
+    use crate::api::classify::by_status;
 
     const MOMENT: Duration = Duration::from_millis(10);
 
@@ -509,7 +526,7 @@ mod tests {
     }
 
     fn fault(class: ErrorClass, status: u16) -> Outcome {
-        Outcome::Failed(Fault { class, status: Some(status), retry_after: None })
+        Outcome::Failed(Fault { class, status: Some(status), retry_after: None, is_for_all: status == 401 })
     }
 
     fn fail(health: &Health, class: ErrorClass, status: u16) {
@@ -545,6 +562,40 @@ mod tests {
         assert_eq!(ready(&unknown), Ok(()), "one request may ask for what is not there");
         fail(&unknown, ErrorClass::Auth, 404);
         assert!(ready(&unknown).is_err());
+    }
+
+    #[test]
+    fn a_refusal_that_says_that_it_is_for_all_rests_at_once() {
+        let body = br#"{"error":{"message":"no such model","code":"model_not_found"}}"#;
+        for status in [403, 404] {
+            let health = health();
+            let failure = by_status(status, &HeaderMap::new(), body);
+            health.end(Outcome::of(&failure), health.begin(Instant::now(), 1).unwrap(), MOMENT, None);
+            assert!(health.report().cooling_seconds > 290.0, "{status}");
+        }
+    }
+
+    /// Seconds that the breaker is open after the last failure, to the nearest.
+    fn seconds_open(health: &Health) -> u64 {
+        health.report().cooling_seconds.round() as u64
+    }
+
+    #[test]
+    fn a_breaker_opens_for_five_seconds_and_only_probes_that_fail_double_it() {
+        for class in [ErrorClass::Transient, ErrorClass::Unreachable] {
+            let health = health();
+            let roles: Vec<Role> = (0..30).map(|_| health.begin(Instant::now(), 1).unwrap()).collect();
+            for role in roles {
+                health.end(fault(class, 500), role, MOMENT, None);
+            }
+            assert_eq!(seconds_open(&health), 5, "thirty calls that fail together are no probes");
+            for seconds in [10, 20, 40, 60, 60] {
+                let later = health.state().open_until.unwrap() + MOMENT;
+                assert_eq!(health.begin(later, 1), Ok(Role::Probe));
+                health.end(fault(class, 500), Role::Probe, MOMENT, None);
+                assert_eq!(seconds_open(&health), seconds);
+            }
+        }
     }
 
     fn opened() -> (Health, Instant) {

@@ -16,7 +16,6 @@ use tokio::sync::Semaphore;
 use super::configuration::{seconds, without_password};
 use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Route, Switch, Use};
 use crate::api::back_off::Hurry;
-use crate::api::classify::by_status;
 use crate::api::options::{ApiOptions, SchemaMode};
 use crate::api::wire;
 
@@ -27,11 +26,14 @@ inventory::submit! {
     } }
 }
 
+/// The folder of the reply journal, where none is given.
+pub(crate) const POOL_CACHE: &str = "./cache/pool";
+
 /// How a pool is set up in a pipeline file: its models and channels there, or the file that has them.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolOptions {
-    /// A configuration file with `models` and `channels`, from the current folder.
+    /// A configuration file with `models` and `channels`; in a pipeline file from its folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
     /// The models, as such a file has them.
@@ -53,7 +55,7 @@ pub struct PoolOptions {
     pub max_tokens: Option<u64>,
     /// Whether equal calls on their way share one answer, and answers are kept in `cache_path`; a pipeline's own journal does both already.
     pub cache: Switch,
-    /// The folder of the reply journal, from the current folder.
+    /// The folder of the reply journal; in a pipeline file from its folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_path: Option<PathBuf>,
     /// The most calls in flight over all models; what the models allow without it.
@@ -111,7 +113,7 @@ impl PoolServing {
         let places = options.max_concurrency.map(|most| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))));
         let cache = match options.cache {
             Switch::Off => None,
-            Switch::On => Some(ReplyCache::open(options.cache_path.as_deref().unwrap_or(Path::new("./cache/pool")))?),
+            Switch::On => Some(ReplyCache::open(options.cache_path.as_deref().unwrap_or(Path::new(POOL_CACHE)))?),
         };
         let (request, withheld, paused) = (ApiOptions::default(), Mutex::new(0), Mutex::default());
         let serving = Self { options, configuration, pool: OnceLock::new(), request, places, withheld, paused, cache, hurry: Arc::new(Hurry::new()) };
@@ -354,7 +356,7 @@ async fn send(lease: &Lease, route: Route, body: Vec<u8>) -> Result<bytes::Bytes
         }
         let headers = answer.headers().clone();
         let body = answer.bytes().await.unwrap_or_default(); // the status alone tells enough
-        Err(by_status(status.as_u16(), &headers, &body))
+        Err(route.failure(status.as_u16(), &headers, &body))
     };
     let asked = tokio::time::timeout(deployment.timeout(), asking).await;
     asked.unwrap_or_else(|_| Err(Failure::new(ErrorClass::Transient, "no reply in time"))).map_err(|mut failure| {
@@ -371,10 +373,10 @@ fn told(exhausted: Exhausted) -> ServingError {
     match exhausted {
         Exhausted::UnknownModel(name) => ServingError::new(ErrorClass::Auth, format!("no model of the pool is called `{name}`")),
         Exhausted::QueueFull => ServingError::new(ErrorClass::RateLimited, "too many calls wait for the pool"),
-        Exhausted::NotReady(after) => {
+        Exhausted::NotReady { after, .. } => {
             ServingError { retry_after: after, ..ServingError::new(ErrorClass::RateLimited, "no model of the pool was ready in time") }
         }
-        Exhausted::Failed { failure, attempts } => {
+        Exhausted::Failed { failure, attempts, .. } => {
             let after = if attempts > 1 { format!(" (after {attempts} tries)") } else { String::new() };
             ServingError {
                 class: failure.class,
