@@ -287,7 +287,7 @@ fn the_old_error_text_is_written_where_it_is_asked_for() {
     assert_eq!(code, 3, "{stderr}");
     assert_eq!(asked(&service), 4, "one try of the class, as AI-DataFlux counted");
     assert!(
-        table.rows().values().all(|(answer, _)| answer.as_deref().is_some_and(|answer| answer.starts_with("ERROR: unparsed"))),
+        table.rows().values().all(|(answer, _)| answer.as_deref().is_some_and(|answer| answer.starts_with("ERROR: content_error - "))),
         "{:?}",
         table.rows()
     );
