@@ -78,6 +78,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     if let Some(notice) = process.pool.as_deref().and_then(|pool| default_rates(pool.configuration())) {
         say(&notice);
     }
+    for warning in configuration.placeholder_warnings(&process.columns) {
+        say(&format!("warning: {warning}"));
+    }
     let from = if arguments.fresh { RunFrom::Fresh } else { RunFrom::default() };
     let mut run = Run { limit: arguments.limit, from, report: arguments.report.clone(), ..Run::default() };
     let ledger = Arc::new(Ledger::new(&configuration, &process, run.stop.clone()));
@@ -181,7 +184,9 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
         (None, Some(_)) => text += "money: not known; `prices: {in: 2.5, out: 10}` at each model, for a million tokens, would tell\n",
         (_, None) => {}
     }
-    for warning in configuration.prompt_warnings().into_iter().chain(configuration.column_warnings(&columns)) {
+    for warning in
+        configuration.placeholder_warnings(&columns).into_iter().chain(configuration.prompt_warnings()).chain(configuration.column_warnings(&columns))
+    {
         _ = writeln!(text, "warning: {warning}");
     }
     for warning in nobody_answers {

@@ -221,6 +221,30 @@ fn a_refused_answer_is_given_up_with_fresh() {
 }
 
 #[test]
+fn names_in_braces_that_are_no_column_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Csv, folder.path(), 2, 0).unwrap();
+    let service = Service::start(&[]);
+    let path = table.configure(service.url(), "", "");
+    let text = std::fs::read_to_string(&path).unwrap().replace("to {question}", "to {question}{nope}{other}{qestion}{a|b}{question}");
+    std::fs::write(&path, text).unwrap();
+    let (code, stdout, stderr) = process(folder.path(), &["--validate"]);
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!(code, 0, "{stderr}");
+    for told in [stdout, stderr] {
+        for expected in [
+            "warning: the prompt holds `{nope}`, which is no column, so the model is told just that",
+            "warning: the prompt holds `{other}`, which is a column of the table that is not read: add it to `columns_to_extract`",
+            "warning: the prompt holds `{qestion}`, which is no column: did you mean `{question}`?",
+        ] {
+            assert_eq!(told.matches(expected).count(), 1, "{expected}: {told}");
+        }
+        assert!(!told.contains("a|b"), "{told}");
+    }
+}
+
+#[test]
 fn what_a_run_would_add_is_told_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let table = TestTable::make(TableKind::Sqlite, folder.path(), 4, 0).unwrap();
