@@ -68,6 +68,8 @@ pub(crate) fn holds_more_than_an_answer(text: &str) -> bool {
 pub fn split_thinking(text: &str) -> (Option<String>, String) {
     let (mut thinking, mut answer, mut rest) = (String::new(), String::new(), 0);
     let tags: Vec<Tag> = thinking_tags(text).collect();
+    // A reply of openings alone must not take for ever.
+    let last_closes: [_; THINKING.len()] = std::array::from_fn(|name| tags.iter().rposition(|tag| tag.closes && tag.name == name));
     // A template may have opened the block in the prompt, so that the reply holds its end alone.
     if let Some(tag) = tags.first().filter(|tag| tag.closes) {
         thinking.push_str(text[..tag.start].trim());
@@ -77,7 +79,9 @@ pub fn split_thinking(text: &str) -> (Option<String>, String) {
         if open.start < rest {
             continue; // within a block
         }
-        let close = tags[at + 1..].iter().find(|tag| tag.closes && tag.name == open.name);
+        let is_closed = last_closes[open.name].is_some_and(|last| last > at);
+        let later = if is_closed { &tags[at + 1..] } else { &[] };
+        let close = later.iter().find(|tag| tag.closes && tag.name == open.name);
         let (thought_end, after) = match close {
             Some(close) => (close.start, close.end),
             None if open.name == THINK || text[rest..open.start].trim().is_empty() => (text.len(), text.len()),
@@ -299,6 +303,7 @@ mod tests {
         assert_eq!(split_thinking("<thinker>x</thinker>").1, "<thinker>x</thinker>");
         assert_eq!(split_thinking("<reasoning>never ends").1, "");
         assert_eq!(split_thinking("Put it in <reasoning> tags.").1, "Put it in <reasoning> tags.");
+        assert_eq!(split_thinking(&format!("x{}", "<reasoning>".repeat(200_000))).1.len(), 2_200_001);
         assert!(!holds_more_than_an_answer("<p>1 < 2</p> <thinker>") && holds_more_than_an_answer("<answer>4</answer>"));
     }
 
