@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::reply::{find_json, split_thinking};
+use crate::reply::{find_json, holds_more_than_an_answer, split_thinking};
 use crate::serving::{Chat, Embeddings, Finish, Reply};
 
 /// Whoever gives a step its answers: the engine, with its journal and limits, or a script in a test.
@@ -175,7 +175,7 @@ impl<'a> IntoFuture for Ask<'a> {
             if reply.finish == Finish::Length {
                 return Err(Error::Truncated { output_tokens: reply.usage.output_tokens });
             }
-            if !reply.content.contains("</think>") && !reply.content.contains("<answer>") && !reply.content.starts_with("<think>") {
+            if !holds_more_than_an_answer(&reply.content) {
                 return Ok(Answer { content: trimmed(reply.content), thinking: reply.thinking });
             }
             let (inline, content) = split_thinking(&reply.content);

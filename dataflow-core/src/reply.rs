@@ -5,7 +5,7 @@ use serde_json::Value;
 /// The first JSON value that satisfies `fits`, searched in order: the whole text, each fenced block, each balanced object or
 /// array in the text (the last first, since models put their verdict last). Trailing commas and single quotes are mended.
 ///
-/// Thinking blocks (`<think>`) are left out. Returns `None` where nothing fits.
+/// Thinking blocks (`<think>`, `<thinking>` and `<reasoning>`, letter case aside) are left out. Returns `None` where nothing fits.
 pub fn find_json(text: &str, fits: impl FnMut(&Value) -> bool) -> Option<Value> {
     find(text, |spans| spans.reverse(), fits)
 }
@@ -29,27 +29,69 @@ fn find(text: &str, order: impl FnOnce(&mut Vec<&str>), mut fits: impl FnMut(&Va
     spans.into_iter().filter_map(parse).find(&mut fits)
 }
 
-/// The text without `<think>…</think>` blocks; an unclosed one hides the rest.
+/// The text without `<think>…</think>` blocks and their like; an unclosed one hides the rest, if it begins the text or is `<think>`.
 pub fn without_thinking(text: &str) -> String {
     split_thinking(text).1
 }
 
+/// The tags that models put around what they think, letter case aside. `<thought>` is none: some prompts ask for it.
+const THINKING: [&str; 3] = ["think", "thinking", "reasoning"];
+
+/// The place of `think` among them.
+const THINK: usize = 0;
+
+/// A tag around thinking: where it stands, and which of [`THINKING`] it is.
+struct Tag {
+    start: usize,
+    end: usize,
+    name: usize,
+    closes: bool,
+}
+
+/// The tags around thinking, in order.
+fn thinking_tags(text: &str) -> impl Iterator<Item = Tag> + '_ {
+    text.match_indices('<').filter_map(|(start, _)| {
+        let inner = &text[start + 1..];
+        let (closes, inner) = inner.strip_prefix('/').map_or((false, inner), |inner| (true, inner));
+        let length = inner.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let name = THINKING.iter().position(|name| inner[..length].eq_ignore_ascii_case(name))?;
+        inner[length..].starts_with('>').then(|| Tag { start, end: text.len() - inner.len() + length + 1, name, closes })
+    })
+}
+
+/// Whether a reply holds more than its answer: a cheap look, before it is taken apart.
+pub(crate) fn holds_more_than_an_answer(text: &str) -> bool {
+    text.contains("<answer>") || thinking_tags(text).any(|tag| tag.closes || tag.start == 0)
+}
+
 /// Takes a reply apart into its thinking and its answer.
 pub fn split_thinking(text: &str) -> (Option<String>, String) {
-    let (mut thinking, mut answer, mut rest) = (String::new(), String::new(), text);
+    let (mut thinking, mut answer, mut rest) = (String::new(), String::new(), 0);
+    let tags: Vec<Tag> = thinking_tags(text).collect();
+    // A reply of openings alone must not take for ever.
+    let last_closes: [_; THINKING.len()] = std::array::from_fn(|name| tags.iter().rposition(|tag| tag.closes && tag.name == name));
     // A template may have opened the block in the prompt, so that the reply holds its end alone.
-    if let Some(end) = rest.find("</think>").filter(|end| !rest[..*end].contains("<think>")) {
-        thinking.push_str(rest[..end].trim());
-        rest = &rest[end + "</think>".len()..];
+    if let Some(tag) = tags.first().filter(|tag| tag.closes) {
+        thinking.push_str(text[..tag.start].trim());
+        rest = tag.end;
     }
-    while let Some(start) = rest.find("<think>") {
-        answer.push_str(&rest[..start]);
-        let inner = &rest[start + "<think>".len()..];
-        let (thought, after) = inner.split_once("</think>").unwrap_or((inner, ""));
-        thinking.push_str(thought.trim());
+    for (at, open) in tags.iter().enumerate().filter(|(_, tag)| !tag.closes) {
+        if open.start < rest {
+            continue; // within a block
+        }
+        let is_closed = last_closes[open.name].is_some_and(|last| last > at);
+        let later = if is_closed { &tags[at + 1..] } else { &[] };
+        let close = later.iter().find(|tag| tag.closes && tag.name == open.name);
+        let (thought_end, after) = match close {
+            Some(close) => (close.start, close.end),
+            None if open.name == THINK || text[rest..open.start].trim().is_empty() => (text.len(), text.len()),
+            None => continue, // a word of the answer
+        };
+        answer.push_str(&text[rest..open.start]);
+        thinking.push_str(text[open.end..thought_end].trim());
         rest = after;
     }
-    answer.push_str(rest);
+    answer.push_str(&text[rest..]);
     let answer = answer.trim();
     let answer = answer.strip_prefix("<answer>").and_then(|inner| inner.strip_suffix("</answer>")).unwrap_or(answer).trim();
     ((!thinking.is_empty()).then_some(thinking), answer.to_owned())
@@ -244,6 +286,25 @@ mod tests {
         assert_eq!(split_thinking("hm</think>42"), (Some("hm".into()), "42".into()));
         assert_eq!(split_thinking("42"), (None, "42".into()));
         assert_eq!(split_thinking("<think>never ends").1, "");
+        assert_eq!(split_thinking("a <b> <think>one</think>b<think>two</think> c</think>"), (Some("onetwo".into()), "a <b> b c</think>".into()));
+    }
+
+    #[test]
+    fn thinking_has_several_names_in_any_case() {
+        for name in ["think", "thinking", "THINK", "Reasoning"] {
+            let reply = format!("<{name}>maybe {{\"ok\": false}}</{name}>{{\"ok\": true}}");
+            assert_eq!(check(&reply, "ok"), Some(json!(true)), "{reply}");
+            let reply = format!("maybe {{\"ok\": false}}</{name}>{{\"ok\": true}}");
+            assert_eq!(find_first_json(&reply, |value| value.get("ok").is_some()), Some(json!({"ok": true})), "{reply}");
+            assert!(holds_more_than_an_answer(&reply), "{reply}");
+        }
+        // A block ends where its own name is closed.
+        assert_eq!(split_thinking("<thinking>so <think>x</think> y</thinking>42"), (Some("so <think>x</think> y".into()), "42".into()));
+        assert_eq!(split_thinking("<thinker>x</thinker>").1, "<thinker>x</thinker>");
+        assert_eq!(split_thinking("<reasoning>never ends").1, "");
+        assert_eq!(split_thinking("Put it in <reasoning> tags.").1, "Put it in <reasoning> tags.");
+        assert_eq!(split_thinking(&format!("x{}", "<reasoning>".repeat(200_000))).1.len(), 2_200_001);
+        assert!(!holds_more_than_an_answer("<p>1 < 2</p> <thinker>") && holds_more_than_an_answer("<answer>4</answer>"));
     }
 
     #[test]

@@ -101,22 +101,48 @@ impl ProcessConfiguration {
         Ok(format!("# What `dataflow process -c {}` runs. Paths start from the folder of this file: keep it in {place}.\n{yaml}", self.path.display()))
     }
 
-    /// Names in braces in the prompts that are no column, prompts that say nothing of the row, and fields that go nowhere or may not come.
-    pub fn prompt_warnings(&self) -> Vec<String> {
-        let prompts =
-            std::iter::once(("prompt".to_owned(), &self.prompt)).chain(self.routes.iter().map(|(text, (prompt, _))| (format!("prompt of `{text}`"), prompt)));
+    /// The prompts, each with what it is called.
+    fn prompts(&self) -> impl Iterator<Item = (String, &Prompt)> {
+        let routes = self.routes.iter().map(|(text, (prompt, _))| (format!("prompt of `{text}`"), prompt));
+        std::iter::once(("prompt".to_owned(), &self.prompt)).chain(routes)
+    }
+
+    fn is_read(&self, placeholder: &str) -> bool {
+        placeholder == "record_json" || self.columns_to_extract.iter().any(|column| column == placeholder)
+    }
+
+    /// Names in braces in the prompts that are no column that is read, and so go to the model as they stand.
+    pub fn placeholder_warnings(&self, columns: &[TableColumn]) -> Vec<String> {
         let mut warnings = Vec::new();
-        for (name, prompt) in prompts {
+        for (name, prompt) in self.prompts() {
             let profile = RecordProfile { template: prompt.template.clone(), ..RecordProfile::default() };
-            let (known, others): (Vec<&str>, Vec<&str>) =
-                profile.placeholders().partition(|name| *name == "record_json" || self.columns_to_extract.iter().any(|column| column == name));
-            if known.is_empty() {
-                warnings.push(format!("the {name} holds neither `{{record_json}}` nor a column, so every row is asked the same"));
-            }
-            for other in others {
-                if let Some(near) = registry::nearest(other, self.columns_to_extract.iter().map(String::as_str).chain(["record_json"])) {
-                    warnings.push(format!("the {name} holds `{{{other}}}`, which is no column: did you mean `{{{near}}}`?"));
+            for other in profile.placeholders().filter(|placeholder| !self.is_read(placeholder)) {
+                let is_word = other.chars().all(|character| character.is_alphanumeric() || character == '_');
+                let why = if columns.iter().any(|column| column.name == other) {
+                    "a column of the table that is not read: add it to `columns_to_extract`".to_owned()
+                } else if let Some(near) = registry::nearest(other, self.columns_to_extract.iter().map(String::as_str).chain(["record_json"])) {
+                    format!("no column: did you mean `{{{near}}}`?")
+                } else if is_word {
+                    "no column, so the model is told just that".to_owned()
+                } else {
+                    continue; // braces of the prompt's own
+                };
+                let warning = format!("the {name} holds `{{{other}}}`, which is {why}");
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
                 }
+            }
+        }
+        warnings
+    }
+
+    /// Prompts that say nothing of the row, and fields that go nowhere or may not come.
+    pub fn prompt_warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (name, prompt) in self.prompts() {
+            let profile = RecordProfile { template: prompt.template.clone(), ..RecordProfile::default() };
+            if !profile.placeholders().any(|placeholder| self.is_read(placeholder)) {
+                warnings.push(format!("the {name} holds neither `{{record_json}}` nor a column, so every row is asked the same"));
             }
             for field in self.columns_to_write.keys().filter(|field| !prompt.required_fields.contains(field)) {
                 warnings.push(format!("the {name} does not require `{field}`, so a row whose reply leaves it out stays to be done"));

@@ -36,6 +36,10 @@ pub(super) struct ExcelFile {
     /// The place of the header's first cell, from 0.
     origin: (u32, u32),
     names: Vec<String>,
+    /// What the columns held when the file was read, by their places; those beyond it held nothing.
+    held: Vec<Held>,
+    /// The last column (from 0) of the cells that are merged in the header's row: of them, only the first is shown.
+    last_merged: Option<u32>,
     /// The header's new names by column.
     added: BTreeMap<u32, NewCell>,
     changes: HashMap<usize, HashMap<usize, Value>>,
@@ -73,13 +77,82 @@ impl ExcelFile {
                 return Err(malformed(&place, format!("two columns are named `{name}`\nhint: rename one of them in the first row")));
             }
         }
+        let merged = book.merge_cells_by_sheet_name(&sheet).map_err(not_readable)?;
+        let last_merged = merged.iter().filter(|range| range.start.0 <= origin.0 && origin.0 <= range.end.0).map(|range| range.end.1).max();
+        let held = (0..names.len()).map(|column| Held::of(cells.rows().skip(1).filter_map(|row| row.get(column)))).collect();
         let part = part_of_sheet(&workbook, &sheet).map_err(|error| malformed(&place, format!("{error}\nhint: open it in Excel and save it as .xlsx")))?;
-        Ok(Self { workbook, path: path.display().to_string(), part, cells, formulas, origin, names, added: BTreeMap::new(), changes: HashMap::new() })
+        Ok(Self {
+            workbook,
+            path: path.display().to_string(),
+            part,
+            cells,
+            formulas,
+            origin,
+            names,
+            held,
+            last_merged,
+            added: BTreeMap::new(),
+            changes: HashMap::new(),
+        })
     }
 
     fn column_number(&self, column: usize) -> u32 {
         self.origin.1 + column as u32
     }
+
+    fn held(&self, column: usize) -> Held {
+        self.held.get(column).copied().unwrap_or(Held::Nothing)
+    }
+}
+
+/// What the cells of a column hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    Nothing,
+    Numbers,
+    TruthValues,
+    /// Texts, dates, or cells of several kinds.
+    Texts,
+}
+
+impl Held {
+    fn of<'a>(cells: impl Iterator<Item = &'a Data>) -> Self {
+        cells.fold(Self::Nothing, |held, cell| {
+            let kind = match cell {
+                Data::Empty => return held,
+                Data::String(text) if text.trim().is_empty() => return held,
+                Data::Int(_) | Data::Float(_) => Self::Numbers,
+                Data::Bool(_) => Self::TruthValues,
+                _ => Self::Texts,
+            };
+            if held == Self::Nothing || held == kind { kind } else { Self::Texts }
+        })
+    }
+
+    /// How a reply's text stands in such a column: as a number or a truth value, where the column holds those, or nothing and the text loses nothing by it.
+    fn cell(self, text: &str) -> Option<NewCell> {
+        match (self, text) {
+            (Self::TruthValues | Self::Nothing, "true" | "false") => Some(NewCell::Boolean(text == "true")),
+            (Self::Nothing, text) if is_canonical(text) => Some(NewCell::Number(text.to_owned())),
+            (Self::Numbers, text) => Some(text.trim()).filter(|text| is_json_number(text)).map(|text| NewCell::Number(text.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// Digits that a sheet keeps of a number.
+const DIGITS: usize = 15;
+
+/// Whether a text is a number as JSON has it, of no more digits than a sheet keeps.
+fn is_json_number(text: &str) -> bool {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let is_number = serde_json::from_str::<Value>(text).is_ok_and(|value| value.as_f64().is_some_and(f64::is_finite));
+    is_number && mantissa.bytes().filter(u8::is_ascii_digit).count() <= DIGITS
+}
+
+/// Whether a number's text is just what the number is printed as, so that none of `007`, `7.50` and `1e5` is changed.
+fn is_canonical(text: &str) -> bool {
+    is_json_number(text) && text != "-0" && text.parse::<f64>().is_ok_and(|number| number.to_string() == text)
 }
 
 /// A cell as the text that a prompt has.
@@ -100,8 +173,8 @@ fn text_of(cell: &Data) -> String {
     }
 }
 
-/// How a value stands in a sheet; the error is why it cannot.
-fn new_cell(value: &Value) -> Result<NewCell, String> {
+/// How a value stands in a column of a sheet; the error is why it cannot.
+fn new_cell(value: &Value, held: Held) -> Result<NewCell, String> {
     let text = match value {
         Value::Null => return Ok(NewCell::Empty),
         Value::Bool(yes) => return Ok(NewCell::Boolean(*yes)),
@@ -111,6 +184,9 @@ fn new_cell(value: &Value) -> Result<NewCell, String> {
         Value::String(text) if text.is_empty() => return Ok(NewCell::Empty),
         value => cell_text(value),
     };
+    if let Some(cell) = held.cell(&text) {
+        return Ok(cell);
+    }
     match text.encode_utf16().count() {
         characters if characters > MOST_CHARACTERS => Err(format!("the text has {characters} characters, and a cell of a workbook holds {MOST_CHARACTERS}")),
         _ => Ok(NewCell::Text(text)),
@@ -141,6 +217,9 @@ impl FileContent for ExcelFile {
     }
 
     fn add_column(&mut self, name: &str) -> Result<()> {
+        while self.last_merged.is_some_and(|last| self.column_number(self.names.len()) <= last) {
+            self.names.push(String::new()); // a name there would not be seen
+        }
         let number = self.column_number(self.names.len());
         if number as usize >= MOST_COLUMNS {
             return Err(Error::Data(format!("`{}`: a sheet holds {MOST_COLUMNS} columns, and column `{name}` would be one more", self.path)));
@@ -152,7 +231,7 @@ impl FileContent for ExcelFile {
 
     fn set(&mut self, row: usize, cells: &[(usize, &Value)]) -> Result<(), String> {
         for (column, value) in cells {
-            new_cell(value).map_err(|message| format!("column `{}`: {message}\nhint: write csv or jsonl", self.names[*column]))?;
+            new_cell(value, self.held(*column)).map_err(|message| format!("column `{}`: {message}\nhint: write csv or jsonl", self.names[*column]))?;
             let (sheet_row, sheet_column) = (self.origin.0 + 1 + row as u32, self.column_number(*column));
             if self.formulas.get_value((sheet_row, sheet_column)).is_some_and(|formula| !formula.is_empty()) {
                 return Err(format!("column `{}`: cell {}{} holds a formula, which stays", self.names[*column], letters(sheet_column), sheet_row + 1));
@@ -175,11 +254,46 @@ impl FileContent for ExcelFile {
         for (row, changes) in &self.changes {
             let cells = new.entry(header + 1 + *row as u32).or_default();
             for (column, value) in changes {
-                cells.insert(self.column_number(*column), new_cell(value).map_err(|error| failed(error.into()))?);
+                cells.insert(self.column_number(*column), new_cell(value, self.held(*column)).map_err(|error| failed(error.into()))?);
             }
         }
         let xml = part(&self.workbook, &self.part).map_err(failed)?;
         let patched = patch(&xml, &new, header).map_err(|error| failed(error.into()))?;
         with_part(&self.workbook, &self.part, &patched).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_becomes_what_its_column_holds() {
+        let number = |text: &str| Some(NewCell::Number(text.into()));
+        for text in ["7", "-7", "0", "0.5", "-0.25", "123456789012345"] {
+            assert_eq!((Held::Nothing.cell(text), Held::Numbers.cell(text), Held::Texts.cell(text)), (number(text), number(text), None), "{text}");
+        }
+        for text in ["7.50", "1e5", "1E-3", "7.0"] {
+            assert_eq!((Held::Nothing.cell(text), Held::Numbers.cell(text)), (None, number(text)), "{text}");
+        }
+        for text in ["007", "+1", ".5", "5.", "1,000", "1234567890123456", "NaN", "inf", "1e999", "", "null", "[1]", "\"1\"", "seven", "٣"] {
+            assert_eq!((Held::Nothing.cell(text), Held::Numbers.cell(text)), (None, None), "{text}");
+        }
+        assert_eq!((Held::Nothing.cell("-0"), Held::Nothing.cell(" 7"), Held::Numbers.cell(" 7 ")), (None, None, number("7")));
+        let yes = Some(NewCell::Boolean(true));
+        assert_eq!(
+            (Held::Nothing.cell("true"), Held::TruthValues.cell("true"), Held::Numbers.cell("true"), Held::Texts.cell("true")),
+            (yes.clone(), yes, None, None)
+        );
+        assert_eq!((Held::TruthValues.cell("1"), Held::Nothing.cell("True")), (None, None));
+    }
+
+    #[test]
+    fn a_column_holds_what_its_cells_are() {
+        let check = |cells: &[Data]| Held::of(cells.iter());
+        assert_eq!(check(&[Data::Empty, Data::String(" ".into())]), Held::Nothing);
+        assert_eq!(check(&[Data::Int(1), Data::Empty, Data::Float(0.5)]), Held::Numbers);
+        assert_eq!(check(&[Data::Bool(true)]), Held::TruthValues);
+        assert_eq!((check(&[Data::Int(1), Data::Bool(true)]), check(&[Data::Int(1), Data::String("n/a".into())])), (Held::Texts, Held::Texts));
     }
 }

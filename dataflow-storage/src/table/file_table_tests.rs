@@ -166,6 +166,63 @@ async fn a_workbook_keeps_its_sheets_formulas_formats_and_widths() {
 }
 
 #[tokio::test]
+async fn replies_are_numbers_in_a_column_of_numbers_and_texts_among_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.xlsx");
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    for (column, name) in ["q", "score", "yes", "code"].into_iter().enumerate() {
+        sheet.write(0, column as u16, name).unwrap();
+    }
+    for row in 1..=3u32 {
+        sheet.write(row, 0, "?").unwrap();
+    }
+    sheet.write(1, 1, 2.5).unwrap();
+    sheet.write(1, 2, true).unwrap();
+    sheet.write(1, 3, "A7").unwrap();
+    workbook.save(&path).unwrap();
+    let outputs = ["score", "yes", "code", "new"];
+    let table = FileTable::open(options(TableFileKind::Excel, &path, &path, &outputs)).await.unwrap();
+    let written = vec![
+        update(2, &json!({"score": "7", "yes": "false", "code": "7", "new": "0.5"})),
+        update(3, &json!({"score": "n/a", "yes": "1", "code": "true", "new": "007"})),
+    ];
+    assert_eq!(table.write(written).await.unwrap(), []);
+    table.save().await.unwrap();
+
+    let cells = calamine::open_workbook::<Xlsx<_>, _>(&path).unwrap().worksheet_range_at(0).unwrap().unwrap();
+    let row = |row: u32| (1..5).map(|column| format!("{:?}", cells.get_value((row, column)).unwrap())).collect::<Vec<_>>();
+    assert_eq!(row(2), ["Float(7.0)", "Bool(false)", "String(\"7\")", "Float(0.5)"]);
+    assert_eq!(row(3), ["String(\"n/a\")", "String(\"1\")", "String(\"true\")", "String(\"007\")"]);
+    // What was written is read as it was given.
+    let table = FileTable::open(options(TableFileKind::Excel, &path, &path, &outputs)).await.unwrap();
+    let rows = table.page(&ToDo { also_done: true, ..todo(&["new"], &[]) }, None, 10).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.values["new"].clone()).collect::<Vec<_>>(), ["0.5", "007"]);
+}
+
+#[tokio::test]
+async fn a_new_column_stands_right_of_what_is_merged_in_the_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("x.xlsx"), folder.path().join("y.xlsx"));
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    sheet.write(0, 0, "q").unwrap();
+    sheet.merge_range(0, 1, 0, 3, "wide", &Format::new()).unwrap();
+    sheet.write(1, 0, "?").unwrap();
+    sheet.merge_range(3, 4, 3, 9, "below", &Format::new()).unwrap();
+    workbook.save(&input).unwrap();
+    for _ in 0..2 {
+        let table = FileTable::open(options(TableFileKind::Excel, &input, &output, &["answer"])).await.unwrap();
+        table.write(vec![update(1, &json!({"answer": "so"}))]).await.unwrap();
+        table.save().await.unwrap();
+        let cells = calamine::open_workbook::<Xlsx<_>, _>(&output).unwrap().worksheet_range_at(0).unwrap().unwrap();
+        let found = cells.used_cells().filter(|(_, _, cell)| ["answer", "so"].contains(&cell.to_string().as_str())).map(|(row, column, _)| (row, column));
+        let found = found.collect::<Vec<_>>();
+        assert!(found.len() == 2 && found[0].0 == 0 && found[0].1 >= 4 && found[1] == (1, found[0].1), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn parquet_columns_keep_their_types() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.parquet");

@@ -32,7 +32,7 @@ pub struct FailedRows {
     pub told_in: Option<String>,
     /// The table's column that takes the reason; it is emptied when the row is answered.
     pub error_column: Option<String>,
-    /// Whether the reason goes into all outputs, as `ERROR: …`, so that no later run tries the row again.
+    /// Whether the reason goes into all outputs, as AI-DataFlux's `ERROR: <class> - <message>`, so that no later run tries the row again.
     pub into_outputs: bool,
 }
 

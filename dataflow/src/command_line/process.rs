@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use dataflow_core::Run;
 use dataflow_core::engine::Purse;
+use dataflow_core::{Run, RunFrom};
 use dataflow_serving::pool::{Configuration, LogSettings};
 
 use crate::process::{Counted, Ledger, Mode, Process, ProcessConfiguration, ProcessOptions, Rows, Watch};
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Count `retry_limits` as AI-DataFlux did: as tries and not as retries
     #[arg(long)]
     legacy_attempts: bool,
+    /// Ask anew about all rows that are still to be done, also where the journal has an answer; rows that are done stay as they are
+    #[arg(long)]
+    fresh: bool,
     /// Work on the first rows only
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
@@ -75,7 +78,11 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     if let Some(notice) = process.pool.as_deref().and_then(|pool| default_rates(pool.configuration())) {
         say(&notice);
     }
-    let mut run = Run { limit: arguments.limit, report: arguments.report.clone(), ..Run::default() };
+    for warning in configuration.placeholder_warnings(&process.columns) {
+        say(&format!("warning: {warning}"));
+    }
+    let from = if arguments.fresh { RunFrom::Fresh } else { RunFrom::default() };
+    let mut run = Run { limit: arguments.limit, from, report: arguments.report.clone(), ..Run::default() };
     let ledger = Arc::new(Ledger::new(&configuration, &process, run.stop.clone()));
     run.purse = Some(Arc::clone(&ledger) as Arc<dyn Purse>);
     let watch = Arc::new(Watch::new(&configuration, &process, Arc::clone(&ledger), arguments.progress_file.clone()));
@@ -177,7 +184,9 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
         (None, Some(_)) => text += "money: not known; `prices: {in: 2.5, out: 10}` at each model, for a million tokens, would tell\n",
         (_, None) => {}
     }
-    for warning in configuration.prompt_warnings().into_iter().chain(configuration.column_warnings(&columns)) {
+    for warning in
+        configuration.placeholder_warnings(&columns).into_iter().chain(configuration.prompt_warnings()).chain(configuration.column_warnings(&columns))
+    {
         _ = writeln!(text, "warning: {warning}");
     }
     for warning in nobody_answers {

@@ -22,6 +22,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Watch {
     seen: Arc<Seen>,
     task: Mutex<Option<JoinHandle<()>>>,
+    run: Mutex<Option<Arc<LiveRun>>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +56,13 @@ impl Watch {
             writes_errors: configuration.write_errors,
             process_bytes: AtomicU64::new(0),
         };
-        Self { seen: Arc::new(seen), task: Mutex::new(None) }
+        Self { seen: Arc::new(seen), task: Mutex::new(None), run: Mutex::new(None) }
+    }
+
+    /// Whether the table refused what was found out about a row.
+    fn has_refused_rows(&self) -> bool {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        run.as_ref().is_some_and(|run| run.steps().iter().any(|step| step.failed_by_class.contains_key("refused")))
     }
 }
 
@@ -67,7 +74,9 @@ impl Companion for Watch {
     }
 
     fn about_failures(&self) -> &'static str {
-        if self.seen.writes_errors {
+        if self.has_refused_rows() {
+            "hint: the answers of the refused rows are in the journal, and the same command writes them once the table takes them; with `--fresh` rows that are still to be done are asked about anew"
+        } else if self.seen.writes_errors {
             "hint: the outputs of rows whose calls failed hold `ERROR: …` now, and are not tried again: empty those cells, and leave `write_errors` out, to have them tried"
         } else {
             "hint: run the same command again, and the failed rows are tried again"
@@ -77,6 +86,7 @@ impl Companion for Watch {
 
 impl Observer for Watch {
     fn begins(&self, run: Arc<LiveRun>) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&run));
         let task = tokio::spawn(look_on(Arc::clone(&self.seen), run));
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }

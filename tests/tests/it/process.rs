@@ -204,6 +204,47 @@ fn a_row_that_the_table_refuses_says_why_and_is_not_counted_as_written() {
 }
 
 #[test]
+fn a_refused_answer_is_given_up_with_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 6, 0).unwrap();
+    table.run(&format!("CREATE TRIGGER no BEFORE UPDATE OF answer ON work WHEN NEW.id = {} BEGIN SELECT RAISE(ABORT, 'not this one'); END", key(1)));
+    let service = Service::start(&[]);
+    table.configure(service.url(), "", "");
+    for (arguments, calls) in [(&[][..], 6), (&[][..], 6), (&["--fresh"][..], 7)] {
+        let (code, _, stderr) = process(folder.path(), arguments);
+        assert!(code == 3 && stderr.contains("1 failed") && stderr.contains("`--fresh`"), "{stderr}");
+        assert_eq!(asked(&service), calls, "{arguments:?}");
+    }
+    table.run("DROP TRIGGER no");
+    assert_eq!((process(folder.path(), &[]).0, asked(&service)), (0, 7));
+    table.check_filled(6);
+}
+
+#[test]
+fn names_in_braces_that_are_no_column_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Csv, folder.path(), 2, 0).unwrap();
+    let service = Service::start(&[]);
+    let path = table.configure(service.url(), "", "");
+    let text = std::fs::read_to_string(&path).unwrap().replace("to {question}", "to {question}{nope}{other}{qestion}{a|b}{question}");
+    std::fs::write(&path, text).unwrap();
+    let (code, stdout, stderr) = process(folder.path(), &["--validate"]);
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!(code, 0, "{stderr}");
+    for told in [stdout, stderr] {
+        for expected in [
+            "warning: the prompt holds `{nope}`, which is no column, so the model is told just that",
+            "warning: the prompt holds `{other}`, which is a column of the table that is not read: add it to `columns_to_extract`",
+            "warning: the prompt holds `{qestion}`, which is no column: did you mean `{question}`?",
+        ] {
+            assert_eq!(told.matches(expected).count(), 1, "{expected}: {told}");
+        }
+        assert!(!told.contains("a|b"), "{told}");
+    }
+}
+
+#[test]
 fn what_a_run_would_add_is_told_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let table = TestTable::make(TableKind::Sqlite, folder.path(), 4, 0).unwrap();
@@ -269,7 +310,11 @@ fn the_old_error_text_is_written_where_it_is_asked_for() {
     let (code, _, stderr) = process(folder.path(), &["--legacy-attempts"]);
     assert_eq!(code, 3, "{stderr}");
     assert_eq!(asked(&service), 4, "one try of the class, as AI-DataFlux counted");
-    assert!(table.rows().values().all(|(answer, _)| answer.as_deref().is_some_and(|answer| answer.starts_with("ERROR: unparsed"))), "{:?}", table.rows());
+    assert!(
+        table.rows().values().all(|(answer, _)| answer.as_deref().is_some_and(|answer| answer.starts_with("ERROR: content_error - "))),
+        "{:?}",
+        table.rows()
+    );
     let (code, _, stderr) = process(folder.path(), &[]);
     assert!(code == 0 && stderr.contains("0 rows read"), "{stderr}");
 }

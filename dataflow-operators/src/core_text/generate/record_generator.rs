@@ -23,16 +23,17 @@ pub use profile::RecordProfile;
 /// Asks the model for one JSON record about each row, and writes its fields into columns.
 ///
 /// The row stands in the template as `{record_json}`: an object of the columns of `input_keys` in their order, without nulls and without columns whose names begin with
-/// `_`. `{column}` is a column's text. What a value contains is never replaced again. The reply's record is the first JSON object that has the required fields and
-/// keeps the rules, in a fence, amid prose or in a list too; where there is none, the model is asked again, with what was wrong. A list or an object is written as
-/// JSON text, and a field that the record does not have as null. A row in which all columns of `input_keys` are blank is not asked about.
+/// `_`. `{column}` is a column's text. What a value contains is never replaced again. The reply's record is the first JSON object that has something in all required
+/// fields (null or `""` only where the rules list it) and keeps the rules, in a fence, amid prose or in a list too; where there is none, the model is asked again, with
+/// what was wrong. A list or an object is written as JSON text, and a field that the record does not have as null. A row in which all columns of `input_keys` are blank
+/// is not asked about.
 ///
 /// # 中文
 ///
 /// 请模型就每一行给出一条 JSON 记录，并把各字段写入相应的列。
 ///
 /// 模板中的 `{record_json}` 代表该行：按 `input_keys` 的顺序组成的对象，不含空值，也不含以 `_` 开头的列；`{列名}` 代表该列的文本。值中的花括号不会再被替换。
-/// 回复中第一个具备必需字段且符合规则的 JSON 对象即为记录，可位于代码块、正文或列表中；没有时附上原因再次询问。列表与对象写为 JSON 文本，记录中没有的字段写为空。
+/// 回复中第一个必需字段都有内容（规则列出的空值除外）且符合规则的 JSON 对象即为记录，可位于代码块、正文或列表中；没有时附上原因再次询问。列表与对象写为 JSON 文本，记录中没有的字段写为空。
 /// `input_keys` 各列全部为空的行不提问。
 #[operator(core_text, generate, AskModel)]
 pub struct RecordGenerator {
@@ -230,9 +231,29 @@ mod tests {
         let shown = check(&classify(), &[r#"{"label": "A"}"#]);
         assert!(shown.ends_with("-> 分类=A reason=null"), "{shown}");
         let free = RecordGenerator { profile: RecordProfile { field_rules: BTreeMap::new(), ..classify().profile }, ..classify() };
-        let shown = check(&free, &[r#"{"label": " ", "why": null}"#, r#"{"label": "A"}"#]);
+        let any = RecordGenerator { profile: RecordProfile { required_fields: Vec::new(), ..free.profile.clone() }, ..free.clone() };
+        let shown = check(&any, &[r#"{"label": " ", "why": null}"#, r#"{"label": "A"}"#]);
         assert!(shown.contains("a value for `label` or `why` was expected, and the record has none") && shown.ends_with("-> 分类=A reason=null"), "{shown}");
         assert!(check(&RecordGenerator { content_retries: 0, ..free }, &[r#"{"label": ""}"#]).contains("failed (unparsed)"));
+    }
+
+    #[test]
+    fn a_required_field_without_a_value_is_asked_for_again() {
+        let with = |rules: BTreeMap<String, Vec<Value>>| {
+            let profile = RecordProfile { required_fields: vec!["label".into(), "why".into()], field_rules: rules, ..classify().profile };
+            RecordGenerator { profile, ..classify() }
+        };
+        let free = with(BTreeMap::new());
+        for empty in [r#"{"label": null, "why": 1}"#, r#"{"label": "", "why": 1}"#, r#"{"label": " \n", "why": 1}"#] {
+            let shown = check(&free, &[empty, r#"{"label": "A", "why": "x"}"#]);
+            assert!(shown.contains("a value for the field `label` was expected, and it is empty") && shown.ends_with("-> 分类=A reason=x"), "{shown}");
+            assert!(check(&RecordGenerator { content_retries: 0, ..free.clone() }, &[empty]).contains("failed (unparsed)"));
+        }
+        // A later record that has it is the reply's, and a rule may allow nothing.
+        assert!(check(&free, &[r#"[{"label": null, "why": 1}, {"label": "B", "why": 2}]"#]).ends_with("-> 分类=B reason=2"));
+        let ruled = with(BTreeMap::from([("why".to_owned(), vec![json!("x"), json!(""), Value::Null])]));
+        assert!(check(&ruled, &[r#"{"label": "A", "why": null}"#]).ends_with("-> 分类=A reason=null"));
+        assert!(check(&ruled, &[r#"{"label": "A", "why": ""}"#]).contains("-> 分类=A reason="));
     }
 
     #[test]

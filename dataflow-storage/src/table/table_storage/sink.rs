@@ -49,7 +49,7 @@ impl TableSink {
         let mut values = Map::new();
         if let Some(reason) = &reason {
             if options.failed.into_outputs {
-                values.extend(options.todo.outputs.iter().map(|output| (output.clone(), Value::from(format!("ERROR: {reason}")))));
+                values.extend(options.todo.outputs.iter().map(|output| (output.clone(), Value::from(flux_error(reason)))));
             }
         } else {
             for output in &options.todo.outputs {
@@ -89,6 +89,17 @@ impl TableSink {
         (self.saved, self.unsaved) = (Instant::now(), false);
         Ok(())
     }
+}
+
+/// A reason as AI-DataFlux writes it into the outputs, with its classes in the place of ours.
+fn flux_error(reason: &str) -> String {
+    let (class, message) = reason.split_once(": ").unwrap_or(("system", reason));
+    let class = match class {
+        "rate_limited" | "quota" | "auth" | "caller" | "transient" | "unreachable" | "filtered" => "api_error",
+        "unparsed" | "truncated" => "content_error",
+        _ => "system_error",
+    };
+    format!("ERROR: {class} - {message}")
 }
 
 fn text_at(frame: &DataFrame, column: &str, row: usize) -> Result<Option<String>> {
@@ -179,5 +190,18 @@ impl Drop for TableSink {
         {
             tracing::error!(%error, "the table could not be saved; the journal has what was answered");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_have_the_classes_of_ai_dataflux() {
+        assert_eq!(flux_error("caller: 400: no such model"), "ERROR: api_error - 400: no such model");
+        assert_eq!(flux_error("unparsed: the reply does not fit"), "ERROR: content_error - the reply does not fit");
+        assert_eq!(flux_error("data: column `a` is null"), "ERROR: system_error - column `a` is null");
+        assert_eq!(flux_error("odd"), "ERROR: system_error - odd");
     }
 }

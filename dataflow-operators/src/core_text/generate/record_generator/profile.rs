@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dataflow_core::reply::find_first_json;
+use dataflow_core::row::is_blank;
 use dataflow_core::serving::Chat;
 use dataflow_core::{Error, Result};
 use jsonschema::Validator;
@@ -18,7 +19,7 @@ pub struct RecordProfile {
     pub system_prompt: String,
     /// The question; `{record_json}` stands for the row and `{column}` for a column.
     pub template: String,
-    /// Fields that the record must have.
+    /// Fields that the record must have, and in which it must have something, unless a rule lists null or the empty text.
     pub required_fields: Vec<String>,
     /// The values that a field may have. Numbers are equal by value, texts letter by letter, and `true` is not 1.
     pub field_rules: BTreeMap<String, Vec<Value>>,
@@ -147,6 +148,10 @@ impl Prepared {
                 record => std::slice::from_ref(record),
             };
             for record in records.iter().filter_map(Value::as_object).filter(|record| self.has_all(record)) {
+                if let Some(field) = self.empty_field(record) {
+                    _ = wrong.get_or_insert_with(|| format!("a value for the field `{field}` was expected, and it is empty"));
+                    continue;
+                }
                 // A whole record is made of the map only once it fits; most replies hold one.
                 match self.validator.validate(&Value::Object(record.clone())) {
                     Ok(()) => {
@@ -163,6 +168,12 @@ impl Prepared {
 
     fn has_all(&self, record: &Map<String, Value>) -> bool {
         self.profile.required_fields.iter().all(|field| record.contains_key(field))
+    }
+
+    /// A required field that holds nothing. Where a rule lists its values, the rule says whether it may.
+    fn empty_field(&self, record: &Map<String, Value>) -> Option<&str> {
+        let mut fields = self.profile.required_fields.iter().filter(|field| !self.profile.field_rules.contains_key(*field));
+        fields.find(|field| record.get(*field).is_some_and(is_blank)).map(String::as_str)
     }
 
     fn missing(&self) -> String {
