@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dataflow_core::Result;
 use dataflow_core::serving::{Chat, Embeddings, LLMServing, Reply, ServingError, ServingKind};
+use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -78,6 +78,19 @@ impl EnvServing {
     }
 }
 
+/// The error with a hint that this type takes: a key has no option here.
+fn fitting(error: Error) -> Error {
+    match error {
+        Error::Configuration(message) => match message.split_once("\nhint: ") {
+            Some((told, hint)) if hint.contains("`api_key_env`") => Error::Configuration(format!(
+                "{told}\nhint: put the key in `DF_API_KEY`, or `none` for a service that wants no key; a key under another name needs `type: api`"
+            )),
+            _ => Error::Configuration(message),
+        },
+        other => other,
+    }
+}
+
 #[async_trait]
 impl LLMServing for EnvServing {
     fn identity(&self) -> Value {
@@ -105,7 +118,7 @@ impl LLMServing for EnvServing {
     }
 
     fn check(&self) -> Result<()> {
-        self.serving.check()
+        self.serving.check().map_err(fitting)
     }
 
     async fn start(&self) -> Result<(), ServingError> {
@@ -139,6 +152,18 @@ mod tests {
         let serving = EnvServing::choose(EnvOptions { max_concurrency: Some(7), ..EnvOptions::default() }, &variable);
         assert_eq!((serving.max_concurrency(), serving.spec()), (7, json!({ "type": "env", "max_concurrency": 7 })));
         (serving.identity(), serving.notice().unwrap())
+    }
+
+    #[test]
+    fn a_key_that_is_missing_is_told_with_what_this_type_takes() {
+        let of_api = |spec: Value| dataflow_core::registry::build_serving("s", &spec).unwrap_err();
+        let hint = "hint: put the key in `DF_API_KEY`, or `none` for a service that wants no key; a key under another name needs `type: api`";
+        let missing = fitting(of_api(json!({ "type": "api", "api_key_env": "NO_SUCH_VARIABLE_HERE" }))).to_string();
+        assert!(missing.ends_with(&format!("`NO_SUCH_VARIABLE_HERE` is not set\n{hint}")), "{missing}");
+        let in_address = fitting(of_api(json!({ "type": "api", "api_url": "https://one.example/v1?api_key=k", "api_key": "k" }))).to_string();
+        assert!(in_address.contains("`api_url` holds a key") && in_address.ends_with(hint), "{in_address}");
+        let other = fitting(of_api(json!({ "type": "api", "api_key": "k", "max_concurrency": 0 }))).to_string();
+        assert!(!other.contains(hint), "{other}");
     }
 
     #[test]
