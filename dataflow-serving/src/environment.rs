@@ -1,5 +1,6 @@
 //! The model that the environment names, or the demo model where it names none.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -24,7 +25,7 @@ inventory::submit! {
 #[serde(default, deny_unknown_fields)]
 struct EnvOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
-    max_concurrency: Option<usize>,
+    max_concurrency: Option<NonZeroUsize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,12 +63,12 @@ impl EnvServing {
         let reason = ["DF_API_KEY", "DF_API_URL"].into_iter().find(|name| is_set(name));
         let Some(reason) = reason else {
             let defaults = DemoServing::default();
-            let serving = DemoServing { max_concurrency: options.max_concurrency.unwrap_or(defaults.max_concurrency), ..defaults };
+            let serving = DemoServing { max_concurrency: options.max_concurrency.map_or(defaults.max_concurrency, NonZeroUsize::get), ..defaults };
             let notice = format!("neither `DF_API_KEY` nor `DF_API_URL` is set: {}", demo::NOTICE);
             return Self { serving: Arc::new(serving), options, notice };
         };
         let mut api = ApiOptions::of_environment(variable);
-        api.max_concurrency = options.max_concurrency.unwrap_or(api.max_concurrency);
+        api.max_concurrency = options.max_concurrency.map_or(api.max_concurrency, NonZeroUsize::get);
         api.temperature = options.temperature.or(api.temperature);
         api.max_tokens = options.max_tokens;
         api.timeout = options.timeout.unwrap_or(api.timeout);
@@ -149,7 +150,7 @@ mod tests {
 
     fn check(variables: &[(&str, &str)]) -> (Value, String) {
         let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        let serving = EnvServing::choose(EnvOptions { max_concurrency: Some(7), ..EnvOptions::default() }, &variable);
+        let serving = EnvServing::choose(EnvOptions { max_concurrency: NonZeroUsize::new(7), ..EnvOptions::default() }, &variable);
         assert_eq!((serving.max_concurrency(), serving.spec()), (7, json!({ "type": "env", "max_concurrency": 7 })));
         (serving.identity(), serving.notice().unwrap())
     }
