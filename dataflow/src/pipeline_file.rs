@@ -223,4 +223,13 @@ mod tests {
         }
         assert!(matches!(refused("input: missing.jsonl", right), Error::NotFound(_)));
     }
+
+    #[test]
+    fn an_empty_data_set_is_told_where_an_input_is_named_or_nothing_is_wrong() {
+        let empty = "the data set is empty";
+        assert!(!refused("", "- { operator: LowercaseRefine }\n").to_string().contains(empty));
+        let unnamed = PipelineFile::parse("name: p\nsteps: [{ operator: LowercaseRefiner, input_key: text }]\n", Path::new("p.yaml"));
+        let compiled = unnamed.unwrap().pipeline().unwrap().compile().unwrap();
+        assert!(compiled.warnings().iter().any(|warning| warning.message.contains(empty)));
+    }
 }

@@ -267,9 +267,6 @@ struct Check<'a> {
 impl Check<'_> {
     /// Checks everything; of a storage that is not sound it is not known what it would write.
     fn all(&mut self, storage: &dyn Storage, sound: bool) {
-        if self.columns == Columns::OfNoRows {
-            self.general(Severity::Warning, "the data set is empty, so its columns are not known and keys are not checked against them".into(), None);
-        }
         if self.pipeline.is_empty() || self.pipeline.starts_with('.') || self.pipeline.contains(['/', '\\']) {
             let message = format!("the pipeline's name is `{}`, and files are named after it", self.pipeline);
             self.general(Severity::Error, message, Some("a name has no `/` or `\\`, and does not begin with a dot".into()));
@@ -318,6 +315,11 @@ impl Check<'_> {
             self.reads(index, &keys, &available, &mut writers);
             self.writes(index, &keys, &available, &mut writers);
             available = schema_after(&keys, &available);
+        }
+        // A file that is not finished yet has other problems, and may name its input later.
+        let is_finished = storage.input_path().is_some() || self.problems.iter().all(|problem| problem.severity != Severity::Error);
+        if self.columns == Columns::OfNoRows && is_finished {
+            self.general(Severity::Warning, "the data set is empty, so its columns are not known and keys are not checked against them".into(), None);
         }
         let used: Vec<&str> = self
             .steps
