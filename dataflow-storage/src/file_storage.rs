@@ -156,6 +156,13 @@ impl Settings {
         }
         (settings, wrong)
     }
+
+    /// What is wrong where a sheet is named and the input has none.
+    fn needless_sheet(&self) -> Option<String> {
+        let (sheet, input) = (self.sheet.as_ref()?, self.input.as_ref()?);
+        let (format, _) = Format::of_file(input, self.format).ok().filter(|(format, _)| *format != Format::Xlsx)?;
+        Some(format!("`sheet` names `{sheet}`, and the input is {format}, which has no sheets\nhint: leave `sheet` away, or name an xlsx input"))
+    }
 }
 
 /// What is wrong with one key of a file and its value.
@@ -310,7 +317,7 @@ impl Storage for FileStorage {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.misread.clone()
+        self.misread.iter().cloned().chain(self.settings.needless_sheet()).collect()
     }
 
     fn output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>> {
@@ -446,6 +453,13 @@ mod tests {
         `format`: unknown format `jsnl`
         hint: did you mean `jsonl`? it is one of `json`, `jsonl`, `csv`, `tsv`, `parquet`, `arrow`, `xlsx`
         ");
+        assert_snapshot!(check(json!({"input": "x.jsonl.gz", "sheet": "Data"})), @r"
+        `sheet` names `Data`, and the input is jsonl, which has no sheets
+        hint: leave `sheet` away, or name an xlsx input
+        ");
+        for input in [json!({"input": "x.xlsx", "sheet": "Data"}), json!({"input": "x.dat", "format": "xlsx", "sheet": "Data"}), json!({"sheet": "Data"})] {
+            assert_eq!(check(input), "");
+        }
     }
 
     #[test]
