@@ -68,6 +68,14 @@ fn operators_and_prompts_are_described_in_both_languages() {
     let (code, _, stderr) = finished(dataflow(folder.path()).args(["operators", "--format", "xlsx", "-o", "operators.xlsx"]));
     assert_eq!(code, 0, "{stderr}");
     assert!(folder.path().join("operators.xlsx").metadata().unwrap().len() > 5_000);
+    for (arguments, hint) in [
+        (&["operators", "--format", "xlsx"][..], "-o operators.xlsx"),
+        (&["operators", "--format", "markdown"], "-o docs/operators"),
+        (&["prompts", "--format", "markdown"], "`--format` should be"),
+    ] {
+        let (code, stdout, stderr) = finished(dataflow(folder.path()).args(arguments));
+        assert!(code == 2 && stdout.is_empty() && stderr.contains(hint), "{arguments:?} gives {code}: {stderr}");
+    }
     let (code, _, stderr) = finished(dataflow(folder.path()).args(["operators", "WordNumbrFilter"]));
     assert_eq!(code, 66);
     assert!(stderr.contains("did you mean `WordNumberFilter`?"));
