@@ -96,9 +96,9 @@ impl Observer for Both {
         self.1.begins(run);
     }
 
-    fn ends(&self) {
-        self.0.ends();
-        self.1.ends();
+    fn ends(&self, report: &Report) {
+        self.0.ends(report);
+        self.1.ends(report);
     }
 }
 

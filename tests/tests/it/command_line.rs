@@ -126,10 +126,31 @@ fn input_output_limit_and_settings_are_replaced() {
     assert_eq!(code, 0, "{stderr}");
     let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!((&last["event"], &last["rows_read"]), (&"end".into(), &4.into()));
+    assert_eq!((&last["outcome"], &last["rows_written"], &last["error"]), (&"complete".into(), &4.into(), &serde_json::Value::Null));
+    let output = folder.path().join("mine.csv").canonicalize().unwrap();
+    assert_eq!(last["output"], serde_json::json!(output));
     assert_eq!(std::fs::read_to_string(folder.path().join("mine.csv")).unwrap().lines().filter(|line| line.starts_with("000000")).count(), 4);
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.path().join("r.json")).unwrap()).unwrap();
     assert_eq!(report["steps"][2]["rows_out"], 4);
     assert_eq!(rows(&folder.path().join("kept/dataflow_cache_step_step3.jsonl")).len(), 4);
+}
+
+#[test]
+fn the_last_event_tells_the_error_that_ended_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "{\"text\": \"a\"}\n{\"text\": \"b\"}\n";
+    std::fs::write(folder.path().join("input.jsonl"), rows).unwrap();
+    // A folder stands where the output would be put.
+    std::fs::create_dir_all(folder.path().join("out.jsonl/x")).unwrap();
+    let pipeline = "name: p\nstorage: { input: input.jsonl, output: out.jsonl }\nsteps: [{ operator: LowercaseRefiner, input_key: text }]\n";
+    std::fs::write(folder.path().join("p.yaml"), pipeline).unwrap();
+    let (code, stdout, stderr) = finished(dataflow(folder.path()).args(["run", "p.yaml", "--progress", "json"]));
+    assert_ne!(code, 0);
+    let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap_or_else(|| panic!("{stderr}"))).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.path().join("cache/p_report.json")).unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["outcome"], &last["rows_written"]), (&"end".into(), &"failed".into(), &0.into()));
+    assert!(last["error"].as_str().is_some_and(|error| stderr.contains(error)), "{last} {stderr}");
+    assert_eq!((&last["error"], &last["output"]), (&report["error"], &serde_json::Value::Null));
 }
 
 #[test]
