@@ -92,6 +92,7 @@ fn unread_at(place: String, found: &Value, error: &str) -> Unread {
     };
     let wanted = match wanted {
         "usize" | "u64" | "u32" | "u16" => "a whole number from 0 on",
+        "a nonzero usize" | "a nonzero u64" | "a nonzero u32" | "a nonzero u16" => "a whole number from 1 on",
         "i64" => "a whole number",
         "f64" => "a number",
         "a boolean" => "`true` or `false`",

@@ -44,15 +44,32 @@ impl Docs {
         }
     }
 
-    /// The first paragraph, on one line.
+    /// The first paragraph, on one line; of Chinese, which begins with its summary and goes on, the first sentence.
     pub fn summary(&self, language: Language) -> String {
         let text = self.get(language);
-        text.split("\n\n").next().unwrap_or(text).replace('\n', " ")
+        let paragraph = text.split("\n\n").next().unwrap_or(text).replace('\n', " ");
+        match (language, paragraph.split_inclusive('。').next()) {
+            (Language::Zh, Some(sentence)) => sentence.to_owned(),
+            _ => paragraph,
+        }
     }
 }
 
 impl fmt::Display for Docs {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.en)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_a_paragraph_of_english_and_a_sentence_of_chinese() {
+        let docs = Docs { en: "Keeps\nrows.\n\nMore.", zh: "保留行。其余\n丢弃。\n\n更多。" };
+        assert_eq!((docs.summary(Language::En).as_str(), docs.summary(Language::Zh).as_str()), ("Keeps rows.", "保留行。"));
+        let docs = Docs { zh: "", ..docs };
+        assert_eq!(docs.summary(Language::Zh), "Keeps rows.");
     }
 }

@@ -104,6 +104,11 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// The rows to begin with. A storage without an input gives a source without rows and columns.
     fn source(&self) -> Result<Arc<dyn Source>>;
 
+    /// What is wrong with how it is set up, which [`compile`](crate::Pipeline::compile) tells with all other problems. What to do follows in a line that begins `hint: `.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Where the last step's rows go, where that is not the last step's cache alone.
     fn output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>>;
 

@@ -4,12 +4,13 @@ mod answer;
 mod instance;
 mod request;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dataflow_core::serving::{Chat, Embeddings, Finish, LLMServing, Reply, ServingError, ServingKind, Usage};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use request::Request;
@@ -33,8 +34,13 @@ inventory::submit! {
 pub struct DemoServing {
     /// Milliseconds that it takes over an answer.
     pub latency_ms: u64,
-    /// How many calls may be in flight at once.
+    /// How many calls may be in flight at once; a file says 1 or more.
+    #[serde(deserialize_with = "at_least_one")]
     pub max_concurrency: usize,
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    NonZeroUsize::deserialize(deserializer).map(NonZeroUsize::get)
 }
 
 impl Default for DemoServing {
@@ -121,6 +127,15 @@ mod tests {
 
     fn is_chinese(text: &str) -> bool {
         text.chars().any(|character| ('\u{4E00}'..='\u{9FFF}').contains(&character))
+    }
+
+    #[test]
+    fn a_file_asks_for_at_least_one_call_at_once() {
+        let refused = |calls: Value| dataflow_core::registry::build_serving("d", &json!({ "type": "demo", "max_concurrency": calls })).unwrap_err().to_string();
+        assert_eq!(refused(json!(0)), "serving `d`: `max_concurrency` should be a whole number from 1 on, found `0`");
+        assert_eq!(refused(json!("many")), "serving `d`: `max_concurrency` should be a whole number from 1 on, found `many`");
+        let of_environment = dataflow_core::registry::build_serving("e", &json!({ "type": "env", "max_concurrency": 0 })).unwrap_err().to_string();
+        assert_eq!(of_environment, "serving `e`: `max_concurrency` should be a whole number from 1 on, found `0`");
     }
 
     #[test]

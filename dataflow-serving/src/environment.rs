@@ -1,10 +1,11 @@
 //! The model that the environment names, or the demo model where it names none.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dataflow_core::Result;
 use dataflow_core::serving::{Chat, Embeddings, LLMServing, Reply, ServingError, ServingKind};
+use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -24,7 +25,7 @@ inventory::submit! {
 #[serde(default, deny_unknown_fields)]
 struct EnvOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
-    max_concurrency: Option<usize>,
+    max_concurrency: Option<NonZeroUsize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,12 +63,12 @@ impl EnvServing {
         let reason = ["DF_API_KEY", "DF_API_URL"].into_iter().find(|name| is_set(name));
         let Some(reason) = reason else {
             let defaults = DemoServing::default();
-            let serving = DemoServing { max_concurrency: options.max_concurrency.unwrap_or(defaults.max_concurrency), ..defaults };
+            let serving = DemoServing { max_concurrency: options.max_concurrency.map_or(defaults.max_concurrency, NonZeroUsize::get), ..defaults };
             let notice = format!("neither `DF_API_KEY` nor `DF_API_URL` is set: {}", demo::NOTICE);
             return Self { serving: Arc::new(serving), options, notice };
         };
         let mut api = ApiOptions::of_environment(variable);
-        api.max_concurrency = options.max_concurrency.unwrap_or(api.max_concurrency);
+        api.max_concurrency = options.max_concurrency.map_or(api.max_concurrency, NonZeroUsize::get);
         api.temperature = options.temperature.or(api.temperature);
         api.max_tokens = options.max_tokens;
         api.timeout = options.timeout.unwrap_or(api.timeout);
@@ -75,6 +76,19 @@ impl EnvServing {
         let address = api.api_url.split('?').next().unwrap_or_default();
         let notice = format!("`{}` at {address} answers, because `{reason}` is set", api.model);
         Self { serving: Arc::new(ApiServing::from(api)), options, notice }
+    }
+}
+
+/// The error with a hint that this type takes: a key has no option here.
+fn fitting(error: Error) -> Error {
+    match error {
+        Error::Configuration(message) => match message.split_once("\nhint: ") {
+            Some((told, hint)) if hint.contains("`api_key_env`") => Error::Configuration(format!(
+                "{told}\nhint: put the key in `DF_API_KEY`, or `none` for a service that wants no key; a key under another name needs `type: api`"
+            )),
+            _ => Error::Configuration(message),
+        },
+        other => other,
     }
 }
 
@@ -105,7 +119,7 @@ impl LLMServing for EnvServing {
     }
 
     fn check(&self) -> Result<()> {
-        self.serving.check()
+        self.serving.check().map_err(fitting)
     }
 
     async fn start(&self) -> Result<(), ServingError> {
@@ -136,9 +150,21 @@ mod tests {
 
     fn check(variables: &[(&str, &str)]) -> (Value, String) {
         let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        let serving = EnvServing::choose(EnvOptions { max_concurrency: Some(7), ..EnvOptions::default() }, &variable);
+        let serving = EnvServing::choose(EnvOptions { max_concurrency: NonZeroUsize::new(7), ..EnvOptions::default() }, &variable);
         assert_eq!((serving.max_concurrency(), serving.spec()), (7, json!({ "type": "env", "max_concurrency": 7 })));
         (serving.identity(), serving.notice().unwrap())
+    }
+
+    #[test]
+    fn a_key_that_is_missing_is_told_with_what_this_type_takes() {
+        let of_api = |spec: Value| dataflow_core::registry::build_serving("s", &spec).unwrap_err();
+        let hint = "hint: put the key in `DF_API_KEY`, or `none` for a service that wants no key; a key under another name needs `type: api`";
+        let missing = fitting(of_api(json!({ "type": "api", "api_key_env": "NO_SUCH_VARIABLE_HERE" }))).to_string();
+        assert!(missing.ends_with(&format!("`NO_SUCH_VARIABLE_HERE` is not set\n{hint}")), "{missing}");
+        let in_address = fitting(of_api(json!({ "type": "api", "api_url": "https://one.example/v1?api_key=k", "api_key": "k" }))).to_string();
+        assert!(in_address.contains("`api_url` holds a key") && in_address.ends_with(hint), "{in_address}");
+        let other = fitting(of_api(json!({ "type": "api", "api_key": "k", "max_concurrency": 0 }))).to_string();
+        assert!(!other.contains(hint), "{other}");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct FileStorage {
     base: PathBuf,
     settings: Settings,
     work_path: PathBuf,
+    /// What its file says wrongly.
+    misread: Vec<String>,
 }
 
 /// The kind of file that a step's cache is.
@@ -120,6 +122,66 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Reads what a file says. What is unknown or wrong is left out and told, and with it the input where it says how that is read.
+    fn read(spec: Map<String, Value>) -> (Self, Vec<String>) {
+        let (mut right, mut wrong, mut unclear) = (Map::new(), Vec::new(), Vec::new());
+        for (key, mut value) in spec {
+            if key == "journal" && value == Value::Bool(false) {
+                value = OFF.into(); // YAML 1.1 reads `off` as false
+            }
+            let told = wrong_with(&key, &value);
+            if told.is_empty() {
+                right.insert(key, value);
+            } else {
+                wrong.extend(told);
+                unclear.extend(nearest(&key, KEYS));
+            }
+        }
+        let mut settings: Self = serde_json::from_value(Value::Object(right)).unwrap_or_else(|error| {
+            wrong.push(error.to_string());
+            Self::default()
+        });
+        if unclear.iter().any(|key| ["format", "sheet", "on_malformed", "schema"].contains(key)) {
+            settings.input = None;
+        }
+        if unclear.contains(&"output_format") {
+            settings.output = None;
+        }
+        for (path, format) in [(&mut settings.input, settings.format), (&mut settings.output, settings.output_format)] {
+            if let Some(error) = path.as_ref().and_then(|path| Format::of_file(path, format).err()) {
+                wrong.push(error.to_string());
+                *path = None;
+            }
+        }
+        (settings, wrong)
+    }
+
+    /// What is wrong where a sheet is named and the input has none.
+    fn needless_sheet(&self) -> Option<String> {
+        let (sheet, input) = (self.sheet.as_ref()?, self.input.as_ref()?);
+        let (format, _) = Format::of_file(input, self.format).ok().filter(|(format, _)| *format != Format::Xlsx)?;
+        Some(format!("`sheet` names `{sheet}`, and the input is {format}, which has no sheets\nhint: leave `sheet` away, or name an xlsx input"))
+    }
+}
+
+/// What is wrong with one key of a file and its value.
+fn wrong_with(key: &str, value: &Value) -> Vec<String> {
+    if !KEYS.contains(&key) {
+        let meant = nearest(key, KEYS).map(|key| format!("did you mean `{key}`? ")).unwrap_or_default();
+        let known = KEYS.map(|key| format!("`{key}`")).join(", ");
+        return vec![format!("unknown key `{key}`\nhint: {meant}the keys are {known}")];
+    }
+    let alone = Map::from_iter([(key.to_owned(), value.clone())]);
+    match serde_json::from_value::<Settings>(Value::Object(alone)) {
+        Err(error) => vec![format!("`{key}`: {error}")],
+        Ok(settings) => {
+            let types = settings.schema.iter().filter_map(|(column, value_type)| Some((column, ValueType::deserialize(value_type).err()?)));
+            types.map(|(column, error)| format!("`schema`: column `{column}`: {error}")).collect()
+        }
+    }
+}
+
 impl FileStorage {
     /// A storage that begins with the rows of a file. There must be one.
     pub fn open(input: impl Into<PathBuf>) -> Result<Self> {
@@ -135,41 +197,21 @@ impl FileStorage {
 
     /// What a pipeline file says under `storage`. Whether the input is there is asked when it is read.
     fn of_spec(spec: Value, context: &StorageContext) -> Result<Self> {
-        let Value::Object(mut spec) = spec else {
+        let Value::Object(spec) = spec else {
             return Err(Error::Configuration(format!("expected keys and values, found `{spec}`")));
         };
-        if let Some(unknown) = spec.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let meant = nearest(unknown, KEYS).map(|key| format!("did you mean `{key}`? ")).unwrap_or_default();
-            let known = KEYS.map(|key| format!("`{key}`")).join(", ");
-            return Err(Error::Configuration(format!("unknown key `{unknown}`\nhint: {meant}the keys are {known}")));
-        }
-        if spec.get("journal") == Some(&Value::Bool(false)) {
-            spec.insert("journal".into(), OFF.into()); // YAML 1.1 reads `off` as false
-        }
-        for (key, value) in &spec {
-            let alone = Map::from_iter([(key.clone(), value.clone())]);
-            serde_json::from_value::<Settings>(Value::Object(alone)).map_err(|error| Error::Configuration(format!("`{key}`: {error}")))?;
-        }
-        let settings: Settings = serde_json::from_value(Value::Object(spec)).map_err(|error| Error::Configuration(error.to_string()))?;
-        for (column, value_type) in &settings.schema {
-            ValueType::deserialize(value_type).map_err(|error| Error::Configuration(format!("`schema`: column `{column}`: {error}")))?;
-        }
-        for (path, format) in [(&settings.input, settings.format), (&settings.output, settings.output_format)] {
-            if let Some(path) = path {
-                Format::of_file(path, format)?;
-            }
-        }
-        Ok(Self::of(settings, context.base.clone()))
+        let (settings, misread) = Settings::read(spec);
+        Ok(Self { misread, ..Self::of(settings, context.base.clone()) })
     }
 
     fn of(settings: Settings, base: PathBuf) -> Self {
         let work_path = base.join(&settings.cache_path);
-        Self { base, settings, work_path }
+        Self { base, settings, work_path, misread: Vec::new() }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
-        Self::of(self.settings, self.base)
+        Self { misread: self.misread, ..Self::of(self.settings, self.base) }
     }
 
     /// Where the last step's rows go; without it, they are in the last step's cache alone.
@@ -272,6 +314,10 @@ impl Storage for FileStorage {
             schema: None,
         };
         source_at(input, &options)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        self.misread.iter().cloned().chain(self.settings.needless_sheet()).collect()
     }
 
     fn output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>> {
@@ -396,17 +442,24 @@ mod tests {
 
     #[test]
     fn what_a_file_says_wrongly_is_told() {
-        let check = |spec: Value| built(&spec).unwrap_err().to_string();
+        let check = |spec: Value| built(&spec).unwrap().problems().join("\n");
         assert_snapshot!(check(json!({"imput": "x"})), @r"
-        storage: unknown key `imput`
+        unknown key `imput`
         hint: did you mean `input`? the keys are `input`, `output`, `format`, `output_format`, `sheet`, `cache_path`, `file_name_prefix`, `cache_type`, `journal`, `on_malformed`, `schema`
         ");
-        assert_snapshot!(check(json!({"cache_type": "yaml"})), @"storage: `cache_type`: unknown variant `yaml`, expected one of `jsonl`, `json`, `csv`, `parquet`, `arrow`, `none`");
-        assert_snapshot!(check(json!({"schema": {"n": "int"}})), @"storage: `schema`: column `n`: unknown variant `int`, expected one of `text`, `integer`, `float`, `boolean`");
+        assert_snapshot!(check(json!({"cache_type": "yaml"})), @"`cache_type`: unknown variant `yaml`, expected one of `jsonl`, `json`, `csv`, `parquet`, `arrow`, `none`");
+        assert_snapshot!(check(json!({"schema": {"n": "int"}})), @"`schema`: column `n`: unknown variant `int`, expected one of `text`, `integer`, `float`, `boolean`");
         assert_snapshot!(check(json!({"format": "jsnl"})), @r"
-        storage: `format`: unknown format `jsnl`
+        `format`: unknown format `jsnl`
         hint: did you mean `jsonl`? it is one of `json`, `jsonl`, `csv`, `tsv`, `parquet`, `arrow`, `xlsx`
         ");
+        assert_snapshot!(check(json!({"input": "x.jsonl.gz", "sheet": "Data"})), @r"
+        `sheet` names `Data`, and the input is jsonl, which has no sheets
+        hint: leave `sheet` away, or name an xlsx input
+        ");
+        for input in [json!({"input": "x.xlsx", "sheet": "Data"}), json!({"input": "x.dat", "format": "xlsx", "sheet": "Data"}), json!({"sheet": "Data"})] {
+            assert_eq!(check(input), "");
+        }
     }
 
     #[test]

@@ -149,6 +149,11 @@ pub(crate) fn check_is_there(path: &Path) -> Result<()> {
     Err(Error::NotFound(format!("no file at `{}`{hint}", path.display())))
 }
 
+const MAY_BE_SET_ASIDE: &str = "hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`";
+
+/// What to do about a record whose end is not there, whatever the user chose.
+pub(crate) const NOT_SET_ASIDE: &str = "hint: mend it; it cannot be set aside, since where the record ends is not known";
+
 /// Does with malformed records what the user chose.
 #[derive(Debug)]
 pub(crate) struct Malformed {
@@ -165,7 +170,7 @@ impl Malformed {
     /// A record that cannot be read: an error, or set aside.
     pub(crate) fn record(&mut self, line: u64, message: impl Into<String>, text: &[u8]) -> Result<()> {
         match self.choice {
-            OnMalformed::Fail => Err(self.at(line, message)),
+            OnMalformed::Fail => Err(self.at(line, format!("{}\n{MAY_BE_SET_ASIDE}", message.into()))),
             OnMalformed::SetAside => {
                 self.rejected.push(Rejected { line, message: message.into(), text: String::from_utf8_lossy(text).into_owned(), key: None });
                 Ok(())

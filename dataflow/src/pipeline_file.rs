@@ -170,6 +170,39 @@ mod tests {
         }
     }
 
+    /// What compile tells of a storage and steps, in a folder that holds `in.jsonl`, and that it wrote nothing.
+    fn refused(storage: &str, steps: &str) -> Error {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in.jsonl"), "{\"text\": \"x\"}\n").unwrap();
+        let text = format!("name: p\nstorage: {{ {storage} }}\nsteps:\n{steps}");
+        let error = PipelineFile::parse(&text, &folder.path().join("p.yaml")).unwrap().pipeline().unwrap().compile().unwrap_err();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        error
+    }
+
+    #[track_caller]
+    fn check_told(error: &Error, all: &[&str]) {
+        let told = error.to_string();
+        for expected in all {
+            assert!(told.contains(expected), "{expected} is missing in:\n{told}");
+        }
+        let many = format!("pipeline `p` does not compile: {} problems", all.len());
+        assert!(told.starts_with(&many), "{many} is expected of:\n{told}");
+    }
+
+    const WRONG_STEPS: &str = r#"
+- { operator: PromptedGenerator, serving: judge, input_key: texts, output_key: reply }
+- { operator: FormatStrPromptedGenerator, serving: judge, prompt_template: "say {{ txt }}", input_keys: { input_text: text }, output_key: more }
+- { operator: GeneralFilter, filter_rules: ["LENGTH("] }
+- { operator: LowercaseRefine }
+"#;
+    const OF_STEPS: [&str; 4] = [
+        "there is no serving `judge`",
+        "uses the variable `txt`, which the operator does not give",
+        "`filter_rules`: `LENGTH(`",
+        "no operator `LowercaseRefine`",
+    ];
+
     #[test]
     fn the_file_of_a_pool_stands_beside_the_pipeline() {
         let folder = tempfile::tempdir().unwrap();
@@ -186,14 +219,34 @@ mod tests {
 
     #[test]
     fn a_storage_that_is_wrong_is_told_with_all_else() {
-        let told = |steps: &str| {
-            let text = format!("name: p\nstorage: {{ inptu: in.jsonl }}\nsteps:\n{steps}");
-            PipelineFile::parse(&text, Path::new("p.yaml")).unwrap().pipeline().unwrap_err().to_string()
-        };
-        let all = told("- { operator: LowercaseRefine }\n- {}\n");
-        for expected in ["unknown key `inptu`", "there is no operator `LowercaseRefine`", "step 2: `operator` is missing"] {
-            assert!(all.contains(expected), "{expected} is missing in:\n{all}");
+        let column = "`input_key` reads `texts`, which no earlier step and not the data set gives";
+        let with = |more: &[&'static str]| [&OF_STEPS[..], more].concat();
+        check_told(&refused("input: in.jsonl, foo: 1", WRONG_STEPS), &with(&["storage: unknown key `foo`", column]));
+        check_told(&refused("input: in.jsonl, inputt: x, cache_type: 3", WRONG_STEPS), &with(&["unknown key `inputt`", "storage: `cache_type`: ", column]));
+        // Where the input cannot be read, or not in the way that was meant, nothing is said of its columns.
+        check_told(&refused("inputt: in.jsonl", WRONG_STEPS), &with(&["unknown key `inputt`"]));
+        check_told(&refused("input: in.jsonl, schema: { text: int }", WRONG_STEPS), &with(&["`schema`: column `text`"]));
+        check_told(&refused("input: missing.jsonl", WRONG_STEPS), &with(&["no file at `"]));
+        check_told(&refused("type: tabel", WRONG_STEPS), &with(&["storage has the unknown type `tabel`"]));
+        check_told(&refused("inptu: in.jsonl", "- {}\n"), &["unknown key `inptu`", "step 1: `operator` is missing"]);
+    }
+
+    #[test]
+    fn a_storage_that_alone_is_wrong_keeps_its_own_error() {
+        let right = "- { operator: LowercaseRefiner, input_key: anything }\n";
+        for (storage, expected) in [("inptu: in.jsonl", "storage: unknown key `inptu`"), ("type: tabel", "storage has the unknown type `tabel`")] {
+            let error = refused(storage, right);
+            assert!(matches!(&error, Error::Configuration(message) if message.starts_with(expected)), "{error}");
         }
-        assert!(!told("- { operator: LowercaseRefiner, input_key: text }\n").contains("does not compile"));
+        assert!(matches!(refused("input: missing.jsonl", right), Error::NotFound(_)));
+    }
+
+    #[test]
+    fn an_empty_data_set_is_told_where_an_input_is_named_or_nothing_is_wrong() {
+        let empty = "the data set is empty";
+        assert!(!refused("", "- { operator: LowercaseRefine }\n").to_string().contains(empty));
+        let unnamed = PipelineFile::parse("name: p\nsteps: [{ operator: LowercaseRefiner, input_key: text }]\n", Path::new("p.yaml"));
+        let compiled = unnamed.unwrap().pipeline().unwrap().compile().unwrap();
+        assert!(compiled.warnings().iter().any(|warning| warning.message.contains(empty)));
     }
 }

@@ -96,9 +96,6 @@ impl Passage<'_> {
             observer.begins(live.clone());
         }
         let mut done = self.stream(&shared).await;
-        if let Some(observer) = &self.run.observer {
-            observer.ends();
-        }
         report.money = self.run.purse.as_ref().and_then(|purse| purse.money());
         report.rows_read = live.read.load(Ordering::Relaxed);
         report.steps = live.steps();

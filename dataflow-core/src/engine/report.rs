@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::examples::{RowChange, RowExample};
+use crate::error::Error;
 
 /// The counters of one step. Read at any time, from any thread.
 #[derive(Debug, Default)]
@@ -118,8 +119,8 @@ pub trait Observer: Send + Sync {
     /// The run begins.
     fn begins(&self, run: Arc<LiveRun>);
 
-    /// The run has ended, well or not.
-    fn ends(&self);
+    /// The run has ended, well or not, and this is its report.
+    fn ends(&self, report: &Report);
 }
 
 /// How a run ended.
@@ -217,6 +218,15 @@ pub struct Report {
     pub error: Option<String>,
     /// The steps that ran.
     pub steps: Vec<StepReport>,
+}
+
+impl Report {
+    /// Takes in the error that ended the run, if one did.
+    pub(super) fn end_by(&mut self, error: Option<&Error>) {
+        if let Some(error) = error {
+            (self.outcome, self.error) = (RunOutcome::Failed, Some(error.to_string()));
+        }
+    }
 }
 
 impl fmt::Display for Report {

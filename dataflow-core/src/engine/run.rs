@@ -95,17 +95,19 @@ impl CompiledPipeline {
         };
         report.started = started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         report.seconds = begun.elapsed().as_secs_f64();
-        report.error = error.as_ref().map(ToString::to_string);
+        report.end_by(error.as_ref());
         for path in [&mut report.output, &mut report.errors, &mut report.dropped].into_iter().flatten() {
             *path = path.canonicalize().unwrap_or_else(|_| path.clone()); // `pipelines/../out` says less than where it is
         }
         // Where no step had to run, the report of the run that made the caches stays.
         let nothing_ran = error.is_none() && report.resumed_after_step == Some(self.steps.len()) && report_path.exists();
         let written = if nothing_ran { Ok(()) } else { whole_file::write(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default()) };
-        match error {
-            Some(error) => Err(error),
-            None => written.map(|()| report),
+        let error = error.or(written.err());
+        report.end_by(error.as_ref());
+        if let Some(observer) = &run.observer {
+            observer.ends(&report);
         }
+        error.map_or(Ok(report), Err)
     }
 
     /// What is told of a run is not written over its rows.

@@ -134,15 +134,27 @@ impl CompiledPipeline {
 pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     registry::check()?;
     let spec = pipeline.to_spec();
-    let Pipeline { name, seed, storage, journal, servings, steps, problems } = pipeline;
-    let source = storage.source()?;
-    let source_schema = source.schema()?;
+    let Pipeline { name, seed, storage, no_storage, journal, servings, steps, problems } = pipeline;
+    let unfit: Vec<Error> = storage.problems().into_iter().map(|message| Error::Configuration(format!("storage: {message}"))).collect();
+    let sound = no_storage.is_none() && unfit.is_empty();
+    let read = no_storage.map_or_else(|| storage.source().and_then(|source| Ok((source.schema()?, source))), Err);
+    let source_schema = read.as_ref().map(|(schema, _)| schema.clone()).unwrap_or_default();
     let makes_rows = steps.iter().filter_map(|step| step.operator.as_ref()).any(|operator| operator.at_most().seeds > 0);
-    let empty = source_schema.is_empty() && source.rows() == Some(0) && !makes_rows;
-    let mut check = Check { pipeline: &name, empty, source: &source_schema, servings: &servings, steps: &steps, problems, compiled_keys: Vec::new() };
-    check.all(storage.as_ref());
+    let columns = match &read {
+        Err(_) => Columns::Unknown,
+        Ok(_) if !sound && storage.input_path().is_none() => Columns::Unknown, // the input may be what could not be understood
+        Ok((schema, source)) if schema.is_empty() && source.rows() == Some(0) && !makes_rows => Columns::OfNoRows,
+        Ok(_) => Columns::Known,
+    };
+    let mut check = Check { pipeline: &name, columns, source: &source_schema, servings: &servings, steps: &steps, problems, compiled_keys: Vec::new() };
+    check.all(storage.as_ref(), sound);
     let mut problems = check.problems;
-    problems.extend(source.warnings().into_iter().map(|message| Problem {
+    let (source, unread) = match read {
+        Ok((_, source)) => (Some(source), None),
+        Err(error) => (None, Some(error)),
+    };
+    tell_of_storage(unfit.into_iter().chain(unread).collect(), &mut problems)?;
+    problems.extend(source.iter().flat_map(|source| source.warnings()).map(|message| Problem {
         severity: Severity::Warning,
         step: None,
         name: String::new(),
@@ -152,9 +164,7 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     }));
     problems.sort_by_key(|problem| problem.step); // stable: the order within a step stays
     let problems = Problems { pipeline: name.clone(), problems };
-    if problems.errors().next().is_some() {
-        return Err(Error::DoesNotCompile(problems));
-    }
+    let Some(source) = source.filter(|_| problems.errors().next().is_none()) else { return Err(Error::DoesNotCompile(problems)) };
 
     let mut schema = source_schema.clone();
     let mut compiled = Vec::with_capacity(steps.len());
@@ -174,7 +184,7 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
             schema: schema.clone(),
         }));
     }
-    if !empty {
+    if columns == Columns::Known {
         // On a thread of its own: polars refuses to work on a thread that drives a runtime of one thread, as a program's main thread may do.
         let broken =
             std::thread::scope(|scope| scope.spawn(|| trial(&source_schema, &compiled)).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -185,6 +195,19 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     let graph = PipelineGraph::of(&name, &source_schema, &compiled, &servings);
     let warnings = problems.warnings().cloned().collect();
     Ok(CompiledPipeline { name, seed, storage, journal, source, servings, steps: compiled, source_schema, spec, warnings, graph })
+}
+
+/// Puts what is wrong with the storage before all else; where a single thing is wrong, and it is the storage's, that is the error.
+fn tell_of_storage(mut wrong: Vec<Error>, problems: &mut Vec<Problem>) -> Result<()> {
+    if wrong.len() == 1 && problems.iter().all(|problem| problem.severity != Severity::Error) {
+        return wrong.pop().map_or(Ok(()), Err);
+    }
+    let told = wrong.into_iter().map(|error| {
+        let (message, hint) = apart(&error.to_string());
+        Problem { severity: Severity::Error, step: None, name: String::new(), operator: String::new(), message, hint }
+    });
+    problems.splice(..0, told);
+    Ok(())
 }
 
 /// Has each rule work on a batch without rows, which finds what only its own work tells: an expression of the wrong type, say.
@@ -221,10 +244,19 @@ pub(crate) fn place(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(beside).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
 }
 
+/// What is known of the columns of the data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Columns {
+    Known,
+    /// There are no rows, which would show them.
+    OfNoRows,
+    /// The data set cannot be read, and that is a problem of its own.
+    Unknown,
+}
+
 struct Check<'a> {
     pipeline: &'a str,
-    /// The source has no rows and no columns, though it is one.
-    empty: bool,
+    columns: Columns,
     source: &'a Schema,
     servings: &'a [(String, Arc<dyn LLMServing>)],
     steps: &'a [Step],
@@ -233,10 +265,8 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn all(&mut self, storage: &dyn Storage) {
-        if self.empty {
-            self.general(Severity::Warning, "the data set is empty, so its columns are not known and keys are not checked against them".into(), None);
-        }
+    /// Checks everything; of a storage that is not sound it is not known what it would write.
+    fn all(&mut self, storage: &dyn Storage, sound: bool) {
         if self.pipeline.is_empty() || self.pipeline.starts_with('.') || self.pipeline.contains(['/', '\\']) {
             let message = format!("the pipeline's name is `{}`, and files are named after it", self.pipeline);
             self.general(Severity::Error, message, Some("a name has no `/` or `\\`, and does not begin with a dot".into()));
@@ -244,13 +274,15 @@ impl Check<'_> {
         if self.steps.is_empty() {
             self.general(Severity::Error, "the pipeline has no steps".into(), None);
         }
-        if storage.output_path().is_none() && storage.step_path(self.steps.len().max(1)).is_none() {
+        if sound && storage.output_path().is_none() && storage.step_path(self.steps.len().max(1)).is_none() {
             let hint = "give the storage an `output`, or a `cache_type` other than `none`".to_owned();
             self.general(Severity::Error, "nothing would be written: there is no output, and no step caches are kept".into(), Some(hint));
         }
         self.compiled_keys = self.steps.iter().map(Step::keys).collect();
         self.names();
-        self.written_files(storage);
+        if sound {
+            self.written_files(storage);
+        }
         let mut available = self.source.clone();
         // Who wrote a column last, and whether it was read since.
         let mut writers: HashMap<String, (usize, bool)> = HashMap::new();
@@ -283,6 +315,11 @@ impl Check<'_> {
             self.reads(index, &keys, &available, &mut writers);
             self.writes(index, &keys, &available, &mut writers);
             available = schema_after(&keys, &available);
+        }
+        // A file that is not finished yet has other problems, and may name its input later.
+        let is_finished = storage.input_path().is_some() || self.problems.iter().all(|problem| problem.severity != Severity::Error);
+        if self.columns == Columns::OfNoRows && is_finished {
+            self.general(Severity::Warning, "the data set is empty, so its columns are not known and keys are not checked against them".into(), None);
         }
         let used: Vec<&str> = self
             .steps
@@ -394,7 +431,7 @@ impl Check<'_> {
     fn missing(&mut self, index: usize, key: &KeyUse, available: &Schema, writers: &HashMap<String, (usize, bool)>) {
         let KeyUse { field, key: name, .. } = key;
         // A step whose operator could not be made may write anything; its own problem is told, and not what follows from it.
-        if self.empty || self.steps[..index].iter().any(|step| step.operator.is_none()) {
+        if self.columns != Columns::Known || self.steps[..index].iter().any(|step| step.operator.is_none()) {
             return;
         }
         let later = self

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::key::{ColumnType, Direction, KeyUse};
 use crate::operator::Operator;
@@ -63,6 +63,8 @@ pub struct Pipeline {
     name: String,
     seed: u64,
     storage: Arc<dyn Storage>,
+    /// Why the storage of a file could not be made; `storage` is an empty one then.
+    no_storage: Option<Error>,
     journal: Option<Arc<dyn Journal>>,
     servings: Vec<(String, Arc<dyn LLMServing>)>,
     steps: Vec<Step>,
@@ -134,7 +136,16 @@ impl StepOptions<'_> {
 impl Pipeline {
     /// A pipeline without steps.
     pub fn new(name: impl Into<String>, storage: impl IntoStorage) -> Self {
-        Self { name: name.into(), seed: 0, storage: storage.into_storage(), journal: None, servings: Vec::new(), steps: Vec::new(), problems: Vec::new() }
+        Self {
+            name: name.into(),
+            seed: 0,
+            storage: storage.into_storage(),
+            no_storage: None,
+            journal: None,
+            servings: Vec::new(),
+            steps: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// Sets the seed of all random choices; 0 without it.

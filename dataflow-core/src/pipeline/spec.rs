@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::problems::apart;
-use super::{OnError, Pipeline, Problem, Problems, Severity, Step};
+use super::{OnError, Pipeline, Problem, Severity, Step};
 use crate::configuration;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::registry;
 use crate::storage::{Storage, StorageContext};
 
@@ -132,12 +132,12 @@ fn taken<T: DeserializeOwned + Default>(file: &mut Map<String, Value>, key: &str
 }
 
 impl Pipeline {
-    /// The pipeline that a file's content describes; see [`from_spec`](Self::from_spec). A storage that is wrong is told with what else is
-    /// wrong, but for the keys, which cannot be checked without it.
+    /// The pipeline that a file's content describes; see [`from_spec`](Self::from_spec). A storage that cannot be made is told by
+    /// [`compile`](Pipeline::compile) with what else is wrong, but for the columns, which are not known without it.
     pub fn from_file(file: Map<String, Value>, context: &StorageContext) -> Result<Self> {
         let (mut spec, problems) = PipelineSpec::read(file);
         let said = std::mem::take(&mut spec.storage);
-        let (storage, broken) = match registry::build_storage(&Value::Object(said), context) {
+        let (storage, no_storage) = match registry::build_storage(&Value::Object(said), context) {
             Ok(storage) => (storage, None),
             Err(error) => match registry::build_storage(&Value::Object(Map::new()), context) {
                 Ok(none) => (none, Some(error)),
@@ -146,19 +146,12 @@ impl Pipeline {
         };
         let mut pipeline = Self::with_storage(spec, storage, context);
         pipeline.problems.splice(..0, problems);
-        match broken {
-            None => Ok(pipeline),
-            Some(error) if pipeline.problems.is_empty() => Err(error),
-            Some(error) => {
-                let (message, hint) = apart(&error.to_string());
-                pipeline.problems.insert(0, problem(None, "", "", (message, hint)));
-                Err(Error::DoesNotCompile(Problems { pipeline: pipeline.name, problems: pipeline.problems }))
-            }
-        }
+        pipeline.no_storage = no_storage;
+        Ok(pipeline)
     }
 
     /// The pipeline that a file describes. Operators, servings and parameters that are wrong are told by
-    /// [`compile`](Pipeline::compile), all together; a storage that is wrong is an error here.
+    /// [`compile`](Pipeline::compile), all together; a storage that cannot be made is an error here.
     pub fn from_spec(spec: PipelineSpec, context: &StorageContext) -> Result<Self> {
         let storage = registry::build_storage(&Value::Object(spec.storage.clone()), context)?;
         Ok(Self::with_storage(spec, storage, context))

@@ -48,6 +48,7 @@ mod tests {
     fn ragged_rows_are_told_by_line_or_set_aside() {
         assert_snapshot!(read("x.csv", "a,b\n1,2\n\"x\ny\",2,3\n4\n5,6\n"), @r#"
         error: x.csv line 3: expected 2 fields, found 3
+        hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`
         set aside: 3: expected 2 fields, found 3: "x
         y",2,3
         set aside: 5: expected 2 fields, found 1: 4
@@ -67,7 +68,9 @@ mod tests {
     fn a_quote_that_is_never_closed_is_told_where_it_begins() {
         assert_snapshot!(read("x.csv", "a,b\n1,2\n3,\"open\n5,6\n"), @r"
         error: x.csv line 3: a quote is opened in this record and never closed
+        hint: mend it; it cannot be set aside, since where the record ends is not known
         error: x.csv line 3: a quote is opened in this record and never closed
+        hint: mend it; it cannot be set aside, since where the record ends is not known
         ");
     }
 

@@ -16,7 +16,7 @@ use super::ReadOptions;
 use crate::column_builder::FrameBuilder;
 use crate::column_text::{FrameText, Plain};
 use crate::compression::{Compressed, Compression};
-use crate::input_file::{InputFile, Malformed};
+use crate::input_file::{InputFile, Malformed, NOT_SET_ASIDE};
 use crate::json_rows::Text;
 use crate::whole_file::{SharedWriter, WholeFile};
 
@@ -207,7 +207,7 @@ impl Records {
                 }
                 from = self.record.len();
                 if !self.text.next_line(&mut self.record)? {
-                    return Err(malformed.at(line, "a quote is opened in this record and never closed"));
+                    return Err(malformed.at(line, format!("a quote is opened in this record and never closed\n{NOT_SET_ASIDE}")));
                 }
             }
         }

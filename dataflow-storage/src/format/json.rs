@@ -11,6 +11,7 @@ use polars::prelude::DataFrame;
 use super::{Compresses, FormatInfo};
 use crate::column_text::FrameText;
 use crate::compression::Compressed;
+use crate::input_file::NOT_SET_ASIDE;
 use crate::json_rows::{JsonSource, Records, Text};
 use crate::whole_file::{SharedWriter, WholeFile};
 
@@ -62,7 +63,7 @@ impl Records for Elements {
                 Some(found) => Err(self.malformed(format!("expected nothing after the array, found `{}`", char::from(found)))),
             };
         }
-        let Some(first) = self.significant()? else { return Err(self.malformed("the array is not closed")) };
+        let Some(first) = self.significant()? else { return Err(self.not_closed()) };
         if first == b']' && self.state == State::First {
             self.state = State::End;
             return self.next(record);
@@ -120,7 +121,7 @@ impl Elements {
         loop {
             let bytes = self.text.input.fill_buf().map_err(|error| crate::input_file::reading(&self.text.path, error))?;
             if bytes.is_empty() {
-                return Err(self.malformed("the array is not closed"));
+                return Err(self.not_closed());
             }
             let mut end = None;
             let taken = bytes.iter().position(|&byte| {
@@ -137,6 +138,10 @@ impl Elements {
                 return Ok(());
             }
         }
+    }
+
+    fn not_closed(&self) -> Error {
+        self.malformed(format!("the array is not closed\n{NOT_SET_ASIDE}"))
     }
 
     fn malformed(&self, message: impl Into<String>) -> Error {
@@ -210,7 +215,9 @@ mod tests {
         ");
         assert_snapshot!(read("x.json", "[{\"a\": 1},\n{\"a\": 2}"), @r"
         error: x.json line 2: the array is not closed
+        hint: mend it; it cannot be set aside, since where the record ends is not known
         error: x.json line 2: the array is not closed
+        hint: mend it; it cannot be set aside, since where the record ends is not known
         ");
     }
 
@@ -218,6 +225,7 @@ mod tests {
     fn a_malformed_element_is_told_or_set_aside() {
         assert_snapshot!(read("x.json", "[{\"a\": 1},\n{\"a\": tru},\n\n7, ,\n{\"a\": 2},]"), @r#"
         error: x.json line 2: expected ident at column 10
+        hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`
         set aside: 2: expected ident at column 10: {"a": tru}
         set aside: 4: invalid type: integer `7`, expected an object at column 1: 7
         set aside: 4: EOF while parsing a value: 

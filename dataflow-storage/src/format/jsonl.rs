@@ -135,6 +135,7 @@ mod tests {
         let text = "{\"a\": 1}\n\n{\"a\": 2,}\n[1]\n{\"a\": 3} x\n{\"a\": \"\u{1}\"}\nnull\n{\"a\": 4}\n{\"b\": [1, tr";
         assert_snapshot!(read("x.jsonl", text), @r#"
         error: x.jsonl line 3: trailing comma at column 9
+        hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`
         set aside: 3: key must be a string at column 9: {"a": 2,}
         set aside: 4: invalid type: sequence, expected an object at column 1: [1]
         set aside: 5: trailing characters at column 10: {"a": 3} x

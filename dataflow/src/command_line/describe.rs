@@ -14,7 +14,7 @@ use rust_xlsxwriter::{Format as CellFormat, Workbook};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
-use super::{give, operator_pages};
+use super::{called_wrongly, give, operator_pages};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -63,7 +63,7 @@ pub fn operators(arguments: &Arguments) -> Result<Exit> {
         (Format::Markdown, Some(_)) => operator_pages::sections(&chosen, language)?,
         (Format::Markdown, None) => {
             let Some(folder) = &arguments.output else {
-                return Err(Error::Configuration("the pages of all operators are not written to stdout\nhint: give them a folder: `-o docs/operators`".into()));
+                return Ok(called_wrongly("the pages of all operators are not written to stdout\nhint: give them a folder: `-o docs/operators`"));
             };
             operator_pages::write_all(&chosen, folder)?;
             return Ok(Exit::Well);
@@ -103,7 +103,7 @@ pub fn prompts(arguments: &Arguments) -> Result<Exit> {
             listed(&chosen.iter().map(|info| [info.name.to_owned(), users_of(info).join(", "), info.docs.summary(language)]).collect::<Vec<_>>(), 2)
         }
         (Format::Markdown, _) => {
-            return Err(Error::Configuration("prompts have no pages\nhint: `--format` should be `text`, `json` or `xlsx`".into()));
+            return Ok(called_wrongly("prompts have no pages\nhint: `--format` should be `text`, `json` or `xlsx`"));
         }
         (Format::Json, _) => json_text(chosen.iter().map(|info| prompt_json(info, language)).collect(), arguments.name.is_some()),
         (Format::Xlsx, _) => {
@@ -229,7 +229,7 @@ fn json_text(items: Vec<Value>, one: bool) -> String {
 
 fn workbook(arguments: &Arguments, header: &[&str], rows: &[Vec<String>]) -> Result<Exit> {
     let Some(path) = &arguments.output else {
-        return Err(Error::Configuration("a workbook is not written to stdout\nhint: give it a path: `-o operators.xlsx`".into()));
+        return Ok(called_wrongly("a workbook is not written to stdout\nhint: give it a path: `-o operators.xlsx`"));
     };
     let failed = |error: rust_xlsxwriter::XlsxError| Error::storage(format!("cannot write {}", path.display()), error);
     let mut book = Workbook::new();

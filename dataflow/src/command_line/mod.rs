@@ -96,6 +96,12 @@ pub fn main() -> ExitCode {
     .into()
 }
 
+/// Tells that arguments do not go together, which each by itself are right.
+fn called_wrongly(message: &str) -> Exit {
+    tell(&Error::Configuration(message.to_owned()));
+    Exit::CalledWrongly
+}
+
 /// Writes what was asked for to a file, or to stdout.
 fn give(content: &[u8], to: Option<&Path>) -> Result<()> {
     if let Some(path) = to {

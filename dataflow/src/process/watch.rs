@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dataflow_core::engine::{LiveRun, Observer};
+use dataflow_core::engine::{LiveRun, Observer, Report};
 use dataflow_serving::PoolServing;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
@@ -91,7 +91,7 @@ impl Observer for Watch {
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
-    fn ends(&self) {
+    fn ends(&self, _: &Report) {
         if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }

@@ -9,6 +9,8 @@ use dataflow_core::{Error, Report, RunOutcome};
 pub enum Exit {
     /// All well: 0.
     Well,
+    /// The command was called wrongly: 2, as where its arguments cannot be read.
+    CalledWrongly,
     /// Finished, but rows failed: 3.
     RowsFailed,
     /// The pipeline does not compile, or data is malformed: 65.
@@ -53,6 +55,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Well => 0,
+            Self::CalledWrongly => 2,
             Self::RowsFailed => 3,
             Self::BadData => 65,
             Self::NoInput => 66,

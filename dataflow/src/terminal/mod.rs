@@ -96,9 +96,9 @@ impl Observer for Both {
         self.1.begins(run);
     }
 
-    fn ends(&self) {
-        self.0.ends();
-        self.1.ends();
+    fn ends(&self, report: &Report) {
+        self.0.ends(report);
+        self.1.ends(report);
     }
 }
 
@@ -180,9 +180,6 @@ pub fn tell(error: &Error) {
         source = cause.source();
     }
     say(&format!("{label}: {text}{causes}"));
-    if matches!(error, Error::Malformed { .. }) && !text.contains("hint:") {
-        say("hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`");
-    }
 }
 
 /// Stops the run gently at the first SIGINT or SIGTERM and at once at the second; gives the number of the first.

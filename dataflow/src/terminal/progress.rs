@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use dataflow_core::Report;
 use dataflow_core::engine::{LiveRun, Observer, StepReport};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Companion;
 
@@ -54,14 +55,14 @@ pub(super) fn observer(mode: ProgressMode, companion: Option<Arc<dyn Companion>>
 /// A way to show a live run.
 trait Display: Send {
     fn show(&mut self, run: &LiveRun);
-    fn end(&mut self, run: &LiveRun);
+    fn end(&mut self, run: &LiveRun, report: &Report);
 }
 
 /// Looks at the live run every while, on a thread of its own.
 pub(super) struct Shown {
     make: Box<dyn Fn() -> Box<dyn Display> + Send + Sync>,
     every: Duration,
-    running: Mutex<Option<(mpsc::Sender<()>, JoinHandle<()>)>>,
+    running: Mutex<Option<(mpsc::Sender<Report>, JoinHandle<()>)>>,
 }
 
 impl Shown {
@@ -72,20 +73,25 @@ impl Shown {
 
 impl Observer for Shown {
     fn begins(&self, run: Arc<LiveRun>) {
-        let (end, ended) = mpsc::channel::<()>();
+        let (end, ended) = mpsc::channel::<Report>();
         let (mut display, every) = ((self.make)(), self.every);
         let thread = std::thread::spawn(move || {
-            while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                display.show(&run);
+            let report = loop {
+                match ended.recv_timeout(every) {
+                    Err(RecvTimeoutError::Timeout) => display.show(&run),
+                    ended => break ended,
+                }
+            };
+            if let Ok(report) = report {
+                display.end(&run, &report);
             }
-            display.end(&run);
         });
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some((end, thread));
     }
 
-    fn ends(&self) {
+    fn ends(&self, report: &Report) {
         if let Some((end, thread)) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            drop(end);
+            let _ = end.send(report.clone()); // as below
             let _ = thread.join(); // a display that broke has nothing left to show
         }
     }
@@ -125,7 +131,7 @@ impl Display for Bars {
     fn show(&mut self, run: &LiveRun) {
         self.update(run);
     }
-    fn end(&mut self, run: &LiveRun) {
+    fn end(&mut self, run: &LiveRun, _: &Report) {
         self.update(run);
         self.bars.iter().for_each(ProgressBar::abandon);
     }
@@ -141,13 +147,14 @@ impl Display for Lines {
         let facts = self.0.iter().flat_map(|companion| companion.facts()).map(|(name, value)| format!("; {} {value}", name.replace('_', " ")));
         super::say(&format!("{:.0} s: {read}{of} rows read; {}{}", run.elapsed().as_secs_f64(), steps.join("; "), facts.collect::<String>()));
     }
-    fn end(&mut self, _: &LiveRun) {}
+    fn end(&mut self, _: &LiveRun, _: &Report) {}
 }
 
 struct Events(Option<Arc<dyn Companion>>);
 
 impl Events {
-    fn print(&self, event: &str, run: &LiveRun) {
+    /// Prints an event; that of the end has the report, too.
+    fn print(&self, event: &str, run: &LiveRun, report: Option<&Report>) {
         let (total, read) = run.source();
         let mut line = json!({
             "event": event, "pipeline": run.pipeline(), "seconds": run.elapsed().as_secs_f64(), "rows_total": total, "rows_read": read,
@@ -156,17 +163,34 @@ impl Events {
         if let (Some(companion), Value::Object(line)) = (&self.0, &mut line) {
             line.extend(companion.facts());
         }
+        if let (Some(report), Value::Object(line)) = (report, &mut line) {
+            line.extend(ending(report));
+        }
         let _ = writeln!(std::io::stdout().lock(), "{line}"); // whoever read the events has gone
     }
 }
 
 impl Display for Events {
     fn show(&mut self, run: &LiveRun) {
-        self.print("progress", run);
+        self.print("progress", run, None);
     }
-    fn end(&mut self, run: &LiveRun) {
-        self.print("end", run);
+    fn end(&mut self, run: &LiveRun, report: &Report) {
+        self.print("end", run, Some(report));
     }
+}
+
+/// How a run ended, by the names that its report has for it; each of them is there, if only as null.
+fn ending(report: &Report) -> Map<String, Value> {
+    let output = report.output.as_ref().map(|path| path.display().to_string());
+    let facts = [
+        ("outcome", json!(report.outcome)),
+        ("error", json!(report.error)),
+        ("rows_written", json!(report.rows_written)),
+        ("failed", json!(report.failed)),
+        ("malformed", json!(report.malformed)),
+        ("output", json!(output)),
+    ];
+    facts.into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect()
 }
 
 /// Rows that a step is done with.

@@ -68,6 +68,14 @@ fn operators_and_prompts_are_described_in_both_languages() {
     let (code, _, stderr) = finished(dataflow(folder.path()).args(["operators", "--format", "xlsx", "-o", "operators.xlsx"]));
     assert_eq!(code, 0, "{stderr}");
     assert!(folder.path().join("operators.xlsx").metadata().unwrap().len() > 5_000);
+    for (arguments, hint) in [
+        (&["operators", "--format", "xlsx"][..], "-o operators.xlsx"),
+        (&["operators", "--format", "markdown"], "-o docs/operators"),
+        (&["prompts", "--format", "markdown"], "`--format` should be"),
+    ] {
+        let (code, stdout, stderr) = finished(dataflow(folder.path()).args(arguments));
+        assert!(code == 2 && stdout.is_empty() && stderr.contains(hint), "{arguments:?} gives {code}: {stderr}");
+    }
     let (code, _, stderr) = finished(dataflow(folder.path()).args(["operators", "WordNumbrFilter"]));
     assert_eq!(code, 66);
     assert!(stderr.contains("did you mean `WordNumberFilter`?"));
@@ -118,10 +126,31 @@ fn input_output_limit_and_settings_are_replaced() {
     assert_eq!(code, 0, "{stderr}");
     let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!((&last["event"], &last["rows_read"]), (&"end".into(), &4.into()));
+    assert_eq!((&last["outcome"], &last["rows_written"], &last["error"]), (&"complete".into(), &4.into(), &serde_json::Value::Null));
+    let output = folder.path().join("mine.csv").canonicalize().unwrap();
+    assert_eq!(last["output"], serde_json::json!(output));
     assert_eq!(std::fs::read_to_string(folder.path().join("mine.csv")).unwrap().lines().filter(|line| line.starts_with("000000")).count(), 4);
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.path().join("r.json")).unwrap()).unwrap();
     assert_eq!(report["steps"][2]["rows_out"], 4);
     assert_eq!(rows(&folder.path().join("kept/dataflow_cache_step_step3.jsonl")).len(), 4);
+}
+
+#[test]
+fn the_last_event_tells_the_error_that_ended_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "{\"text\": \"a\"}\n{\"text\": \"b\"}\n";
+    std::fs::write(folder.path().join("input.jsonl"), rows).unwrap();
+    // A folder stands where the output would be put.
+    std::fs::create_dir_all(folder.path().join("out.jsonl/x")).unwrap();
+    let pipeline = "name: p\nstorage: { input: input.jsonl, output: out.jsonl }\nsteps: [{ operator: LowercaseRefiner, input_key: text }]\n";
+    std::fs::write(folder.path().join("p.yaml"), pipeline).unwrap();
+    let (code, stdout, stderr) = finished(dataflow(folder.path()).args(["run", "p.yaml", "--progress", "json"]));
+    assert_ne!(code, 0);
+    let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap_or_else(|| panic!("{stderr}"))).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.path().join("cache/p_report.json")).unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["outcome"], &last["rows_written"]), (&"end".into(), &"failed".into(), &0.into()));
+    assert!(last["error"].as_str().is_some_and(|error| stderr.contains(error)), "{last} {stderr}");
+    assert_eq!((&last["error"], &last["output"]), (&report["error"], &serde_json::Value::Null));
 }
 
 #[test]
