@@ -105,7 +105,7 @@ pub struct Answered<T> {
     pub value: T,
     /// Tries, the last one too.
     pub attempts: u32,
-    /// How long the call waited before its last try.
+    /// How long the call waited for its tries, pauses between them included.
     pub waited: Duration,
 }
 
@@ -116,15 +116,24 @@ pub enum Exhausted {
     UnknownModel(String),
     /// The call would have waited behind too many others.
     QueueFull,
-    /// No deployment was ready in time; when the first will be, where that is known.
-    NotReady(Option<Duration>),
+    /// No deployment was ready in time.
+    NotReady {
+        /// When the first will be, where that is known.
+        after: Option<Duration>,
+        /// How long the call waited.
+        waited: Duration,
+    },
     /// The last try failed, and there is no other.
     Failed {
         /// The last failure.
         failure: Failure,
         /// Tries in all.
+        /// The deployment that was tried last, by the name that is shown.
+        deployment: String,
         attempts: u32,
     },
+        /// How long the call waited for its tries, pauses between them included.
+        waited: Duration,
 }
 
 impl Pool {
@@ -194,7 +203,7 @@ impl Pool {
     {
         self.budget.deposit();
         let (mut tried, mut attempts, mut failures) = (Vec::new(), 0, 0);
-        let (mut waited, mut last, mut round) = (Duration::ZERO, None, 0);
+        let (mut waited, mut paused, mut last, mut round) = (Duration::ZERO, Duration::ZERO, None, 0);
         loop {
             // A call that waits for its turn has no place, and one that waits for a place has no turn.
             let place = match &options.places {
@@ -205,7 +214,10 @@ impl Pool {
             let lease = match self.lease(options, waited, &tried).await {
                 Ok(lease) => lease,
                 // What failed before tells more than that nobody was ready afterwards.
-                Err(exhausted) => return Err(last.map_or(exhausted, |failure| Exhausted::Failed { failure, attempts })),
+                Err(exhausted) => {
+                    let waited = waited + paused + turn.elapsed();
+                    return Err(last.map_or(exhausted, |(failure, deployment)| Exhausted::Failed { failure, deployment, attempts, waited }));
+                }
             };
             waited += turn.elapsed();
             attempts += 1;
@@ -213,7 +225,7 @@ impl Pool {
             let (lease, failure) = match attempt(lease).await {
                 Ok(value) => {
                     self.freed.notify_one();
-                    return Ok(Answered { value, attempts, waited });
+                    return Ok(Answered { value, attempts, waited: waited + paused });
                 }
                 Err(failed) => failed,
             };
@@ -231,22 +243,22 @@ impl Pool {
             let now = Instant::now();
             let late = options.deadline.is_some_and(|deadline| now >= deadline);
             if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take(now)) {
-                return Err(Exhausted::Failed { failure, attempts });
+            let name = || deployment.name().to_owned();
+                return Err(Exhausted::Failed { failure, deployment: name(), attempts, waited: waited + paused });
             }
             tracing::debug!(model = deployment.name(), class = failure.class.name(), status = failure.status, attempts, "a call failed and is tried again");
             if others == 0 {
                 tried.clear();
                 // Where the service says when it may be asked, the deployment waits for all calls.
                 let pause = if failure.retry_after.is_none() { full_jitter(FIRST_PAUSE, if passes { 0 } else { round }) } else { Duration::ZERO };
-                if options.deadline.is_some_and(|deadline| now + pause + LEAST_TIME >= deadline) {
-                    return Err(Exhausted::Failed { failure, attempts });
-                }
-                if waiting_for(options.hurry.as_deref(), tokio::time::sleep(pause)).await.is_none() {
-                    return Err(Exhausted::Failed { failure, attempts });
+                let has_no_time = options.deadline.is_some_and(|deadline| now + pause + LEAST_TIME >= deadline);
+                if has_no_time || waiting_for(options.hurry.as_deref(), tokio::time::sleep(pause)).await.is_none() {
+                    return Err(Exhausted::Failed { failure, deployment: name(), attempts, waited: waited + paused + now.elapsed() });
                 }
                 round += 1;
+                paused += now.elapsed();
             }
-            last = Some(failure);
+            last = Some((failure, name()));
         }
     }
 
@@ -303,6 +315,7 @@ impl Pool {
         }
         let since = Instant::now();
         let queue = options.queue_timeout.map(|timeout| since + timeout.saturating_sub(waited));
+        let not_ready = |after: Option<Duration>| Exhausted::NotReady { after, waited: waited + since.elapsed() };
         let until = [queue, options.deadline].into_iter().flatten().min();
         let line = {
             let group = if is_any(&options.model) { "" } else { options.model.as_str() };
@@ -321,7 +334,7 @@ impl Pool {
             }
             let turn = line.lock();
             match until {
-                Some(until) => tokio::time::timeout_at(until.into(), turn).await.map_err(|_| Exhausted::NotReady(None))?,
+                Some(until) => tokio::time::timeout_at(until.into(), turn).await.map_err(|_| not_ready(None))?,
                 None => turn.await, // in a hurry each in line goes quickly
             }
         };
@@ -339,7 +352,7 @@ impl Pool {
             if let Some(until) = until
                 && (Instant::now() >= until || soonest.is_some_and(|soonest| soonest > until))
             {
-                return Err(Exhausted::NotReady(soonest.map(|soonest| soonest.saturating_duration_since(Instant::now()))));
+                return Err(not_ready(soonest.map(|soonest| soonest.saturating_duration_since(Instant::now()))));
             }
             // One that is only busy, or held to its rate, is waited for also in a hurry.
             let hurry = options.hurry.as_deref().filter(|_| !self.is_any_available(&options.model));
@@ -349,7 +362,7 @@ impl Pool {
                 None => waiting_for(hurry, freed).await,
             };
             if waited.is_none() {
-                return Err(Exhausted::NotReady(None));
+                return Err(not_ready(None));
             }
         }
     }

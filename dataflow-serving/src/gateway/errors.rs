@@ -1,6 +1,6 @@
 //! Errors as OpenAI's clients read them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -20,9 +20,22 @@ pub(super) struct GatewayError {
     retry_after: Option<Duration>,
     /// Whether trying again is of no use, since the gateway has tried.
     exhausted: bool,
-    pub attempts: u32,
+    pub way: Box<Way>,
     /// What is left of the limits of the model that was asked for.
     left: Option<Box<[Option<Allowance>; 2]>>,
+}
+
+/// What came of a call before it ended in an error.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    /// The deployment that was tried last.
+    pub deployment: Option<String>,
+    /// How often one was tried.
+    pub attempts: u32,
+    /// How long the call waited for its tries.
+    pub waited: Duration,
+    /// What the gateway took for itself, where that was counted.
+    pub overhead: Option<Duration>,
 }
 
 /// When one whose account is empty may be asked again, where it does not say.
@@ -43,6 +56,17 @@ pub(super) fn tell_limits(left: [Option<Allowance>; 2], headers: &mut HeaderMap)
     }
 }
 
+/// Tells who was asked last, how many tries there were, and what the gateway took for itself.
+pub(super) fn tell_way(headers: &mut HeaderMap, deployment: Option<&str>, attempts: u32, overhead: Duration) {
+    if let Some(name) = deployment.and_then(|name| HeaderValue::from_str(name).ok()) {
+        headers.insert("x-flux-model", name);
+    }
+    headers.insert("x-flux-attempts", HeaderValue::from(attempts));
+    if let Ok(value) = HeaderValue::from_str(&format!("{:.3}", overhead.as_secs_f64() * 1000.0)) {
+        headers.insert("x-flux-overhead-ms", value);
+    }
+}
+
 /// The body of an error.
 pub(super) fn error_body(message: &str, kind: &str, param: Option<&str>, code: &str) -> Bytes {
     json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }).to_string().into()
@@ -56,7 +80,7 @@ impl GatewayError {
             status if status.is_server_error() => "gateway_error",
             _ => "invalid_request_error",
         };
-        Self { status, code, body: error_body(message, kind, None, code), retry_after: None, exhausted: false, attempts: 0, left: None }
+        Self { status, code, body: error_body(message, kind, None, code), retry_after: None, exhausted: false, way: Box::default(), left: None }
     }
 
     /// A request that is at fault.
@@ -75,6 +99,12 @@ impl GatewayError {
         Self { left: Some(Box::new(left)), ..self }
     }
 
+    /// Tells what the gateway took for itself too.
+    pub fn with_overhead(mut self, overhead: Duration) -> Self {
+        self.way.overhead = Some(overhead);
+        self
+    }
+
     /// What a pool's silence means to the caller.
     pub fn of(exhausted: Exhausted, model: &str, pool: &Pool) -> Self {
         match exhausted {
@@ -84,15 +114,18 @@ impl GatewayError {
                 Self { body, ..Self::new(StatusCode::NOT_FOUND, "model_not_found", "") }
             }
             Exhausted::QueueFull => Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many calls wait for a model").after(Duration::from_secs(1)),
-            Exhausted::NotReady(ready) => {
+            Exhausted::NotReady { after, waited } => {
                 let error = if pool.is_any_available(model) {
                     Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_timeout", "no model was free in time")
                 } else {
                     Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", "no model can be asked at the moment")
                 };
-                error.after(ready.unwrap_or(Duration::from_secs(1)))
+                Self { way: Box::new(Way { waited, ..Way::default() }), ..error.after(after.unwrap_or(Duration::from_secs(1))) }
             }
-            Exhausted::Failed { failure, attempts } => Self { attempts, ..Self::of_failure(failure) },
+            Exhausted::Failed { failure, deployment, attempts, waited } => {
+                let way = Way { deployment: Some(deployment), attempts, waited, overhead: None };
+                Self { way: Box::new(way), ..Self::of_failure(failure) }
+            }
         }
     }
 
@@ -115,11 +148,11 @@ impl GatewayError {
         let exhausted = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
         let soon = if failure.class == ErrorClass::Quota { QUOTA_RESTS } else { Duration::from_secs(1) };
         let retry_after = failure.retry_after.or_else(|| matches!(status.as_u16(), 429 | 503).then_some(soon));
-        Self { status, code, body, retry_after, exhausted, attempts: 0, left: None }
+        Self { body, retry_after, exhausted, ..Self::new(status, code, "") }
     }
 
-    /// The response.
-    pub fn response(self) -> Response {
+    /// The response to a request that came at this time.
+    pub fn response(self, begun: Instant) -> Response {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -130,6 +163,7 @@ impl GatewayError {
         if let Some(left) = self.left {
             tell_limits(*left, headers);
         }
+        tell_way(headers, self.way.deployment.as_deref(), self.way.attempts, self.way.overhead.unwrap_or_else(|| begun.elapsed()));
         if self.exhausted {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }

@@ -129,17 +129,14 @@ impl Call {
         &self.span
     }
 
-    /// Who answers it, after how many tries and with how much time of the gateway's own.
-    pub fn answered_by(&mut self, deployment: &str, attempts: u32, overhead: Duration) {
-        deployment.clone_into(&mut self.deployment);
-        self.span.record("gen_ai.response.model", deployment);
-        self.tried(attempts);
-        self.metrics.overhead.observe(overhead.as_secs_f64());
-    }
-
-    /// Counts the tries, also of a call that nobody answered.
-    pub fn tried(&self, attempts: u32) {
+    /// Who answers it, or was tried last; after how many tries and with how much time of the gateway's own.
+    pub fn tried_by(&mut self, deployment: Option<&str>, attempts: u32, overhead: Duration) {
+        if let Some(deployment) = deployment {
+            deployment.clone_into(&mut self.deployment);
+            self.span.record("gen_ai.response.model", deployment);
+        }
         self.metrics.attempts.with_label_values(&[self.route.name()]).inc_by(u64::from(attempts));
+        self.metrics.overhead.observe(overhead.as_secs_f64());
     }
 
     /// Counts the time to a stream's first words.

@@ -14,7 +14,7 @@ use tracing::Instrument;
 use super::access::{Door, add_cors, enter, shown_key};
 use super::attempt::{self, ask};
 use super::body::RequestBody;
-use super::errors::{GatewayError, tell_limits};
+use super::errors::{GatewayError, tell_limits, tell_way};
 use super::{Route, State, pages, server, streaming, trace};
 use crate::pool::{Answered, CallOptions, Exhausted, GatewaySettings, Origin, Use};
 
@@ -25,6 +25,7 @@ const BODY_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Answers a request.
 pub(super) async fn answer(state: Arc<State>, request: Request<Body>) -> Response {
+    let begun = Instant::now();
     let settings = state.settings.load_full();
     let (head, body) = request.into_parts();
     let (mut asked, method, path) = (head.headers, head.method, head.uri.path());
@@ -41,12 +42,7 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Body>) -> Respons
     };
     let mut response = result.unwrap_or_else(|error| {
         tracing::debug!(path, status = error.status.as_u16(), code = error.code, "a request was refused or failed");
-        let attempts = error.attempts;
-        let mut response = error.response();
-        if attempts > 0 {
-            response.headers_mut().insert("x-flux-attempts", HeaderValue::from(attempts));
-        }
-        response
+        error.response(begun)
     });
     let headers = response.headers_mut();
     headers.insert("x-request-id", id);
@@ -173,41 +169,42 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
                 counted.model_is_unknown();
             }
             let error = GatewayError::of(exhausted, &request.model, &state.pool);
-            counted.tried(error.attempts);
+            let overhead = begun.elapsed().saturating_sub(at_services.total()).saturating_sub(error.way.waited);
+            counted.tried_by(error.way.deployment.as_deref(), error.way.attempts, overhead);
             counted.end(error.status.as_u16(), Usage::default());
-            return Err(error.with_limits(left));
+            return Err(error.with_limits(left).with_overhead(overhead));
         }
         Ok(Given::Before(reply, origin)) => {
             let origin = if origin == Origin::Journal { "hit" } else { "shared" };
             state.metrics.cached(origin);
-            counted.answered_by(&reply.model, 0, begun.elapsed());
+            counted.tried_by(Some(&reply.model), 0, begun.elapsed());
             counted.end(200, Usage::default());
             let mut response = of_type("application/json", Body::from(reply.content));
-            tell_way(response.headers_mut(), &reply.model, 0, begun.elapsed());
+            tell_way(response.headers_mut(), Some(&reply.model), 0, begun.elapsed());
             response.headers_mut().insert("x-flux-cache", HeaderValue::from_static(origin));
             response
         }
         Ok(Given::Asked(Answered { value, attempts, waited })) => {
             let served = at_services.total();
-            // What passed before the last try was waiting for a turn, where it was not an earlier try.
+            // What was neither a try nor waiting for one.
             let overhead = begun.elapsed().saturating_sub(served).saturating_sub(waited);
             let mut response = match value {
                 attempt::Given::Whole { body, deployment, usage, .. } => {
-                    counted.answered_by(&deployment, attempts, overhead);
+                    counted.tried_by(Some(&deployment), attempts, overhead);
                     counted.end(200, usage);
                     let mut response = of_type("application/json", Body::from(body));
-                    tell_way(response.headers_mut(), &deployment, attempts, overhead);
+                    tell_way(response.headers_mut(), Some(&deployment), attempts, overhead);
                     response
                 }
                 attempt::Given::Stream(opened) => {
                     let deployment = opened.lease.deployment().name().to_owned();
-                    counted.answered_by(&deployment, attempts, overhead);
+                    counted.tried_by(Some(&deployment), attempts, overhead);
                     counted.first_token();
                     let mut response = of_type("text/event-stream; charset=utf-8", streaming::body(opened, counted, state.break_off.clone()));
                     let headers = response.headers_mut();
                     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-                    tell_way(headers, &deployment, attempts, overhead);
+                    tell_way(headers, Some(&deployment), attempts, overhead);
                     response
                 }
             };
@@ -237,17 +234,6 @@ fn kept(given: &attempt::Given) -> (Reply, Use) {
             Err(_) => (Reply::default(), Use::Once),
         },
         attempt::Given::Stream(_) => (Reply::default(), Use::Once),
-    }
-}
-
-/// Tells who answered, after how many tries, and what the gateway took for itself.
-fn tell_way(headers: &mut HeaderMap, deployment: &str, attempts: u32, overhead: Duration) {
-    if let Ok(name) = HeaderValue::from_str(deployment) {
-        headers.insert("x-flux-model", name);
-    }
-    headers.insert("x-flux-attempts", HeaderValue::from(attempts));
-    if let Ok(value) = HeaderValue::from_str(&format!("{:.3}", overhead.as_secs_f64() * 1000.0)) {
-        headers.insert("x-flux-overhead-ms", value);
     }
 }
 

@@ -200,6 +200,63 @@ fn a_stream_that_breaks_after_its_first_words_ends_in_an_error_and_never_as_if_i
 }
 
 #[test]
+fn a_malformed_event_in_the_midst_of_a_stream_does_not_end_it() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default().share(Fault::BadEventLater, 1.0));
+        let gateway = Running::start(&[&upstream], &json!({}), &json!({}));
+        let (status, text) = gateway.stream(&question()).await;
+        assert_eq!((status, said(&text).as_str()), (200, "echo: Say it in some words."), "{text}");
+        assert!(text.contains("data: {\"choices\": [{\"delta\":\n\n") && text.ends_with("data: [DONE]\n\n"), "{text}");
+        let models = gateway.get("/admin/models").await;
+        assert_eq!((&models["models"][0]["in_flight"], &models["models"][0]["answered"]), (&json!(0), &json!(1)), "{models}");
+    });
+}
+
+/// What the headers of a reply tell of its way: who was asked, how often, and whether the gateway's own time is told.
+fn way(headers: &http::HeaderMap) -> (Option<&str>, &str, bool) {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+    let overhead = text("x-flux-overhead-ms").and_then(|told| told.parse::<f64>().ok());
+    assert!(headers.contains_key("x-request-id"));
+    (text("x-flux-model"), text("x-flux-attempts").unwrap_or_default(), overhead.is_some_and(|told| (0.0..400.0).contains(&told)))
+}
+
+#[test]
+fn errors_tell_their_way_and_are_counted_by_their_deployment() {
+    run(async {
+        let statuses = [("[[status 422]]", 422, "1"), ("[[status 404]]", 404, "1"), ("[[status 500]]", 500, "4")];
+        let (upstream, stalling) = (Upstream::start(Behaviour::default()), Upstream::start(Behaviour::default().share(Fault::Stall, 1.0)));
+        let gateway = Running::start(&[&upstream], &json!({ "name": "one", "safe_rps": 0 }), &json!({}));
+        for (text, status, most) in statuses {
+            let mut body = question();
+            body["messages"][0]["content"] = json!(text);
+            let request = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", "1500").body(body.to_string());
+            let response = request.send().await.unwrap();
+            assert!(matches!(response.status().as_u16(), found if found == status || found == 504));
+            let (model, attempts, is_told) = way(response.headers());
+            assert!(model == Some("one") && is_told && (status == 500 || attempts == most), "{text}: {:?}", response.headers());
+        }
+        let (status, headers, _) = gateway.chat(&json!({ "model": "nobody", "messages": [{ "role": "user", "content": "x" }] })).await;
+        assert_eq!((status, way(&headers)), (404, (None, "0", true)));
+        let (status, headers, _) = gateway.chat(&json!([])).await;
+        assert_eq!((status, way(&headers)), (400, (None, "0", true)));
+        let metrics = gateway.client.get(format!("{}/metrics", gateway.url)).send().await.unwrap().text().await.unwrap();
+        for expected in [
+            r#"gen_ai_server_request_duration_seconds_count{deployment="one",error_type="422",gen_ai_operation_name="chat",gen_ai_request_model="auto"} 1"#,
+            r#"gen_ai_server_request_duration_seconds_count{deployment="",error_type="404",gen_ai_operation_name="chat",gen_ai_request_model="unknown"} 1"#,
+            "dataflow_gateway_overhead_seconds_count 4",
+            r#"dataflow_deployment_failed{deployment="one",id="m0"}"#,
+            r#"dataflow_deployment_available{deployment="one",id="m0"}"#,
+        ] {
+            assert!(metrics.contains(expected), "{expected} is missing in:\n{metrics}");
+        }
+        let gateway = Running::start(&[&stalling], &json!({ "timeout": 0.3 }), &json!({}));
+        let request = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", "250").body(question().to_string());
+        let response = request.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), way(response.headers())), (504, (Some("m0"), "1", true)));
+    });
+}
+
+#[test]
 fn letters_that_are_cut_in_two_arrive_whole() {
     run(async {
         let upstream = Upstream::start(Behaviour::default().chunk_bytes(7).answer(|_| "中文测试，一字不丢。".into()));

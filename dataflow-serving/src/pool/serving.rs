@@ -370,10 +370,10 @@ fn told(exhausted: Exhausted) -> ServingError {
     match exhausted {
         Exhausted::UnknownModel(name) => ServingError::new(ErrorClass::Auth, format!("no model of the pool is called `{name}`")),
         Exhausted::QueueFull => ServingError::new(ErrorClass::RateLimited, "too many calls wait for the pool"),
-        Exhausted::NotReady(after) => {
+        Exhausted::NotReady { after, .. } => {
             ServingError { retry_after: after, ..ServingError::new(ErrorClass::RateLimited, "no model of the pool was ready in time") }
         }
-        Exhausted::Failed { failure, attempts } => {
+        Exhausted::Failed { failure, attempts, .. } => {
             let after = if attempts > 1 { format!(" (after {attempts} tries)") } else { String::new() };
             ServingError {
                 class: failure.class,

@@ -161,7 +161,7 @@ fn limits_are_waited_for_in_line_and_not_beyond_the_deadline() {
         let pool = serving.pool().unwrap();
         let options = CallOptions { queue_timeout: Some(Duration::from_millis(20)), ..CallOptions::default() };
         let exhausted = pool.call(&options, |lease| async move { Err::<(), _>((lease, Failure::new(ErrorClass::Caller, "not asked"))) }).await;
-        assert!(matches!(exhausted, Err(Exhausted::NotReady(Some(_)))), "{exhausted:?}");
+        assert!(matches!(exhausted, Err(Exhausted::NotReady { after: Some(_), .. })), "{exhausted:?}");
         assert_eq!(pool.waiting(), 0);
     });
 }
