@@ -18,5 +18,6 @@ pub use environment::EnvServing;
 pub use gateway_serving::GatewayServing;
 pub use journal::FileJournal;
 pub use local::LocalServing;
+pub use options::start_paths_from;
 pub use pool::PoolServing;
 pub use secret::Secret;

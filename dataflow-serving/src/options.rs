@@ -1,5 +1,7 @@
 //! Reads what a pipeline file says of a serving, and names the nearest key where one is unknown.
 
+use std::path::Path;
+
 use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
@@ -7,10 +9,35 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::pool::POOL_CACHE;
+
 /// Reads a serving's options; `T` has defaults for all and denies unknown fields.
 #[expect(clippy::needless_pass_by_value, reason = "whoever builds a serving gives the value away")]
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
     T::deserialize(&value).map_err(|error| Error::Configuration(told::<T>(&value, &error.to_string())))
+}
+
+/// Has the paths of a serving start from a folder, as those of a storage do: a pipeline does not depend on where the program was started.
+///
+/// A model is taken for a path where one leads to it from there; otherwise it is a name.
+pub fn start_paths_from(folder: &Path, serving: &mut Map<String, Value>) {
+    let keys: &[&str] = match serving.get("type").and_then(Value::as_str) {
+        Some("pool") => &["config", "cache_path"],
+        Some("local") => &["log_path", "hf_cache_dir", "hf_local_dir", "model"],
+        _ => return,
+    };
+    let is_kept = matches!(serving.get("cache"), Some(cache) if !matches!(cache.as_str(), Some("off")) && cache != &Value::Bool(false));
+    if keys.contains(&"cache_path") && is_kept && !serving.contains_key("cache_path") {
+        serving.insert("cache_path".into(), POOL_CACHE.into());
+    }
+    for key in keys {
+        let Some(Value::String(path)) = serving.get_mut(*key) else { continue }; // anything else is told when the serving is built
+        let from_there = folder.join(path.as_str());
+        if path.is_empty() || *key == "model" && !from_there.exists() {
+            continue;
+        }
+        *path = std::path::absolute(&from_there).unwrap_or(from_there).to_string_lossy().into_owned();
+    }
 }
 
 /// A serving as a pipeline file has it: its type, and the options that are not what they are by default, `always` among them.
@@ -45,6 +72,26 @@ mod tests {
     use super::*;
     use serde::Deserialize;
     use serde_json::json;
+
+    #[test]
+    fn paths_start_from_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tiny.gguf"), "").unwrap();
+        let check = |mut serving: Value| {
+            start_paths_from(folder.path(), serving.as_object_mut().unwrap());
+            serving
+        };
+        let at = |path: &str| std::path::absolute(folder.path().join(path)).unwrap().to_string_lossy().into_owned();
+        let pool = check(json!({ "type": "pool", "config": "config.yaml", "cache": "on", "model": "fast" }));
+        assert_eq!(pool, json!({ "type": "pool", "config": at("config.yaml"), "cache": "on", "model": "fast", "cache_path": at("./cache/pool") }));
+        let absolute = json!({ "type": "pool", "config": at("x"), "cache": "off" });
+        assert_eq!(check(absolute.clone()), absolute);
+        let local = check(json!({ "type": "local", "model": "tiny.gguf", "log_path": "../server.log" }));
+        assert_eq!(local, json!({ "type": "local", "model": at("tiny.gguf"), "log_path": at("../server.log") }));
+        for other in [json!({ "type": "local", "model": "Qwen/Qwen3-8B" }), json!({ "type": "api", "config": "x" }), json!({ "type": "pool", "config": 7 })] {
+            assert_eq!(check(other.clone()), other);
+        }
+    }
 
     #[derive(Debug, Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]

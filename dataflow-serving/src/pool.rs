@@ -35,6 +35,7 @@ use health::NotNow;
 pub use health::{Fault, HealthReport, Outcome};
 pub use limits::Allowance;
 use retry_budget::RetryBudget;
+pub(crate) use serving::POOL_CACHE;
 pub use serving::{PoolOptions, PoolServing};
 
 /// The longest pause of a call that all deployments have failed, doubled each time.
@@ -127,13 +128,13 @@ pub enum Exhausted {
     Failed {
         /// The last failure.
         failure: Failure,
-        /// Tries in all.
         /// The deployment that was tried last, by the name that is shown.
         deployment: String,
+        /// Tries in all.
         attempts: u32,
-    },
         /// How long the call waited for its tries, pauses between them included.
         waited: Duration,
+    },
 }
 
 impl Pool {
@@ -242,8 +243,8 @@ impl Pool {
             let hopeless = !at_fault || never_reached || failure.vetoed || (others == 0 && matches!(failure.class, ErrorClass::Quota | ErrorClass::Auth));
             let now = Instant::now();
             let late = options.deadline.is_some_and(|deadline| now >= deadline);
-            if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take(now)) {
             let name = || deployment.name().to_owned();
+            if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take(now)) {
                 return Err(Exhausted::Failed { failure, deployment: name(), attempts, waited: waited + paused });
             }
             tracing::debug!(model = deployment.name(), class = failure.class.name(), status = failure.status, attempts, "a call failed and is tried again");
@@ -255,8 +256,8 @@ impl Pool {
                 if has_no_time || waiting_for(options.hurry.as_deref(), tokio::time::sleep(pause)).await.is_none() {
                     return Err(Exhausted::Failed { failure, deployment: name(), attempts, waited: waited + paused + now.elapsed() });
                 }
-                round += 1;
                 paused += now.elapsed();
+                round += 1;
             }
             last = Some((failure, name()));
         }
@@ -314,8 +315,8 @@ impl Pool {
             return Err(Exhausted::UnknownModel(options.model.clone()));
         }
         let since = Instant::now();
-        let queue = options.queue_timeout.map(|timeout| since + timeout.saturating_sub(waited));
         let not_ready = |after: Option<Duration>| Exhausted::NotReady { after, waited: waited + since.elapsed() };
+        let queue = options.queue_timeout.map(|timeout| since + timeout.saturating_sub(waited));
         let until = [queue, options.deadline].into_iter().flatten().min();
         let line = {
             let group = if is_any(&options.model) { "" } else { options.model.as_str() };

@@ -90,10 +90,13 @@ impl PipelineFile {
 
     /// The pipeline, not yet compiled.
     pub fn pipeline(&self) -> Result<Pipeline> {
-        let Value::Object(content) = self.value.clone() else {
+        let Value::Object(mut content) = self.value.clone() else {
             return Err(Error::Configuration(format!("{}: a pipeline file is a map with `name`, `storage`, `serving` and `steps`", self.path.display())));
         };
         let base = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        for serving in content.get_mut("serving").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+            dataflow_serving::start_paths_from(&base, serving);
+        }
         Pipeline::from_file(content, &StorageContext { base })
     }
 }
@@ -165,6 +168,23 @@ mod tests {
         ] {
             assert!(told.contains(expected), "{expected} is missing in:\n{told}");
         }
+    }
+
+    #[test]
+    fn the_file_of_a_pool_stands_beside_the_pipeline() {
+        let [home, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        for folder in [&home, &elsewhere] {
+            std::fs::write(folder.path().join("in.jsonl"), "{\"text\": \"x\"}\n").unwrap();
+        }
+        let models = "models: [{ id: 1, model: m, channel_id: a }]\nchannels: { a: { base_url: 'http://127.0.0.1:9' } }\n";
+        std::fs::write(home.path().join("beside.yaml"), models).unwrap();
+        let text = "name: p\nstorage: { input: in.jsonl }\nserving: { default: { type: pool, config: beside.yaml } }\n\
+                    steps: [{ operator: LowercaseRefiner, input_key: text }]\n";
+        let compiled = |folder: &Path| PipelineFile::parse(text, &folder.join("p.yaml")).unwrap().pipeline().and_then(Pipeline::compile);
+        assert!(compiled(home.path()).is_ok());
+        let told = compiled(elsewhere.path()).err().map(|error| error.to_string()).unwrap_or_default();
+        let missing = format!("there is no configuration file {}", elsewhere.path().join("beside.yaml").display());
+        assert!(told.contains(&missing), "{told}");
     }
 
     #[test]

@@ -26,11 +26,14 @@ inventory::submit! {
     } }
 }
 
+/// The folder of the reply journal, where none is given.
+pub(crate) const POOL_CACHE: &str = "./cache/pool";
+
 /// How a pool is set up in a pipeline file: its models and channels there, or the file that has them.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoolOptions {
-    /// A configuration file with `models` and `channels`, from the current folder.
+    /// A configuration file with `models` and `channels`; in a pipeline file from its folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
     /// The models, as such a file has them.
@@ -52,7 +55,7 @@ pub struct PoolOptions {
     pub max_tokens: Option<u64>,
     /// Whether equal calls on their way share one answer, and answers are kept in `cache_path`; a pipeline's own journal does both already.
     pub cache: Switch,
-    /// The folder of the reply journal, from the current folder.
+    /// The folder of the reply journal; in a pipeline file from its folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_path: Option<PathBuf>,
     /// The most calls in flight over all models; what the models allow without it.
@@ -110,7 +113,7 @@ impl PoolServing {
         let places = options.max_concurrency.map(|most| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))));
         let cache = match options.cache {
             Switch::Off => None,
-            Switch::On => Some(ReplyCache::open(options.cache_path.as_deref().unwrap_or(Path::new("./cache/pool")))?),
+            Switch::On => Some(ReplyCache::open(options.cache_path.as_deref().unwrap_or(Path::new(POOL_CACHE)))?),
         };
         let (request, withheld, paused) = (ApiOptions::default(), Mutex::new(0), Mutex::default());
         let serving = Self { options, configuration, pool: OnceLock::new(), request, places, withheld, paused, cache, hurry: Arc::new(Hurry::new()) };
