@@ -20,7 +20,7 @@ mod trace;
 use std::fmt;
 use std::future::Future;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -28,7 +28,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use dataflow_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
-use crate::pool::{Configuration, GatewaySettings, Pool, ReplyCache, Route, Switch};
+use crate::pool::{Configuration, GatewaySettings, NO_MODELS, Pool, ReplyCache, Route, Switch};
 use metrics::Metrics;
 
 /// How often the file is looked at.
@@ -83,8 +83,7 @@ struct State {
 impl State {
     /// Takes the file as it is now; what is wrong in it changes nothing. Gives the warnings.
     fn reload(&self) -> Result<Vec<String>> {
-        let done = Configuration::read(&self.config).and_then(|(configuration, warnings)| {
-            check_exposure(self.loopback, &configuration.gateway)?;
+        let done = configuration(&self.config, self.loopback).and_then(|(configuration, warnings)| {
             let cache = cache_of(&configuration.gateway)?;
             self.pool.reload(&configuration).map_err(|problems| Error::Configuration(format!("{}: {}", self.config.display(), problems.join("\n  "))))?;
             self.settings.store(Arc::new(configuration.gateway));
@@ -136,16 +135,20 @@ fn cache_of(settings: &GatewaySettings) -> Result<Option<Arc<ReplyCache>>> {
     }
 }
 
-/// Models are not given to everybody on the network.
-fn check_exposure(loopback: bool, settings: &GatewaySettings) -> Result<()> {
-    if loopback || !settings.api_keys.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Configuration(
-        "others could reach this gateway and spend on your keys: there are no `gateway.api_keys`\nhint: list at least one key there, or listen at 127.0.0.1"
-            .into(),
-    ))
+/// What a file says, where a gateway can serve by it: there are models, and they are not given to everybody on the network.
+fn configuration(path: &Path, loopback: bool) -> Result<(Configuration, Vec<String>)> {
+    Configuration::read_with(path, &|configuration, problems| {
+        if configuration.models.is_empty() {
+            problems.push(NO_MODELS.into());
+        }
+        if !loopback && configuration.gateway.api_keys.is_empty() {
+            problems.push(EXPOSED.into());
+        }
+    })
 }
+
+const EXPOSED: &str =
+    "others could reach this gateway and spend on your keys: there are no `gateway.api_keys`\n  hint: list at least one key there, or listen at 127.0.0.1";
 
 /// A gateway that listens and is about to serve.
 pub struct Gateway {
@@ -165,14 +168,13 @@ impl fmt::Debug for Gateway {
 impl Gateway {
     /// Reads the configuration and listens. Within a runtime.
     pub fn bind(options: GatewayOptions) -> Result<Self> {
-        let (configuration, warnings) = Configuration::read(&options.config)?;
-        let wrong = |problem: String| Error::Configuration(format!("{}: {problem}", options.config.display()));
-        let pool = Pool::new(&configuration).map_err(|problems| wrong(problems.join("\n  ")))?;
         let place = format!("{}:{}", options.host, options.port);
         let failed = |error| Error::storage(format!("cannot listen at {place}\nhint: `--port` chooses another port, `--host` another address"), error);
         let addresses: Vec<SocketAddr> = (options.host.as_str(), options.port).to_socket_addrs().map_err(failed)?.collect();
         let loopback = addresses.iter().all(|address| address.ip().is_loopback());
-        check_exposure(loopback, &configuration.gateway)?;
+        let (configuration, warnings) = configuration(&options.config, loopback)?;
+        let wrong = |problem: String| Error::Configuration(format!("{}: {problem}", options.config.display()));
+        let pool = Pool::new(&configuration).map_err(|problems| wrong(problems.join("\n  ")))?;
         let listener = std::net::TcpListener::bind(addresses.as_slice()).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

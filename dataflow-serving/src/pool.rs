@@ -47,6 +47,9 @@ const LEAST_TIME: Duration = Duration::from_millis(10);
 /// Names that mean any model.
 const ANY: [&str; 5] = ["auto", "any", "default", "*", ""];
 
+/// What is wrong with a file without models, for whoever needs some.
+pub(crate) const NO_MODELS: &str = "there are no models: list them under `models`, each with the `channel_id` of one of `channels`";
+
 /// Deployments as one service.
 #[derive(Debug)]
 pub struct Pool {
@@ -165,7 +168,7 @@ impl Pool {
             }
         }
         if deployments.is_empty() && problems.is_empty() {
-            problems.push("there are no models: list them under `models`, each with the `channel_id` of one of `channels`".to_owned());
+            problems.push(NO_MODELS.to_owned());
         }
         if !problems.is_empty() {
             return Err(problems);

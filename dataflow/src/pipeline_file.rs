@@ -218,6 +218,23 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_a_pool_stands_beside_the_pipeline() {
+        let [home, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        for folder in [&home, &elsewhere] {
+            std::fs::write(folder.path().join("in.jsonl"), "{\"text\": \"x\"}\n").unwrap();
+        }
+        let models = "models: [{ id: 1, model: m, channel_id: a }]\nchannels: { a: { base_url: 'http://127.0.0.1:9' } }\n";
+        std::fs::write(home.path().join("beside.yaml"), models).unwrap();
+        let text = "name: p\nstorage: { input: in.jsonl }\nserving: { default: { type: pool, config: beside.yaml } }\n\
+                    steps: [{ operator: LowercaseRefiner, input_key: text }]\n";
+        let compiled = |folder: &Path| PipelineFile::parse(text, &folder.join("p.yaml")).unwrap().pipeline().and_then(Pipeline::compile);
+        assert!(compiled(home.path()).is_ok());
+        let told = compiled(elsewhere.path()).err().map(|error| error.to_string()).unwrap_or_default();
+        let missing = format!("there is no configuration file {}", elsewhere.path().join("beside.yaml").display());
+        assert!(told.contains(&missing), "{told}");
+    }
+
+    #[test]
     fn a_storage_that_is_wrong_is_told_with_all_else() {
         let column = "`input_key` reads `texts`, which no earlier step and not the data set gives";
         let with = |more: &[&'static str]| [&OF_STEPS[..], more].concat();

@@ -20,15 +20,22 @@ pub(super) struct GatewayError {
     retry_after: Option<Duration>,
     /// Whether trying again is of no use, since the gateway has tried.
     exhausted: bool,
-    /// The deployment that was tried last, and how often one was.
-    pub deployment: Option<String>,
-    pub attempts: u32,
-    /// How long its call waited for its tries.
-    pub waited: Duration,
-    /// What the gateway took for itself, where that was counted.
-    overhead: Option<Duration>,
+    pub way: Box<Way>,
     /// What is left of the limits of the model that was asked for.
     left: Option<Box<[Option<Allowance>; 2]>>,
+}
+
+/// What came of a call before it ended in an error.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    /// The deployment that was tried last.
+    pub deployment: Option<String>,
+    /// How often one was tried.
+    pub attempts: u32,
+    /// How long the call waited for its tries.
+    pub waited: Duration,
+    /// What the gateway took for itself, where that was counted.
+    pub overhead: Option<Duration>,
 }
 
 /// When one whose account is empty may be asked again, where it does not say.
@@ -73,18 +80,7 @@ impl GatewayError {
             status if status.is_server_error() => "gateway_error",
             _ => "invalid_request_error",
         };
-        Self {
-            status,
-            code,
-            body: error_body(message, kind, None, code),
-            retry_after: None,
-            exhausted: false,
-            deployment: None,
-            attempts: 0,
-            waited: Duration::ZERO,
-            overhead: None,
-            left: None,
-        }
+        Self { status, code, body: error_body(message, kind, None, code), retry_after: None, exhausted: false, way: Box::default(), left: None }
     }
 
     /// A request that is at fault.
@@ -104,8 +100,9 @@ impl GatewayError {
     }
 
     /// Tells what the gateway took for itself too.
-    pub fn with_overhead(self, overhead: Duration) -> Self {
-        Self { overhead: Some(overhead), ..self }
+    pub fn with_overhead(mut self, overhead: Duration) -> Self {
+        self.way.overhead = Some(overhead);
+        self
     }
 
     /// What a pool's silence means to the caller.
@@ -123,9 +120,12 @@ impl GatewayError {
                 } else {
                     Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", "no model can be asked at the moment")
                 };
-                Self { waited, ..error.after(after.unwrap_or(Duration::from_secs(1))) }
+                Self { way: Box::new(Way { waited, ..Way::default() }), ..error.after(after.unwrap_or(Duration::from_secs(1))) }
             }
-            Exhausted::Failed { failure, deployment, attempts, waited } => Self { deployment: Some(deployment), attempts, waited, ..Self::of_failure(failure) },
+            Exhausted::Failed { failure, deployment, attempts, waited } => {
+                let way = Way { deployment: Some(deployment), attempts, waited, overhead: None };
+                Self { way: Box::new(way), ..Self::of_failure(failure) }
+            }
         }
     }
 
@@ -163,7 +163,7 @@ impl GatewayError {
         if let Some(left) = self.left {
             tell_limits(*left, headers);
         }
-        tell_way(headers, self.deployment.as_deref(), self.attempts, self.overhead.unwrap_or_else(|| begun.elapsed()));
+        tell_way(headers, self.way.deployment.as_deref(), self.way.attempts, self.way.overhead.unwrap_or_else(|| begun.elapsed()));
         if self.exhausted {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }

@@ -169,8 +169,8 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
                 counted.model_is_unknown();
             }
             let error = GatewayError::of(exhausted, &request.model, &state.pool);
-            let overhead = begun.elapsed().saturating_sub(at_services.total()).saturating_sub(error.waited);
-            counted.tried_by(error.deployment.as_deref(), error.attempts, overhead);
+            let overhead = begun.elapsed().saturating_sub(at_services.total()).saturating_sub(error.way.waited);
+            counted.tried_by(error.way.deployment.as_deref(), error.way.attempts, overhead);
             counted.end(error.status.as_u16(), Usage::default());
             return Err(error.with_limits(left).with_overhead(overhead));
         }

@@ -352,6 +352,12 @@ fn keys_are_asked_for_and_bodies_are_bounded() {
         std::fs::write(&gateway.config, configuration(&[&upstream], &json!({}), &json!({})).to_string()).unwrap();
         let error = Gateway::bind(options).unwrap_err().to_string();
         assert!(error.contains("there are no `gateway.api_keys`") && error.contains("hint:"), "{error}");
+        std::fs::write(&gateway.config, "channels: { a: { base_url: 'http://h', proxy: 'ftp://y' }, b: { base_url: 'ftp://h' } }").unwrap();
+        let options = GatewayOptions { config: gateway.config.clone(), host: "0.0.0.0".into(), port: 0, drain: Duration::ZERO };
+        let error = Gateway::bind(options).unwrap_err().to_string();
+        for told in ["channel `a`: `proxy`", "channel `b`: `base_url`", "there are no models", "there are no `gateway.api_keys`"] {
+            assert!(error.contains(told), "{told} is missing in: {error}");
+        }
     });
 }
 
@@ -366,7 +372,8 @@ fn a_changed_file_takes_effect_and_a_bad_one_does_not() {
         std::fs::write(&gateway.config, "models: [{ id: 1 }]").unwrap();
         let refused = gateway.post("/admin/reload", &json!({})).await;
         assert_eq!(refused.status(), 400);
-        assert!(refused.text().await.unwrap().contains("missing field `model`"));
+        let told = refused.text().await.unwrap();
+        assert!(told.contains("missing field `model`") && told.contains("missing field `channel_id`"), "{told}");
         assert_eq!(gateway.chat(&question()).await.0, 200);
         assert!(gateway.get("/admin/health").await["last_reload_error"].is_string());
         std::fs::write(&gateway.config, configuration(&[&other], &json!({}), &json!({})).to_string()).unwrap();

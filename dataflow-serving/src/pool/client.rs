@@ -84,13 +84,10 @@ impl Clients {
             tracing::warn!(host, "the certificate of this service is not checked (`ssl_verify: false`)");
             builder = builder.danger_accept_invalid_certs(true);
         }
-        builder = match key.proxy.as_str() {
-            "" if key.is_loopback => builder.no_proxy(),
-            "" => builder,
-            proxy if has_other_scheme(proxy) => {
-                return Err(format!("`proxy` should begin with one of `{}`, found `{}`", PROXY_SCHEMES.join("`, `"), without_password(proxy)));
-            }
-            proxy => builder.proxy(Proxy::all(proxy).map_err(|error| format!("`proxy` cannot be used: {}", http::cause(&error)))?),
+        builder = match proxy_of(channel)? {
+            None if key.is_loopback => builder.no_proxy(),
+            None => builder,
+            Some(proxy) => builder.proxy(proxy),
         };
         let sockets: Vec<SocketAddr> = addresses
             .iter()
@@ -106,6 +103,17 @@ impl Clients {
         let client = builder.build().map_err(|error| format!("the HTTP client cannot be made: {error}"))?;
         self.made.insert(key, client.clone());
         Ok(client)
+    }
+}
+
+/// The proxy of a channel, where it has one.
+pub(super) fn proxy_of(channel: &ChannelSettings) -> Result<Option<Proxy>, String> {
+    match channel.proxy.reveal().trim() {
+        "" => Ok(None),
+        proxy if has_other_scheme(proxy) => {
+            Err(format!("`proxy` should begin with one of `{}`, found `{}`", PROXY_SCHEMES.join("`, `"), without_password(proxy)))
+        }
+        proxy => Proxy::all(proxy).map(Some).map_err(|error| format!("`proxy` cannot be used: {}", http::cause(&error))),
     }
 }
 

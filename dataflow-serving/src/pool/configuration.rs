@@ -8,11 +8,14 @@ use std::time::Duration;
 use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
+use reqwest::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::cache::Switch;
+use super::client::proxy_of;
+use super::deployment::{addresses, bearer};
 use crate::Secret;
 
 /// What a file says of models and the channels to them.
@@ -142,7 +145,7 @@ impl fmt::Debug for ChannelSettings {
 
 /// An address without the password, and without what follows its path, which may be a key.
 pub(super) fn without_password(address: &str) -> String {
-    let Ok(mut url) = reqwest::Url::parse(address.trim()) else {
+    let Ok(mut url) = Url::parse(address.trim()) else {
         let after = address.rsplit('@').next().unwrap_or_default(); // what stands before may be a password
         return after.split(['?', '#']).next().unwrap_or_default().to_owned();
     };
@@ -359,6 +362,78 @@ impl ModelSettings {
     }
 }
 
+impl ModelSettings {
+    /// Takes the key from the environment, where it is there, and tells what is wrong.
+    fn check(&mut self, problems: &mut Vec<String>, variable: &dyn Fn(&str) -> Option<String>) {
+        let mut wrong = |message: String| problems.push(format!("model `{}`: {message}", self.id));
+        let seconds = [("timeout", Some(self.timeout)), ("timeout_first_token", self.timeout_first_token), ("timeout_idle", self.timeout_idle)];
+        for (key, found) in seconds.into_iter().filter_map(|(key, found)| Some((key, found?))).filter(|(_, found)| !(*found > 0.0 && found.is_finite())) {
+            wrong(format!("`{key}` should be a number of seconds above 0, found {found}"));
+        }
+        for (key, found) in [("safe_tpm", self.safe_tpm), ("max_concurrency", self.max_concurrency.map(|most| most as u64))] {
+            if found == Some(0) {
+                wrong(format!("`{key}` should be at least 1, found 0\n  hint: leave it out for no limit"));
+            }
+        }
+        if let Some(prices) = self.prices.filter(|prices| !(prices.input >= 0.0 && prices.output >= 0.0)) {
+            wrong(format!("`prices` should be 0 or more, found in {} and out {}", prices.input, prices.output));
+        }
+        if let Some(name) = &self.api_key_env {
+            match variable(name).filter(|key| !key.trim().is_empty()) {
+                Some(key) => self.api_key = Some(key.into()),
+                None => wrong(format!("the environment variable `{name}` is not set\n  hint: `export {name}=…`")),
+            }
+        }
+        if let Err(message) = bearer(self) {
+            wrong(message);
+        }
+    }
+}
+
+impl ChannelSettings {
+    fn check(&self, id: &str, problems: &mut Vec<String>) {
+        let mut wrong = |message: String| problems.push(format!("channel `{id}`: {message}"));
+        match Url::parse(&self.base_url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                if let Err(message) = addresses(self) {
+                    wrong(message);
+                }
+            }
+            _ => wrong(format!("`base_url` should be an address such as `https://api.openai.com`, found `{}`", without_password(&self.base_url))),
+        }
+        if let Err(message) = proxy_of(self) {
+            wrong(message);
+        }
+        if self.timeout.is_nan() || self.timeout <= 0.0 {
+            wrong(format!("`timeout` should be a number of seconds above 0, found {}", self.timeout));
+        }
+    }
+}
+
+/// What the models are called by, and the channels that they name, also of those that cannot be read otherwise.
+fn check_names(models: &[Value], channels: &Map<String, Value>, problems: &mut Vec<String>) {
+    let text = |model: &Value, key: &str| text_or_number(model.get(key)?).ok();
+    let mut ids = std::collections::HashSet::new();
+    for (number, model) in models.iter().enumerate() {
+        let id = text(model, "id");
+        if let Some(id) = id.as_ref().filter(|id| !ids.insert((*id).clone())) {
+            problems.push(format!("two models have the id `{id}`"));
+        }
+        let Some(channel) = text(model, "channel_id").filter(|channel| !channels.contains_key(channel)) else { continue };
+        let id = id.unwrap_or_else(|| format!("models.{}", number + 1));
+        let hint = nearest(&channel, channels.keys().map(String::as_str)).map(|near| format!("\n  hint: did you mean `{near}`?")).unwrap_or_default();
+        problems.push(format!("model `{id}` names the channel `{channel}`, which is not there{hint}"));
+    }
+}
+
+/// The value of a YAML text, with its variables put in.
+fn value_of(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Value, Vec<String>> {
+    let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
+    let mut value = serde_json::to_value(yaml).map_err(|error| vec![error.to_string()])?;
+    dataflow_core::variables::put_in(&mut value, variable)?;
+    Ok(value)
+}
+
 impl Configuration {
     /// Requests a second that all models together are held to; `None` where one has no limit.
     pub fn requests_per_second(&self) -> Option<f64> {
@@ -367,23 +442,33 @@ impl Configuration {
 
     /// Reads a YAML file. `${NAME}` in its values is taken from the environment. Gives the warnings too: keys that nobody knows, with the nearest that is known.
     pub fn read(path: &Path) -> Result<(Self, Vec<String>)> {
+        Self::read_with(path, &|_, _| {})
+    }
+
+    /// As [`read`](Self::read), with what else has to hold where the file is used.
+    pub(crate) fn read_with(path: &Path, more: &dyn Fn(&Self, &mut Vec<String>)) -> Result<(Self, Vec<String>)> {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no configuration file {}", path.display())),
             _ => Error::storage(format!("cannot read {}", path.display()), error),
         })?;
-        Self::parse(&text, &|name| std::env::var(name).ok()).map_err(|problems| Error::Configuration(format!("{}: {}", path.display(), problems.join("\n  "))))
+        let variable = |name: &str| std::env::var(name).ok();
+        value_of(&text, &variable)
+            .and_then(|value| Self::gather(value, &variable, more))
+            .map_err(|problems| Error::Configuration(format!("{}: {}", path.display(), problems.join("\n  "))))
     }
 
     /// Reads the text of a file; the error tells all problems.
     pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Vec<String>> {
-        let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
-        let mut value = serde_json::to_value(yaml).map_err(|error| vec![error.to_string()])?;
-        dataflow_core::variables::put_in(&mut value, variable)?;
-        Self::of_value(value, variable)
+        Self::of_value(value_of(text, variable)?, variable)
     }
 
     /// Takes what a file's value says.
     pub fn of_value(value: Value, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Vec<String>> {
+        Self::gather(value, variable, &|_, _| {})
+    }
+
+    /// Reads what can be read and looks at all of it, so that one problem hides no other.
+    fn gather(value: Value, variable: &dyn Fn(&str) -> Option<String>, more: &dyn Fn(&Self, &mut Vec<String>)) -> Result<(Self, Vec<String>), Vec<String>> {
         let Value::Object(mut file) = value else { return Err(vec!["expected keys and values".into()]) };
         file.retain(|_, section| !section.is_null());
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
@@ -397,62 +482,25 @@ impl Configuration {
         if let Some(log) = file.get("global").and_then(|global| global.get("log")).and_then(Value::as_object) {
             warn_unknown(&mut warnings, "global.log.", log.keys(), ["level", "format", "output", "file_path", "date_format"].into_iter());
         }
-        for (number, model) in file.get("models").and_then(Value::as_array).into_iter().flatten().enumerate() {
-            if let Some(model) = item::<ModelSettings>(&format!("models.{}", number + 1), model, &MODEL_KEYS, &mut problems, &mut warnings) {
-                configuration.models.push(model);
-            }
+        let models: Vec<Value> = file.get("models").and_then(|models| read_all("models", models, &mut problems)).unwrap_or_default();
+        let channels: Map<String, Value> = file.get("channels").and_then(|channels| read_all("channels", channels, &mut problems)).unwrap_or_default();
+        for (number, model) in models.iter().enumerate() {
+            let place = format!("models.{}", number + 1);
+            let needed = ["id", "model", "channel_id"].map(|key| (key, place.as_str()));
+            configuration.models.extend(item::<ModelSettings>(&place, model, &MODEL_KEYS, &needed, &mut problems, &mut warnings));
         }
-        for (id, channel) in file.get("channels").and_then(Value::as_object).into_iter().flatten() {
-            if let Some(channel) = item::<ChannelSettings>(&format!("channels.{id}"), channel, &CHANNEL_KEYS, &mut problems, &mut warnings) {
-                configuration.channels.insert(id.clone(), channel);
-            }
+        for (id, channel) in &channels {
+            let needed = [("base_url", "http://unread")];
+            let channel = item::<ChannelSettings>(&format!("channels.{id}"), channel, &CHANNEL_KEYS, &needed, &mut problems, &mut warnings);
+            configuration.channels.extend(channel.map(|channel| (id.clone(), channel)));
         }
-        let named: Vec<&str> = file.get("channels").and_then(Value::as_object).into_iter().flatten().map(|(id, _)| id.as_str()).collect();
-        configuration.check(&named, &mut problems, variable);
+        check_names(&models, &channels, &mut problems);
+        configuration.models.iter_mut().for_each(|model| model.check(&mut problems, variable));
+        configuration.channels.iter().for_each(|(id, channel)| channel.check(id, &mut problems));
         configuration.gateway.check(&mut problems);
+        more(&configuration, &mut problems);
         configuration.global.log.check(&mut warnings);
         if problems.is_empty() { Ok((configuration, warnings)) } else { Err(problems) }
-    }
-
-    /// `channels` are those that the file names, also where they cannot be used.
-    fn check(&mut self, channels: &[&str], problems: &mut Vec<String>, variable: &dyn Fn(&str) -> Option<String>) {
-        let mut ids = std::collections::HashSet::new();
-        for model in &mut self.models {
-            if !ids.insert(model.id.clone()) {
-                problems.push(format!("two models have the id `{}`", model.id));
-            }
-            if !channels.contains(&model.channel_id.as_str()) {
-                let hint = nearest(&model.channel_id, channels.iter().copied()).map(|near| format!("\n  hint: did you mean `{near}`?")).unwrap_or_default();
-                problems.push(format!("model `{}` names the channel `{}`, which is not there{hint}", model.id, model.channel_id));
-            }
-            let seconds = [("timeout", Some(model.timeout)), ("timeout_first_token", model.timeout_first_token), ("timeout_idle", model.timeout_idle)];
-            for (key, found) in seconds.into_iter().filter_map(|(key, found)| Some((key, found?))).filter(|(_, found)| !(*found > 0.0 && found.is_finite())) {
-                problems.push(format!("model `{}`: `{key}` should be a number of seconds above 0, found {found}", model.id));
-            }
-            for (key, found) in [("safe_tpm", model.safe_tpm), ("max_concurrency", model.max_concurrency.map(|most| most as u64))] {
-                if found == Some(0) {
-                    problems.push(format!("model `{}`: `{key}` should be at least 1, found 0\n  hint: leave it out for no limit", model.id));
-                }
-            }
-            if let Some(prices) = model.prices.filter(|prices| !(prices.input >= 0.0 && prices.output >= 0.0)) {
-                problems.push(format!("model `{}`: `prices` should be 0 or more, found in {} and out {}", model.id, prices.input, prices.output));
-            }
-            if let Some(name) = &model.api_key_env {
-                match variable(name).filter(|key| !key.trim().is_empty()) {
-                    Some(key) => model.api_key = Some(key.into()),
-                    None => problems.push(format!("model `{}`: the environment variable `{name}` is not set\n  hint: `export {name}=…`", model.id)),
-                }
-            }
-        }
-        for (id, channel) in &self.channels {
-            match reqwest::Url::parse(&channel.base_url) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
-                _ => problems.push(format!(
-                    "channel `{id}`: `base_url` should be an address such as `https://api.openai.com`, found `{}`",
-                    without_password(&channel.base_url)
-                )),
-            }
-        }
     }
 
     /// The JSON Schema of such a file, for editors.
@@ -497,11 +545,30 @@ fn section<T: serde::de::DeserializeOwned + Default + Serialize>(
     read_all(name, value, problems).unwrap_or_default()
 }
 
-fn item<T: serde::de::DeserializeOwned>(place: &str, value: &Value, keys: &[&str], problems: &mut Vec<String>, warnings: &mut Vec<String>) -> Option<T> {
-    if let Some(given) = value.as_object() {
-        warn_unknown(warnings, &format!("{place}."), given.keys(), keys.iter().copied());
+/// An item of a list, and word of what is wrong with it. What it needs and has not is told, and something else stands there, so that the rest of it can be looked at.
+fn item<T: serde::de::DeserializeOwned>(
+    place: &str,
+    value: &Value,
+    keys: &[&str],
+    needed: &[(&str, &str)],
+    problems: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Option<T> {
+    let Some(given) = value.as_object() else { return read_all(place, value, problems) };
+    warn_unknown(warnings, &format!("{place}."), given.keys(), keys.iter().copied());
+    let mut value = without_nulls(value);
+    for (key, instead) in needed.iter().filter(|(key, _)| value.get(key).is_none()).copied().collect::<Vec<_>>() {
+        problems.push(format!("`{place}`: missing field `{key}`"));
+        value[key] = instead.into();
     }
-    read_all(place, value, problems)
+    let (read, unread) = configuration::read(place, value.clone());
+    problems.extend(unread.iter().map(ToString::to_string));
+    read.or_else(|| {
+        for (key, instead) in needed {
+            value[*key] = (*instead).into();
+        }
+        configuration::read(place, value).0
+    })
 }
 
 /// Reads a value, or tells each of its keys that is wrong.
@@ -571,6 +638,7 @@ datasource: { type: excel }
             [
                 "`models.2`: missing field `model`",
                 "model `1` names the channel `2`, which is not there",
+                "two models have the id `1`",
                 "model `1`: the environment variable `NONE` is not set\n  hint: `export NONE=…`",
                 "channel `1`: `base_url` should be an address such as `https://api.openai.com`, found `nowhere`",
             ]
@@ -594,6 +662,34 @@ datasource: { type: excel }
                 "`gateway.cors` should list origins such as `https://example.com`, or `*`; found `foo`",
             ]
         );
+    }
+
+    #[test]
+    fn no_problem_hides_another() {
+        let text = "models: [{ id: 1, model: m, channel_id: 9, weight: abc }, { id: 1, channel_id: [], timeout: 0 }, { model: m, channel_id: 2, api_key: \"a\\nb\" }, 7]\n\
+                    channels: { 1: { base_url: notaurl, ssl_verify: maybe, proxy: 'ftp://y' }, 2: { base_url: 5, proxy: 'ftp://z', timeout: 0 } }\n";
+        assert_eq!(
+            Configuration::parse(text, &|_| None).unwrap_err(),
+            [
+                "`models.1.weight` should be a number, found `abc`",
+                "`models.2`: missing field `model`",
+                "`models.2.channel_id`: expected a text or a number, found `[]`",
+                "`models.3`: missing field `id`",
+                "`models.4` should be keys with values, found `7`",
+                "`channels.1.ssl_verify` should be `true` or `false`, found `maybe`",
+                "`channels.2.base_url` should be a text, found `5`\n  hint: put it in quotes",
+                "model `1` names the channel `9`, which is not there",
+                "two models have the id `1`",
+                "model `models.2`: `timeout` should be a number of seconds above 0, found 0",
+                "model `models.3`: the key holds characters that no key has",
+                "channel `1`: `base_url` should be an address such as `https://api.openai.com`, found `notaurl`",
+                "channel `1`: `proxy` should begin with one of `http://`, `https://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, found `ftp://y`",
+                "channel `2`: `proxy` should begin with one of `http://`, `https://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`, found `ftp://z`",
+                "channel `2`: `timeout` should be a number of seconds above 0, found 0",
+            ]
+        );
+        let wrong = Configuration::parse("models: 5\nchannels: [x]\n", &|_| None).unwrap_err();
+        assert_eq!(wrong, ["`models` should be a list, found `5`", "`channels` should be keys with values, found `[\"x\"]`"]);
     }
 
     #[test]

@@ -80,23 +80,8 @@ impl Deployment {
         clients: &mut Clients,
     ) -> Result<Self, String> {
         let wrong = |message: String| format!("model `{}`: {message}", settings.id);
-        let base = Url::parse(channel.base_url.trim_end_matches('/')).map_err(|error| wrong(format!("`base_url` is no address: {error}")))?;
-        let at = |path: &str| {
-            let mut url = base.clone();
-            url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), path.trim_start_matches('/')));
-            Address::new(url).ok_or_else(|| wrong(format!("`{path}` is no path that can be asked")))
-        };
-        let chat = at(&channel.api_path)?;
-        let embeddings = at(&match channel.api_path.strip_suffix("/chat/completions") {
-            Some(version) => format!("{version}/embeddings"),
-            None => "/v1/embeddings".to_owned(),
-        })?;
-        let mut headers = HeaderMap::new();
-        if let Some(key) = settings.api_key.as_ref().map(Secret::reveal).map(str::trim).filter(|key| !key.is_empty()) {
-            let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| wrong("the key holds characters that no key has".into()))?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
+        let [chat, embeddings] = addresses(channel).map_err(wrong)?;
+        let headers = bearer(settings).map_err(wrong)?.map(|value| (AUTHORIZATION, value)).into_iter().collect();
         let service = clients.service_of(channel, &chat, headers, idle).map_err(wrong)?;
         let timeout = seconds(settings.timeout.min(channel.timeout)).ok_or_else(|| wrong("`timeout` should be a number of seconds above 0".into()))?;
         let rules = Rules {
@@ -205,6 +190,29 @@ impl Deployment {
         let role = if is_alone { self.health.begin_alone(now, tokens)? } else { self.health.begin(now, tokens)? };
         Ok(Lease { deployment: Arc::clone(self), begun: now, role, thought: tokens, settled: AtomicBool::new(false), ended: false, freed: Arc::clone(freed) })
     }
+}
+
+/// Where a channel's service is asked for words, and where for vectors.
+pub(super) fn addresses(channel: &ChannelSettings) -> Result<[Address; 2], String> {
+    let base = Url::parse(channel.base_url.trim_end_matches('/')).map_err(|error| format!("`base_url` is no address: {error}"))?;
+    let at = |path: &str| {
+        let mut url = base.clone();
+        url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), path.trim_start_matches('/')));
+        Address::new(url).ok_or_else(|| format!("`{path}` is no path that can be asked"))
+    };
+    let embeddings = match channel.api_path.strip_suffix("/chat/completions") {
+        Some(version) => format!("{version}/embeddings"),
+        None => "/v1/embeddings".to_owned(),
+    };
+    Ok([at(&channel.api_path)?, at(&embeddings)?])
+}
+
+/// The header that shows a model's key, where it has one.
+pub(super) fn bearer(settings: &ModelSettings) -> Result<Option<HeaderValue>, String> {
+    let Some(key) = settings.api_key.as_ref().map(Secret::reveal).map(str::trim).filter(|key| !key.is_empty()) else { return Ok(None) };
+    let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| "the key holds characters that no key has")?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// A place at a deployment for one call. It has to be told how the call ended; dropped without, nothing is said about the deployment.
