@@ -205,20 +205,6 @@ mod tests {
 
     #[test]
     fn the_file_of_a_pool_stands_beside_the_pipeline() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("in.jsonl"), "{\"text\": \"x\"}\n").unwrap();
-        let models = "models: [{ id: 1, model: m, channel_id: a }]\nchannels: { a: { base_url: 'http://127.0.0.1:9' } }\n";
-        std::fs::write(folder.path().join("beside.yaml"), models).unwrap();
-        let text = "name: p\nstorage: { input: in.jsonl }\nserving: { default: { type: pool, config: beside.yaml } }\nsteps: []\n";
-        let told = |path: &Path| PipelineFile::parse(text, path).unwrap().pipeline().and_then(Pipeline::compile).err().map(|error| error.to_string());
-        let at_home = told(&folder.path().join("p.yaml")).unwrap_or_default();
-        assert!(!at_home.contains("beside.yaml"), "{at_home}");
-        let elsewhere = told(Path::new("elsewhere/p.yaml")).unwrap_or_default();
-        assert!(elsewhere.contains("there is no configuration file") && elsewhere.contains("elsewhere/beside.yaml"), "{elsewhere}");
-    }
-
-    #[test]
-    fn the_file_of_a_pool_stands_beside_the_pipeline() {
         let [home, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         for folder in [&home, &elsewhere] {
             std::fs::write(folder.path().join("in.jsonl"), "{\"text\": \"x\"}\n").unwrap();
