@@ -184,8 +184,9 @@ fn an_untuned_pool_finds_the_pace_of_a_service() {
     let upstream = Upstream::start(Behaviour::default().latency(Duration::from_millis(20)).requests_per_second(40));
     let serving = serving(pool_of(&[("one", &upstream.url(), 1.0, nothing())]));
     assert_eq!(run(ask(&serving, 200, 64)), (200, Vec::new()));
+    // The first to come are all on their way before one is refused; of those after them few are.
     let refused = upstream.counts().requests - 200;
-    assert!(refused <= 40, "{refused} of 200 calls were refused");
+    assert!(refused <= 64 + 16, "{refused} of 200 calls were refused");
 }
 
 #[test]
