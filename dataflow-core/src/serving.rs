@@ -307,8 +307,8 @@ pub trait LLMServing: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Called when a run is to end: a call that waits for its next try, or until its service may be asked again, waits no longer and fails. Calls on their way
-    /// are not touched. [`start`](Self::start) ends it.
+    /// Called when a run is to end: a call that waits for its turn, for its next try, or until its service may be asked again, waits no longer and fails. Calls on their
+    /// way are not touched. [`start`](Self::start) ends it.
     fn stop_waiting(&self) {}
 
     /// Called once after the last call of a run.

@@ -344,6 +344,9 @@ impl Pool {
         };
         let mut waiting = None;
         loop {
+            if options.hurry.as_ref().is_some_and(|hurry| hurry.is_asked()) {
+                return Err(not_ready(None)); // no call is begun any more
+            }
             let freed = self.freed.notified();
             let soonest = match self.choose(options, tried) {
                 Ok(lease) => {
@@ -358,8 +361,7 @@ impl Pool {
             {
                 return Err(not_ready(soonest.map(|soonest| soonest.saturating_duration_since(Instant::now()))));
             }
-            // One that is only busy, or held to its rate, is waited for also in a hurry.
-            let hurry = options.hurry.as_deref().filter(|_| !self.is_any_available(&options.model));
+            let hurry = options.hurry.as_deref();
             let wake = [soonest, until].into_iter().flatten().min();
             let waited = match wake {
                 Some(wake) => waiting_for(hurry, tokio::time::timeout_at(wake.into(), freed)).await.map(|_| ()),

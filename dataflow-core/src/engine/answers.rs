@@ -82,7 +82,7 @@ impl Served {
                 add(&counts.input_tokens, reply.usage.input_tokens);
                 add(&counts.output_tokens, reply.usage.output_tokens);
             }
-            Err(error) if self.stop.is_asked() && error.class.may_pass() => return Err(Error::Stopped),
+            Err(error) if (self.stop.is_asked() || self.failed.is_asked()) && error.class.may_pass() => return Err(Error::Stopped),
             Err(error) => self.ends_the_run(error)?,
         }
         Ok(answer)

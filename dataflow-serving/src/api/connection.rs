@@ -157,6 +157,9 @@ impl Connection {
 
     async fn once<T>(&self, to: &Address, body: Bytes, read: impl Fn(&[u8]) -> Result<T, Failure>) -> Result<T, Failure> {
         let _place = self.in_flight.acquire().await; // it is never closed
+        if self.hurry.is_asked() {
+            return Err(Failure::new(ErrorClass::RateLimited, "the run has ended while a place was waited for"));
+        }
         let asking = async {
             let answer = self.service.post(to, |_| {}, body).await?;
             let status = answer.status();

@@ -190,7 +190,7 @@ fn stop_on_signals(stop: &Stop) -> Arc<AtomicI32> {
         loop {
             let Some(number) = next_signal().await else { return };
             if seen.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                say("\nstopping: rows in flight are finished first; once more to stop at once");
+                say("\nstopping: the calls in flight are finished first; once more to stop at once");
                 stop.gently();
             } else {
                 say("\nstopping at once");
