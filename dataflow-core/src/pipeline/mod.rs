@@ -187,7 +187,7 @@ impl Pipeline {
 
     /// Checks everything that can be checked before a row is read, and gives the pipeline that can run.
     ///
-    /// All problems are told together, as [`Error::DoesNotCompile`](crate::Error::DoesNotCompile). No model is called and no file is written.
+    /// All problems are told together, as [`Error::DoesNotCompile`]. No model is called and no file is written.
     pub fn compile(self) -> Result<CompiledPipeline> {
         compile::compile(self)
     }
