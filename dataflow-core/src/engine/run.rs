@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::passage::Passage;
 use super::purse::Purse;
@@ -72,6 +74,11 @@ impl Default for Run {
 }
 
 impl CompiledPipeline {
+    /// Whether answers outlive the run that bought them.
+    pub fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
     /// Runs the pipeline: rows stream from the source through the steps to the output.
     ///
     /// Rows that failed are counted in the report and told in the dead-letter file. A run that was asked to stop is no error: its
@@ -100,7 +107,7 @@ impl CompiledPipeline {
             *path = path.canonicalize().unwrap_or_else(|_| path.clone()); // `pipelines/../out` says less than where it is
         }
         // Where no step had to run, the report of the run that made the caches stays.
-        let nothing_ran = error.is_none() && report.resumed_after_step == Some(self.steps.len()) && report_path.exists();
+        let nothing_ran = error.is_none() && report.resumed_after_step == Some(self.steps.len()) && tells_the_same(&report_path, &report);
         let written = if nothing_ran { Ok(()) } else { whole_file::write(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default()) };
         let error = error.or(written.err());
         report.end_by(error.as_ref());
@@ -203,4 +210,11 @@ impl Plan {
         };
         Ok(Self { after, fingerprints, roots: None, gathers: false })
     }
+}
+
+/// Whether a file is a report of the same rows of the same pipeline.
+fn tells_the_same(path: &Path, report: &Report) -> bool {
+    let known = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let (Some(known), Ok(new)) = (known, serde_json::to_value(report)) else { return false };
+    ["pipeline", "outcome", "rows_read", "rows_written"].iter().all(|field| known[*field] == new[*field])
 }

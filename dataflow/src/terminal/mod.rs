@@ -53,6 +53,7 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
         (shown, other) => shown.or(other),
     };
     let retries = run.retry_failed;
+    let has_journal = compiled.has_journal();
     let done = compiled.forward(run).await;
     let signal = signal.load(Ordering::SeqCst);
     match done {
@@ -63,7 +64,7 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
         Ok(report) => {
             say(&report.to_string());
             if report.outcome == RunOutcome::Stopped {
-                say(GOES_ON);
+                say(&goes_on("run the same command again to go on", has_journal));
             } else if let Some(companion) = companion.filter(|_| has_failures(&report)) {
                 say(companion.about_failures());
             } else if report.failed > 0 {
@@ -75,17 +76,14 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
             tell(&error);
             let exit = Exit::of_error(&error);
             match exit {
-                Exit::Stopped => say(GOES_ON),
-                Exit::Unreachable => say(MENDED_GOES_ON),
+                Exit::Stopped => say(&goes_on("run the same command again to go on", has_journal)),
+                Exit::Unreachable => say(&goes_on("once that is mended the same command goes on", has_journal)),
                 _ => {}
             }
             exit
         }
     }
 }
-
-/// What a user does when a service gave no answers.
-const MENDED_GOES_ON: &str = "hint: once that is mended the same command goes on; what was answered is in the journal and is not asked again";
 
 /// Has two look on.
 struct Both(Arc<dyn Observer>, Arc<dyn Observer>);
@@ -102,8 +100,12 @@ impl Observer for Both {
     }
 }
 
-/// What a user does after a run that did not get to its end.
-const GOES_ON: &str = "hint: run the same command again to go on; what was answered is in the journal and is not asked again";
+/// What a user does after a run that did not get to its end, and what becomes of its answers.
+fn goes_on(how: &str, has_journal: bool) -> String {
+    let answers =
+        if has_journal { "what was answered is in the journal and is not asked again" } else { "without a journal its last rows are asked about again" };
+    format!("hint: {how}; {answers}")
+}
 
 /// The `main` of a program that is one pipeline: compiles it, runs it in the terminal as its arguments say, and exits as `dataflow run` does.
 ///
