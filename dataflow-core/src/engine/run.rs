@@ -39,7 +39,7 @@ pub struct Run {
     pub retry_failed: bool,
     /// Rows a batch.
     pub batch_rows: usize,
-    /// How long rows in flight may take after a gentle stop.
+    /// How long calls in flight may take after a gentle stop.
     pub grace: Duration,
     /// Where the report is written; without it `<name>_report.json` in the work folder, and `<name>_retry_report.json` where only failed rows are run.
     pub report: Option<PathBuf>,

@@ -42,7 +42,7 @@ pub(super) struct Shared {
     pub stop: Stop,
     /// Asked when a step has failed: no further call is begun, and those in flight end.
     pub failed: Stop,
-    /// How long rows in flight may take after a gentle stop or a failure.
+    /// How long calls in flight may take after a gentle stop or a failure.
     pub grace: Duration,
     /// Set when rows were left out because the run was asked to stop.
     pub cut: AtomicBool,
