@@ -22,8 +22,6 @@ const LATE_CALLS: usize = 50;
 /// How long the breaker is open at first, and at the most; each probe that fails doubles it.
 const FIRST_OPENING: Duration = Duration::from_secs(5);
 const LONGEST_OPENING: Duration = Duration::from_mins(1);
-/// So many refusals among the last sixteen calls say that a rate is too high; fewer are not the rate's doing.
-const REFUSALS_OF_A_RATE: u32 = 3;
 /// How long a breaker is open at the most where there is nobody else to be asked.
 const LONE_PROBE: Duration = Duration::from_secs(2);
 /// Without an end that the service tells.
@@ -120,8 +118,6 @@ struct State {
     must_probe: bool,
     probing: bool,
     recent: VecDeque<(Instant, bool)>,
-    /// Whether each of the last sixteen calls was refused for its rate, the latest in the lowest bit.
-    refusals: u16,
     in_flight: usize,
     /// How many calls may be in flight, found out by trying.
     concurrency: f64,
@@ -207,7 +203,6 @@ impl Health {
             must_probe: false,
             probing: false,
             recent: VecDeque::new(),
-            refusals: 0,
             in_flight: 0,
             concurrency: rules.most_in_flight.map_or(FIRST_CONCURRENCY, |most| most.max(1) as f64),
             is_doubling: true,
@@ -302,7 +297,6 @@ impl Health {
                 state.answered += 1;
                 state.recover(role);
                 state.remember(now, true);
-                state.refusals <<= 1;
                 let seconds = took.as_secs_f64();
                 state.latency = Some(state.latency.map_or(seconds, |mean| mean.mul_add(0.9, seconds * 0.1)));
                 if was_busy {
@@ -315,7 +309,7 @@ impl Health {
             }
             Outcome::Failed(fault) => {
                 state.last_error = error.map(ToOwned::to_owned);
-                state.fail(now, fault, role);
+                state.fail(now, fault, role, took);
             }
         }
         match (had_to_probe, state.must_probe) {
@@ -408,7 +402,7 @@ impl State {
         }
     }
 
-    fn fail(&mut self, now: Instant, fault: Fault, role: Role) {
+    fn fail(&mut self, now: Instant, fault: Fault, role: Role, took: Duration) {
         let retry_after = fault.retry_after.map(|after| after.min(LONGEST_ASKED));
         let rest = |state: &mut Self, time: Duration| {
             state.must_probe = true;
@@ -417,11 +411,8 @@ impl State {
         match fault.class {
             ErrorClass::Caller | ErrorClass::Filtered => {}
             ErrorClass::RateLimited => {
-                self.refusals = self.refusals << 1 | 1;
-                if self.pace.per_second.is_some() || self.refusals.count_ones() >= REFUSALS_OF_A_RATE {
-                    self.is_doubling = false;
-                    self.pace.refused(now, self.in_flight);
-                }
+                self.pace.refused(now, took, retry_after);
+                self.is_doubling &= self.pace.per_second.is_none();
                 if let Some(after) = retry_after {
                     self.cool(now + after);
                 }

@@ -291,13 +291,18 @@ fn streams(service: u16) {
     );
 }
 
-/// A service that takes 40 requests a second, behind a pool that nobody has tuned.
+/// Services that take 40 requests a second, behind a pool that nobody has tuned.
 fn pace() {
+    pace_of("which says when its second ends", &[]);
+    pace_of("of a bucket of five, which says a second", &["--burst", "5"]);
+}
+
+fn pace_of(service_kind: &str, flags: &[&str]) {
     const ROWS: usize = 2000;
     const EACH_SECOND: f64 = 40.0;
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_rows(&folder.path().join("input.jsonl"), ROWS, 0);
-    let service = Service::start(&["--latency-ms", "100", "--requests-per-second", "40"]);
+    let service = Service::start(&[&["--latency-ms", "100", "--requests-per-second", "40"], flags].concat());
     let pipeline = folder.path().join("pool.yaml");
     let base = service.url().trim_end_matches("/v1");
     std::fs::write(
@@ -315,7 +320,7 @@ fn pace() {
     let time = |name: &str| counts[name].as_f64().expect("a number");
     let ratio = (time("last_answer") - time("first_request")) / (ROWS as f64 / EACH_SECOND);
     let refused = (time("requests") - ROWS as f64) / ROWS as f64;
-    print("2,000 calls of a service that takes 40 a second, untuned", &format!("{ratio:.3} x"), "1.15 x", ratio <= 1.15);
+    print(&format!("2,000 calls of a service that takes 40 a second, untuned, {service_kind}"), &format!("{ratio:.3} x"), "1.15 x", ratio <= 1.15);
     print("  calls that it refused", &format!("{:.1} %", refused * 100.0), "5 %", refused < 0.05);
 }
 

@@ -60,6 +60,7 @@ pub struct Behaviour {
     pub(crate) first: Vec<Fault>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) requests_per_second: Option<u64>,
+    pub(crate) burst: Option<u64>,
     pub(crate) answer: Option<Answer>,
     pub(crate) first_token: Duration,
     pub(crate) between_tokens: Duration,
@@ -78,6 +79,7 @@ impl Default for Behaviour {
             first: Vec::new(),
             retry_after: Some(Duration::from_secs(1)),
             requests_per_second: None,
+            burst: None,
             answer: None,
             first_token: Duration::ZERO,
             between_tokens: Duration::ZERO,
@@ -131,10 +133,17 @@ impl Behaviour {
         self
     }
 
-    /// Refuses with 429 what goes beyond this many requests a second.
+    /// Refuses with 429 what goes beyond this many requests a second, and says when the second ends.
     #[must_use]
     pub fn requests_per_second(mut self, limit: u64) -> Self {
         self.requests_per_second = Some(limit);
+        self
+    }
+
+    /// Counts requests a second as a bucket of so many does, and says of a refusal what [`retry_after`](Self::retry_after) says.
+    #[must_use]
+    pub fn burst(mut self, most: u64) -> Self {
+        self.burst = Some(most);
         self
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dataflow_upstream::{Behaviour, Fault, Upstream};
 
-const USAGE: &str = "usage: dataflow-upstream [--port N] [--latency-ms N] [--seed N] [--retry-after-ms N] [--requests-per-second N]
+const USAGE: &str = "usage: dataflow-upstream [--port N] [--latency-ms N] [--seed N] [--retry-after-ms N] [--requests-per-second N] [--burst N]
     [--rate-429 S] [--rate-500 S] [--rate-reset S] [--rate-stall S] [--rate-cut S] [--rate-bad-json S] [--rate-error-body S]
     [--rate-quota S] [--rate-401 S] [--rate-no-choices S] [--first-token-ms N] [--between-tokens-ms N] [--loading-ms N]
 Prints its address, and serves its counts as JSON at /counts.";
@@ -42,6 +42,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(u16, Behaviour)
             "--seed" => behaviour.seed(number()?),
             "--retry-after-ms" => behaviour.retry_after(Some(Duration::from_millis(number()?))),
             "--requests-per-second" => behaviour.requests_per_second(number()?),
+            "--burst" => behaviour.burst(number()?),
             "--rate-429" => behaviour.share(Fault::RateLimited, share()?),
             "--rate-500" => behaviour.share(Fault::Status(500), share()?),
             "--rate-reset" => behaviour.share(Fault::Reset, share()?),

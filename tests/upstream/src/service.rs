@@ -24,11 +24,15 @@ struct Service {
     behaviour: Behaviour,
     ledger: Arc<Ledger>,
     second: Mutex<(Instant, u64)>,
+    /// What a bucket held, and when.
+    bucket: Mutex<(Instant, f64)>,
     started: Instant,
 }
 
 pub(crate) fn router(behaviour: Behaviour, ledger: Arc<Ledger>) -> Router {
-    let service = Arc::new(Service { behaviour, ledger, second: Mutex::new((Instant::now(), 0)), started: Instant::now() });
+    let now = Instant::now();
+    let bucket = Mutex::new((now, behaviour.burst.unwrap_or_default() as f64));
+    let service = Arc::new(Service { behaviour, ledger, second: Mutex::new((now, 0)), bucket, started: now });
     let headers = service.behaviour.headers.clone();
     Router::new()
         .route("/v1/chat/completions", post(chat))
@@ -131,6 +135,13 @@ impl Marks {
 impl Service {
     fn over_the_limit(&self) -> Option<Response> {
         let limit = self.behaviour.requests_per_second?;
+        if let Some(most) = self.behaviour.burst {
+            let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = bucket.0.elapsed().as_secs_f64().mul_add(limit as f64, bucket.1).min(most as f64);
+            let is_taken = held >= 1.0;
+            *bucket = (Instant::now(), if is_taken { held - 1.0 } else { held });
+            return (!is_taken).then(|| rate_limited(self.behaviour.retry_after));
+        }
         let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
         let since = second.0.elapsed();
         if since >= Duration::from_secs(1) {
