@@ -52,8 +52,8 @@ pub(crate) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failur
     let words = match (&error.message, status) {
         (Some(message), _) => short(message),
         (None, 300..400) => match headers.get("location").and_then(|location| location.to_str().ok()) {
-            Some(location) => format!("the service has moved to {}", short(location.split('?').next().unwrap_or_default())),
-            None => "the service has moved".to_owned(),
+            Some(location) => format!("{MOVED} to {}", short(location.split('?').next().unwrap_or_default())),
+            None => MOVED.to_owned(),
         },
         (None, _) => short(&String::from_utf8_lossy(body)),
     };
@@ -75,6 +75,13 @@ pub(crate) fn in_band(error: &Value) -> Failure {
     let class = told.class().or_else(by_status).or_else(by_type).unwrap_or(ErrorClass::Transient);
     let message = told.message.as_deref().map(short).unwrap_or_default();
     Failure { is_for_all: told.refuses_all(), ..Failure::new(class, format!("an error in place of a reply: {message}")) }
+}
+
+const MOVED: &str = "the service has moved";
+
+/// As much of a failure's words as the callers of a gateway may read: where a service has moved to is nothing for them.
+pub(crate) fn for_callers(message: &str) -> &str {
+    message.find(MOVED).map_or(message, |at| &message[..at + MOVED.len()])
 }
 
 /// Codes that refuse every call for this model, or with this key: OpenAI's, those of services that speak as it does, and Azure's for a deployment.
@@ -223,6 +230,14 @@ mod tests {
         assert_eq!(check(400, &json!({ "object": "error", "message": "bad", "code": 400 })).1, "400: bad");
         assert_eq!(by_status(502, &HeaderMap::new(), b"").message, "502");
         assert_eq!(by_status(502, &HeaderMap::new(), "长".repeat(300).as_bytes()).message.chars().count(), 206);
+    }
+
+    #[test]
+    fn where_a_service_has_moved_to_is_told_to_its_owner_alone() {
+        let headers = HeaderMap::from_iter([("location".parse().unwrap(), "https://inner.example/v2?key=k".parse().unwrap())]);
+        let message = by_status(302, &headers, b"").message;
+        assert_eq!((message.as_str(), for_callers(&message)), ("302: the service has moved to https://inner.example/v2", "302: the service has moved"));
+        assert_eq!(for_callers("404: no such path"), "404: no such path");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use dataflow_core::serving::ErrorClass;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use crate::api::classify::for_callers;
 use crate::pool::{Allowance, Exhausted, Failure, Pool};
 
 /// An error that the gateway answers with.
@@ -67,6 +68,14 @@ pub(super) fn tell_way(headers: &mut HeaderMap, deployment: Option<&str>, attemp
     }
 }
 
+/// Why no model can be asked: the words of those whose key, model, account or address is at fault. Other errors may speak of other callers' requests.
+fn nobody_there(model: &str, pool: &Pool) -> String {
+    /// More are not read by anybody.
+    const MOST_TOLD: usize = 3;
+    let said = pool.refusals(model).into_iter().take(MOST_TOLD).map(|(name, error)| format!("\n`{name}`: {}", for_callers(&error)));
+    format!("no model can be asked at the moment{}", said.collect::<String>())
+}
+
 /// The body of an error.
 pub(super) fn error_body(message: &str, kind: &str, param: Option<&str>, code: &str) -> Bytes {
     json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }).to_string().into()
@@ -118,7 +127,7 @@ impl GatewayError {
                 let error = if pool.is_any_available(model) {
                     Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_timeout", "no model was free in time")
                 } else {
-                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", "no model can be asked at the moment")
+                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", &nobody_there(model, pool))
                 };
                 Self { way: Box::new(Way { waited, ..Way::default() }), ..error.after(after.unwrap_or(Duration::from_secs(1))) }
             }
@@ -133,6 +142,7 @@ impl GatewayError {
     fn of_failure(failure: Failure) -> Self {
         let (status, code) = match (failure.status, failure.class) {
             (Some(504), _) => (504, "upstream_timeout"),
+            (Some(404), ErrorClass::Auth) => (404, "upstream_not_found"),
             (Some(status), _) if (400..600).contains(&status) => (status, failure.class.name()),
             (_, ErrorClass::RateLimited | ErrorClass::Quota) => (429, failure.class.name()),
             (_, ErrorClass::Caller | ErrorClass::Filtered) => (400, failure.class.name()),
@@ -141,10 +151,10 @@ impl GatewayError {
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         // A service's own error is passed on whole; what is no error of OpenAI's shape is put into one.
-        let own = failure.body.filter(|body| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error").is_some()));
-        // Where a service has moved to is nothing for its callers.
-        let message = if failure.status.is_some_and(|status| (300..400).contains(&status)) { "the service has moved" } else { &failure.message };
-        let body = own.unwrap_or_else(|| error_body(message, "gateway_error", None, code));
+        let own = failure
+            .body
+            .filter(|body| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error").is_some_and(|error| !error.is_null())));
+        let body = own.unwrap_or_else(|| error_body(for_callers(&failure.message), "gateway_error", None, code));
         let exhausted = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
         let soon = if failure.class == ErrorClass::Quota { QUOTA_RESTS } else { Duration::from_secs(1) };
         let retry_after = failure.retry_after.or_else(|| matches!(status.as_u16(), 429 | 503).then_some(soon));

@@ -112,3 +112,22 @@ fn said(stream: &str) -> String {
     let chunks = stream.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).filter_map(|data| serde_json::from_str::<Value>(data).ok());
     chunks.filter_map(|chunk| chunk.pointer("/choices/0/delta/content")?.as_str().map(ToOwned::to_owned)).collect()
 }
+
+/// A service that answers everything with one status and a plain text.
+async fn plain_service(status: u16, text: &'static str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = vec![0; 64 << 10];
+                let reply = format!("HTTP/1.1 {status} Told\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len());
+                if stream.read(&mut request).await.is_ok() {
+                    stream.write_all(reply.as_bytes()).await.ok(); // a caller may have left
+                }
+            });
+        }
+    });
+    url
+}

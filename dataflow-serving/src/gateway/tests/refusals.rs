@@ -210,3 +210,31 @@ fn what_is_left_of_the_limits_is_told_to_callers() {
         assert_eq!(upstream.counts().requests, 2);
     });
 }
+
+#[test]
+fn words_that_are_no_json_are_told_with_their_status() {
+    run(async {
+        for (path, stream) in [("chat/completions", false), ("chat/completions", true), ("embeddings", false)] {
+            let upstream = Upstream::start(Behaviour::default());
+            let gateway = Running::start(&[&upstream], &json!({}), &json!({}));
+            let mut file = configuration(&[&upstream], &json!({}), &json!({}));
+            file["channels"]["0"]["base_url"] = plain_service(404, "no such path here,\nsk-upstream-secret-key").await.into();
+            std::fs::write(&gateway.config, file.to_string()).unwrap();
+            assert_eq!(gateway.post("/admin/reload", &json!({})).await.status(), 200);
+            let mut body = question();
+            (body["stream"], body["input"]) = (stream.into(), "x".into());
+            for _ in 0..3 {
+                let response = gateway.post(&format!("/v1/{path}"), &body).await;
+                assert_eq!(response.status(), 404, "{path}, stream: {stream}");
+                let reply: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+                let told = (reply["error"]["message"].as_str().unwrap(), &reply["error"]["code"]);
+                assert_eq!(told, ("404: no such path here, ***", &json!("upstream_not_found")), "{path}, stream: {stream}");
+            }
+            if path == "chat/completions" {
+                let (status, _, reply) = gateway.chat(&question()).await;
+                let message = "no model can be asked at the moment\n`m0`: 404: no such path here, ***";
+                assert_eq!((status, reply["error"]["message"].as_str().unwrap()), (503, message), "the service is left alone, and why is told");
+            }
+        }
+    });
+}
