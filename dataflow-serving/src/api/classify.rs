@@ -58,7 +58,7 @@ pub(crate) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failur
         (None, _) => short(&String::from_utf8_lossy(body)),
     };
     let message = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
-    let vetoed = header(headers, "x-should-retry") == Some("false");
+    let vetoed = header(headers, "x-should-retry") == Some("false") && !error.is_of_a_gateway_that_has_not_tried();
     // Of a refusal some services tell the end in other headers, or in words.
     let refused = || if class == ErrorClass::RateLimited { hints::reset(headers).or_else(|| hints::told(error.message.as_deref()?)) } else { None };
     let retry_after = retry_after(headers, SystemTime::now()).or_else(refused);
@@ -124,6 +124,11 @@ impl Told {
     /// Whether it names the model, the key or the account as what is refused. A code such as `permission_error` may be about a file that one request names.
     fn refuses_all(&self) -> bool {
         self.codes.iter().any(|code| REFUSALS_OF_ALL.contains(&code.as_str()))
+    }
+
+    /// A gateway vetoes these for clients that would not wait as long as it says.
+    fn is_of_a_gateway_that_has_not_tried(&self) -> bool {
+        self.codes.iter().any(|code| matches!(code.as_str(), "no_available_model" | "queue_timeout"))
     }
 
     /// The class that the error's own code tells. Messages are not searched: one service says "insufficient quota" for a busy moment.
@@ -230,6 +235,18 @@ mod tests {
         assert_eq!(check(400, &json!({ "object": "error", "message": "bad", "code": 400 })).1, "400: bad");
         assert_eq!(by_status(502, &HeaderMap::new(), b"").message, "502");
         assert_eq!(by_status(502, &HeaderMap::new(), "长".repeat(300).as_bytes()).message.chars().count(), 206);
+    }
+
+    #[test]
+    fn what_a_gateway_has_not_tried_is_waited_for() {
+        let headers =
+            HeaderMap::from_iter([("x-should-retry", "false"), ("retry-after", "300")].map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())));
+        let check = |code: &str| {
+            let failure = by_status(503, &headers, json!({ "error": { "message": "no", "type": "gateway_error", "code": code } }).to_string().as_bytes());
+            (failure.class, failure.vetoed, failure.retry_after)
+        };
+        assert_eq!(check("no_available_model"), (ErrorClass::Transient, false, Some(Duration::from_secs(300))));
+        assert_eq!(check("upstream_error"), (ErrorClass::Transient, true, Some(Duration::from_secs(300))));
     }
 
     #[test]

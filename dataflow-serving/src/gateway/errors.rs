@@ -19,7 +19,7 @@ pub(super) struct GatewayError {
     pub code: &'static str,
     body: Bytes,
     retry_after: Option<Duration>,
-    /// Whether trying again is of no use, since the gateway has tried.
+    /// Whether trying again is of no use: the gateway has tried, or nobody can be asked for so long that clients would not wait.
     exhausted: bool,
     pub way: Box<Way>,
     /// What is left of the limits of the model that was asked for.
@@ -38,6 +38,9 @@ pub(super) struct Way {
     /// What the gateway took for itself, where that was counted.
     pub overhead: Option<Duration>,
 }
+
+/// OpenAI's clients heed no longer `Retry-After`, and try again within seconds.
+const LONGEST_HEEDED: Duration = Duration::from_mins(1);
 
 /// When one whose account is empty may be asked again, where it does not say.
 const QUOTA_RESTS: Duration = Duration::from_mins(10);
@@ -129,7 +132,8 @@ impl GatewayError {
                 } else {
                     Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", &nobody_there(model, pool))
                 };
-                Self { way: Box::new(Way { waited, ..Way::default() }), ..error.after(after.unwrap_or(Duration::from_secs(1))) }
+                let after = after.unwrap_or(Duration::from_secs(1));
+                Self { way: Box::new(Way { waited, ..Way::default() }), exhausted: after > LONGEST_HEEDED, ..error.after(after) }
             }
             Exhausted::Failed { failure, deployment, attempts, waited } => {
                 let way = Way { deployment: Some(deployment), attempts, waited, overhead: None };
@@ -155,10 +159,9 @@ impl GatewayError {
             .body
             .filter(|body| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error").is_some_and(|error| !error.is_null())));
         let body = own.unwrap_or_else(|| error_body(for_callers(&failure.message), "gateway_error", None, code));
-        let exhausted = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
         let soon = if failure.class == ErrorClass::Quota { QUOTA_RESTS } else { Duration::from_secs(1) };
         let retry_after = failure.retry_after.or_else(|| matches!(status.as_u16(), 429 | 503).then_some(soon));
-        Self { body, retry_after, exhausted, ..Self::new(status, code, "") }
+        Self { body, retry_after, exhausted: true, ..Self::new(status, code, "") }
     }
 
     /// The response to a request that came at this time.

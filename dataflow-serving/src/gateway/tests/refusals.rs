@@ -238,3 +238,36 @@ fn words_that_are_no_json_are_told_with_their_status() {
         }
     });
 }
+
+/// The status of an error, its code, and what it says of another try: when, and whether that is of use at all.
+fn again((status, headers, reply): (u16, http::HeaderMap, Value)) -> (u16, String, Option<u64>, bool) {
+    let after = headers.get("retry-after").map(|after| after.to_str().unwrap().parse().unwrap());
+    (status, reply["error"]["code"].as_str().unwrap_or_default().to_owned(), after, headers.get("x-should-retry").is_none_or(|again| again != "false"))
+}
+
+#[test]
+fn whether_and_when_to_try_again_is_told_on_every_path() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default().first([Fault::Unauthorized]));
+        let gateway = Running::start(&[&upstream], &json!({}), &json!({ "max_body_mb": 1 }));
+        assert_eq!(again(gateway.chat(&question()).await), (401, "invalid_api_key".into(), None, false));
+        let (status, code, after, is_of_use) = again(gateway.chat(&question()).await);
+        assert_eq!((status, code.as_str(), is_of_use), (503, "no_available_model", false), "clients would not wait so long, and try again at once");
+        assert!(after.is_some_and(|after| (290..=300).contains(&after)), "{after:?}");
+        let asking = |text: &str| json!({ "model": "auto", "messages": [{ "role": "user", "content": text }] });
+        let large = again(gateway.chat(&asking(&"x".repeat(2 << 20))).await);
+        assert_eq!(large, (413, "request_too_large".into(), None, true), "no client tries it again of itself");
+
+        let upstream = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&upstream], &json!({}), &json!({}));
+        assert_eq!(again(gateway.chat(&asking("[[status 422]]")).await), (422, String::new(), None, false));
+        assert_eq!(again(gateway.chat(&asking("[[status 501]]")).await), (501, String::new(), None, false), "which clients would try again");
+
+        let slow = Upstream::start(Behaviour::default().latency(Duration::from_millis(300)));
+        let gateway = Running::start(&[&slow], &json!({ "max_concurrency": 1 }), &json!({ "max_queue": 1 }));
+        let question = question();
+        let told = futures::future::join_all((0..4).map(|_| gateway.chat(&question))).await;
+        let refused: Vec<_> = told.into_iter().map(again).filter(|told| told.0 != 200).collect();
+        assert!(!refused.is_empty() && refused.iter().all(|told| *told == (429, "rate_limited".into(), Some(1), true)), "{refused:?}");
+    });
+}
