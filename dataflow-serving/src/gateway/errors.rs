@@ -1,6 +1,6 @@
 //! Errors as OpenAI's clients read them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -164,8 +164,8 @@ impl GatewayError {
         Self { body, retry_after, exhausted: true, ..Self::new(status, code, "") }
     }
 
-    /// The response to a request that came at this time.
-    pub fn response(self, begun: Instant) -> Response {
+    /// The response, for which the gateway took so long itself.
+    pub fn response(self, overhead: Duration) -> Response {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -176,7 +176,7 @@ impl GatewayError {
         if let Some(left) = self.left {
             tell_limits(*left, headers);
         }
-        tell_way(headers, self.way.deployment.as_deref(), self.way.attempts, self.way.overhead.unwrap_or_else(|| begun.elapsed()));
+        tell_way(headers, self.way.deployment.as_deref(), self.way.attempts, overhead);
         if self.exhausted {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }

@@ -1,5 +1,7 @@
 //! Calls that are not answered: what their callers are told, and what is counted.
 
+use http::Method;
+
 use super::*;
 
 /// What the headers of a reply tell of its way: who was asked, how often, and whether the gateway's own time is told.
@@ -33,7 +35,7 @@ fn errors_tell_their_way_and_are_counted_by_their_deployment() {
         for expected in [
             r#"gen_ai_server_request_duration_seconds_count{deployment="one",error_type="422",gen_ai_operation_name="chat",gen_ai_request_model="auto"} 1"#,
             r#"gen_ai_server_request_duration_seconds_count{deployment="",error_type="404",gen_ai_operation_name="chat",gen_ai_request_model="unknown"} 1"#,
-            "dataflow_gateway_overhead_seconds_count 4",
+            "dataflow_gateway_overhead_seconds_count 5",
             r#"dataflow_deployment_failed{deployment="one",id="m0"}"#,
             r#"dataflow_deployment_available{deployment="one",id="m0"}"#,
         ] {
@@ -269,5 +271,61 @@ fn whether_and_when_to_try_again_is_told_on_every_path() {
         let told = futures::future::join_all((0..4).map(|_| gateway.chat(&question))).await;
         let refused: Vec<_> = told.into_iter().map(again).filter(|told| told.0 != 200).collect();
         assert!(!refused.is_empty() && refused.iter().all(|told| *told == (429, "rate_limited".into(), Some(1), true)), "{refused:?}");
+    });
+}
+
+#[test]
+fn each_reply_is_counted_once_also_where_nothing_was_tried() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&upstream], &json!({ "name": "one" }), &json!({ "api_keys": ["callers-own"], "admin_key": "root", "max_body_mb": 1 }));
+        let at = |path: &str| format!("{}{path}", gateway.url);
+        gateway.chat(&question()).await;
+        gateway.stream(&question()).await;
+        gateway.chat(&json!([])).await;
+        gateway.chat(&json!({ "model": "a-callers-invention", "messages": [1] })).await;
+        gateway.chat(&json!({ "model": "auto", "messages": ["x".repeat(2 << 20)] })).await;
+        let mut asked = question();
+        asked["messages"][0]["content"] = "[[status 422]]".into();
+        gateway.chat(&asked).await;
+        let key = "callers-own";
+        for request in [
+            gateway.client.post(at("/v1/chat/completions")).bearer_auth("wrong").body("{}"),
+            gateway.client.get(at("/v1/chat/completions")).bearer_auth(key),
+            gateway.client.request(Method::OPTIONS, at("/v1/embeddings")),
+            gateway.client.get(at("/v1/models")).bearer_auth(key),
+            gateway.client.get(at("/v1/models/a-callers-invention")).bearer_auth(key),
+            gateway.client.get(at("/v1/a-callers-invention")).bearer_auth(key),
+            gateway.client.get(at("/admin/health")).bearer_auth("root"),
+        ] {
+            request.send().await.unwrap();
+        }
+        let metrics = gateway.client.get(at("/metrics")).bearer_auth("root").send().await.unwrap().text().await.unwrap();
+        let counted: Vec<&str> = metrics.lines().filter(|line| line.starts_with("dataflow_gateway_requests_total")).collect();
+        assert_eq!(
+            counted,
+            [
+                r#"dataflow_gateway_requests_total{route="/v1/chat/completions",status="200"} 2"#,
+                r#"dataflow_gateway_requests_total{route="/v1/chat/completions",status="400"} 1"#,
+                r#"dataflow_gateway_requests_total{route="/v1/chat/completions",status="401"} 1"#,
+                r#"dataflow_gateway_requests_total{route="/v1/chat/completions",status="404"} 1"#,
+                r#"dataflow_gateway_requests_total{route="/v1/chat/completions",status="405"} 1"#,
+                r#"dataflow_gateway_requests_total{route="/v1/chat/completions",status="413"} 1"#,
+                r#"dataflow_gateway_requests_total{route="/v1/chat/completions",status="422"} 1"#,
+                r#"dataflow_gateway_requests_total{route="/v1/embeddings",status="204"} 1"#,
+                r#"dataflow_gateway_requests_total{route="/v1/models",status="200"} 1"#,
+                r#"dataflow_gateway_requests_total{route="/v1/models",status="404"} 1"#,
+                r#"dataflow_gateway_requests_total{route="other",status="404"} 1"#,
+            ]
+        );
+        for expected in [
+            "dataflow_gateway_overhead_seconds_count 12",
+            "dataflow_gateway_requests_in_flight 0",
+            r#"gen_ai_server_request_duration_seconds_count{deployment="",error_type="401",gen_ai_operation_name="chat",gen_ai_request_model=""} 1"#,
+            r#"gen_ai_server_request_duration_seconds_count{deployment="one",error_type="",gen_ai_operation_name="chat",gen_ai_request_model="auto"} 2"#,
+        ] {
+            assert!(metrics.contains(expected), "{expected} is missing in:\n{metrics}");
+        }
+        assert!(!metrics.contains("invention"), "no label is made of what a caller invents");
     });
 }
