@@ -2,6 +2,7 @@
 
 mod checks;
 mod reading;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;

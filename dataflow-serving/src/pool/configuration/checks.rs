@@ -18,6 +18,10 @@ impl ModelSettings {
         for (key, found) in seconds.into_iter().filter_map(|(key, found)| Some((key, found?))).filter(|(_, found)| !(*found > 0.0 && found.is_finite())) {
             wrong(format!("`{key}` should be a number of seconds above 0, found {found}"));
         }
+        // A weight or a rate of 0 or less has a meaning: asked by name alone, and no limit.
+        if let Some(temperature) = self.temperature.filter(|temperature| *temperature < 0.0) {
+            wrong(format!("`temperature` should be 0 or more, found {temperature}"));
+        }
         for (key, found) in [("safe_tpm", self.safe_tpm), ("max_concurrency", self.max_concurrency.map(|most| most as u64))] {
             if found == Some(0) {
                 wrong(format!("`{key}` should be at least 1, found 0\n  hint: leave it out for no limit"));
@@ -62,6 +66,9 @@ impl GatewaySettings {
     pub(super) fn check(&self, problems: &mut Vec<String>) {
         if self.max_body_mb == 0 {
             problems.push("`gateway.max_body_mb` should be at least 1, found 0".into());
+        }
+        if !(self.queue_timeout >= 0.0 && self.queue_timeout.is_finite()) {
+            problems.push(format!("`gateway.queue_timeout` should be a number of seconds from 0 on, found {}", self.queue_timeout));
         }
         let keys = self.api_keys.iter().map(|key| ("gateway.api_keys", key)).chain(self.admin_key.iter().map(|key| ("gateway.admin_key", key)));
         for (place, _) in keys.filter(|(_, key)| key.reveal().trim().is_empty()) {
@@ -167,5 +174,55 @@ mod tests {
         );
         let wrong = Configuration::parse("models: 5\nchannels: [x]\n", &|_| None).unwrap_err();
         assert_eq!(wrong, ["`models` should be a list, found `5`", "`channels` should be keys with values, found `[\"x\"]`"]);
+    }
+
+    #[test]
+    fn numbers_out_of_their_range_are_told_and_those_with_a_meaning_are_not() {
+        let text = "models:\n- { id: 1, model: m, channel_id: a, weight: -1, safe_rps: -2 }\n\
+                    - { id: 2, model: m, channel_id: a, weight: .inf, safe_rps: .nan, temperature: -0.1, safe_tpm: -5, max_concurrency: 0, prices: { in: -1 } }\n\
+                    channels: { a: { base_url: 'http://a.example', timeout: -3 } }\ngateway: { queue_timeout: -5, max_queue: -1, max_connections: many }\n";
+        assert_eq!(
+            Configuration::parse(text, &|_| None).unwrap_err(),
+            [
+                "`models.2.weight` should be a finite number, found `.inf`",
+                "`models.2.safe_rps` should be a finite number, found `.nan`",
+                "`gateway.max_queue` should be a whole number from 0 on, found `-1`",
+                "`gateway.max_connections` should be a whole number from 0 on, found `many`",
+                "`models.2.safe_tpm` should be a whole number from 0 on, found `-5`",
+                "model `2`: `temperature` should be 0 or more, found -0.1",
+                "model `2`: `max_concurrency` should be at least 1, found 0\n  hint: leave it out for no limit",
+                "model `2`: `prices` should be 0 or more, found in -1 and out 0",
+                "channel `a`: `timeout` should be a number of seconds above 0, found -3",
+                "`gateway.queue_timeout` should be a number of seconds from 0 on, found -5",
+            ]
+        );
+        let text = "models: [{ id: 1, model: m, channel_id: a, weight: -1, safe_rps: -2 }]\nchannels: { a: { base_url: 'http://a.example' } }\n";
+        let (configuration, _) = Configuration::parse(text, &|_| None).unwrap();
+        assert_eq!(configuration.models[0].requests_per_second(), None, "as AI-DataFlux has it");
+    }
+
+    #[test]
+    fn variables_that_are_not_set_are_told_with_all_else_and_nothing_that_follows_from_them() {
+        let text = "models: [{ id: '${ID}', model: '${MODEL}', channel_id: '${WAY}', api_key: 'x${KEY}', weight: '${WEIGHT}', timeout: 0 }]\n\
+                    channels: { a.b: { base_url: 'http://${HOST}/v1', ssl_verify: maybe } }\n\
+                    gateway: { api_keys: ['${DOOR}'], queue_timeout: '${TIME}', max_body_mb: 0 }\nmysql: { password: '${WORD}' }\n";
+        let unset = |place: &str, name: &str| format!("`{place}` reads the environment variable `{name}`, which is not set");
+        assert_eq!(
+            Configuration::parse(text, &|_| None).unwrap_err(),
+            [
+                unset("models.1.id", "ID"),
+                unset("models.1.model", "MODEL"),
+                unset("models.1.channel_id", "WAY"),
+                unset("models.1.api_key", "KEY"),
+                unset("models.1.weight", "WEIGHT"),
+                unset("channels.a.b.base_url", "HOST"),
+                unset("gateway.api_keys.1", "DOOR"),
+                unset("gateway.queue_timeout", "TIME"),
+                unset("mysql.password", "WORD"),
+                "`channels.a.b.ssl_verify` should be `true` or `false`, found `maybe`".into(),
+                "model `models.1`: `timeout` should be a number of seconds above 0, found 0".into(),
+                "`gateway.max_body_mb` should be at least 1, found 0".into(),
+            ]
+        );
     }
 }

@@ -1,14 +1,17 @@
 //! Reads a file, with its variables put in, as far as it can be read; keys that nobody knows are warned of.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::checks::check_names;
+use super::values::Values;
 use super::{ChannelSettings, Configuration, LogSettings, ModelSettings};
 
 /// Sections of such a file that belong to the batch engine.
@@ -66,48 +69,44 @@ impl Configuration {
             _ => Error::storage(format!("cannot read {}", path.display()), error),
         })?;
         let variable = |name: &str| std::env::var(name).ok();
-        value_of(&text, &variable)
-            .and_then(|value| Self::gather(value, &variable, more))
+        Values::of_text(&text, &variable)
+            .and_then(|values| Self::gather(values, &variable, more))
             .map_err(|problems| Error::Configuration(format!("{}: {}", path.display(), problems.join("\n  "))))
     }
 
     /// Reads the text of a file; the error tells all problems.
     pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Vec<String>> {
-        Self::of_value(value_of(text, variable)?, variable)
+        Self::gather(Values::of_text(text, variable)?, variable, &|_, _| {})
     }
 
     /// Takes what a file's value says.
     pub fn of_value(value: Value, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Vec<String>> {
-        Self::gather(value, variable, &|_, _| {})
+        Self::gather(value.into(), variable, &|_, _| {})
     }
 
     /// Reads what can be read and looks at all of it, so that one problem hides no other.
-    fn gather(value: Value, variable: &dyn Fn(&str) -> Option<String>, more: &dyn Fn(&Self, &mut Vec<String>)) -> Result<(Self, Vec<String>), Vec<String>> {
-        let Value::Object(mut file) = value else { return Err(vec!["expected keys and values".into()]) };
+    fn gather(values: Values, variable: &dyn Fn(&str) -> Option<String>, more: &dyn Fn(&Self, &mut Vec<String>)) -> Result<(Self, Vec<String>), Vec<String>> {
+        let Value::Object(mut file) = values.value else { return Err(vec!["expected keys and values".into()]) };
         file.retain(|_, section| !section.is_null());
-        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+        let mut found = Found { problems: values.problems, warnings: Vec::new(), told: values.places };
         let known = ["models", "channels", "gateway", "global", "token_estimation", "budget", "routing"];
-        warn_unknown(&mut warnings, "", file.keys(), known.iter().chain(&OTHER_SECTIONS).copied());
-        let mut configuration = Self {
-            gateway: section(&file, "gateway", &mut problems, &mut warnings),
-            global: section(&file, "global", &mut problems, &mut warnings),
-            ..Self::default()
-        };
+        found.warn_unknown("", file.keys(), known.iter().chain(&OTHER_SECTIONS).copied());
+        let mut configuration = Self { gateway: found.section(&file, "gateway"), global: found.section(&file, "global"), ..Self::default() };
         if let Some(log) = file.get("global").and_then(|global| global.get("log")).and_then(Value::as_object) {
-            warn_unknown(&mut warnings, "global.log.", log.keys(), ["level", "format", "output", "file_path", "date_format"].into_iter());
+            found.warn_unknown("global.log.", log.keys(), ["level", "format", "output", "file_path", "date_format"].into_iter());
         }
-        let models: Vec<Value> = file.get("models").and_then(|models| read_all("models", models, &mut problems)).unwrap_or_default();
-        let channels: Map<String, Value> = file.get("channels").and_then(|channels| read_all("channels", channels, &mut problems)).unwrap_or_default();
+        let models: Vec<Value> = file.get("models").and_then(|models| found.read("models", models)).unwrap_or_default();
+        let channels: Map<String, Value> = file.get("channels").and_then(|channels| found.read("channels", channels)).unwrap_or_default();
         for (number, model) in models.iter().enumerate() {
             let place = format!("models.{}", number + 1);
             let needed = ["id", "model", "channel_id"].map(|key| (key, place.as_str()));
-            configuration.models.extend(item::<ModelSettings>(&place, model, &MODEL_KEYS, &needed, &mut problems, &mut warnings));
+            configuration.models.extend(found.item::<ModelSettings>(&place, model, &MODEL_KEYS, &needed));
         }
         for (id, channel) in &channels {
-            let needed = [("base_url", "http://unread")];
-            let channel = item::<ChannelSettings>(&format!("channels.{id}"), channel, &CHANNEL_KEYS, &needed, &mut problems, &mut warnings);
+            let channel = found.item::<ChannelSettings>(&format!("channels.{id}"), channel, &CHANNEL_KEYS, &[("base_url", "http://unread")]);
             configuration.channels.extend(channel.map(|channel| (id.clone(), channel)));
         }
+        let Found { mut problems, mut warnings, .. } = found;
         check_names(&models, &channels, &mut problems);
         configuration.models.iter_mut().for_each(|model| model.check(&mut problems, variable));
         configuration.channels.iter().for_each(|(id, channel)| channel.check(id, &mut problems));
@@ -127,61 +126,58 @@ impl LogSettings {
     }
 }
 
-/// The value of a YAML text, with its variables put in.
-fn value_of(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Value, Vec<String>> {
-    let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
-    let mut value = serde_json::to_value(yaml).map_err(|error| vec![error.to_string()])?;
-    dataflow_core::variables::put_in(&mut value, variable)?;
-    Ok(value)
+/// What was found on the way through a file.
+struct Found {
+    problems: Vec<String>,
+    warnings: Vec<String>,
+    /// Places where nothing stands because of a problem that was told.
+    told: HashSet<String>,
 }
 
-/// One section, or its defaults and word of what is wrong.
-fn section<T: serde::de::DeserializeOwned + Default + Serialize>(
-    file: &Map<String, Value>,
-    name: &str,
-    problems: &mut Vec<String>,
-    warnings: &mut Vec<String>,
-) -> T {
-    let Some(value) = file.get(name) else { return T::default() };
-    if let (Some(given), Ok(Value::Object(known))) = (value.as_object(), serde_json::to_value(T::default())) {
-        let secret = ["api_keys", "admin_key"].into_iter().filter(|_| name == "gateway");
-        warn_unknown(warnings, &format!("{name}."), given.keys(), known.keys().map(String::as_str).chain(secret));
-    }
-    read_all(name, value, problems).unwrap_or_default()
-}
-
-/// An item of a list, and word of what is wrong with it. What it needs and has not is told, and something else stands there, so that the rest of it can be looked at.
-fn item<T: serde::de::DeserializeOwned>(
-    place: &str,
-    value: &Value,
-    keys: &[&str],
-    needed: &[(&str, &str)],
-    problems: &mut Vec<String>,
-    warnings: &mut Vec<String>,
-) -> Option<T> {
-    let Some(given) = value.as_object() else { return read_all(place, value, problems) };
-    warn_unknown(warnings, &format!("{place}."), given.keys(), keys.iter().copied());
-    let mut value = without_nulls(value);
-    for (key, instead) in needed.iter().filter(|(key, _)| value.get(key).is_none()).copied().collect::<Vec<_>>() {
-        problems.push(format!("`{place}`: missing field `{key}`"));
-        value[key] = instead.into();
-    }
-    let (read, unread) = configuration::read(place, value.clone());
-    problems.extend(unread.iter().map(ToString::to_string));
-    read.or_else(|| {
-        for (key, instead) in needed {
-            value[*key] = (*instead).into();
+impl Found {
+    /// One section as far as it can be read, and word of what is wrong with it.
+    fn section<T: DeserializeOwned + Default + Serialize>(&mut self, file: &Map<String, Value>, name: &str) -> T {
+        let Some(value) = file.get(name) else { return T::default() };
+        if let (Some(given), Ok(Value::Object(known))) = (value.as_object(), serde_json::to_value(T::default())) {
+            let secret = ["api_keys", "admin_key"].into_iter().filter(|_| name == "gateway");
+            self.warn_unknown(&format!("{name}."), given.keys(), known.keys().map(String::as_str).chain(secret));
         }
-        configuration::read(place, value).0
-    })
-}
+        self.read(name, value).unwrap_or_default()
+    }
 
-/// Reads a value, or tells each of its keys that is wrong.
-fn read_all<T: serde::de::DeserializeOwned>(place: &str, value: &Value, problems: &mut Vec<String>) -> Option<T> {
-    let (read, unread) = configuration::read(place, without_nulls(value));
-    let whole = unread.is_empty();
-    problems.extend(unread.iter().map(ToString::to_string));
-    read.filter(|_| whole)
+    /// An item of a list, and word of what is wrong with it. What it needs and has not is told, and something else stands there, so that the rest of it can be looked at.
+    fn item<T: DeserializeOwned>(&mut self, place: &str, value: &Value, keys: &[&str], needed: &[(&str, &str)]) -> Option<T> {
+        let Some(given) = value.as_object() else { return self.read(place, value) };
+        self.warn_unknown(&format!("{place}."), given.keys(), keys.iter().copied());
+        let mut value = without_nulls(value);
+        for (key, instead) in needed.iter().filter(|(key, _)| value.get(key).is_none()).copied().collect::<Vec<_>>() {
+            if !self.told.contains(&format!("{place}.{key}")) {
+                self.problems.push(format!("`{place}`: missing field `{key}`"));
+            }
+            value[key] = instead.into();
+        }
+        self.read(place, &value).or_else(|| {
+            for (key, instead) in needed {
+                value[*key] = (*instead).into();
+            }
+            configuration::read(place, value).0
+        })
+    }
+
+    /// Reads a value as far as it can be read, and tells each of its keys that is wrong.
+    fn read<T: DeserializeOwned>(&mut self, place: &str, value: &Value) -> Option<T> {
+        let (read, unread) = configuration::read(place, without_nulls(value));
+        self.problems.extend(unread.iter().map(ToString::to_string));
+        read
+    }
+
+    fn warn_unknown<'a, 'b>(&mut self, place: &str, given: impl Iterator<Item = &'a String>, known: impl Iterator<Item = &'b str>) {
+        let known: Vec<&str> = known.collect();
+        for key in given.filter(|key| !known.contains(&key.as_str())) {
+            let near = nearest(key, known.iter().copied()).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            self.warnings.push(format!("unknown key `{place}{key}`{near}"));
+        }
+    }
 }
 
 /// A key without a value is as one that is not there; but a temperature that is none is not the default one.
@@ -191,14 +187,6 @@ fn without_nulls(value: &Value) -> Value {
         fields.retain(|name, value| !value.is_null() || name == "temperature");
     }
     value
-}
-
-fn warn_unknown<'a, 'b>(warnings: &mut Vec<String>, place: &str, given: impl Iterator<Item = &'a String>, known: impl Iterator<Item = &'b str>) {
-    let known: Vec<&str> = known.collect();
-    for key in given.filter(|key| !known.contains(&key.as_str())) {
-        let near = nearest(key, known.iter().copied()).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-        warnings.push(format!("unknown key `{place}{key}`{near}"));
-    }
 }
 
 #[cfg(test)]
