@@ -205,7 +205,7 @@ pub struct GatewaySettings {
     pub cors: Vec<String>,
     /// How long a deployment that failed is left alone.
     pub backoff: Backoff,
-    /// Whether equal calls share one answer, and answers are kept to be given again; never streams, errors, or replies that were cut.
+    /// Whether equal calls share one answer, and answers are kept to be given again; never streams, which are always asked for, errors, or replies that were cut.
     pub cache: Switch,
     /// The folder of the reply journal that keeps them, from the current folder.
     pub cache_path: PathBuf,

@@ -102,8 +102,11 @@ fn equal_calls_share_one_answer_and_only_where_they_may() {
         // Another caller, a stream, a reply that was cut and an error are nobody else's.
         let other = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).bearer_auth("another").body(question.to_string());
         assert_eq!(other.send().await.unwrap().headers()["x-flux-cache"], "miss");
-        assert_eq!(gateway.stream(&question).await.0, 200);
-        assert_eq!(upstream.counts().requests, 3);
+        let mut streamed = question.clone();
+        streamed["stream"] = true.into();
+        let stream = gateway.post("/v1/chat/completions", &streamed).await;
+        assert!(!stream.headers().contains_key("x-flux-cache") && stream.text().await.unwrap().ends_with("data: [DONE]\n\n"));
+        assert_eq!(upstream.counts().requests, 3, "a stream is always asked for");
         for (text, asked) in [("[[length]] a long answer", 2), ("[[status 400]]", 2)] {
             let before = upstream.counts().requests;
             let mut body = question.clone();
