@@ -245,8 +245,8 @@ mod tests {
             let failure = by_status(503, &headers, json!({ "error": { "message": "no", "type": "gateway_error", "code": code } }).to_string().as_bytes());
             (failure.class, failure.vetoed, failure.retry_after)
         };
-        assert_eq!(check("no_available_model"), (ErrorClass::Transient, false, Some(Duration::from_secs(300))));
-        assert_eq!(check("upstream_error"), (ErrorClass::Transient, true, Some(Duration::from_secs(300))));
+        assert_eq!(check("no_available_model"), (ErrorClass::Transient, false, Some(Duration::from_mins(5))));
+        assert_eq!(check("upstream_error"), (ErrorClass::Transient, true, Some(Duration::from_mins(5))));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl PoolOptions {
     fn problems(&self) -> Vec<String> {
         let none = self.max_concurrency.filter(|most| *most == 0).map(|_| "`max_concurrency` should be at least 1, found 0".to_owned());
         let negative = [("pause", self.pause), ("pause_window", self.pause_window)].into_iter().filter_map(|(key, found)| {
-            let found = found.filter(|found| !(*found >= 0.0))?;
+            let found = found.filter(|found| found.is_nan() || *found < 0.0)?;
             Some(format!("`{key}` should be a number of seconds from 0 on, found {found}"))
         });
         none.into_iter().chain(negative).collect()

@@ -40,7 +40,7 @@ impl Values {
                 self.places.insert(place.to_owned());
             }
             serde_yaml::Value::Sequence(items) => {
-                items.iter().enumerate().for_each(|(index, item)| self.find_endless(item, &below(place, &(index + 1).to_string())))
+                items.iter().enumerate().for_each(|(index, item)| self.find_endless(item, &below(place, &(index + 1).to_string())));
             }
             serde_yaml::Value::Mapping(fields) => {
                 for (name, field) in fields {
