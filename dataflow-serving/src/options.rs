@@ -1,6 +1,6 @@
 //! Reads what a pipeline file says of a serving, and names the nearest key where one is unknown.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
@@ -19,7 +19,8 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
 
 /// Has the paths of a serving start from a folder, as those of a storage do: a pipeline does not depend on where the program was started.
 ///
-/// A model is taken for a path where one leads to it from there; otherwise it is a name.
+/// A model is taken for a path where one leads to it from there; otherwise it is a name. A command is a path where a slash is in it, as in a shell; otherwise it is
+/// looked for in `PATH`.
 pub fn start_paths_from(folder: &Path, serving: &mut Map<String, Value>) {
     let keys: &[&str] = match serving.get("type").and_then(Value::as_str) {
         Some("pool") => &["config", "cache_path"],
@@ -36,8 +37,23 @@ pub fn start_paths_from(folder: &Path, serving: &mut Map<String, Value>) {
         if path.is_empty() || *key == "model" && !from_there.exists() {
             continue;
         }
-        *path = std::path::absolute(&from_there).unwrap_or(from_there).to_string_lossy().into_owned();
+        *path = absolute(from_there);
     }
+    if keys.contains(&"model")
+        && let Some(Value::String(program)) = serving.get_mut("command").and_then(|command| command.get_mut(0))
+        && is_path(program)
+    {
+        *program = absolute(folder.join(program.as_str()));
+    }
+}
+
+fn absolute(path: PathBuf) -> String {
+    std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// Whether the program of a command is named by its path. One that begins with `{model}` starts where the model is.
+fn is_path(program: &str) -> bool {
+    program.contains(['/', std::path::MAIN_SEPARATOR]) && !program.starts_with('{')
 }
 
 /// A serving as a pipeline file has it: its type, and the options that are not what they are by default, `always` among them.
@@ -90,6 +106,21 @@ mod tests {
         assert_eq!(local, json!({ "type": "local", "model": at("tiny.gguf"), "log_path": at("../server.log") }));
         for other in [json!({ "type": "local", "model": "Qwen/Qwen3-8B" }), json!({ "type": "api", "config": "x" }), json!({ "type": "pool", "config": 7 })] {
             assert_eq!(check(other.clone()), other);
+        }
+    }
+
+    #[test]
+    fn a_command_with_a_slash_starts_from_there_and_one_without_is_looked_for() {
+        let folder = Path::new("/pipelines/one");
+        let check = |command: Value| {
+            let mut serving = json!({ "type": "local", "command": command });
+            start_paths_from(folder, serving.as_object_mut().unwrap());
+            serving["command"].clone()
+        };
+        assert_eq!(check(json!(["./serve", "--at", "./{port}"])), json!(["/pipelines/one/serve", "--at", "./{port}"]));
+        assert_eq!(check(json!(["bin/serve"])), json!(["/pipelines/one/bin/serve"]));
+        for kept in [json!(["serve", "a/b"]), json!(["/bin/serve"]), json!(["{model}/serve"]), json!([]), json!("bin/serve"), json!([7])] {
+            assert_eq!(check(kept.clone()), kept);
         }
     }
 

@@ -283,6 +283,13 @@ impl Pool {
         self.deployments.load().iter().any(|deployment| means(deployment, name) && deployment.health.is_available())
     }
 
+    /// What those of all that a name means have said that refuse all calls, by the names that are shown.
+    pub fn refusals(&self, name: &str) -> Vec<(String, Arc<String>)> {
+        let deployments = self.deployments.load();
+        let told = |deployment: &Arc<Deployment>| Some((deployment.name().to_owned(), deployment.refusal()?));
+        deployments.iter().filter(|deployment| means(deployment, name)).filter_map(told).collect()
+    }
+
     /// Whether each of all that a name means has failed so often, one time after another.
     pub fn all_fail(&self, name: &str, times: u32) -> bool {
         self.deployments.load().iter().filter(|deployment| means(deployment, name)).all(|deployment| deployment.health().failures >= times)

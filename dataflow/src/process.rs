@@ -232,8 +232,8 @@ impl ProcessConfiguration {
                 model: Some(self.prompt.model.clone()),
                 max_retries: Some(retries),
                 max_concurrency: Some(concurrency.batch_size),
-                pause: Some(concurrency.api_pause_duration),
-                pause_window: Some(concurrency.api_error_trigger_window),
+                pause: Some(concurrency.api_pause_duration.max(0.0)), // one that is none was no error in AI-DataFlux
+                pause_window: Some(concurrency.api_error_trigger_window.max(0.0)),
                 ..PoolOptions::default()
             })?);
             return Ok((Arc::clone(&pool) as Arc<dyn LLMServing>, Some(pool)));

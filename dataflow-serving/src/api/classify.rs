@@ -52,13 +52,13 @@ pub(crate) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failur
     let words = match (&error.message, status) {
         (Some(message), _) => short(message),
         (None, 300..400) => match headers.get("location").and_then(|location| location.to_str().ok()) {
-            Some(location) => format!("the service has moved to {}", short(location.split('?').next().unwrap_or_default())),
-            None => "the service has moved".to_owned(),
+            Some(location) => format!("{MOVED} to {}", short(location.split('?').next().unwrap_or_default())),
+            None => MOVED.to_owned(),
         },
         (None, _) => short(&String::from_utf8_lossy(body)),
     };
     let message = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
-    let vetoed = header(headers, "x-should-retry") == Some("false");
+    let vetoed = header(headers, "x-should-retry") == Some("false") && !error.is_of_a_gateway_that_has_not_tried();
     // Of a refusal some services tell the end in other headers, or in words.
     let refused = || if class == ErrorClass::RateLimited { hints::reset(headers).or_else(|| hints::told(error.message.as_deref()?)) } else { None };
     let retry_after = retry_after(headers, SystemTime::now()).or_else(refused);
@@ -75,6 +75,13 @@ pub(crate) fn in_band(error: &Value) -> Failure {
     let class = told.class().or_else(by_status).or_else(by_type).unwrap_or(ErrorClass::Transient);
     let message = told.message.as_deref().map(short).unwrap_or_default();
     Failure { is_for_all: told.refuses_all(), ..Failure::new(class, format!("an error in place of a reply: {message}")) }
+}
+
+const MOVED: &str = "the service has moved";
+
+/// As much of a failure's words as the callers of a gateway may read: where a service has moved to is nothing for them.
+pub(crate) fn for_callers(message: &str) -> &str {
+    message.find(MOVED).map_or(message, |at| &message[..at + MOVED.len()])
 }
 
 /// Codes that refuse every call for this model, or with this key: OpenAI's, those of services that speak as it does, and Azure's for a deployment.
@@ -117,6 +124,11 @@ impl Told {
     /// Whether it names the model, the key or the account as what is refused. A code such as `permission_error` may be about a file that one request names.
     fn refuses_all(&self) -> bool {
         self.codes.iter().any(|code| REFUSALS_OF_ALL.contains(&code.as_str()))
+    }
+
+    /// A gateway vetoes these for clients that would not wait as long as it says.
+    fn is_of_a_gateway_that_has_not_tried(&self) -> bool {
+        self.codes.iter().any(|code| matches!(code.as_str(), "no_available_model" | "queue_timeout"))
     }
 
     /// The class that the error's own code tells. Messages are not searched: one service says "insufficient quota" for a busy moment.
@@ -223,6 +235,26 @@ mod tests {
         assert_eq!(check(400, &json!({ "object": "error", "message": "bad", "code": 400 })).1, "400: bad");
         assert_eq!(by_status(502, &HeaderMap::new(), b"").message, "502");
         assert_eq!(by_status(502, &HeaderMap::new(), "长".repeat(300).as_bytes()).message.chars().count(), 206);
+    }
+
+    #[test]
+    fn what_a_gateway_has_not_tried_is_waited_for() {
+        let headers =
+            HeaderMap::from_iter([("x-should-retry", "false"), ("retry-after", "300")].map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())));
+        let check = |code: &str| {
+            let failure = by_status(503, &headers, json!({ "error": { "message": "no", "type": "gateway_error", "code": code } }).to_string().as_bytes());
+            (failure.class, failure.vetoed, failure.retry_after)
+        };
+        assert_eq!(check("no_available_model"), (ErrorClass::Transient, false, Some(Duration::from_mins(5))));
+        assert_eq!(check("upstream_error"), (ErrorClass::Transient, true, Some(Duration::from_mins(5))));
+    }
+
+    #[test]
+    fn where_a_service_has_moved_to_is_told_to_its_owner_alone() {
+        let headers = HeaderMap::from_iter([("location".parse().unwrap(), "https://inner.example/v2?key=k".parse().unwrap())]);
+        let message = by_status(302, &headers, b"").message;
+        assert_eq!((message.as_str(), for_callers(&message)), ("302: the service has moved to https://inner.example/v2", "302: the service has moved"));
+        assert_eq!(for_callers("404: no such path"), "404: no such path");
     }
 
     #[test]

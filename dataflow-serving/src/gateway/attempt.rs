@@ -30,6 +30,16 @@ pub(super) enum Given {
     Stream(Box<Opened>),
 }
 
+impl Given {
+    /// Who answered, by the name that is shown.
+    pub fn deployment(&self) -> &str {
+        match self {
+            Self::Whole { deployment, .. } => deployment,
+            Self::Stream(opened) => opened.lease.deployment().name(),
+        }
+    }
+}
+
 /// A stream that has begun, with all that it needs to go on.
 pub(super) struct Opened {
     pub response: Answer,

@@ -1,6 +1,6 @@
 //! Errors as OpenAI's clients read them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -9,6 +9,7 @@ use dataflow_core::serving::ErrorClass;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use crate::api::classify::for_callers;
 use crate::pool::{Allowance, Exhausted, Failure, Pool};
 
 /// An error that the gateway answers with.
@@ -18,7 +19,7 @@ pub(super) struct GatewayError {
     pub code: &'static str,
     body: Bytes,
     retry_after: Option<Duration>,
-    /// Whether trying again is of no use, since the gateway has tried.
+    /// Whether trying again is of no use: the gateway has tried, or nobody can be asked for so long that clients would not wait.
     exhausted: bool,
     pub way: Box<Way>,
     /// What is left of the limits of the model that was asked for.
@@ -37,6 +38,9 @@ pub(super) struct Way {
     /// What the gateway took for itself, where that was counted.
     pub overhead: Option<Duration>,
 }
+
+/// OpenAI's clients heed no longer `Retry-After`, and try again within seconds.
+const LONGEST_HEEDED: Duration = Duration::from_mins(1);
 
 /// When one whose account is empty may be asked again, where it does not say.
 const QUOTA_RESTS: Duration = Duration::from_mins(10);
@@ -65,6 +69,14 @@ pub(super) fn tell_way(headers: &mut HeaderMap, deployment: Option<&str>, attemp
     if let Ok(value) = HeaderValue::from_str(&format!("{:.3}", overhead.as_secs_f64() * 1000.0)) {
         headers.insert("x-flux-overhead-ms", value);
     }
+}
+
+/// Why no model can be asked: the words of those whose key, model, account or address is at fault. Other errors may speak of other callers' requests.
+fn nobody_there(model: &str, pool: &Pool) -> String {
+    /// More are not read by anybody.
+    const MOST_TOLD: usize = 3;
+    let said = pool.refusals(model).into_iter().take(MOST_TOLD).map(|(name, error)| format!("\n`{name}`: {}", for_callers(&error)));
+    format!("no model can be asked at the moment{}", said.collect::<String>())
 }
 
 /// The body of an error.
@@ -118,9 +130,10 @@ impl GatewayError {
                 let error = if pool.is_any_available(model) {
                     Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_timeout", "no model was free in time")
                 } else {
-                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", "no model can be asked at the moment")
+                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_available_model", &nobody_there(model, pool))
                 };
-                Self { way: Box::new(Way { waited, ..Way::default() }), ..error.after(after.unwrap_or(Duration::from_secs(1))) }
+                let after = after.unwrap_or(Duration::from_secs(1));
+                Self { way: Box::new(Way { waited, ..Way::default() }), exhausted: after > LONGEST_HEEDED, ..error.after(after) }
             }
             Exhausted::Failed { failure, deployment, attempts, waited } => {
                 let way = Way { deployment: Some(deployment), attempts, waited, overhead: None };
@@ -133,6 +146,7 @@ impl GatewayError {
     fn of_failure(failure: Failure) -> Self {
         let (status, code) = match (failure.status, failure.class) {
             (Some(504), _) => (504, "upstream_timeout"),
+            (Some(404), ErrorClass::Auth) => (404, "upstream_not_found"),
             (Some(status), _) if (400..600).contains(&status) => (status, failure.class.name()),
             (_, ErrorClass::RateLimited | ErrorClass::Quota) => (429, failure.class.name()),
             (_, ErrorClass::Caller | ErrorClass::Filtered) => (400, failure.class.name()),
@@ -141,18 +155,17 @@ impl GatewayError {
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         // A service's own error is passed on whole; what is no error of OpenAI's shape is put into one.
-        let own = failure.body.filter(|body| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error").is_some()));
-        // Where a service has moved to is nothing for its callers.
-        let message = if failure.status.is_some_and(|status| (300..400).contains(&status)) { "the service has moved" } else { &failure.message };
-        let body = own.unwrap_or_else(|| error_body(message, "gateway_error", None, code));
-        let exhausted = !matches!(failure.class, ErrorClass::Caller | ErrorClass::Filtered);
+        let own = failure
+            .body
+            .filter(|body| serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error").is_some_and(|error| !error.is_null())));
+        let body = own.unwrap_or_else(|| error_body(for_callers(&failure.message), "gateway_error", None, code));
         let soon = if failure.class == ErrorClass::Quota { QUOTA_RESTS } else { Duration::from_secs(1) };
         let retry_after = failure.retry_after.or_else(|| matches!(status.as_u16(), 429 | 503).then_some(soon));
-        Self { body, retry_after, exhausted, ..Self::new(status, code, "") }
+        Self { body, retry_after, exhausted: true, ..Self::new(status, code, "") }
     }
 
-    /// The response to a request that came at this time.
-    pub fn response(self, begun: Instant) -> Response {
+    /// The response, for which the gateway took so long itself.
+    pub fn response(self, overhead: Duration) -> Response {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -163,7 +176,7 @@ impl GatewayError {
         if let Some(left) = self.left {
             tell_limits(*left, headers);
         }
-        tell_way(headers, self.way.deployment.as_deref(), self.way.attempts, self.way.overhead.unwrap_or_else(|| begun.elapsed()));
+        tell_way(headers, self.way.deployment.as_deref(), self.way.attempts, overhead);
         if self.exhausted {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }

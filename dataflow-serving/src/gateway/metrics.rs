@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dataflow_core::serving::Usage;
+use http::Method;
 use prometheus::core::Collector;
 use prometheus::{Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use tracing::Span;
@@ -42,7 +43,8 @@ impl Metrics {
             first_token: histogram("gen_ai_server_time_to_first_token_seconds", "How long streams take to their first words", &SECONDS, &labels)?,
             tokens: histogram("gen_ai_client_token_usage", "Tokens of a call", &TOKENS, &[labels[0], labels[1], labels[2], "gen_ai_token_type"])?,
             overhead: Histogram::with_opts(
-                HistogramOpts::new("dataflow_gateway_overhead_seconds", "What the gateway adds, without waiting for its turn").buckets(OVERHEAD.to_vec()),
+                HistogramOpts::new("dataflow_gateway_overhead_seconds", "What the gateway adds, without waiting for its callers or for a turn")
+                    .buckets(OVERHEAD.to_vec()),
             )?,
             requests: IntCounterVec::new(Opts::new("dataflow_gateway_requests_total", "Requests by route and status"), &["route", "status"])?,
             attempts: IntCounterVec::new(Opts::new("dataflow_gateway_attempts_total", "Tries of calls"), &["route"])?,
@@ -64,11 +66,14 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Begins to count a call; it is ended, or counted as left by its caller.
-    pub fn begin(self: &Arc<Self>, route: Route, model: &str) -> Call {
-        self.in_flight.inc();
-        let span = trace::call(route, model);
-        Call { metrics: Arc::clone(self), span, route, model: model.to_owned(), deployment: String::new(), begun: Instant::now(), ended: false }
+    /// Begins to count a request that came at this time; it is ended, or counted as left by its caller.
+    pub fn begin(self: &Arc<Self>, counted: Counted, begun: Instant) -> Call {
+        let ended = counted == Counted::Not;
+        if !ended {
+            self.in_flight.inc();
+        }
+        let (model, deployment) = (String::new(), String::new());
+        Call { metrics: Arc::clone(self), span: Span::none(), counted, model, deployment, begun, overhead: None, ended }
     }
 
     /// Counts where an answer came from that may have been there already.
@@ -111,15 +116,48 @@ impl Metrics {
     }
 }
 
-/// A call that is being counted. Dropped before its end, its caller has left, which is counted as 499.
+/// What a request is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// A call of a model.
+    Call(Route),
+    /// Any other request under `/v1`, by the name of its route; no label is made of what a caller invents.
+    Other(&'static str),
+    /// Nothing: a request for what the gateway tells about itself.
+    Not,
+}
+
+impl Counted {
+    pub fn of(method: &Method, path: &str) -> Self {
+        let routes = [Route::Chat, Route::Embeddings];
+        match routes.into_iter().find(|route| route.name() == path) {
+            Some(route) if method == Method::POST => Self::Call(route),
+            Some(route) => Self::Other(route.name()),
+            None if path == "/v1/models" || path.starts_with("/v1/models/") => Self::Other("/v1/models"),
+            None if path == "/v1" || path.starts_with("/v1/") => Self::Other("other"),
+            None => Self::Not,
+        }
+    }
+
+    fn route(self) -> &'static str {
+        match self {
+            Self::Call(route) => route.name(),
+            Self::Other(name) => name,
+            Self::Not => "",
+        }
+    }
+}
+
+/// A request that is being counted, once. Dropped before its end, its caller has left, which is counted as 499.
 #[derive(Debug)]
 pub(super) struct Call {
     metrics: Arc<Metrics>,
     span: Span,
-    route: Route,
+    counted: Counted,
     model: String,
     deployment: String,
     begun: Instant,
+    overhead: Option<Duration>,
     ended: bool,
 }
 
@@ -129,47 +167,68 @@ impl Call {
         &self.span
     }
 
+    /// The model that is asked for, where it is known: no label is made of what a caller invents.
+    pub fn asks_for(&mut self, model: Option<&str>) {
+        model.unwrap_or("unknown").clone_into(&mut self.model);
+        if let Counted::Call(route) = self.counted {
+            self.span = trace::call(route, &self.model);
+        }
+    }
+
     /// Who answers it, or was tried last; after how many tries and with how much time of the gateway's own.
     pub fn tried_by(&mut self, deployment: Option<&str>, attempts: u32, overhead: Duration) {
         if let Some(deployment) = deployment {
             deployment.clone_into(&mut self.deployment);
             self.span.record("gen_ai.response.model", deployment);
         }
-        self.metrics.attempts.with_label_values(&[self.route.name()]).inc_by(u64::from(attempts));
-        self.metrics.overhead.observe(overhead.as_secs_f64());
+        if attempts > 0 {
+            self.metrics.attempts.with_label_values(&[self.counted.route()]).inc_by(u64::from(attempts));
+        }
+        self.overhead = Some(overhead);
     }
 
     /// Counts the time to a stream's first words.
     pub fn first_token(&self) {
-        let labels = [self.route.operation(), self.model.as_str(), self.deployment.as_str()];
-        self.metrics.first_token.with_label_values(&labels).observe(self.begun.elapsed().as_secs_f64());
+        if let Counted::Call(route) = self.counted {
+            let labels = [route.operation(), self.model.as_str(), self.deployment.as_str()];
+            self.metrics.first_token.with_label_values(&labels).observe(self.begun.elapsed().as_secs_f64());
+        }
     }
 
-    /// The name is nobody's, and no label is made of what a caller invents.
-    pub fn model_is_unknown(&mut self) {
-        "unknown".clone_into(&mut self.model);
+    /// Gives the count to what goes on once the answer has begun.
+    pub fn go_on(&mut self) -> Self {
+        let ended = std::mem::replace(&mut self.ended, true);
+        let (model, deployment) = (std::mem::take(&mut self.model), std::mem::take(&mut self.deployment));
+        Self { metrics: Arc::clone(&self.metrics), span: self.span.clone(), model, deployment, ended, ..*self }
     }
 
-    /// Ends it with a status and what it took.
-    pub fn end(mut self, status: u16, usage: Usage) {
-        self.count(status, usage);
+    /// Ends it with a status and what it took, where it has not ended yet.
+    pub fn end(&mut self, status: u16, usage: Usage) {
+        if !self.ended {
+            self.overhead.get_or_insert_with(|| self.begun.elapsed());
+            self.count(status, usage);
+        }
     }
 
     fn count(&mut self, status: u16, usage: Usage) {
         self.ended = true;
         let (metrics, took) = (&self.metrics, self.begun.elapsed());
-        self.span.record("http.response.status_code", status);
         let number = status.to_string();
+        metrics.requests.with_label_values(&[self.counted.route(), &number]).inc();
+        metrics.in_flight.dec();
+        if let Some(overhead) = self.overhead {
+            metrics.overhead.observe(overhead.as_secs_f64());
+        }
+        let Counted::Call(route) = self.counted else { return };
+        self.span.record("http.response.status_code", status);
         let error = if status < 400 { "" } else { number.as_str() };
-        let (operation, model, deployment) = (self.route.operation(), self.model.as_str(), self.deployment.as_str());
+        let (operation, model, deployment) = (route.operation(), self.model.as_str(), self.deployment.as_str());
         metrics.duration.with_label_values(&[operation, model, deployment, error]).observe(took.as_secs_f64());
-        metrics.requests.with_label_values(&[self.route.name(), &number]).inc();
         if usage != Usage::default() {
             self.span.record("gen_ai.usage.input_tokens", usage.input_tokens).record("gen_ai.usage.output_tokens", usage.output_tokens);
             metrics.tokens.with_label_values(&[operation, model, deployment, "input"]).observe(usage.input_tokens as f64);
             metrics.tokens.with_label_values(&[operation, model, deployment, "output"]).observe(usage.output_tokens as f64);
         }
-        metrics.in_flight.dec();
         metrics.history.lock().unwrap_or_else(PoisonError::into_inner).add(Instant::now(), status < 400, took);
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use dataflow_core::serving::{Reply, Usage};
 use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -15,6 +16,7 @@ use super::access::{Door, add_cors, enter, shown_key};
 use super::attempt::{self, ask};
 use super::body::RequestBody;
 use super::errors::{GatewayError, tell_limits, tell_way};
+use super::metrics::{Call, Counted};
 use super::{Route, State, pages, server, streaming, trace};
 use crate::pool::{Answered, CallOptions, Exhausted, GatewaySettings, Origin, Use};
 
@@ -32,18 +34,23 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Body>) -> Respons
     let id = request_id(&asked);
     asked.insert("x-request-id", id.clone());
     let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+    let mut counted = state.metrics.begin(Counted::of(&method, path), begun);
     let head: usize = asked.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let result = if head > server::LARGEST_HEAD {
         Err(GatewayError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "the headers may have 64 KB at the most"))
     } else if method == Method::OPTIONS {
         Ok(empty(StatusCode::NO_CONTENT))
     } else {
-        route(&state, &settings, &method, path, &asked, body).await
+        let arrived = Arrived { method: &method, path, headers: &asked, begun };
+        route(&state, &settings, arrived, body, &mut counted).await
     };
     let mut response = result.unwrap_or_else(|error| {
         tracing::debug!(path, status = error.status.as_u16(), code = error.code, "a request was refused or failed");
-        error.response(begun)
+        let overhead = error.way.overhead.unwrap_or_else(|| begun.elapsed());
+        counted.tried_by(error.way.deployment.as_deref(), error.way.attempts, overhead);
+        error.response(overhead)
     });
+    counted.end(response.status().as_u16(), Usage::default());
     let headers = response.headers_mut();
     headers.insert("x-request-id", id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -51,7 +58,18 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Body>) -> Respons
     response
 }
 
-async fn route(state: &Arc<State>, settings: &GatewaySettings, method: &Method, path: &str, asked: &HeaderMap, body: Body) -> Result<Response, GatewayError> {
+/// A request but for its body.
+#[derive(Clone, Copy)]
+struct Arrived<'a> {
+    method: &'a Method,
+    path: &'a str,
+    headers: &'a HeaderMap,
+    begun: Instant,
+}
+
+/// What is answered, or why nothing is.
+async fn route(state: &Arc<State>, settings: &GatewaySettings, arrived: Arrived<'_>, body: Body, counted: &mut Call) -> Result<Response, GatewayError> {
+    let Arrived { method, path, headers: asked, .. } = arrived;
     let loopback = state.loopback;
     let may = |door| enter(door, settings, loopback, asked);
     let only = |wanted: Method| {
@@ -63,7 +81,7 @@ async fn route(state: &Arc<State>, settings: &GatewaySettings, method: &Method, 
             only(Method::POST)?;
             may(Door::Api)?;
             let route = if path == "/v1/embeddings" { Route::Embeddings } else { Route::Chat };
-            call(state, settings, route, asked, body).await
+            call(state, settings, route, arrived, body, counted).await
         }
         "/" => only(Method::GET).map(|()| json(&pages::root())),
         "/v1/models" => {
@@ -104,26 +122,22 @@ async fn route(state: &Arc<State>, settings: &GatewaySettings, method: &Method, 
 }
 
 /// A call of a model.
-async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, asked: &HeaderMap, body: Body) -> Result<Response, GatewayError> {
-    let begun = Instant::now();
+async fn call(
+    state: &Arc<State>,
+    settings: &GatewaySettings,
+    route: Route,
+    arrived: Arrived<'_>,
+    body: Body,
+    counted: &mut Call,
+) -> Result<Response, GatewayError> {
+    let Arrived { headers: asked, begun, .. } = arrived;
     let deadline = deadline(asked)?;
-    let limit = usize::try_from(settings.max_body_mb.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
-    let too_large = || {
-        let message = format!("the body may have {} MB at the most\nhint: `gateway.max_body_mb`", settings.max_body_mb);
-        GatewayError::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message)
-    };
-    let told = asked.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if told.is_some_and(|length| length > limit) {
-        read_out(body).await;
-        return Err(too_large());
-    }
-    let bytes = match tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(too_large()),
-        Err(_) => return Err(GatewayError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body did not come in time")),
-    };
-    let request = RequestBody::read(bytes, route).map_err(GatewayError::caller)?;
-    let mut counted = state.metrics.begin(route, &request.model);
+    let before = begun.elapsed();
+    let (bytes, sending) = read_body(settings, asked, body).await.map_err(|error| error.with_overhead(before))?;
+    // What was neither waiting for the caller, nor a try, nor waiting for one.
+    let own_time = |elsewhere: Duration| begun.elapsed().saturating_sub(sending + elsewhere);
+    let request = RequestBody::read(bytes, route).map_err(|fault| GatewayError::caller(fault).with_overhead(own_time(Duration::ZERO)))?;
+    counted.asks_for(state.pool.knows(&request.model).then_some(request.model.as_str()));
     trace::follow(counted.span(), asked);
     let options = CallOptions {
         model: request.model.clone(),
@@ -165,49 +179,39 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
     let left = state.pool.left(&request.model);
     let mut response = match answered {
         Err(exhausted) => {
-            if matches!(exhausted, Exhausted::UnknownModel(_)) {
-                counted.model_is_unknown();
-            }
             let error = GatewayError::of(exhausted, &request.model, &state.pool);
-            let overhead = begun.elapsed().saturating_sub(at_services.total()).saturating_sub(error.way.waited);
-            counted.tried_by(error.way.deployment.as_deref(), error.way.attempts, overhead);
-            counted.end(error.status.as_u16(), Usage::default());
+            let overhead = own_time(at_services.total() + error.way.waited);
             return Err(error.with_limits(left).with_overhead(overhead));
         }
         Ok(Given::Before(reply, origin)) => {
             let origin = if origin == Origin::Journal { "hit" } else { "shared" };
             state.metrics.cached(origin);
-            counted.tried_by(Some(&reply.model), 0, begun.elapsed());
-            counted.end(200, Usage::default());
+            let overhead = own_time(Duration::ZERO);
+            counted.tried_by(Some(&reply.model), 0, overhead);
             let mut response = of_type("application/json", Body::from(reply.content));
-            tell_way(response.headers_mut(), Some(&reply.model), 0, begun.elapsed());
+            tell_way(response.headers_mut(), Some(&reply.model), 0, overhead);
             response.headers_mut().insert("x-flux-cache", HeaderValue::from_static(origin));
             response
         }
         Ok(Given::Asked(Answered { value, attempts, waited })) => {
-            let served = at_services.total();
-            // What was neither a try nor waiting for one.
-            let overhead = begun.elapsed().saturating_sub(served).saturating_sub(waited);
+            let overhead = own_time(at_services.total() + waited);
+            let deployment = value.deployment().to_owned();
+            counted.tried_by(Some(&deployment), attempts, overhead);
             let mut response = match value {
-                attempt::Given::Whole { body, deployment, usage, .. } => {
-                    counted.tried_by(Some(&deployment), attempts, overhead);
+                attempt::Given::Whole { body, usage, .. } => {
                     counted.end(200, usage);
-                    let mut response = of_type("application/json", Body::from(body));
-                    tell_way(response.headers_mut(), Some(&deployment), attempts, overhead);
-                    response
+                    of_type("application/json", Body::from(body))
                 }
                 attempt::Given::Stream(opened) => {
-                    let deployment = opened.lease.deployment().name().to_owned();
-                    counted.tried_by(Some(&deployment), attempts, overhead);
                     counted.first_token();
-                    let mut response = of_type("text/event-stream; charset=utf-8", streaming::body(opened, counted, state.break_off.clone()));
+                    let mut response = of_type("text/event-stream; charset=utf-8", streaming::body(opened, counted.go_on(), state.break_off.clone()));
                     let headers = response.headers_mut();
                     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-                    tell_way(headers, Some(&deployment), attempts, overhead);
                     response
                 }
             };
+            tell_way(response.headers_mut(), Some(&deployment), attempts, overhead);
             if cache.is_some() {
                 state.metrics.cached("miss");
                 response.headers_mut().insert("x-flux-cache", HeaderValue::from_static("miss"));
@@ -217,6 +221,26 @@ async fn call(state: &Arc<State>, settings: &GatewaySettings, route: Route, aske
     };
     tell_limits(left, response.headers_mut());
     Ok(response)
+}
+
+/// A request's body, and how long its caller took to send it.
+async fn read_body(settings: &GatewaySettings, asked: &HeaderMap, body: Body) -> Result<(Bytes, Duration), GatewayError> {
+    let begun = Instant::now();
+    let limit = usize::try_from(settings.max_body_mb.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+    let too_large = || {
+        let message = format!("the body may have {} MB at the most\nhint: `gateway.max_body_mb`", settings.max_body_mb);
+        GatewayError::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message)
+    };
+    let told = asked.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if told.is_some_and(|length| length > limit) {
+        read_out(body).await;
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok((bytes, begun.elapsed())),
+        Ok(Err(_)) => Err(too_large()),
+        Err(_) => Err(GatewayError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body did not come in time")),
+    }
 }
 
 /// How a call was answered.

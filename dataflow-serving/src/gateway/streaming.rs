@@ -86,7 +86,7 @@ impl Stream {
             tell_malformed(&opened);
             opened.lease.settle(opened.relay.usage);
             opened.lease.end(Outcome::Answered, None);
-            if let Some(call) = self.call.take() {
+            if let Some(mut call) = self.call.take() {
                 call.end(200, opened.relay.usage);
             }
         }
@@ -98,7 +98,7 @@ impl Stream {
         tell_malformed(&opened);
         opened.lease.settle(opened.relay.usage);
         opened.lease.end(Outcome::of(failure), Some(&failure.message));
-        if let Some(call) = self.call.take() {
+        if let Some(mut call) = self.call.take() {
             call.end(502, opened.relay.usage);
         }
         if failure.body.is_some() {

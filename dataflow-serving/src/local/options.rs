@@ -33,7 +33,8 @@ pub struct LocalOptions {
     pub engine: Option<Engine>,
     /// A folder or a file with the model, or its name at Hugging Face.
     pub model: String,
-    /// The whole command in place of the engine's own; `{model}`, `{host}` and `{port}` in it are filled in.
+    /// The whole command in place of the engine's own; `{model}`, `{host}` and `{port}` in it are filled in. A program with a slash in its name starts, in a pipeline file,
+    /// from the file's folder.
     pub command: Vec<String>,
     /// Arguments after those of the engine's own command.
     pub arguments: Vec<String>,

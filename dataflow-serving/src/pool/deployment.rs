@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use dataflow_core::serving::Usage;
+use dataflow_core::serving::{ErrorClass, Usage};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::sync::Notify;
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 use super::Failure;
 use super::client::Clients;
 use super::configuration::{Backoff, ChannelSettings, ModelSettings, seconds};
-use super::health::{Change, Health, HealthReport, NotNow, Outcome, Role, Rules};
+use super::health::{Change, Fault, Health, HealthReport, NotNow, Outcome, Role, Rules};
 use super::limits::Allowance;
 use crate::Secret;
 use crate::api::classify::by_status;
@@ -33,6 +34,8 @@ pub struct Deployment {
     rules: Rules,
     pub(super) health: Arc<Health>,
     used: Arc<Used>,
+    /// What it said when its key, its model, its account or its address was at fault, until it answers.
+    refused: Arc<ArcSwapOption<String>>,
 }
 
 /// What is asked of a service.
@@ -101,6 +104,7 @@ impl Deployment {
             rules,
             health: Arc::new(Health::new(rules)),
             used: Arc::default(),
+            refused: Arc::default(),
         })
     }
 
@@ -109,6 +113,7 @@ impl Deployment {
         self.used = Arc::clone(&before.used);
         if self.is_same_as(before) {
             self.health = Arc::clone(&before.health);
+            self.refused = Arc::clone(&before.refused);
             self.health.set(self.rules);
         }
     }
@@ -175,6 +180,11 @@ impl Deployment {
     /// How it does.
     pub fn health(&self) -> HealthReport {
         self.health.report()
+    }
+
+    /// What it said last when all calls were refused, whoever made them; `None` where it has answered since.
+    pub fn refusal(&self) -> Option<Arc<String>> {
+        self.refused.load_full()
     }
 
     /// Tokens that it read and wrote, and what they cost where that is known.
@@ -257,6 +267,13 @@ impl Lease {
             self.deployment.health.settle(self.thought, 0);
         }
         self.ended = true;
+        match outcome {
+            Outcome::Answered if self.deployment.refused.load().is_some() => self.deployment.refused.store(None),
+            Outcome::Failed(Fault { class: ErrorClass::Auth | ErrorClass::Quota | ErrorClass::Unreachable, .. }) => {
+                self.deployment.refused.store(error.map(|error| Arc::new(error.to_owned())));
+            }
+            _ => {}
+        }
         let (model, channel) = (self.deployment.name(), self.deployment.channel());
         match self.deployment.health.end(outcome, self.role, self.begun.elapsed(), error) {
             Some(Change::LeftAlone(time)) => {

@@ -76,6 +76,18 @@ impl fmt::Debug for PoolOptions {
     }
 }
 
+impl PoolOptions {
+    /// Numbers out of their range.
+    fn problems(&self) -> Vec<String> {
+        let none = self.max_concurrency.filter(|most| *most == 0).map(|_| "`max_concurrency` should be at least 1, found 0".to_owned());
+        let negative = [("pause", self.pause), ("pause_window", self.pause_window)].into_iter().filter_map(|(key, found)| {
+            let found = found.filter(|found| found.is_nan() || *found < 0.0)?;
+            Some(format!("`{key}` should be a number of seconds from 0 on, found {found}"))
+        });
+        none.into_iter().chain(negative).collect()
+    }
+}
+
 /// Weighted, rate-limited models as one serving.
 #[derive(Debug)]
 pub struct PoolServing {
@@ -100,12 +112,18 @@ const FAILURES_TO_PAUSE: u32 = 3;
 impl PoolServing {
     /// Reads the configuration; connects to nothing.
     pub fn try_new(options: PoolOptions) -> Result<Self> {
-        let (configuration, warnings) = if let Some(path) = &options.config {
-            Configuration::read(path)?
+        let read = if let Some(path) = &options.config {
+            Configuration::read(path)
         } else {
             let sections = [("models", &options.models), ("channels", &options.channels), ("gateway", &options.gateway)];
             let value: Map<String, Value> = sections.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
-            Configuration::of_value(value.into(), &|name| std::env::var(name).ok()).map_err(|problems| Error::Configuration(problems.join("\n")))?
+            Configuration::of_value(value.into(), &|name| std::env::var(name).ok()).map_err(|problems| Error::Configuration(problems.join("\n")))
+        };
+        let problems = options.problems();
+        let (configuration, warnings) = match read {
+            read if problems.is_empty() => read?,
+            Err(Error::Configuration(more)) => return Err(Error::Configuration(format!("{}\n{more}", problems.join("\n")))),
+            _ => return Err(Error::Configuration(problems.join("\n"))),
         };
         for warning in warnings {
             tracing::warn!("{warning}");
@@ -385,5 +403,21 @@ fn told(exhausted: Exhausted) -> ServingError {
                 retry_after: failure.retry_after.map(|after| after.min(Duration::from_hours(1))),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_beside_the_models_is_told_with_them() {
+        let options = json!({ "models": [{ "id": 1, "model": "m", "channel_id": "a", "timeout": 0 }], "pause": -1, "max_concurrency": 0 });
+        let error = PoolServing::try_new(crate::options::read(options).unwrap()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`max_concurrency` should be at least 1, found 0\n`pause` should be a number of seconds from 0 on, found -1\n\
+             model `1` names the channel `a`, which is not there\nmodel `1`: `timeout` should be a number of seconds above 0, found 0"
+        );
     }
 }

@@ -1,0 +1,83 @@
+//! The values of a YAML text, with its variables put in.
+
+use std::collections::HashSet;
+
+use dataflow_core::variables::put_in;
+use serde_json::{Map, Value};
+
+/// What a text says, as far as it can be said.
+#[derive(Debug)]
+pub(super) struct Values {
+    pub value: Value,
+    /// What is wrong with values in whose places nothing stands now.
+    pub problems: Vec<String>,
+    /// Those places.
+    pub places: HashSet<String>,
+}
+
+impl From<Value> for Values {
+    fn from(value: Value) -> Self {
+        Self { value, problems: Vec::new(), places: HashSet::new() }
+    }
+}
+
+impl Values {
+    /// Reads a text. Where a variable is not set, or a number is none, nothing stands, so that the rest can be looked at; a text that is no YAML is an error.
+    pub fn of_text(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
+        let mut values = Self::from(Value::Null);
+        values.find_endless(&yaml, "");
+        let mut value = serde_json::to_value(yaml).map_err(|error| vec![error.to_string()])?;
+        values.put_variables_in(&mut value, "", variable);
+        Ok(Self { value, ..values })
+    }
+
+    /// YAML has numbers that JSON has not.
+    fn find_endless(&mut self, yaml: &serde_yaml::Value, place: &str) {
+        match yaml {
+            serde_yaml::Value::Number(number) if number.as_f64().is_some_and(|number| !number.is_finite()) => {
+                self.problems.push(format!("`{place}` should be a finite number, found `{number}`"));
+                self.places.insert(place.to_owned());
+            }
+            serde_yaml::Value::Sequence(items) => {
+                items.iter().enumerate().for_each(|(index, item)| self.find_endless(item, &below(place, &(index + 1).to_string())));
+            }
+            serde_yaml::Value::Mapping(fields) => {
+                for (name, field) in fields {
+                    self.find_endless(field, &below(place, name.as_str().unwrap_or_default())); // another key holds no number that is looked at
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn put_variables_in(&mut self, value: &mut Value, place: &str, variable: &dyn Fn(&str) -> Option<String>) {
+        match value {
+            Value::String(text) if text.contains("${") => {
+                let mut alone = Value::Object(Map::from_iter([(place.to_owned(), value.take())]));
+                match put_in(&mut alone, variable) {
+                    Ok(()) => *value = alone[place].take(),
+                    Err(unset) => {
+                        self.problems.extend(unset);
+                        self.places.insert(place.to_owned());
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    let before = item.clone();
+                    self.put_variables_in(item, &below(place, &(index + 1).to_string()), variable);
+                    if item.is_null() {
+                        *item = before; // a list that is meant to hold something is not empty
+                    }
+                }
+            }
+            Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| self.put_variables_in(field, &below(place, name), variable)),
+            _ => {}
+        }
+    }
+}
+
+fn below(place: &str, name: &str) -> String {
+    if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
+}
