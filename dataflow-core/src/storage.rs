@@ -69,10 +69,27 @@ pub struct Refused {
     pub message: String,
 }
 
+/// How a sink wants rows to come to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// In the order of the source, small batches gathered for a while.
+    #[default]
+    InOrder,
+    /// As they end, since it finds each row's place by its key: a slow row holds up no other. Small batches are gathered.
+    AsTheyEnd,
+    /// As they end and without being gathered, since others would do again what is not written as yet.
+    AtOnce,
+}
+
 /// Takes rows and makes them visible all at once: until [`commit`](Self::commit) there is nothing, and dropping it leaves nothing.
 pub trait Sink: Send {
     /// Appends rows. Every frame has the schema that the sink was made with.
     fn write(&mut self, frame: &DataFrame) -> Result<()>;
+
+    /// How rows should come.
+    fn arrival(&self) -> Arrival {
+        Arrival::InOrder
+    }
 
     /// Rows of the last frame that the target does not take, such as a value that a database's column refuses; the others are written.
     fn take_refused(&mut self) -> Vec<Refused> {

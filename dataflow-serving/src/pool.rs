@@ -42,6 +42,9 @@ pub use serving::{PoolOptions, PoolServing};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A model that has never answered is given up for a call after so many failures to reach it.
 const MOST_UNREACHABLE: u32 = 3;
+/// So often one call may be refused for the rate, while others are answered, without that counting as a failure; and so often without a longer pause each time.
+const MOST_REFUSALS: u32 = 20;
+const QUICK_REFUSALS: u32 = 5;
 /// A try that has less time than this is not begun: it would be over before it is sent.
 const LEAST_TIME: Duration = Duration::from_millis(10);
 /// Names that mean any model.
@@ -206,7 +209,7 @@ impl Pool {
         F: Future<Output = Result<T, (Lease, Failure)>>,
     {
         self.budget.deposit();
-        let (mut tried, mut attempts, mut failures) = (Vec::new(), 0, 0);
+        let (mut tried, mut attempts, mut failures, mut refusals) = (Vec::new(), 0, 0, 0_u32);
         let (mut waited, mut paused, mut last, mut round) = (Duration::ZERO, Duration::ZERO, None, 0);
         loop {
             // A call that waits for its turn has no place, and one that waits for a place has no turn.
@@ -239,8 +242,10 @@ impl Pool {
             self.freed.notify_one();
             tried.push(Arc::clone(&deployment));
             let others = self.deployments.load().iter().filter(|other| means(other, &options.model) && !is_among(&tried, other)).count();
-            // A refusal is no failure while the service answers others.
-            let passes = failure.class == ErrorClass::RateLimited && deployment.health.has_answered();
+            // A refusal is no failure while the service answers others, unless it refuses this call alone.
+            let was_refused = failure.class == ErrorClass::RateLimited && deployment.health.has_answered();
+            refusals += u32::from(was_refused);
+            let passes = was_refused && refusals <= MOST_REFUSALS;
             failures += u32::from(!passes);
             let never_reached = failure.class == ErrorClass::Unreachable && self.is_never_reached(&options.model);
             let hopeless = !at_fault || never_reached || failure.vetoed || (others == 0 && matches!(failure.class, ErrorClass::Quota | ErrorClass::Auth));
@@ -254,7 +259,11 @@ impl Pool {
             if others == 0 {
                 tried.clear();
                 // Where the service says when it may be asked, the deployment waits for all calls.
-                let pause = if failure.retry_after.is_none() { full_jitter(FIRST_PAUSE, if passes { 0 } else { round }) } else { Duration::ZERO };
+                let pause = if failure.retry_after.is_none() {
+                    full_jitter(FIRST_PAUSE, if passes { refusals.saturating_sub(QUICK_REFUSALS) } else { round })
+                } else {
+                    Duration::ZERO
+                };
                 let has_no_time = options.deadline.is_some_and(|deadline| now + pause + LEAST_TIME >= deadline);
                 if has_no_time || waiting_for(options.hurry.as_deref(), tokio::time::sleep(pause)).await.is_none() {
                     return Err(Exhausted::Failed { failure, deployment: name(), attempts, waited: waited + paused + now.elapsed() });

@@ -41,6 +41,12 @@ impl Batch {
         Self::new(self.frame.slice(offset as i64, length), self.ids.slice(offset as i64, length))
     }
 
+    /// The rows at some places, in their order.
+    pub fn take(&self, places: &[usize]) -> Result<Self> {
+        let places = IdxCa::from_vec(PlSmallStr::EMPTY, places.iter().map(|place| *place as IdxSize).collect());
+        Ok(Self::new(self.frame.take(&places)?, self.ids.take(&places)?))
+    }
+
     /// These rows, and then others.
     pub fn and(mut self, others: &Self) -> Result<Self> {
         self.frame.vstack_mut(&others.frame)?;

@@ -12,7 +12,7 @@ use super::batch::Batch;
 use crate::error::{Error, Result};
 use crate::operator::PathUse;
 use crate::pipeline::{CompiledPipeline, CompiledStep};
-use crate::storage::{FrameReader, Refused, Sink};
+use crate::storage::{Arrival, FrameReader, Refused, Sink};
 use crate::whole_file::{self, WholeFile};
 
 /// What is written beside a cache once it is whole.
@@ -191,6 +191,16 @@ impl CacheWriter {
         match self.write(batch)?.into_iter().next() {
             None => Ok(()),
             Some(refused) => Err(Error::Data(format!("row {} was refused: {}", batch.id(refused.row), refused.message))),
+        }
+    }
+
+    /// How all its sinks together want rows to come.
+    pub fn arrival(&self) -> Arrival {
+        match self {
+            Self::Files { sinks, .. } if sinks.iter().all(|sink| sink.arrival() != Arrival::InOrder) => {
+                sinks.first().map_or(Arrival::InOrder, |sink| sink.arrival())
+            }
+            _ => Arrival::InOrder,
         }
     }
 

@@ -29,7 +29,7 @@ use crate::model::{Answers, Model};
 use crate::operator::{ColumnWork, DatasetResult, DatasetWork, Work};
 use crate::pipeline::{CompiledPipeline, CompiledStep};
 use crate::serving::{Chat, Embeddings, Reply};
-use crate::storage::Sink;
+use crate::storage::{Arrival, Sink};
 use crate::whole_file;
 
 /// One passage of rows through the steps.
@@ -191,7 +191,7 @@ impl Passage<'_> {
             work.push(begun);
         }
         let (source, mut input) = mpsc::channel(WAITING_BATCHES);
-        let (writers, placed) = self.writers(steps, shared)?;
+        let (writers, placed, arrival) = self.writers(steps, shared)?;
         let mut stages: JoinSet<Result<Vec<(usize, DatasetResult)>>> = JoinSet::new();
         let malformed = Arc::new(AtomicU64::new(0));
         self.read(source, shared.clone(), malformed.clone(), &mut stages)?;
@@ -227,7 +227,10 @@ impl Passage<'_> {
                 }
                 Work::Row(_) | Work::Source(_) => {
                     let (output, next) = channel(last(&mut remaining));
-                    let stage = self.row_stage(placed, work, served, shared);
+                    let mut stage = self.row_stage(placed, work, served, shared);
+                    if output.is_none() {
+                        stage.arrival = arrival;
+                    }
                     stages.spawn(async move { Ok(stage.run(input, output).await?.map(|result| (number, result)).into_iter().collect()) });
                     next
                 }
@@ -253,11 +256,22 @@ impl Passage<'_> {
             None => Model::new(Arc::new(NoAnswers)),
         };
         let seed = self.pipeline.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(placed.step.number as u64);
-        RowStage { placed, job, model, in_work, seed, shared, most_seeds: self.run.limit.unwrap_or(u64::MAX), roots: self.plan.roots.clone() }
+        RowStage {
+            placed,
+            job,
+            model,
+            in_work,
+            seed,
+            shared,
+            most_seeds: self.run.limit.unwrap_or(u64::MAX),
+            roots: self.plan.roots.clone(),
+            arrival: Arrival::InOrder,
+        }
     }
 
-    /// A writer for each step whose rows are written, each on a thread of its own.
-    fn writers(&self, steps: &[Arc<CompiledStep>], shared: &Arc<Shared>) -> Result<(Vec<Writer>, Vec<Placed>)> {
+    /// A writer for each step whose rows are written, each on a thread of its own; and how those of the last step should come.
+    fn writers(&self, steps: &[Arc<CompiledStep>], shared: &Arc<Shared>) -> Result<(Vec<Writer>, Vec<Placed>, Arrival)> {
+        let mut arrival = Arrival::InOrder;
         let mut writers = Vec::new();
         let mut placed = Vec::new();
         let last = self.pipeline.steps.len();
@@ -268,13 +282,16 @@ impl Passage<'_> {
             } else {
                 let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
                 let writer = if self.plan.gathers { CacheWriter::gather() } else { CacheWriter::begin(sinks, Beside::of(self.pipeline, step.number))? };
+                if step.number == last {
+                    arrival = writer.arrival();
+                }
                 let (shared, of) = (shared.clone(), Placed { step: step.clone(), place, written: None });
                 writers.push((step.number, tokio::task::spawn_blocking(move || write_all(writer, receiver, &of, &shared))));
                 Some(sender)
             };
             placed.push(Placed { step: step.clone(), place, written });
         }
-        Ok((writers, placed))
+        Ok((writers, placed, arrival))
     }
 
     fn sinks(&self, step: usize) -> Result<Vec<Box<dyn Sink>>> {
@@ -425,8 +442,9 @@ impl Answers for NoAnswers {
 /// Writes batches as they come. Small ones wait a little for others, since a transaction of a table is worth its making.
 fn write_all(mut writer: CacheWriter, mut batches: mpsc::Receiver<Batch>, placed: &Placed, shared: &Shared) -> Result<CacheWriter> {
     let runtime = Handle::current();
+    let gather = if writer.arrival() == Arrival::AtOnce { Duration::ZERO } else { GATHER };
     while let Some(mut batch) = batches.blocking_recv() {
-        let until = tokio::time::Instant::now() + GATHER;
+        let until = tokio::time::Instant::now() + gather;
         while batch.height() < ROWS_WORTH_A_WRITE
             && let Ok(Some(more)) = runtime.block_on(async { tokio::time::timeout_at(until, batches.recv()).await })
         {

@@ -1,4 +1,4 @@
-//! The stage of a step that asks a model: many rows in work at once, no waiting for the slowest, and all leave in order.
+//! The stage of a step that asks a model: many rows in work at once, no waiting for the slowest, and all leave in order, or as they end where who takes them wants that.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -22,6 +22,7 @@ use crate::model::Model;
 use crate::operator::{DatasetResult, Kind, NewRow, Others, Outcome, RowWork, Seed, SourceWork, Summary};
 use crate::row::{Row, child_id, root_of, seed_id, text_of};
 use crate::serving::ErrorClass;
+use crate::storage::Arrival;
 
 /// Rows that may have ended while one before them has not: the bound of what a slow row can hold back, and of memory.
 const MOST_HELD: usize = 16_384;
@@ -47,6 +48,8 @@ struct Segment {
     outcomes: Vec<Option<Ended>>,
     started: usize,
     emitted: usize,
+    /// Rows that have ended and have not left, where they leave in any order.
+    ended: Vec<usize>,
 }
 
 /// How a row's work ended.
@@ -71,6 +74,8 @@ pub(super) struct RowStage {
     pub most_seeds: u64,
     /// For a run over failed rows alone: the seeds that are among them.
     pub roots: Option<Arc<HashSet<String>>>,
+    /// How those who take the rows want them to come.
+    pub arrival: Arrival,
 }
 
 /// The place of a row: its segment, counted from the first one, and its index there.
@@ -135,13 +140,15 @@ impl RowStage {
                     held += 1;
                 }
             }
-            // Pass on what has ended without a gap.
+            // Pass on what has ended, without a gap where it leaves in order.
             let mut waiting = false;
-            while let Some(segment) = segments.front_mut() {
-                let ready = segment.outcomes[segment.emitted..].iter().take_while(|outcome| outcome.is_some()).count();
+            let late = Instant::now() >= gathered.deadline();
+            for segment in &mut segments {
+                let ready = segment.ready(self.arrival);
                 let whole = segment.emitted + ready == segment.batch.height();
-                waiting = ready > 0 && !whole && ready < MOST_LEAVING && Instant::now() < gathered.deadline();
-                if ready > 0 && !waiting {
+                let gathers = self.arrival != Arrival::AtOnce && !whole && ready < MOST_LEAVING && !late;
+                waiting |= gathers && ready > 0;
+                if ready > 0 && !gathers {
                     gathered.as_mut().reset(Instant::now() + GATHER);
                     held -= ready;
                     let batch = self.emit(segment, ready)?;
@@ -154,10 +161,14 @@ impl RowStage {
                         _ => outbox.push_back(leaving(batch)),
                     }
                 }
-                if !whole {
+                if !whole && self.arrival == Arrival::InOrder {
                     break;
                 }
-                segments.pop_front();
+                if whole {
+                    segment.clear(); // it may stand behind others for long
+                }
+            }
+            while segments.pop_front_if(|segment| segment.batch.height() == 0).is_some() {
                 first_segment += 1;
             }
             if !more && segments.is_empty() && outbox.is_empty() && !self.seeds_remain(next_seed) {
@@ -175,6 +186,9 @@ impl RowStage {
                         let ((segment, index), result) = ended.map_err(|_| Error::Stopped)?;
                         let segment = &mut segments[segment - first_segment];
                         segment.outcomes[index] = Some(self.ended(&segment.batch, index, result)?);
+                        if self.arrival != Arrival::InOrder {
+                            segment.ended.push(index);
+                        }
                     }
                 }
                 // A place is reserved first, so that a batch goes to each taker once whatever else happens meanwhile.
@@ -320,12 +334,14 @@ impl RowStage {
             .map(ToOwned::to_owned)
     }
 
-    /// The next `ready` rows of a segment, as they leave the step.
+    /// As many rows of a segment as have ended, as they leave the step.
     fn emit(&self, segment: &mut Segment, ready: usize) -> Result<Batch> {
-        let from = segment.emitted;
+        let (batch, places) = match self.arrival {
+            Arrival::InOrder => (segment.batch.slice(segment.emitted, ready), (segment.emitted..segment.emitted + ready).collect()),
+            Arrival::AsTheyEnd | Arrival::AtOnce => (segment.batch.take(&segment.ended)?, std::mem::take(&mut segment.ended)),
+        };
         segment.emitted += ready;
-        let batch = segment.batch.slice(from, ready);
-        let outcomes = segment.outcomes[from..from + ready].iter_mut().map(|outcome| outcome.take().unwrap_or(Ended::Skipped));
+        let outcomes = places.into_iter().map(|place| segment.outcomes[place].take().unwrap_or(Ended::Skipped));
         let counts = self.placed.counts(&self.shared);
         let filter = self.placed.step.info().kind == Kind::Filter;
         let mut rows = Leaving::default();
@@ -393,7 +409,20 @@ async fn reserve(taker: Option<&mpsc::Sender<Batch>>) -> Option<mpsc::Permit<'_,
 impl Segment {
     fn new(batch: Batch) -> Self {
         let outcomes = (0..batch.height()).map(|_| None).collect();
-        Self { batch: Arc::new(batch), outcomes, started: 0, emitted: 0 }
+        Self { batch: Arc::new(batch), outcomes, started: 0, emitted: 0, ended: Vec::new() }
+    }
+
+    /// Lets go of rows that have all left.
+    fn clear(&mut self) {
+        *self = Self::new(Batch::new(self.batch.frame.clear(), self.batch.ids.clear()));
+    }
+
+    /// How many rows may leave.
+    fn ready(&self, arrival: Arrival) -> usize {
+        match arrival {
+            Arrival::InOrder => self.outcomes[self.emitted..].iter().take_while(|outcome| outcome.is_some()).count(),
+            Arrival::AsTheyEnd | Arrival::AtOnce => self.ended.len(),
+        }
     }
 }
 

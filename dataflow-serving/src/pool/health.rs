@@ -627,7 +627,7 @@ mod tests {
         for _ in 0..20 {
             health.end(Outcome::Answered, health.begin(Instant::now(), 1).unwrap(), MOMENT, None);
         }
-        (0..2).for_each(|_| fail(&health, ErrorClass::RateLimited, 429));
+        (0..5).for_each(|_| fail(&health, ErrorClass::RateLimited, 429));
         assert_eq!(health.report().pace, None, "a few among many have another reason");
         fail(&health, ErrorClass::RateLimited, 429);
         let report = health.report();

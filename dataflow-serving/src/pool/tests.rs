@@ -231,6 +231,20 @@ fn a_call_that_waits_for_its_service_ends_with_the_run() {
 }
 
 #[test]
+fn a_call_that_alone_is_refused_ends_too() {
+    let upstream = Upstream::start(Behaviour::default().retry_after(Some(Duration::from_millis(5))));
+    let mut value = pool_of(&[("one", &upstream.url(), 1.0, nothing())]);
+    value["max_retries"] = json!(2);
+    let serving = serving(value);
+    run(async {
+        assert_eq!(ask(&serving, 3, 3).await, (3, Vec::new()));
+        let refused = serving.chat(&Chat::from("[[status 429]]")).await.unwrap_err();
+        assert_eq!(refused.class, ErrorClass::RateLimited);
+    });
+    assert_eq!(upstream.counts().requests - 3, u64::from(super::MOST_REFUSALS) + 3);
+}
+
+#[test]
 fn a_service_that_was_never_reached_is_given_up_soon() {
     let serving = serving(pool_of(&[("one", NOWHERE, 1.0, nothing())]));
     let begun = Instant::now();

@@ -72,6 +72,9 @@ async fn chat(State(service): State<Arc<Service>>, ConnectInfo(wire): ConnectInf
     delay::until(answered_at).await;
     if let Some(status) = marks.status {
         in_flight.failed();
+        if status == 429 {
+            return rate_limited(service.behaviour.retry_after);
+        }
         return error(status, "asked_for", None, "the prompt asked for this status");
     }
     let reply = chat_reply(&service.behaviour, &request, body.len(), number, &marks);

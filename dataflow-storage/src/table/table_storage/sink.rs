@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use dataflow_core::Result;
 use dataflow_core::row::is_blank;
-use dataflow_core::storage::{Refused, Sink};
+use dataflow_core::storage::{Arrival, Refused, Sink};
 use polars::prelude::*;
 use serde_json::{Map, Value};
 
@@ -163,6 +163,10 @@ impl Sink for TableSink {
             self.save()?;
         }
         Ok(())
+    }
+
+    fn arrival(&self) -> Arrival {
+        if self.shared.options.claimant.is_some() { Arrival::AtOnce } else { Arrival::AsTheyEnd }
     }
 
     fn take_refused(&mut self) -> Vec<Refused> {
