@@ -1,5 +1,6 @@
 //! Deletes emoticons.
 
+use crate::compatibility::Compatibility;
 use crate::python::is_space;
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
@@ -10,20 +11,22 @@ use std::sync::LazyLock;
 
 /// Deletes emoticons such as `:-)`, `XD` and `(^_^)` that stand for themselves.
 ///
-/// DataFlow deletes them within words and addresses too, `http://` becomes `http/` and `10:30` becomes `100`; ours have white space, the end of the text or punctuation of a sentence beside them.
+/// They have white space, the end of the text or punctuation of a sentence beside them. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own.
 ///
 /// # 中文
 ///
-/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。DataFlow 会连同单词和网址内部一并删除，`http://` 变为 `http/`，`10:30` 变为 `100`；此处要求两侧为空白、文本首尾或句末标点。
+/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。要求两侧为空白、文本首尾或句末标点。DataFlow 按列表逐个删除，不论出现在何处，`http://` 变为 `http/`，`10:30` 变为 `100`；`compatibility: dataflow` 沿用其做法，列表由本项目自编。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveEmoticonsRefiner {
     /// The text to change. 中文：要处理的文本。
     pub input_key: InOut<Text>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for RemoveEmoticonsRefiner {
     fn default() -> Self {
-        Self { input_key: "text".into() }
+        Self { input_key: "text".into(), compatibility: Compatibility::Own }
     }
 }
 
@@ -35,8 +38,26 @@ static EMOTICON: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"{eastern}|:'-?[()]|{western}|{mirrored}|XD+|xD+")).expect("a valid pattern")
 });
 
+/// The emoticons that are deleted as DataFlow does it, in their order.
+static EMOTICONS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| include_str!("remove_emoticons_refiner/emoticons.txt").lines().filter(|line| !line.starts_with("# ")).collect());
+
+/// A text without some emoticons, one after the other: what is left of one may be another.
+fn without_each<'a>(text: &'a str, emoticons: &[&str]) -> Cow<'a, str> {
+    let mut kept = Cow::Borrowed(text);
+    for emoticon in emoticons {
+        if memchr::memmem::find(kept.as_bytes(), emoticon.as_bytes()).is_some() {
+            kept = kept.replace(emoticon, "").into();
+        }
+    }
+    kept
+}
+
 impl Refine for RemoveEmoticonsRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.compatibility == Compatibility::Dataflow {
+            return without_each(text, &EMOTICONS);
+        }
         let mut kept = String::new();
         let (mut copied, mut at) = (0, 0);
         while let Some(found) = EMOTICON.find_at(text, at) {
@@ -78,6 +99,17 @@ mod tests {
         text=at 10:30 see http://a.org a:[1] x=3
         text=nice  !
         text=好的:)
+        ");
+    }
+
+    #[test]
+    fn dataflow_deletes_emoticons_wherever_they_stand() {
+        let operator = RemoveEmoticonsRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["at 10:30 see http://a.org", "happy :) x=D", "(^_^) D:<", "COUNT(*) plain"]), @r"
+        text=at 100 see http/a.org
+        text=happy  x
+        text= D
+        text=COUNT( plain
         ");
     }
 }
