@@ -24,8 +24,26 @@ pub(crate) fn stop_words_of(language: TextLanguage, path: Option<&Path>) -> Resu
     static CHINESE: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_zh.txt"))));
     match (language, path) {
         (TextLanguage::Zh, None) => Ok(Arc::clone(&CHINESE)),
+        (TextLanguage::Other(code), None) => of_crate(code.as_str()),
         (_, path) => stop_words(path),
     }
+}
+
+/// The stop words of the lists of stopwords-iso.
+fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
+    static MADE: Mutex<Option<HashMap<String, Arc<WordList>>>> = Mutex::new(None);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = made.get_or_insert_default();
+    if let Some(list) = made.get(code) {
+        return Ok(Arc::clone(list));
+    }
+    let words = stop_words::lookup(code).ok_or_else(|| {
+        let known = stop_words::available_languages().join(", ");
+        format!("no list of stop words is built in for `{code}`\nhint: give one as a file, or use one of {known}")
+    })?;
+    let list: Arc<WordList> = Arc::new(words.iter().map(|word| word.to_lowercase()).collect());
+    made.insert(code.to_owned(), Arc::clone(&list));
+    Ok(list)
 }
 
 /// The words of a file: one a line, in lower case; blank lines and those that begin with `#` are none. It is read once.
