@@ -68,7 +68,7 @@ const WORDS: Listed = Listed { form: "a word a line", entries: "words", remark: 
 pub(crate) type ReadOnce<T> = Mutex<Option<HashMap<PathBuf, Arc<T>>>>;
 
 /// Makes something of the lines of a file that list something, the first time that it is asked for.
-pub(crate) fn read_once<T>(read: &ReadOnce<T>, path: &Path, listed: &Listed, make: impl FnOnce(Vec<&str>) -> Result<T, String>) -> Result<Arc<T>, String> {
+pub(crate) fn read_once<T>(read: &ReadOnce<T>, path: &Path, listed: &Listed, of_lines: impl FnOnce(Vec<&str>) -> Result<T, String>) -> Result<Arc<T>, String> {
     let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
     let read = read.get_or_insert_default();
     if let Some(made) = read.get(path) {
@@ -81,7 +81,7 @@ pub(crate) fn read_once<T>(read: &ReadOnce<T>, path: &Path, listed: &Listed, mak
     if lines.is_empty() {
         return Err(format!("{} has no {}\nhint: give a text file with {}, or leave the parameter out", path.display(), listed.entries, listed.form));
     }
-    let made = Arc::new(make(lines).map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {}", path.display(), listed.form))?);
+    let made = Arc::new(of_lines(lines).map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {}", path.display(), listed.form))?);
     read.insert(path.to_owned(), Arc::clone(&made));
     Ok(made)
 }

@@ -85,7 +85,9 @@ fn as_reader_wrote(text: &str) -> Option<Value> {
         }
         _ => false,
     };
-    serde_json::from_str(text).ok().filter(|value: &Value| is_code(value) && value.to_string() == text)
+    let value: Value = serde_json::from_str(text).ok()?;
+    let written = value.to_string();
+    (is_code(&value) && written == text).then_some(value)
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ pub(super) fn type_name(of_polars: &str) -> &'static str {
         int if int.trim_start_matches(['u', 'i']).trim_start_matches("nt").chars().all(|digit| digit.is_ascii_digit()) => "an integer",
         "date" => "a date",
         "time" => "a time",
-        null if null == "null" => "null",
+        "null" => "null",
         other if other.starts_with("datetime") => "a date with a time",
         other if other.starts_with("duration") => "a span of time",
         other if other.starts_with("list") || other.starts_with("array") => "a list",
@@ -106,12 +106,12 @@ pub(super) fn type_name(of_polars: &str) -> &'static str {
 }
 
 /// How a message of Polars begins, and what is told in its place.
-type Wording = (Regex, fn(&Captures<'_>) -> String);
+type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
 
 const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
 
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [(&str, fn(&Captures<'_>) -> String); 16] = [
+    let wordings: [Wording<&str>; 16] = [
         (r"^unable to parse '", |_| {
             "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
                 .into()
