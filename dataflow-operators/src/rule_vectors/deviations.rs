@@ -118,7 +118,7 @@ const NOT_RECORDED: &[(&str, &str)] = &[
         "RemoveContractionsRefiner",
         "with `compatibility: dataflow` endings such as `n't` are written out by rule, and the slang of the recorded rows by a list; DataFlow's library has 48 words of slang",
     ),
-    ("BlocklistFilter", "the built-in lists are ours, and shorter; `blocklist_path` takes others"),
+    ("BlocklistFilter", "the built-in lists are ours, and shorter, with 97 English and 53 Chinese entries for 403 and 318; `blocklist_path` takes others"),
 ];
 
 const BUILT_IN_VOCABULARY: &str = "a vocabulary is not downloaded in the run: `tokenizer` chooses among those that are built in";
