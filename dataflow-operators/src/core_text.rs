@@ -6,6 +6,7 @@ pub mod generate;
 pub mod refine;
 mod row_function;
 mod score;
+mod sql;
 
 pub use eval::*;
 pub use filter::*;

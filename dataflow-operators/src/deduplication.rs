@@ -11,8 +11,11 @@ use dataflow_core::operator::{Changes, DatasetResult, DatasetWork, Prepare, Prep
 use polars::prelude::*;
 
 pub(crate) use self::beside::Beside;
+pub(crate) use self::clusters::Clusters;
+pub(crate) use self::index::Index;
 use self::memory::Memory;
 pub(crate) use self::nearest::{AllVectors, NearestVectors};
+pub(crate) use self::pairs::Pairs;
 use self::signing::Signing;
 pub(crate) use self::spill::Entry;
 

@@ -1,8 +1,9 @@
 //! The words and sentences of a text by the rules of its language.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use dataflow_core::private::schemars::{self, JsonSchema};
+use dataflow_core::private::schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use jieba_rs::Jieba;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
@@ -11,9 +12,19 @@ use crate::python::{is_han, is_word, split_words};
 use crate::scan::WordCounts;
 use crate::treebank::Words;
 
-/// Whose words and sentences an operator counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+pub use self::code::LanguageCode;
+
+mod code;
+
+/// Whose words and sentences an operator counts; written as `dataflow`, `auto` or a code of ISO 639-1.
+///
+/// ```
+/// use dataflow_operators::language::TextLanguage;
+/// assert_eq!("zh".to_owned().try_into(), Ok(TextLanguage::Zh));
+/// assert!(matches!("de".to_owned().try_into(), Ok(TextLanguage::Other(_))));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum TextLanguage {
     /// DataFlow's, whatever the language: words are what white space separates.
     #[default]
@@ -24,6 +35,43 @@ pub enum TextLanguage {
     En,
     /// Chinese words by a segmenter with a dictionary, and Chinese marks; other words in the text as in `en`.
     Zh,
+    /// Another language, whose words and sentences are told apart as in `en`. One without spaces and without a segmenter here, such as Japanese, has a word for each character or run of syllables.
+    Other(LanguageCode),
+}
+
+impl TryFrom<String> for TextLanguage {
+    type Error = String;
+
+    fn try_from(written: String) -> Result<Self, String> {
+        Ok(match written.as_str() {
+            "dataflow" => Self::Dataflow,
+            "auto" => Self::Auto,
+            "en" => Self::En,
+            "zh" => Self::Zh,
+            other => Self::Other(other.parse()?),
+        })
+    }
+}
+
+impl From<TextLanguage> for String {
+    fn from(language: TextLanguage) -> Self {
+        match language {
+            TextLanguage::Dataflow => "dataflow".into(),
+            TextLanguage::Auto => "auto".into(),
+            TextLanguage::En => "en".into(),
+            TextLanguage::Zh => "zh".into(),
+            TextLanguage::Other(code) => code.as_str().into(),
+        }
+    }
+}
+
+impl JsonSchema for TextLanguage {
+    fn schema_name() -> Cow<'static, str> {
+        "TextLanguage".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string", "enum": ["dataflow", "auto", "en", "zh"] }, { "type": "string", "pattern": "^[a-z]{2}$" }] })
+    }
 }
 
 impl TextLanguage {
@@ -42,7 +90,7 @@ impl TextLanguage {
         match self.of(text) {
             Self::Dataflow => split_words(text).for_each(with),
             Self::Zh => each_chinese_word(text, &mut with),
-            Self::En | Self::Auto => text.unicode_words().for_each(with),
+            Self::En | Self::Auto | Self::Other(_) => text.unicode_words().for_each(with),
         }
     }
 
@@ -147,5 +195,17 @@ mod tests {
         assert_eq!(count("One\nTwo\n\n...\n"), 2);
         assert_eq!(count("Dr."), 1);
         assert_eq!(count(""), 0);
+    }
+
+    #[test]
+    fn other_languages_are_named_by_their_codes() {
+        let german: TextLanguage = serde_json::from_value("de".into()).unwrap();
+        assert_eq!(serde_json::to_value(german).unwrap(), "de");
+        assert_eq!(words(german, "Größe zählt: z.B. „Übermut“ 3,5"), "Größe|zählt|z.B|Übermut|3,5");
+        assert_eq!(german.count_sentences("Wie bitte? Das ist gut. Ja!"), 3);
+        assert_eq!(
+            serde_json::from_value::<TextLanguage>("german".into()).unwrap_err().to_string(),
+            "expected `dataflow`, `auto` or a code of ISO 639-1 such as `en`, `zh` or `de`, found `german`"
+        );
     }
 }

@@ -24,25 +24,66 @@ pub(crate) fn stop_words_of(language: TextLanguage, path: Option<&Path>) -> Resu
     static CHINESE: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_zh.txt"))));
     match (language, path) {
         (TextLanguage::Zh, None) => Ok(Arc::clone(&CHINESE)),
+        (TextLanguage::Other(code), None) => of_crate(code.as_str()),
         (_, path) => stop_words(path),
     }
 }
 
-/// The words of a file: one a line, in lower case; blank lines and those that begin with `#` are none. It is read once.
-pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
-    static READ: Mutex<Option<HashMap<PathBuf, Arc<WordList>>>> = Mutex::new(None);
-    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-    let read = read.get_or_insert_default();
-    if let Some(list) = read.get(path) {
+/// The stop words of the lists of stopwords-iso.
+fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
+    static MADE: Mutex<Option<HashMap<String, Arc<WordList>>>> = Mutex::new(None);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = made.get_or_insert_default();
+    if let Some(list) = made.get(code) {
         return Ok(Arc::clone(list));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with a word a line", path.display()))?;
-    let list = Arc::new(words_of(text.trim_start_matches('\u{feff}')));
-    if list.is_empty() {
-        return Err(format!("{} has no words\nhint: give a text file with a word a line, or leave the parameter out", path.display()));
-    }
-    read.insert(path.to_owned(), Arc::clone(&list));
+    let words = stop_words::lookup(code).ok_or_else(|| {
+        let known = stop_words::available_languages().join(", ");
+        format!("no list of stop words is built in for `{code}`\nhint: give one as a file, or use one of {known}")
+    })?;
+    let list: Arc<WordList> = Arc::new(words.iter().map(|word| word.to_lowercase()).collect());
+    made.insert(code.to_owned(), Arc::clone(&list));
     Ok(list)
+}
+
+/// The words of a file: one a line, in lower case; blank lines and those that begin with `#` are none. It is read once.
+pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
+    static READ: ReadOnce<WordList> = Mutex::new(None);
+    read_once(&READ, path, &WORDS, |lines| Ok(lines.into_iter().map(str::to_lowercase).collect()))
+}
+
+/// What a file lists, and how.
+pub(crate) struct Listed {
+    /// What stands in the file, such as `a word a line`.
+    pub form: &'static str,
+    /// What they are called, such as `words`.
+    pub entries: &'static str,
+    /// What a line begins with that lists nothing.
+    pub remark: &'static str,
+}
+
+const WORDS: Listed = Listed { form: "a word a line", entries: "words", remark: "#" };
+
+/// What was made of files, by their paths.
+pub(crate) type ReadOnce<T> = Mutex<Option<HashMap<PathBuf, Arc<T>>>>;
+
+/// Makes something of the lines of a file that list something, the first time that it is asked for.
+pub(crate) fn read_once<T>(read: &ReadOnce<T>, path: &Path, listed: &Listed, of_lines: impl FnOnce(Vec<&str>) -> Result<T, String>) -> Result<Arc<T>, String> {
+    let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+    let read = read.get_or_insert_default();
+    if let Some(made) = read.get(path) {
+        return Ok(Arc::clone(made));
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {}", path.display(), listed.form))?;
+    let lines: Vec<&str> =
+        text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(listed.remark)).collect();
+    if lines.is_empty() {
+        return Err(format!("{} has no {}\nhint: give a text file with {}, or leave the parameter out", path.display(), listed.entries, listed.form));
+    }
+    let made = Arc::new(of_lines(lines).map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {}", path.display(), listed.form))?);
+    read.insert(path.to_owned(), Arc::clone(&made));
+    Ok(made)
 }
 
 /// What is wrong with the parameter that names a list.

@@ -20,8 +20,11 @@ impl SourceCode {
     /// Reads a cell; `None` for a null.
     pub fn of(cell: &AnyValue<'_>, compatibility: Compatibility) -> Option<Self> {
         let empty = Self { text: None, content: None, lines: None, language: None, compatibility };
+        let cell = json_of(cell);
+        // Where some rows have a list or a record and some a text, a reader makes texts of all.
+        let cell = cell.as_str().and_then(as_reader_wrote).unwrap_or(cell);
         let lines_of = |items: &[Value]| items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), ToOwned::to_owned)).collect();
-        Some(match json_of(cell) {
+        Some(match cell {
             Value::Null => return None,
             Value::Array(items) => Self { lines: Some(lines_of(&items)), ..empty },
             Value::Object(fields) => {
@@ -67,5 +70,41 @@ impl SourceCode {
 
     fn is_record(&self) -> bool {
         self.language.is_some() || self.content.is_some() || self.text.is_none()
+    }
+}
+
+/// The lines or the record that a text holds as a reader writes it, without a space, so that source code in JSON is hardly taken for one.
+fn as_reader_wrote(text: &str) -> Option<Value> {
+    if !text.starts_with("[\"") && !text.starts_with("{\"") {
+        return None;
+    }
+    let is_code = |value: &Value| match value {
+        Value::Array(lines) => lines.iter().all(Value::is_string),
+        Value::Object(fields) => {
+            fields.keys().all(|name| ["text", "content", "lines", "language"].contains(&name.as_str())) && fields.keys().any(|name| name != "language")
+        }
+        _ => false,
+    };
+    let value: Value = serde_json::from_str(text).ok()?;
+    let written = value.to_string();
+    (is_code(&value) && written == text).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(cell: &str) -> (Vec<String>, Option<String>) {
+        let code = SourceCode::of(&AnyValue::String(cell), Compatibility::Own).unwrap();
+        (code.lines(), code.language)
+    }
+
+    #[test]
+    fn lists_and_records_beside_texts_are_what_they_were() {
+        assert_eq!(check(r#"["fn a() {","}"]"#), (vec!["fn a() {".into(), "}".into()], None));
+        assert_eq!(check(r#"{"text":"a\nb","language":"rust"}"#), (vec!["a".into(), "b".into()], Some("rust".into())));
+        for json in [r#"["a", "b"]"#, r#"["a",1]"#, r#"["a""#, r#"{"name":"x","text":"y"}"#, r#"{"language":"rust"}"#, "[1]"] {
+            assert_eq!(check(json), (vec![json.to_owned()], None), "source code in JSON is a text");
+        }
     }
 }

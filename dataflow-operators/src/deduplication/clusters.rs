@@ -11,7 +11,7 @@ use super::Found;
 
 /// The clusters so far. Rows that stayed are numbers; those that went are named, each beside a row that it repeats.
 #[derive(Default)]
-pub(super) struct Clusters {
+pub(crate) struct Clusters {
     /// For each row that stayed, an earlier one of its cluster, or itself.
     parents: Vec<u32>,
     gone: Vec<(u32, String)>,
@@ -19,7 +19,7 @@ pub(super) struct Clusters {
 
 impl Clusters {
     /// A row goes, and joins all rows that it repeats.
-    pub(super) fn join(&mut self, row: &str, found: &[Found]) {
+    pub(crate) fn join(&mut self, row: &str, found: &[Found]) {
         let Some(first) = found.first() else { return };
         for other in &found[1..] {
             let (one, other) = (self.root(first.row), self.root(other.row));
@@ -58,7 +58,7 @@ impl Clusters {
     }
 
     /// Writes a line for each cluster.
-    pub(super) fn write(mut self, path: &Path, name: impl Fn(u32) -> String) -> Result<()> {
+    pub(crate) fn write(mut self, path: &Path, name: impl Fn(u32) -> String) -> Result<()> {
         let mut file = WholeFile::create(path)?;
         for rows in self.members(name) {
             file.append(format!("{}\n", json!({ "cluster": rows[0], "rows": rows })).as_bytes())?;

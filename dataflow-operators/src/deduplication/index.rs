@@ -31,7 +31,7 @@ struct Header {
 }
 
 /// The file that this run writes.
-pub(super) struct Index {
+pub(crate) struct Index {
     folder: PathBuf,
     name: String,
     settings: String,
@@ -43,12 +43,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn new(folder: &Path, name: &str, settings: &str, width: usize, texts: bool) -> Self {
+    pub(crate) fn new(folder: &Path, name: &str, settings: &str, width: usize, texts: bool) -> Self {
         Self { folder: folder.to_owned(), name: name.to_owned(), settings: settings.to_owned(), width, texts, file: None, rows: 0 }
     }
 
     /// Reads the rows of all other data sets: each one's name and identity, its signature, and its text where this run compares texts.
-    pub(super) fn read_others(&self, mut row: impl FnMut(String, &[u64], &[u8]) -> Result<()>) -> Result<()> {
+    pub(crate) fn read_others(&self, mut row: impl FnMut(String, &[u64], &[u8]) -> Result<()>) -> Result<()> {
         let failed = |error| Error::storage(format!("cannot read the index {}", self.folder.display()), error);
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         let mut paths = Vec::new();
@@ -92,7 +92,7 @@ impl Index {
     }
 
     /// Takes in the next row that stays.
-    pub(super) fn push(&mut self, identity: &str, text: &str, signature: &[u64]) -> Result<()> {
+    pub(crate) fn push(&mut self, identity: &str, text: &str, signature: &[u64]) -> Result<()> {
         if self.file.is_none() {
             self.file = Some(self.begin(text)?);
         }
@@ -134,7 +134,7 @@ impl Index {
     }
 
     /// Makes the file visible to other runs.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         file.append(&END.to_le_bytes())?;
         file.append(&self.rows.to_le_bytes())?;

@@ -7,18 +7,18 @@ use dataflow_core::whole_file::WholeFile;
 use serde_json::json;
 
 /// The pairs that were found: the row that goes, the row that it repeats, and how alike they are.
-pub(super) struct Pairs(WholeFile);
+pub(crate) struct Pairs(WholeFile);
 
 impl Pairs {
-    pub(super) fn create(path: &Path) -> Result<Self> {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
         WholeFile::create(path).map(Self)
     }
 
-    pub(super) fn push(&mut self, row: &str, repeats: &str, similarity: Option<f64>) -> Result<()> {
+    pub(crate) fn push(&mut self, row: &str, repeats: &str, similarity: Option<f64>) -> Result<()> {
         self.0.append(format!("{}\n", json!({ "row": row, "repeats": repeats, "similarity": similarity })).as_bytes())
     }
 
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         self.0.commit()
     }
 }

@@ -3,7 +3,8 @@
 //! The formulas are those of Flesch (1948), Kincaid et al. (1975), McLaughlin (SMOG, 1969), Coleman and Liau (1975), Smith and Senter (ARI, 1967), Dale and Chall (1948),
 //! Gunning (fog, 1952) and the Linsear Write of the US Air Force.
 
-use std::sync::LazyLock;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::private::schemars::{self, JsonSchema};
@@ -11,6 +12,7 @@ use polars::prelude::{PlHashMap, PlHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::python::{is_decimal, is_word, lower, split_words};
+use crate::word_list::{self, WordList};
 
 /// A measure of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -148,7 +150,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(text: &str) -> Self {
+    fn of(text: &str, easy_words: &WordList) -> Self {
         let mut counts = Self { sentences: sentences(text), ..Self::default() };
         let mut clean = String::new();
         let mut hundredth = 0;
@@ -172,7 +174,7 @@ impl Counts {
         let lower = lower(text);
         let mut seen = PlHashSet::default();
         for word in lower.split(|character: char| !(is_word(character) || matches!(character, '=' | '\'' | '‘' | '’'))) {
-            if !word.is_empty() && seen.insert(word) && !EASY_WORDS.contains(word) {
+            if !word.is_empty() && seen.insert(word) && !easy_words.contains(word) {
                 letters_of(word, &mut clean);
                 let syllables = syllables(&clean);
                 for (count, least) in counts.unknown.iter_mut().zip([0, 2, 3]) {
@@ -184,9 +186,16 @@ impl Counts {
     }
 }
 
+/// The English words that are easy, or those of a file.
+pub(crate) fn easy_words(path: Option<&Path>) -> Result<Arc<WordList>, String> {
+    static EASY_WORDS: LazyLock<Arc<WordList>> =
+        LazyLock::new(|| Arc::new(lines(include_str!("readability/easy_words_en.txt")).flat_map(str::split_whitespace).map(ToOwned::to_owned).collect()));
+    path.map_or_else(|| Ok(Arc::clone(&EASY_WORDS)), word_list::of_file)
+}
+
 /// The values of all metrics of a text, in the order of [`ReadabilityMetric::ALL`].
-pub(crate) fn measure(text: &str) -> [f64; METRICS] {
-    let counts = Counts::of(text);
+pub(crate) fn measure(text: &str, easy_words: &WordList) -> [f64; METRICS] {
+    let counts = Counts::of(text, easy_words);
     let [_, difficult, _] = counts.unknown;
     let of = |count: usize| count as f64;
     let sentence_length = rounded(of(counts.words) / of(counts.sentences), 1);
@@ -311,8 +320,6 @@ fn syllables(word: &str) -> usize {
     (groups + usize::from(spoken)).saturating_sub(mute).max(1)
 }
 
-static EASY_WORDS: LazyLock<PlHashSet<&str>> = LazyLock::new(|| lines(include_str!("readability/easy_words_en.txt")).flat_map(str::split_whitespace).collect());
-
 static SYLLABLES: LazyLock<PlHashMap<&str, usize>> = LazyLock::new(|| {
     let entries = lines(include_str!("readability/syllables_en.txt")).filter_map(|line| line.split_once(' '));
     entries.filter_map(|(word, count)| Some((word, count.parse().ok()?))).collect()
@@ -336,7 +343,11 @@ mod tests {
     fn every_exception_is_read() {
         let entries = lines(include_str!("readability/syllables_en.txt")).count();
         assert!(entries > 50 && SYLLABLES.len() == entries, "{entries} lines, {} words", SYLLABLES.len());
-        assert!(EASY_WORDS.len() > 2000);
+        assert!(easy_words(None).unwrap().len() > 2000);
+    }
+
+    fn measure(text: &str) -> [f64; METRICS] {
+        super::measure(text, &easy_words(None).unwrap())
     }
 
     #[test]

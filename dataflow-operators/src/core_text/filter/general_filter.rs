@@ -1,28 +1,28 @@
 //! Keeps rows by conditions that the user writes.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
-use polars::prelude::{AggExpr, BooleanChunked, ChunkFillNullValue, ChunkFull, DataFrame, DataType, Expr, IntoLazy};
+use polars::prelude::{AggExpr, BooleanChunked, ChunkFillNullValue, ChunkFull, DataFrame, DataType, Expr};
 use polars::sql::sql_expr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::core_text::RowFilterName;
+use crate::core_text::sql::{self, Evaluated};
 
 /// Keeps the rows for which every rule is true.
 ///
 /// A rule is an SQL condition over the columns, such as `LENGTH(answer) > 20 AND score >= 4`, with the functions of Polars' SQL. A
-/// condition that is null for a row is not true. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused. What SQL cannot say is a function of one's own in Rust.
+/// condition that is null for a row is not true. A cell that `CAST` or `STRPTIME` cannot read is null; a row for which a rule cannot be worked out otherwise fails, and the others go on. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused. What SQL cannot say is a function of one's own in Rust.
 ///
 /// # 中文
 ///
 /// 保留所有规则都为真的行。规则是针对各列的 SQL 条件，例如 `LENGTH(answer) > 20 AND score >= 4`，可用 Polars SQL 的函数。
-/// 结果为空的条件视为不成立。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。SQL 无法表达的条件可用 Rust 自写函数。
+/// 结果为空的条件视为不成立。`CAST` 与 `STRPTIME` 读不懂的单元格为空值；其他无法计算的情形只让该行失败，其余行照常。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。SQL 无法表达的条件可用 Rust 自写函数。
 #[operator(core_text, filter, Columns)]
 #[derive(Default)]
 pub struct GeneralFilter {
@@ -70,15 +70,11 @@ impl KeyField for SqlRule {
 
 impl SqlRule {
     pub(in crate::core_text) fn parse(&self) -> Result<Expr, String> {
-        let expression = sql_expr(&self.0).map_err(|error| error.to_string())?;
+        let expression = sql_expr(&self.0).map_err(|error| sql::told(&error, &DataFrame::empty()))?;
         let refused = (&expression).into_iter().find_map(needs_more_than_a_row);
         match refused {
             Some(what) => Err(format!("{what} needs more than one row, and a rule sees one at a time")),
-            // A cell that is no number, say, has no such value: it does not end the run.
-            None => Ok(expression.map_expr(|part| match part {
-                Expr::Cast { expr, dtype, .. } => Arc::unwrap_or_clone(expr).cast(dtype),
-                other => other,
-            })),
+            None => Ok(sql::lenient(expression)),
         }
     }
 }
@@ -108,51 +104,54 @@ fn needs_more_than_a_row(part: &Expr) -> Option<&'static str> {
 }
 
 impl SqlRule {
-    /// Which rows it is true of; those of which it is null are not.
-    fn holds(&self, frame: &DataFrame) -> Result<BooleanChunked> {
-        let unusable = |wrong: &dyn std::fmt::Display| Error::Data(format!("`filter_rules`: `{}`: {wrong}", self.0));
+    /// Which rows it is true of; those of which it is null are not. With them are those for which it cannot be worked out.
+    fn holds(&self, frame: &DataFrame) -> Result<(BooleanChunked, Failed)> {
+        let unusable = |wrong: &str| Error::Data(format!("`filter_rules`: `{}`: {wrong}", self.0));
         let expression = self.parse().map_err(|wrong| unusable(&wrong))?;
-        let verdicts = frame.clone().lazy().select([expression.alias("verdict")]).collect().map_err(|error| unusable(&error))?;
-        let verdicts = verdicts.column("verdict")?;
-        let rows = frame.height();
-        if verdicts.dtype() == &DataType::Null {
-            return Ok(BooleanChunked::full("verdict".into(), false, rows));
+        let Evaluated { column, failed } = sql::evaluated(&expression, frame).map_err(|wrong| unusable(&wrong))?;
+        let failed: Failed = failed.into_iter().map(|(row, wrong)| (row, unusable(&wrong))).collect();
+        if column.dtype() == &DataType::Null {
+            return Ok((BooleanChunked::full("verdict".into(), false, frame.height()), failed));
         }
-        let verdicts = verdicts.bool().map_err(|_| unusable(&format!("a truth value was expected, and it gives {}", verdicts.dtype())))?;
-        // A rule without a column, such as `1 = 1`, has one verdict for all.
-        Ok(if verdicts.len() == 1 {
-            BooleanChunked::full("verdict".into(), verdicts.get(0) == Some(true), rows)
-        } else {
-            verdicts.fill_null_with_values(false)?
-        })
+        let verdicts =
+            column.bool().map_err(|_| unusable(&format!("a truth value was expected, and it gives {}", sql::type_name(&column.dtype().to_string()))))?;
+        Ok((verdicts.fill_null_with_values(false)?, failed))
     }
 }
 
+/// Rows that cannot be judged, by their place in the batch.
+type Failed = Vec<(usize, Error)>;
+
 impl RowFilterName {
     /// Which rows it is true of.
-    fn holds(&self, frame: &DataFrame) -> Result<BooleanChunked> {
+    fn holds(&self, frame: &DataFrame) -> Result<(BooleanChunked, Failed)> {
         let function = self.function().map_err(|wrong| Error::Data(format!("`filter_functions`: {wrong}")))?;
         let verdicts = (function.keep)(frame)?;
         if verdicts.len() != frame.height() {
             let found = verdicts.len();
             return Err(Error::Data(format!("`filter_functions`: `{}` should answer for {} rows, and answers for {found}", function.name, frame.height())));
         }
-        Ok(verdicts.fill_null_with_values(false)?)
+        Ok((verdicts.fill_null_with_values(false)?, Vec::new()))
     }
 }
 
 impl Columns for GeneralFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let mut keep = BooleanChunked::full("keep".into(), true, frame.height());
+        let mut failed: Failed = Vec::new();
         for holds in self.filter_rules.iter().map(|rule| rule.holds(frame)).chain(self.filter_functions.iter().map(|function| function.holds(frame))) {
-            keep = &keep & &holds?;
+            let (holds, mut of_rule) = holds?;
+            keep = &keep & &holds;
+            of_rule.retain(|(row, _)| failed.iter().all(|(known, _)| known != row));
+            failed.append(&mut of_rule);
         }
-        Ok(Changes { keep: Some(keep), ..Changes::default() })
+        failed.sort_by_key(|(row, _)| *row);
+        Ok(Changes { keep: Some(keep), failed, ..Changes::default() })
     }
 
     fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
         let row = frame.slice(i64::try_from(row).ok()?, 1);
-        let fails = |holds: Result<BooleanChunked>| holds.is_ok_and(|holds| holds.get(0) == Some(false));
+        let fails = |holds: Result<(BooleanChunked, Failed)>| holds.is_ok_and(|(holds, _)| holds.get(0) == Some(false));
         let rule = self.filter_rules.iter().find(|rule| fails(rule.holds(&row))).map(|rule| rule.0.as_str());
         let function = || self.filter_functions.iter().find(|function| fails(function.holds(&row)))?.function().ok();
         let name = rule.or_else(|| Some(function()?.name))?;
@@ -226,9 +225,11 @@ mod tests {
     #[test]
     fn a_rule_that_cannot_be_used_is_a_problem_that_names_it() {
         assert_snapshot!(Operator::problems(&filter(&["score >", "AVG(score) > 2", "no_such(score)", "score > 1"])).join("\n"), @r"
-        `filter_rules`: `score >`: unable to parse 'score >' as Expr
+        `filter_rules`: `score >`: an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one
+        hint: a value, a bracket or a quote may be missing
         `filter_rules`: `AVG(score) > 2`: an aggregate needs more than one row, and a rule sees one at a time
-        `filter_rules`: `no_such(score)`: unsupported function 'no_such'
+        `filter_rules`: `no_such(score)`: no function of the name `no_such` is known
+        hint: the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS
         ");
     }
 
@@ -237,7 +238,7 @@ mod tests {
         let frame = frame_of(&[json!({ "score": 5 })]);
         assert_eq!(
             filter(&["score + 1"]).columns(&frame).unwrap_err().to_string(),
-            "`filter_rules`: `score + 1`: a truth value was expected, and it gives i64"
+            "`filter_rules`: `score + 1`: a truth value was expected, and it gives an integer"
         );
     }
 
@@ -260,5 +261,15 @@ mod tests {
         assert!(cut.columns(&frame).unwrap_err().to_string().contains("should answer for 4 rows, and answers for 1"));
         let unknown = GeneralFilter { filter_functions: vec!["test_is_eve".into()], ..Default::default() };
         assert_eq!(Operator::problems(&unknown), ["`filter_functions`: no function of the name `test_is_eve` is known\nhint: did you mean `test_is_even`?"]);
+    }
+
+    #[test]
+    fn a_bad_cell_is_null_or_fails_its_row_alone() {
+        let frame = df!("n" => ["owls", "5", "2024-01-05", "12:30:00"]).unwrap();
+        assert_eq!(check_frame(&filter(&["CAST(n AS BIGINT) > 3"]), frame.clone()), "dropped\nn=5\ndropped\ndropped");
+        assert_eq!(check_frame(&filter(&["STRPTIME(n, '%Y-%m-%d') IS NOT NULL"]), frame.clone()), "dropped\ndropped\nn=2024-01-05\ndropped");
+        let changes = filter(&["TIME(n) IS NULL"]).columns(&frame).unwrap();
+        let failed: Vec<usize> = changes.failed.iter().map(|(row, _)| *row).collect();
+        assert_eq!((failed, changes.keep.unwrap().get(3)), (vec![0, 1, 2], Some(false)));
     }
 }

@@ -8,7 +8,7 @@ use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
-use polars::prelude::{Column, DataFrame, IntoLazy, lit};
+use polars::prelude::{Column, DataFrame};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -16,17 +16,19 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::core_text::ColumnFunctionName;
 use crate::core_text::filter::SqlRule;
+use crate::core_text::sql;
 
 /// Writes columns that SQL expressions give, row by row.
 ///
 /// Each entry is a new column, its expression such as `UPPER(title)`, `score * 2` or `CONCAT(question, ' ', answer)`, and the type that the result is
-/// brought to, which is text where the expression stands alone. All expressions see the columns as they were before the step. A value that does not fit its type is an error. DataFlow takes Python functions over
+/// brought to, which is text where the expression stands alone. All expressions see the columns as they were before the step.
+/// A cell that `CAST` or `STRPTIME` cannot read is null. A row whose result does not fit its `type`, or for which an expression cannot be worked out otherwise, fails, and the others go on. DataFlow takes Python functions over
 /// the whole table here, and this one Rust functions over a batch; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
 ///
 /// # 中文
 ///
 /// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型；只写表达式时为文本。
-/// 所有表达式读取的都是此步之前的列；值与类型不符时报错。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
+/// 所有表达式读取的都是此步之前的列。`CAST` 与 `STRPTIME` 读不懂的单元格为空值；结果与 `type` 不符或无法计算的行失败，其余行照常。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
 #[operator(core_text, refine, Columns)]
 #[derive(Default)]
 pub struct PandasOperator {
@@ -127,6 +129,15 @@ impl ComputedType {
             Self::Boolean => ColumnType::Boolean,
         }
     }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "an integer",
+            Self::Float => "a number",
+            Self::Boolean => "`true` or `false`",
+        }
+    }
 }
 
 impl KeyField for ComputedColumns {
@@ -142,20 +153,26 @@ impl KeyField for ComputedColumns {
 impl Columns for PandasOperator {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let mut columns: Vec<Column> = Vec::with_capacity(self.process_fn.0.len());
+        let mut failed: BTreeMap<usize, Error> = BTreeMap::new();
         for (name, computed) in &self.process_fn.0 {
-            let unusable = |wrong: &dyn std::fmt::Display| Error::Data(format!("`process_fn`: `{name}`: {wrong}"));
+            let unusable = |wrong: &str| Error::Data(format!("`process_fn`: `{name}`: {wrong}"));
             let expression = computed.sql.parse().map_err(|wrong| unusable(&wrong))?;
-            let typed = expression.strict_cast(computed.r#type.column_type().data_type());
-            // An expression without a column has one value; beside a column of all rows it is repeated.
-            let rows = lit(frame.height() as u64).alias("rows");
-            let found = frame.clone().lazy().with_columns([typed.alias(name.as_str()), rows]).collect().map_err(|error| unusable(&error))?;
-            columns.push(found.column(name)?.clone());
+            let evaluated = sql::evaluated(&expression, frame).map_err(|wrong| unusable(&wrong))?;
+            let (column, misfits) = sql::brought_to(&evaluated.column, &computed.r#type.column_type().data_type());
+            let expected = computed.r#type.expected();
+            let misfits = misfits.into_iter().map(|(row, value)| {
+                (row, format!("{expected} was expected, found `{value}`\nhint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all"))
+            });
+            for (row, wrong) in evaluated.failed.into_iter().chain(misfits) {
+                failed.entry(row).or_insert_with(|| unusable(&wrong));
+            }
+            columns.push(column.with_name(name.as_str().into()));
         }
         for name in &self.process_functions {
             let function = name.function().map_err(|wrong| Error::Data(format!("`process_functions`: {wrong}")))?;
             columns.extend((function.columns)(frame)?);
         }
-        Ok(Changes { columns, ..Changes::default() })
+        Ok(Changes { columns, failed: failed.into_iter().collect(), keep: None })
     }
 
     fn problems(&self) -> Vec<String> {
@@ -174,6 +191,7 @@ mod tests {
     use dataflow_core::operator::Operator;
     use dataflow_core::testing::{check_frame, conformance, frame_of};
     use insta::assert_snapshot;
+    use polars::prelude::df;
     use serde_json::json;
 
     conformance!(PandasOperator);
@@ -214,11 +232,118 @@ mod tests {
     fn an_expression_that_cannot_be_used_names_its_column() {
         let operator = computing(&[("n", "AVG(score)", ComputedType::Float), ("m", "score +", ComputedType::Float)]);
         assert_snapshot!(Operator::problems(&operator).join("\n"), @r"
-        `process_fn`: `m`: unable to parse 'score +' as Expr
+        `process_fn`: `m`: an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one
+        hint: a value, a bracket or a quote may be missing
         `process_fn`: `n`: an aggregate needs more than one row, and a rule sees one at a time
         ");
         let frame = frame_of(&[json!({ "title": "owls" })]);
-        let error = Columns::columns(&computing(&[("n", "title", ComputedType::Integer)]), &frame).unwrap_err().to_string();
-        assert!(error.contains("`process_fn`: `n`: ") && error.contains("owls"), "{error}");
+        assert_eq!(
+            failures(&computing(&[("n", "title", ComputedType::Integer)]), &frame),
+            "0: `process_fn`: `n`: an integer was expected, found `owls`\nhint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all"
+        );
+    }
+
+    /// The rows that fail, and why.
+    fn failures(operator: &PandasOperator, frame: &DataFrame) -> String {
+        let failed = Columns::columns(operator, frame).unwrap().failed;
+        failed.iter().map(|(row, error)| format!("{row}: {error}")).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_bad_cell_is_null_or_fails_its_row_alone() {
+        let frame = df!("n" => ["5", "owls", "2024-01-05"], "sure" => ["TRUE", "no", "false"]).unwrap();
+        let lenient = computing(&[
+            ("cast", "CAST(n AS BIGINT)", ComputedType::Integer),
+            ("day", "STRPTIME(n, '%Y-%m-%d')", ComputedType::Text),
+            ("date", "DATE(n)", ComputedType::Text),
+        ]);
+        assert_snapshot!(check_frame(&lenient, frame.clone()), @r#"
+        n=5 sure=TRUE cast=5 date=null day=null
+        n=owls sure=no cast=null date=null day=null
+        n=2024-01-05 sure=false cast=null date=2024-01-05 day=2024-01-05 00:00:00.000000
+        "#);
+        let typed = computing(&[("integer", "n", ComputedType::Integer), ("boolean", "sure", ComputedType::Boolean), ("time", "TIME(n)", ComputedType::Text)]);
+        assert_snapshot!(failures(&typed, &frame), @r#"
+        0: `process_fn`: `time`: the form of a date or a time cannot be told from it
+        hint: name its form, such as `DATE(day, '%d.%m.%Y')` or `TIME(hour, '%H:%M')`
+        1: `process_fn`: `boolean`: `true` or `false` was expected, found `no`
+        hint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all
+        2: `process_fn`: `integer`: an integer was expected, found `2024-01-05`
+        hint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all
+        "#);
+        let columns = Columns::columns(&typed, &frame).unwrap().columns;
+        assert_snapshot!(DataFrame::new(3, columns).unwrap(), @r#"
+        shape: (3, 3)
+        ┌─────────┬─────────┬──────┐
+        │ boolean ┆ integer ┆ time │
+        │ ---     ┆ ---     ┆ ---  │
+        │ bool    ┆ i64     ┆ str  │
+        ╞═════════╪═════════╪══════╡
+        │ true    ┆ 5       ┆ null │
+        │ null    ┆ null    ┆ null │
+        │ false   ┆ null    ┆ null │
+        └─────────┴─────────┴──────┘
+        "#);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_expression_is_told_in_plain_words() {
+        let frame = df!("title" => ["owls"], "score" => [2_i64], "sure" => [true]).unwrap().clear();
+        let wrong = |sql: &&str| {
+            let operator = computing(&[("x", sql, ComputedType::Text)]);
+            let problems = Operator::problems(&operator).join("\n");
+            let found = if problems.is_empty() { Columns::columns(&operator, &frame).unwrap_err().to_string() } else { problems };
+            format!("{sql}: {}", found.trim_start_matches("`process_fn`: `x`: "))
+        };
+        let expressions = [
+            "score +",
+            "no_such(score)",
+            "'a",
+            "CAST(title AS NOSUCH)",
+            "SUBSTR(title)",
+            "title + 1",
+            "title > 5",
+            "UPPER(score)",
+            "title IN (1, 2)",
+            "EXTRACT(YEAR FROM title)",
+            "ABS(title)",
+            "ROUND(title, 2)",
+            "score + INTERVAL '1 day'",
+            "CASE WHEN title THEN 1 END",
+            "REGEXP_LIKE(title, '(')",
+            "ARRAY[1, 2]",
+            "score.a",
+        ];
+        assert_snapshot!(expressions.iter().map(wrong).collect::<Vec<_>>().join("\n"), @r#"
+        score +: an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one
+        hint: a value, a bracket or a quote may be missing
+        no_such(score): no function of the name `no_such` is known
+        hint: the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS
+        'a: unterminated string literal at line 1, column 1
+        CAST(title AS NOSUCH): no type of the name `NOSUCH` is known
+        hint: the types are VARCHAR, BIGINT, DOUBLE, BOOLEAN, DATE, TIME and TIMESTAMP
+        SUBSTR(title): SUBSTR expects 2-3 arguments (found 1)
+        title + 1: numbers were expected beside an arithmetic sign, found text and an integer
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        title > 5: two values of one type were expected in a comparison, found text and a number
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        UPPER(score): text was expected, and `score` is an integer
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        title IN (1, 2): text was expected in the list of `IN`, found an integer
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        EXTRACT(YEAR FROM title): a date was expected, found text
+        hint: `STRPTIME(…, '%Y-%m-%d')` reads a text as a date
+        ABS(title): `ABS` does not take text
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        ROUND(title, 2): a number was expected, found a value of another type
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        score + INTERVAL '1 day': a date was expected, found an integer
+        hint: `STRPTIME(…, '%Y-%m-%d')` reads a text as a date
+        CASE WHEN title THEN 1 END: a truth value was expected, and `title` is text
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        REGEXP_LIKE(title, '('): a regular expression was expected: unclosed group
+        ARRAY[1, 2]: one value for each row was expected, found a list of values
+        score.a: no field `a` is known: a dot reads a field of a record
+        "#);
     }
 }

@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 /// Keeps rows with at most `threshold` words of a block list.
 ///
 /// Letter case does not count. Words are what white space separates, punctuation around them aside; Chinese entries and those of several words are found wherever they stand. DataFlow compares whole pieces between white space, so that `ass,` and running Chinese never match; `compatibility: dataflow` does as it does.
-/// The built-in lists are short; your own is given as a file.
+/// The built-in lists are written for this project and short: 97 English and 53 Chinese entries, where DataFlow's have 403 and 318. They find plain abuse; to keep what DataFlow keeps, or for other languages, give a list as a file.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留屏蔽词不超过 `threshold` 个的行。忽略大小写。词以空白分隔并去掉两端标点；中文词条与多词词条在任意位置查找。DataFlow 只比较空白之间的整段，`ass,` 与连续的中文从不匹配；`compatibility: dataflow` 沿用其做法。内置词表较短，可用文件给出自己的词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留屏蔽词不超过 `threshold` 个的行。忽略大小写。词以空白分隔并去掉两端标点；中文词条与多词词条在任意位置查找。DataFlow 只比较空白之间的整段，`ass,` 与连续的中文从不匹配；`compatibility: dataflow` 沿用其做法。内置词表由本项目自编，较短：英文 97 条、中文 53 条，DataFlow 为 403 条与 318 条；只能识别明显的辱骂。如需与 DataFlow 结果一致或用于其他语言，请用文件给出词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct BlocklistFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -1,6 +1,7 @@
 //! Filters rows by how hard they are to read.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use dataflow_core::key::{Input, Text};
 use dataflow_core::operator::Changes;
@@ -11,6 +12,7 @@ use polars::prelude::*;
 use crate::bounds;
 use crate::general_text::eval::langkit_sample_evaluator::{column_of, values_of};
 use crate::general_text::readability::{LabelledReadabilityColumns, ReadabilityMetric};
+use crate::word_list;
 
 /// Keeps rows whose measures of reading lie within bounds, and writes each measure with a label.
 ///
@@ -34,6 +36,8 @@ pub struct LangkitFilter {
     /// The measures that are written, each to its column and its label's. 中文：要写入的指标，每项一列，另有一列标签。
     #[keys]
     pub output_keys: LabelledReadabilityColumns,
+    /// A file with an easy word a line, in the place of the built-in list. 中文：易词表文件，每行一词，取代内置词表。
+    pub easy_words_path: Option<PathBuf>,
 }
 
 /// The lowest and the highest value of each metric, DataFlow's.
@@ -60,6 +64,7 @@ impl Default for LangkitFilter {
             max_scores: bounds().map(|(metric, (_, most))| (metric, most)).collect(),
             metrics_to_keep: ReadabilityMetric::ALL.into(),
             output_keys: LabelledReadabilityColumns::default(),
+            easy_words_path: None,
         }
     }
 }
@@ -74,7 +79,7 @@ impl LangkitFilter {
 
 impl Columns for LangkitFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
-        let values = values_of(frame, self.input_key.as_str())?;
+        let values = values_of(frame, self.input_key.as_str(), self.easy_words_path.as_deref())?;
         let mut keep: Vec<bool> = values.iter().map(Option::is_some).collect();
         let mut columns = Vec::new();
         for metric in self.output_keys.metrics() {
@@ -90,7 +95,10 @@ impl Columns for LangkitFilter {
 
     fn problems(&self) -> Vec<String> {
         let both = self.min_scores.iter().filter_map(|(metric, least)| self.max_scores.get(metric).map(|largest| (metric.name(), *least, *largest)));
-        both.flat_map(|(name, least, largest)| bounds::closed((&format!("min_scores.{name}"), least), (&format!("max_scores.{name}"), largest))).collect()
+        let mut problems = word_list::problems("easy_words_path", self.easy_words_path.as_deref());
+        problems
+            .extend(both.flat_map(|(name, least, largest)| bounds::closed((&format!("min_scores.{name}"), least), (&format!("max_scores.{name}"), largest))));
+        problems
     }
 }
 

@@ -26,7 +26,7 @@ pub struct NgramFilter {
     pub max_score: f64,
     /// How many words or characters an n-gram has. 中文：每个 n-gram 的词数或字数。
     pub ngrams: u32,
-    /// `en` for words, `zh` for characters, `auto` to decide by the text. 中文：`en` 按词，`zh` 按字，`auto` 按文本内容判断。
+    /// `en` for words, of whatever language, `zh` for characters, `auto` to decide by the text. 中文：`en` 按词（任何语言），`zh` 按字，`auto` 按文本内容判断。
     pub language: Language,
 }
 

@@ -11,13 +11,13 @@ use crate::word_list;
 
 /// Keeps rows with more than two stop words that are more than `threshold` of all words, as running text has.
 ///
-/// Letter case does not count. The built-in lists are English and, for a `language` that is Chinese, Chinese; another can be given as a file.
+/// Letter case does not count. The built-in list is English, or that of a `language`, of which some sixty have one; another can be given as a file.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留停用词超过两个且占比高于 `threshold` 的行，正常行文大多如此。忽略大小写。内置英文停用词表，`language` 为中文时使用中文词表，也可用文件给出其他词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留停用词超过两个且占比高于 `threshold` 的行，正常行文大多如此。忽略大小写。内置英文停用词表，设 `language` 时使用该语言的词表（约六十种语言），也可用文件给出其他词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct StopWordFilter {
     /// The text to look at. 中文：要检查的文本。
@@ -30,7 +30,7 @@ pub struct StopWordFilter {
     pub use_tokenizer: bool,
     /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
     pub stopwords_path: Option<PathBuf>,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or `auto` for the words of a language, Chinese ones by a segmenter. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或 `auto` 表示按语言切词，中文使用分词器。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for that of the text. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示按文本的语言。
     pub language: TextLanguage,
 }
 
@@ -81,6 +81,9 @@ impl Measure for StopWordFilter {
         let mut problems = word_list::problems("stopwords_path", self.stopwords_path.as_deref());
         problems.extend(bounds::threshold(self.threshold, ..1.0, "a share is at most 1"));
         problems.extend(self.language.problem(self.use_tokenizer));
+        if self.stopwords_path.is_none() {
+            problems.extend(word_list::stop_words_of(self.language, None).err().map(|error| format!("`language`: {error}")));
+        }
         problems
     }
 }
@@ -114,5 +117,20 @@ mod tests {
         ");
         let both = StopWordFilter { use_tokenizer: true, ..operator };
         assert_eq!(Measure::problems(&both), ["`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out"]);
+    }
+
+    #[test]
+    fn other_languages_have_stop_words_where_a_list_is_there() {
+        let of = |language: &str| StopWordFilter { threshold: 0.3, language: language.to_owned().try_into().unwrap(), ..Default::default() };
+        assert_snapshot!(check_rule(&of("de"), "text", ["Das ist der Hund, und er ist alt.", "Äpfel, Birnen, Trauben", "The cat is on the mat."]), @r"
+        text=Das ist der Hund, und er ist alt. stop_word_filter_label=1
+        dropped
+        dropped
+        ");
+        let problem = Measure::problems(&of("ii")).concat();
+        assert!(problem.starts_with("`language`: no list of stop words is built in for `ii`\nhint: give one as a file, or use one of af, ar, "), "{problem}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "ꀋ\n").unwrap();
+        assert_eq!(Measure::problems(&StopWordFilter { stopwords_path: Some(file.path().to_owned()), ..of("ii") }), Vec::<String>::new());
     }
 }

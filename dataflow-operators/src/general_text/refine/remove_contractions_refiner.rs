@@ -3,28 +3,40 @@
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
+use polars::prelude::PlHashMap;
 use regex::{Captures, Regex};
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use crate::compatibility::Compatibility;
+use crate::word_list::{self, Listed, ReadOnce};
 
 /// Writes contracted words out: `I'm` becomes `I am`, `won't` becomes `will not`, `gonna` becomes `going to`.
 ///
 /// The case of the contraction is kept, curly apostrophes are known, and common spellings without an apostrophe (`dont`) too. An `'s` is written out after pronouns and question words alone, where it is no possessive.
-/// DataFlow's library also takes single letters, names and abbreviations for slang (`U.S.` becomes `YOU.S.`, `Jan.` becomes `January`); ours leaves them.
+///
+/// Single letters, `em`, `ima` and the short names of months stay. DataFlow takes them for slang, so that `U.S.` becomes `YOU.S.` and `Jan.` becomes `January`, and finds contractions beside letters that are not English; `compatibility: dataflow` does as it does. A list of one's own can be given as a file.
 ///
 /// # 中文
 ///
 /// 把缩写展开：`I'm` 变为 `I am`，`won't` 变为 `will not`，`gonna` 变为 `going to`。保留原有大小写，识别弯撇号，以及 `dont` 等省略撇号的常见写法。`'s` 仅在代词与疑问词之后展开，以免误改所有格。
-/// DataFlow 所用的库还会把单个字母、人名与缩略语当作俚语（`U.S.` 变为 `YOU.S.`），此处保持原样。
+///
+/// 单个字母、`em`、`ima` 与月份缩写保持原样。DataFlow 把它们当作俚语（`U.S.` 变为 `YOU.S.`，`Jan.` 变为 `January`），紧邻非英文字母的缩写也会展开；`compatibility: dataflow` 沿用其做法。也可用文件给出自己的缩写表。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveContractionsRefiner {
     /// The text to change. 中文：要处理的文本。
     pub input_key: InOut<Text>,
+    /// A file with a contraction a line, white space (or a tab, where the contraction has spaces) and what it stands for, in the place of all that is built in. 中文：缩写表文件，每行一个缩写、空白（缩写含空格时用制表符）及其展开形式，取代全部内置规则。
+    pub contractions_path: Option<PathBuf>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for RemoveContractionsRefiner {
     fn default() -> Self {
-        Self { input_key: "text".into() }
+        Self { input_key: "text".into(), contractions_path: None, compatibility: Compatibility::Own }
     }
 }
 
@@ -85,11 +97,71 @@ const WHOLE: &[(&str, &str)] = &[
 /// Endings that words take on, the longest first, and what they stand for.
 const ENDINGS: &[(&str, &str)] = &[("n't", " not"), ("'re", " are"), ("'ve", " have"), ("'ll", " will"), ("'d", " would"), ("'m", " am")];
 
+/// What DataFlow takes for slang beside that.
+const SLANG: &[(&str, &str)] = &[
+    ("u", "you"),
+    ("u r", "you are"),
+    ("em", "them"),
+    ("ima", "i am about to"),
+    ("jan.", "january"),
+    ("feb.", "february"),
+    ("mar.", "march"),
+    ("apr.", "april"),
+    ("jun.", "june"),
+    ("jul.", "july"),
+    ("aug.", "august"),
+    ("sep.", "september"),
+    ("oct.", "october"),
+    ("nov.", "november"),
+    ("dec.", "december"),
+];
+
 /// After these an `'s` is no possessive.
 const BEFORE_IS: &[&str] = &["it", "he", "she", "that", "this", "there", "here", "what", "who", "where", "when", "why", "how"];
 
 #[expect(clippy::expect_used, reason = "the pattern is a constant")]
 static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"'?[A-Za-z]+(?:'[A-Za-z]+)*").expect("a valid pattern"));
+
+/// Contractions of a list, and what they stand for.
+struct Contractions {
+    any: Regex,
+    /// In small letters, with straight apostrophes.
+    full: PlHashMap<String, String>,
+}
+
+impl Contractions {
+    fn of<'a>(list: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, String> {
+        let full: PlHashMap<String, String> = list.into_iter().map(|(word, full)| (word.replace('’', "'").to_lowercase(), full.to_owned())).collect();
+        // The longest first, since the first that fits is taken.
+        let mut words: Vec<String> = full.keys().map(|word| regex::escape(word)).collect();
+        words.sort_by_key(|word| (std::cmp::Reverse(word.len()), word.clone()));
+        let any = Regex::new(&format!(r"(?i:{})(?-u:\b{{end-half}})", words.join("|"))).map_err(|error| error.to_string())?;
+        Ok(Self { any, full })
+    }
+
+    fn of_file(path: &Path) -> Result<Arc<Self>, String> {
+        static READ: ReadOnce<Contractions> = Mutex::new(None);
+        let listed = Listed { form: "a contraction a line, white space and what it stands for", entries: "contractions", remark: "#" };
+        word_list::read_once(&READ, path, &listed, |lines| {
+            let parts = |line: &'_ str| {
+                line.split_once('\t')
+                    .or_else(|| line.split_once(char::is_whitespace))
+                    .map(|(word, full)| (word.trim_end().to_owned(), full.trim_start().to_owned()))
+            };
+            let each: Result<Vec<(String, String)>, String> =
+                lines.into_iter().map(|line| parts(line).ok_or_else(|| format!("`{line}` should be followed by what it stands for"))).collect();
+            Self::of(each?.iter().map(|(word, full)| (word.as_str(), full.as_str())))
+        })
+    }
+
+    /// A text in which they are written out; `None` where there are none.
+    fn written_out(&self, text: &str, compatibility: Compatibility) -> Option<String> {
+        with_words_out(text, &self.any, compatibility, |word| self.full.get(word).cloned())
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the list is a constant")]
+static SLANG_WORDS: LazyLock<Contractions> = LazyLock::new(|| Contractions::of(SLANG.iter().copied()).expect("a short list makes a pattern"));
 
 /// A word in lower case written out; `None` for one that is no contraction.
 fn written_out(word: &str) -> Option<String> {
@@ -106,36 +178,68 @@ fn written_out(word: &str) -> Option<String> {
 }
 
 /// Gives what is written out the case of the contraction.
-fn in_case_of(contraction: &str, full: String) -> String {
+fn in_case_of(contraction: &str, full: String, compatibility: Compatibility) -> String {
     let letters = || contraction.chars().filter(|character| character.is_alphabetic());
-    if letters().count() > 1 && letters().all(char::is_uppercase) {
+    let least = match compatibility {
+        Compatibility::Own => 2,
+        Compatibility::Dataflow => 1,
+    };
+    if letters().count() >= least && letters().all(char::is_uppercase) {
         full.to_uppercase()
     } else if letters().next().is_some_and(char::is_uppercase) {
-        full[..1].to_uppercase() + &full[1..]
+        let first = full.chars().next().map_or(0, char::len_utf8);
+        full[..first].to_uppercase() + &full[first..]
     } else {
         full
     }
 }
 
+/// Whether what was found is no part of a longer word. DataFlow looks for English letters alone.
+fn is_bounded(text: &str, found: &Range<usize>, compatibility: Compatibility) -> bool {
+    let is_word = |character: Option<char>| {
+        character.is_some_and(|character| match compatibility {
+            Compatibility::Own => character.is_alphanumeric() || character == '_',
+            Compatibility::Dataflow => character.is_ascii_alphanumeric() || character == '_',
+        })
+    };
+    !is_word(text[..found.start].chars().next_back()) && !is_word(text[found.end..].chars().next())
+}
+
+/// A text in which each of the words that a pattern finds is written out; `None` where none is.
+fn with_words_out(text: &str, words: &Regex, compatibility: Compatibility, written_out: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut changed = false;
+    let full = words.replace_all(text, |found: &Captures<'_>| {
+        let found = found.get_match();
+        match written_out(&found.as_str().to_lowercase()).filter(|_| is_bounded(text, &found.range(), compatibility)) {
+            Some(full) => {
+                changed = true;
+                in_case_of(found.as_str(), full, compatibility)
+            }
+            None => found.as_str().to_owned(),
+        }
+    });
+    changed.then(|| full.into_owned())
+}
+
 impl Refine for RemoveContractionsRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let plain: Cow<'a, str> = if text.contains('’') { text.replace('’', "'").into() } else { text.into() };
-        let is_word = |character: Option<char>| character.is_some_and(|character| character.is_alphanumeric() || character == '_');
-        let mut changed = false;
-        let full = WORD.replace_all(&plain, |found: &Captures<'_>| {
-            let found = found.get_match();
-            let (before, after) = (&plain[..found.start()], &plain[found.end()..]);
-            let bounded = !is_word(before.chars().next_back()) && !is_word(after.chars().next());
-            match written_out(&found.as_str().to_ascii_lowercase()).filter(|_| bounded) {
-                Some(full) => {
-                    changed = true;
-                    in_case_of(found.as_str(), full)
-                }
-                None => found.as_str().to_owned(),
+        let Ok(listed) = self.contractions_path.as_deref().map(Contractions::of_file).transpose() else { return text.into() }; // a problem at compile
+        let full = match (listed, self.compatibility) {
+            (Some(listed), _) => listed.written_out(&plain, self.compatibility),
+            (None, Compatibility::Own) => with_words_out(&plain, &WORD, self.compatibility, written_out),
+            (None, Compatibility::Dataflow) => {
+                let full = with_words_out(&plain, &WORD, self.compatibility, written_out);
+                SLANG_WORDS.written_out(full.as_deref().unwrap_or(&plain), self.compatibility).or(full)
             }
-        });
+        };
         // Apostrophes that belong to no contraction stay as they were.
-        if changed { full.into_owned().into() } else { text.into() }
+        full.map_or(text.into(), Cow::Owned)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let read = self.contractions_path.as_deref().map(Contractions::of_file).transpose();
+        read.err().map(|error| format!("`contractions_path`: {error}")).into_iter().collect()
     }
 }
 
@@ -162,6 +266,43 @@ mod tests {
         text=going to want to let me because do not
         text=U.S. and Jan. 5, em-dash u r
         text=‘quoted’ text
+        ");
+    }
+
+    #[test]
+    fn dataflow_takes_letters_and_months_for_slang() {
+        let operator = RemoveContractionsRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
+        let texts = ["U.S. on Jan. 5", "u r late, ima tell 'em and em", "mu em-dash JUN. u2 我can't去", "no slang, it’s"];
+        assert_snapshot!(check_rule(&operator, "text", texts), @r"
+        text=YOU.S. on January 5
+        text=you are late, i am about to tell them and them
+        text=mu them-dash JUNE u2 我cannot去
+        text=no slang, it is
+        ");
+    }
+
+    #[test]
+    fn a_list_of_ones_own_takes_the_place_of_ours() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "# mine\nc’est ce est\nu\tyou\nU R\tyou are\nétait\tstood\n").unwrap();
+        let operator = RemoveContractionsRefiner { contractions_path: Some(file.path().to_owned()), ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["C'est bon, u r right, I can't", "u right, du, ÉTAIT"]), @r"
+        text=Ce est bon, you are right, I can't
+        text=you right, du, STOOD
+        ");
+        let found = |list: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), list).unwrap();
+            let operator = RemoveContractionsRefiner { contractions_path: Some(file.path().to_owned()), ..Default::default() };
+            Refine::problems(&operator).concat().replace(file.path().to_str().unwrap(), "LIST")
+        };
+        assert_snapshot!(found("gonna going to\nwanna\n"), @r"
+        `contractions_path`: LIST: `wanna` should be followed by what it stands for
+        hint: give a text file with a contraction a line, white space and what it stands for
+        ");
+        assert_snapshot!(found("# nothing\n"), @r"
+        `contractions_path`: LIST has no contractions
+        hint: give a text file with a contraction a line, white space and what it stands for, or leave the parameter out
         ");
     }
 }

@@ -1,29 +1,38 @@
 //! Deletes emoticons.
 
+use crate::compatibility::Compatibility;
 use crate::python::is_space;
+use crate::word_list::{self, Listed, ReadOnce};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
 use regex::Regex;
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex};
 
 /// Deletes emoticons such as `:-)`, `XD` and `(^_^)` that stand for themselves.
 ///
-/// DataFlow deletes them within words and addresses too, `http://` becomes `http/` and `10:30` becomes `100`; ours have white space, the end of the text or punctuation of a sentence beside them.
+/// They have white space, the end of the text or punctuation of a sentence beside them. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file.
 ///
 /// # 中文
 ///
-/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。DataFlow 会连同单词和网址内部一并删除，`http://` 变为 `http/`，`10:30` 变为 `100`；此处要求两侧为空白、文本首尾或句末标点。
+/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。要求两侧为空白、文本首尾或句末标点。DataFlow 按列表逐个删除，不论出现在何处，`http://` 变为 `http/`，`10:30` 变为 `100`；`compatibility: dataflow` 沿用其做法，列表由本项目自编。也可用文件给出其他列表。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveEmoticonsRefiner {
     /// The text to change. 中文：要处理的文本。
     pub input_key: InOut<Text>,
+    /// A file with an emoticon a line, in the place of those that are built in; a line that begins with `# ` is a remark. 中文：颜文字表文件，每行一个，取代内置的颜文字；以 `# ` 开头的行为注释。
+    pub emoticons_path: Option<PathBuf>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
 }
 
 impl Default for RemoveEmoticonsRefiner {
     fn default() -> Self {
-        Self { input_key: "text".into() }
+        Self { input_key: "text".into(), emoticons_path: None, compatibility: Compatibility::Own }
     }
 }
 
@@ -35,25 +44,77 @@ static EMOTICON: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"{eastern}|:'-?[()]|{western}|{mirrored}|XD+|xD+")).expect("a valid pattern")
 });
 
+/// Emoticons of a list, in its order.
+struct Emoticons {
+    list: Vec<String>,
+    /// Finds the first of them, and of several the longest.
+    any: AhoCorasick,
+}
+
+impl Emoticons {
+    fn of<'a>(list: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let list: Vec<String> = list.into_iter().map(ToOwned::to_owned).collect();
+        let any = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&list).map_err(|error| error.to_string())?;
+        Ok(Self { list, any })
+    }
+
+    fn of_file(path: &Path) -> Result<Arc<Self>, String> {
+        static READ: ReadOnce<Emoticons> = Mutex::new(None);
+        word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons", remark: "# " }, |lines| Self::of(lines))
+    }
+
+    /// A text without them, one after the other: what is left of one may be another.
+    fn deleted_anywhere<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut kept = Cow::Borrowed(text);
+        for emoticon in &self.list {
+            if memchr::memmem::find(kept.as_bytes(), emoticon.as_bytes()).is_some() {
+                kept = kept.replace(emoticon, "").into();
+            }
+        }
+        kept
+    }
+}
+
+/// Those that are deleted as DataFlow does it.
+#[expect(clippy::expect_used, reason = "the list is a constant")]
+static EMOTICONS: LazyLock<Arc<Emoticons>> = LazyLock::new(|| {
+    let lines = include_str!("remove_emoticons_refiner/emoticons.txt").lines().filter(|line| !line.starts_with("# "));
+    Arc::new(Emoticons::of(lines).expect("a short list makes an automaton"))
+});
+
+/// A text without the emoticons that stand for themselves; `find` gives the first one from a place on.
+fn deleted_alone(text: &str, find: impl Fn(usize) -> Option<Range<usize>>) -> Cow<'_, str> {
+    let mut kept = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = find(at) {
+        let alone_before = text[..found.start].chars().next_back().is_none_or(|before| is_space(before) || is_sentence_mark(before) || copied == found.start);
+        let alone_after = text[found.end..].chars().next().is_none_or(|after| is_space(after) || is_sentence_mark(after));
+        if alone_before && alone_after {
+            kept.push_str(&text[copied..found.start]);
+            copied = found.end;
+        }
+        at = if alone_before && alone_after { found.end } else { found.start + text[found.start..].chars().next().map_or(1, char::len_utf8) };
+    }
+    if copied == 0 {
+        return text.into();
+    }
+    kept.push_str(&text[copied..]);
+    kept.into()
+}
+
 impl Refine for RemoveEmoticonsRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut kept = String::new();
-        let (mut copied, mut at) = (0, 0);
-        while let Some(found) = EMOTICON.find_at(text, at) {
-            let alone_before =
-                text[..found.start()].chars().next_back().is_none_or(|before| is_space(before) || is_sentence_mark(before) || copied == found.start());
-            let alone_after = text[found.end()..].chars().next().is_none_or(|after| is_space(after) || is_sentence_mark(after));
-            if alone_before && alone_after {
-                kept.push_str(&text[copied..found.start()]);
-                copied = found.end();
-            }
-            at = if alone_before && alone_after { found.end() } else { found.start() + text[found.start()..].chars().next().map_or(1, char::len_utf8) };
+        let Ok(listed) = self.emoticons_path.as_deref().map(Emoticons::of_file).transpose() else { return text.into() }; // a problem at compile
+        match (self.compatibility, listed) {
+            (Compatibility::Dataflow, listed) => listed.as_ref().unwrap_or(&EMOTICONS).deleted_anywhere(text),
+            (Compatibility::Own, Some(listed)) => deleted_alone(text, |at| listed.any.find(Input::new(text).range(at..)).map(|found| found.range())),
+            (Compatibility::Own, None) => deleted_alone(text, |at| EMOTICON.find_at(text, at).map(|found| found.range())),
         }
-        if copied == 0 {
-            return text.into();
-        }
-        kept.push_str(&text[copied..]);
-        kept.into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let read = self.emoticons_path.as_deref().map(Emoticons::of_file).transpose();
+        read.err().map(|error| format!("`emoticons_path`: {error}")).into_iter().collect()
     }
 }
 
@@ -78,6 +139,39 @@ mod tests {
         text=at 10:30 see http://a.org a:[1] x=3
         text=nice  !
         text=好的:)
+        ");
+    }
+
+    #[test]
+    fn dataflow_deletes_emoticons_wherever_they_stand() {
+        let operator = RemoveEmoticonsRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
+        assert_snapshot!(check_rule(&operator, "text", ["at 10:30 see http://a.org", "happy :) x=D", "(^_^) D:<", "COUNT(*) plain"]), @r"
+        text=at 100 see http/a.org
+        text=happy  x
+        text= D
+        text=COUNT( plain
+        ");
+    }
+
+    #[test]
+    fn a_list_of_ones_own_takes_the_place_of_ours() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "# mine\n#-)\n\\o/\n\\o/\\o/\n").unwrap();
+        let operator = RemoveEmoticonsRefiner { emoticons_path: Some(file.path().to_owned()), ..Default::default() };
+        let texts = ["hurray \\o/\\o/!", "a #-) :) a\\o/b"];
+        assert_snapshot!(check_rule(&operator, "text", texts), @r"
+        text=hurray !
+        text=a  :) a\o/b
+        ");
+        let anywhere = RemoveEmoticonsRefiner { compatibility: Compatibility::Dataflow, ..operator };
+        assert_snapshot!(check_rule(&anywhere, "text", texts), @r"
+        text=hurray !
+        text=a  :) ab
+        ");
+        let missing = RemoveEmoticonsRefiner { emoticons_path: Some("/no/such/list".into()), ..Default::default() };
+        assert_snapshot!(Refine::problems(&missing).join("\n"), @r"
+        `emoticons_path`: cannot read /no/such/list: No such file or directory (os error 2)
+        hint: give a text file with an emoticon a line
         ");
     }
 }

@@ -1,0 +1,180 @@
+//! Works SQL expressions out over a batch so that a bad cell fails its row alone, and tells what is wrong with one in words that are not Polars'.
+
+use std::sync::{Arc, LazyLock};
+
+use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, PolarsError, StringFunction, lit};
+use regex::{Captures, Regex};
+
+/// What an expression gives for the rows of a batch.
+pub(super) struct Evaluated {
+    /// Null for a row that failed.
+    pub(super) column: Column,
+    /// The rows for which there is no value, and why.
+    pub(super) failed: Vec<(usize, String)>,
+}
+
+/// An expression in which a cell that cannot be read as a number, a date or another type is null.
+pub(super) fn lenient(expression: Expr) -> Expr {
+    expression.map_expr(|part| match part {
+        Expr::Cast { expr, dtype, .. } => Arc::unwrap_or_clone(expr).cast(dtype),
+        Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, mut options)) } => {
+            options.strict = false;
+            Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, options)) }
+        }
+        other => other,
+    })
+}
+
+/// Works an expression out. What is wrong with it whatever the rows is an error on a batch without rows, which the engine tries first; beside rows it is theirs.
+pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluated, String> {
+    let wrong = match whole(expression, frame) {
+        Ok(column) => return Ok(Evaluated { column, failed: Vec::new() }),
+        Err(wrong) if frame.height() == 0 => return Err(told(&wrong, frame)),
+        Err(wrong) => wrong,
+    };
+    tracing::debug!(rows = frame.height(), %wrong, "an expression failed, and is worked out row by row");
+    let each: Vec<Result<Column, PolarsError>> = (0..frame.height()).map(|row| whole(expression, &frame.slice(row as i64, 1))).collect();
+    let of_type = each.iter().flatten().map(Column::dtype).next().cloned().unwrap_or(DataType::Null);
+    let (mut column, mut failed) = (Column::full_null("value".into(), 0, &of_type), Vec::new());
+    for (row, value) in each.into_iter().enumerate() {
+        let value = value.unwrap_or_else(|wrong| {
+            failed.push((row, told(&wrong, frame)));
+            Column::full_null("value".into(), 1, &of_type)
+        });
+        column.append(&value).map_err(|wrong| told(&wrong, frame))?;
+    }
+    Ok(Evaluated { column, failed })
+}
+
+fn whole(expression: &Expr, frame: &DataFrame) -> Result<Column, PolarsError> {
+    // An expression without a column has one value; beside a column of all rows it is repeated.
+    let rows = lit(frame.height() as u64).alias("rows");
+    let found = frame.clone().lazy().with_columns([expression.clone().alias("value"), rows]).collect()?;
+    found.column("value").cloned()
+}
+
+/// A column brought to a type, and the rows whose value does not fit, each with what it is.
+pub(super) fn brought_to(column: &Column, wanted: &DataType) -> (Column, Vec<(usize, String)>) {
+    let name = column.name().clone();
+    let brought = match (column.dtype(), wanted) {
+        (DataType::String, DataType::Boolean) => column.str().map(|texts| {
+            let truth = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            };
+            Column::new(name.clone(), texts.iter().map(|text| text.and_then(truth)).collect::<Vec<Option<bool>>>())
+        }),
+        _ => column.cast(wanted),
+    };
+    let brought = brought.unwrap_or_else(|_| Column::full_null(name, column.len(), wanted));
+    let misfits = (0..column.len()).filter_map(|row| match (column.get(row), brought.get(row)) {
+        (Ok(value), Ok(found)) if found.is_null() && !value.is_null() => {
+            let value = value.get_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            Some((row, shortened(&value)))
+        }
+        _ => None,
+    });
+    let misfits = if brought.null_count() > column.null_count() { misfits.collect() } else { Vec::new() };
+    (brought, misfits)
+}
+
+/// How many characters of a value are told.
+const MOST_SHOWN: usize = 60;
+
+fn shortened(value: &str) -> String {
+    if value.chars().nth(MOST_SHOWN).is_none() { value.to_owned() } else { value.chars().take(MOST_SHOWN).chain(['…']).collect() }
+}
+
+/// What a type of Polars is called here.
+pub(super) fn type_name(of_polars: &str) -> &'static str {
+    let plain = of_polars.trim_start_matches("dyn ").to_ascii_lowercase();
+    match plain.as_str() {
+        "str" | "string" | "utf8" | "utf8view" => "text",
+        "bool" | "boolean" => "a truth value",
+        "f32" | "f64" | "float" | "float32" | "float64" => "a number",
+        int if int.trim_start_matches(['u', 'i']).trim_start_matches("nt").chars().all(|digit| digit.is_ascii_digit()) => "an integer",
+        "date" => "a date",
+        "time" => "a time",
+        "null" => "null",
+        other if other.starts_with("datetime") => "a date with a time",
+        other if other.starts_with("duration") => "a span of time",
+        other if other.starts_with("list") || other.starts_with("array") => "a list",
+        other if other.starts_with("struct") => "a record",
+        _ => "a value of another type",
+    }
+}
+
+/// How a message of Polars begins, and what is told in its place.
+type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
+
+const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
+
+static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
+    let wordings: [Wording<&str>; 16] = [
+        (r"^unable to parse '", |_| {
+            "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
+                .into()
+        }),
+        (r"^unsupported function '(.*)'", |found| {
+            format!(
+                "no function of the name `{}` is known\nhint: the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS",
+                &found[1]
+            )
+        }),
+        (r"^sql parser error: (?s)(.*)", |found| found[1].replace("Line:", "line").replace("Column:", "column").to_lowercase()),
+        (r#"^datatype "?(.*?)"? is not currently supported"#, |found| {
+            format!("no type of the name `{}` is known\nhint: the types are VARCHAR, BIGINT, DOUBLE, BOOLEAN, DATE, TIME and TIMESTAMP", &found[1])
+        }),
+        (r"^arithmetic on dtypes (.+) and (.+?) is not allowed", |found| {
+            format!("numbers were expected beside an arithmetic sign, found {} and {}{CAST}", type_name(&found[1]), type_name(&found[2]))
+        }),
+        (r"^cannot compare (string|\w+) with", |found| {
+            format!("two values of one type were expected in a comparison, found {} and a number{CAST}", type_name(&found[1]))
+        }),
+        (r"^invalid series dtype: expected `(.+?)`, got `(.+?)` for series with name `(.*)`", |found| {
+            format!("{} was expected, and `{}` is {}{CAST}", type_name(&found[1]), &found[3], type_name(&found[2]))
+        }),
+        (r"^'is_in' cannot check for List\((.+)\) values in (\w+) data", |found| {
+            format!("{} was expected in the list of `IN`, found {}{CAST}", type_name(&found[2]), type_name(&found[1]))
+        }),
+        (r"^`(year|month|day|hour|minute|second|quarter|week|to_string|\w*day\w*|\w*year\w*)` operation not supported for dtype `(.+)`", |found| {
+            format!("a date was expected, found {}\nhint: `STRPTIME(…, '%Y-%m-%d')` reads a text as a date", type_name(&found[2]))
+        }),
+        (r"^`(\w+)` operation not supported for dtype `(.+)`", |found| format!("`{}` does not take {}{CAST}", found[1].to_uppercase(), type_name(&found[2]))),
+        (r"can only be used on numeric types", |_| format!("a number was expected, found a value of another type{CAST}")),
+        (r"^expected Date or Datetime, got (\w+)", |found| {
+            format!("a date was expected, found {}\nhint: `STRPTIME(…, '%Y-%m-%d')` reads a text as a date", type_name(&found[1]))
+        }),
+        (r"^casting from (.+) to (.+) not supported", |found| format!("{} was expected, found {}", type_name(&found[2]), type_name(&found[1]))),
+        (r"^regex error: (?s:.*)error: (.*)", |found| format!("a regular expression was expected: {}", &found[1])),
+        (r"doesn't match the DataFrame height", |_| "one value for each row was expected, found a list of values".into()),
+        (r"^could not find an appropriate format", |_| {
+            "the form of a date or a time cannot be told from it\nhint: name its form, such as `DATE(day, '%d.%m.%Y')` or `TIME(hour, '%H:%M')`".into()
+        }),
+    ];
+    wordings.into_iter().filter_map(|(pattern, wording)| Some((Regex::new(pattern).ok()?, wording))).collect()
+});
+
+/// What was expected and what was found, of an error of Polars.
+pub(super) fn told(wrong: &PolarsError, frame: &DataFrame) -> String {
+    let message = match wrong {
+        PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => return told(error, frame),
+        PolarsError::ColumnNotFound(_) => {
+            let names: Vec<String> = frame.get_column_names().iter().filter(|name| name.as_str() != "rows").map(|name| format!("`{name}`")).collect();
+            return format!("it names a column that is not there\nhint: the columns are {}", names.join(", "));
+        }
+        PolarsError::StructFieldNotFound(field) => {
+            return format!("no field `{}` is known: a dot reads a field of a record", field.lines().next().unwrap_or_default());
+        }
+        PolarsError::ComputeError(message)
+        | PolarsError::InvalidOperation(message)
+        | PolarsError::SchemaMismatch(message)
+        | PolarsError::SQLInterface(message)
+        | PolarsError::SQLSyntax(message) => message.to_string(),
+        other => other.to_string(),
+    };
+    let wording = WORDINGS.iter().find_map(|(pattern, wording)| pattern.captures(&message).map(|found| wording(&found)));
+    // What is said after the first line is about Polars' plan.
+    wording.unwrap_or_else(|| message.lines().next().unwrap_or_default().to_owned())
+}
