@@ -21,7 +21,7 @@ use super::reading::{Reading, each_batch};
 use super::report::{LiveRun, Report, RunOutcome, StepCounts};
 use super::rows::{Job, RowStage};
 use super::run::{Plan, Run, RunFrom};
-use super::stage::{Placed, Shared, WAITING_BATCHES, columns, dataset, joined};
+use super::stage::{Placed, Shared, Unwritten, WAITING_BATCHES, columns, dataset, joined};
 use super::stop::Stop;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, open_journal};
@@ -91,6 +91,7 @@ impl Passage<'_> {
             failed: Stop::default(),
             grace: self.run.grace,
             cut: AtomicBool::new(false),
+            unwritten: Unwritten::default(),
         });
         if let Some(observer) = &self.run.observer {
             observer.begins(live.clone());
@@ -442,7 +443,8 @@ impl Answers for NoAnswers {
 /// Writes batches as they come. Small ones wait a little for others, since a transaction of a table is worth its making.
 fn write_all(mut writer: CacheWriter, mut batches: mpsc::Receiver<Batch>, placed: &Placed, shared: &Shared) -> Result<CacheWriter> {
     let runtime = Handle::current();
-    let gather = if writer.arrival() == Arrival::AtOnce { Duration::ZERO } else { GATHER };
+    let at_once = writer.arrival() == Arrival::AtOnce;
+    let gather = if at_once { Duration::ZERO } else { GATHER };
     while let Some(mut batch) = batches.blocking_recv() {
         let until = tokio::time::Instant::now() + gather;
         while batch.height() < ROWS_WORTH_A_WRITE
@@ -452,6 +454,9 @@ fn write_all(mut writer: CacheWriter, mut batches: mpsc::Receiver<Batch>, placed
         }
         for refused in writer.write(&batch)? {
             shared.row_refused(placed, &batch, refused)?;
+        }
+        if at_once {
+            shared.unwritten.less(batch.height());
         }
     }
     Ok(writer)

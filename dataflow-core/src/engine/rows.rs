@@ -134,7 +134,7 @@ impl RowStage {
             }
             // Start what may be started.
             for (offset, segment) in segments.iter_mut().enumerate() {
-                while segment.started < segment.batch.height() && tasks.len() < self.in_work && held < MOST_HELD {
+                while segment.started < segment.batch.height() && self.has_room(tasks, held) {
                     self.start(tasks, (first_segment + offset, segment.started), &segment.batch);
                     segment.started += 1;
                     held += 1;
@@ -146,8 +146,12 @@ impl RowStage {
             for segment in &mut segments {
                 let ready = segment.ready(self.arrival);
                 let whole = segment.emitted + ready == segment.batch.height();
-                let gathers = self.arrival != Arrival::AtOnce && !whole && ready < MOST_LEAVING && !late;
-                waiting |= gathers && ready > 0;
+                let gathers = match self.arrival {
+                    // They are gathered only while those before them cannot be taken.
+                    Arrival::AtOnce => !outbox.is_empty(),
+                    Arrival::InOrder | Arrival::AsTheyEnd => !whole && ready < MOST_LEAVING && !late,
+                };
+                waiting |= gathers && ready > 0 && self.arrival != Arrival::AtOnce;
                 if ready > 0 && !gathers {
                     gathered.as_mut().reset(Instant::now() + GATHER);
                     held -= ready;
@@ -158,13 +162,18 @@ impl RowStage {
                     match (batch.height(), &output) {
                         (0, _) => {}
                         (_, None) if self.placed.written.is_none() => {}
-                        _ => outbox.push_back(leaving(batch)),
+                        (rows, _) => {
+                            if self.arrival == Arrival::AtOnce {
+                                self.shared.unwritten.more(rows);
+                            }
+                            outbox.push_back(leaving(batch));
+                        }
                     }
                 }
-                if !whole && self.arrival == Arrival::InOrder {
+                if segment.emitted < segment.batch.height() && self.arrival == Arrival::InOrder {
                     break;
                 }
-                if whole {
+                if segment.emitted == segment.batch.height() {
                     segment.clear(); // it may stand behind others for long
                 }
             }
@@ -174,12 +183,13 @@ impl RowStage {
             if !more && segments.is_empty() && outbox.is_empty() && !self.seeds_remain(next_seed) {
                 break;
             }
-            let wants_more = more && tasks.len() < self.in_work && held < MOST_HELD && segments.back().is_none_or(|last| last.started == last.batch.height());
+            let wants_more = more && self.has_room(tasks, held) && segments.back().is_none_or(|last| last.started == last.batch.height());
             tokio::select! {
                 biased;
                 () = &mut given_up => return Err(Error::Stopped),
                 () = self.shared.stop.asked(), if more && !self.shared.stop.is_asked() => {}
                 () = &mut gathered, if waiting => {}
+                () = self.shared.unwritten.written(), if self.shared.unwritten.rows() > 0 => {}
                 Some(ended) = tasks.join_next() => {
                     // Many end at about the same time; what follows is done once for all of them.
                     for ended in std::iter::once(ended).chain(std::iter::from_fn(|| tasks.try_join_next())) {
@@ -223,6 +233,12 @@ impl RowStage {
             Some(mut summary) if !self.shared.cut.load(Ordering::SeqCst) => Summary::end(&mut *summary).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// Whether one more row may be taken into work, beside those in work and those that are held. Where others share the rows, one that is not written counts as in work.
+    fn has_room(&self, tasks: &Tasks, held: usize) -> bool {
+        let in_work = if self.arrival == Arrival::AtOnce { held + self.shared.unwritten.rows() } else { tasks.len() };
+        in_work < self.in_work && held < MOST_HELD
     }
 
     fn leave_out_the_rest(&self, segments: &mut VecDeque<Segment>, more: &mut bool) {

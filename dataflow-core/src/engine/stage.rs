@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use polars::prelude::*;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::apply::apply_columns;
 use super::batch::Batch;
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub grace: Duration,
     /// Set when rows were left out because the run was asked to stop.
     pub cut: AtomicBool,
+    /// Of the last step.
+    pub unwritten: Unwritten,
 }
 
 /// A step in a stage: its place in the live run, and where its rows are written, if they are.
@@ -75,6 +77,34 @@ impl Placed {
             Some(next) => next.send(batch).await.is_ok(),
             None => true,
         }
+    }
+}
+
+/// Rows that have left the last step and are not written as yet, where they keep their places among those in work until they are.
+#[derive(Default)]
+pub(super) struct Unwritten {
+    rows: AtomicUsize,
+    fewer: Notify,
+}
+
+impl Unwritten {
+    pub fn more(&self, rows: usize) {
+        self.rows.fetch_add(rows, Ordering::SeqCst);
+    }
+
+    pub fn less(&self, rows: usize) {
+        let fewer = |before: usize| Some(before.saturating_sub(rows)); // rows of a rule are not counted
+        self.rows.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).ok();
+        self.fewer.notify_one();
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows.load(Ordering::SeqCst)
+    }
+
+    /// Returns when some were written since it last did.
+    pub async fn written(&self) {
+        self.fewer.notified().await;
     }
 }
 

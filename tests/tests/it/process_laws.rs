@@ -29,8 +29,12 @@ const FAULTS: [&str; 14] = [
 ];
 
 fn begin(folder: &std::path::Path) -> Child {
+    begin_as(folder, "jobs.yaml")
+}
+
+fn begin_as(folder: &std::path::Path, file: &str) -> Child {
     let words = std::fs::File::create(folder.join("stderr.txt")).unwrap();
-    dataflow(folder).args(["process", "-c", "jobs.yaml", "--progress", "none"]).stderr(Stdio::from(words)).spawn().unwrap()
+    dataflow(folder).args(["process", "-c", file, "--progress", "none"]).stderr(Stdio::from(words)).spawn().unwrap()
 }
 
 fn words(folder: &std::path::Path) -> String {
@@ -103,7 +107,7 @@ fn kills_and_a_restart_lose_nothing_in_postgresql() {
     check(TableKind::PostgreSql);
 }
 
-/// Two engines on one table, of which one is killed.
+/// Two engines on one table, each with a journal of its own, of which one is killed while some calls are slow and some fail.
 fn check_claims(kind: TableKind) {
     let folder = tempfile::tempdir().unwrap();
     let table = match TestTable::make(kind, folder.path(), SHARED_ROWS, 0) {
@@ -113,9 +117,15 @@ fn check_claims(kind: TableKind) {
             return;
         }
     };
-    let service = Service::start(&["--latency-ms", "40"]);
-    table.configure(service.url(), &format!(", claim: true, claim_lease: 2, concurrency: {{ batch_size: {IN_FLIGHT} }}"), "");
-    let (mut one, mut two) = (begin(folder.path()), begin(folder.path()));
+    let service = Service::start(&["--latency-ms", "40", "--rate-500", "0.03", "--rate-429", "0.03", "--retry-after-ms", "30"]);
+    let engine = |name: &str| {
+        let limits = format!("concurrency: {{ batch_size: {IN_FLIGHT}, retry_limits: {{ api_error: 30 }} }}");
+        let written = table.configure(service.url(), &format!(", claim: true, claim_lease: 2, cache_path: ./cache_{name}, {limits}"), "");
+        let file = format!("{name}.yaml");
+        std::fs::rename(written, folder.path().join(&file)).unwrap();
+        begin_as(folder.path(), &file)
+    };
+    let (mut one, mut two) = (engine("one"), engine("two"));
     until(&service, 1_500, &mut one);
     one.kill().unwrap();
     one.wait().unwrap();
@@ -123,7 +133,7 @@ fn check_claims(kind: TableKind) {
     table.check_filled(SHARED_ROWS);
     let twice = service.bought_twice();
     assert!(twice <= IN_FLIGHT as u64, "{kind:?}: {twice} answers were bought twice, and at most {IN_FLIGHT} calls were in flight at the kill");
-    let (code, _, stderr) = finished(dataflow(folder.path()).args(["process", "-c", "jobs.yaml"]));
+    let (code, _, stderr) = finished(dataflow(folder.path()).args(["process", "-c", "two.yaml"]));
     assert!(code == 0 && stderr.contains("0 rows read"), "{stderr}");
 }
 
