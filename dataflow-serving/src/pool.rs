@@ -2,8 +2,10 @@
 //!
 //! The pool is the only owner of retries. The pipeline's serving (`type: pool`) and the gateway both stand on it.
 
+mod breaker;
 mod cache;
 mod client;
+mod concurrency;
 mod configuration;
 mod deployment;
 mod health;

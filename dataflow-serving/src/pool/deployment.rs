@@ -13,9 +13,10 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::sync::Notify;
 
 use super::Failure;
+use super::breaker::Role;
 use super::client::Clients;
 use super::configuration::{Backoff, ChannelSettings, ModelSettings, seconds};
-use super::health::{Change, Fault, Health, HealthReport, NotNow, Outcome, Role, Rules};
+use super::health::{Change, Fault, Health, HealthReport, NotNow, Outcome, Rules};
 use super::limits::Allowance;
 use crate::Secret;
 use crate::api::classify::by_status;

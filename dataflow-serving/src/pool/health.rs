@@ -1,29 +1,20 @@
 //! Whether a deployment may be asked now: its limits, its cool-down, its breaker, its pace and the calls that it has in flight.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dataflow_core::serving::ErrorClass;
 
+use super::breaker::{Breaker, Role, ladder};
+use super::concurrency::Concurrency;
 use super::configuration::Backoff;
 use super::limits::{Allowance, Limits};
 use super::pace::Pace;
 use crate::api::classify::Failure;
 
-/// The breaker opens at this share of failures among at least [`LEAST_CALLS`] within [`WINDOW`].
-const WORST_SHARE: f64 = 0.5;
-const LEAST_CALLS: usize = 5;
-const WINDOW: Duration = Duration::from_secs(30);
-/// The share of failures among [`LATE_CALLS`] above which fewer calls are let in flight: a service in overload says so, and any other fault may have a reason of its own.
+/// The share of failures of late above which fewer calls are let in flight: a service in overload says so, and any other fault may have a reason of its own.
 const WORST_OVERLOADED: f64 = 0.05;
 const WORST_OTHERWISE: f64 = 0.3;
-const LATE_CALLS: usize = 50;
-/// How long the breaker is open at first, and at the most; each probe that fails doubles it.
-const FIRST_OPENING: Duration = Duration::from_secs(5);
-const LONGEST_OPENING: Duration = Duration::from_mins(1);
-/// How long a breaker is open at the most where there is nobody else to be asked.
-const LONE_PROBE: Duration = Duration::from_secs(2);
 /// Without an end that the service tells.
 const QUOTA_COOL_DOWN: Duration = Duration::from_mins(10);
 const AUTH_COOL_DOWN: Duration = Duration::from_mins(5);
@@ -31,12 +22,6 @@ const AUTH_COOL_DOWN: Duration = Duration::from_mins(5);
 const MOST_REFUSED_IN_A_ROW: u32 = 3;
 /// No service is waited for longer than this because it says so.
 const LONGEST_ASKED: Duration = Duration::from_mins(15);
-/// What a deployment is begun with, where no limit is given.
-const FIRST_CONCURRENCY: f64 = 32.0;
-const MOST_CONCURRENCY: f64 = 1000.0;
-/// First tokens that take so many times as long as they can, and this much longer, say that too many are asked for at once.
-const SLOW_FIRST_TOKEN: (f64, f64) = (3.0, 0.25);
-
 /// How a call ended, as far as the deployment is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -84,15 +69,6 @@ pub(super) struct Rules {
     pub tokens_per_minute: Option<u64>,
 }
 
-/// What a call is to the deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// One of many.
-    Ordinary,
-    /// The one that tells whether the deployment has recovered.
-    Probe,
-}
-
 /// The state of one deployment. It outlives a file that is read anew.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -105,40 +81,15 @@ struct State {
     limits: Limits,
     /// Nothing is asked before this.
     cool_until: Option<Instant>,
-    /// The breaker is open until then; where there is no other deployment, a call may look before.
-    open_until: Option<Instant>,
-    /// When the breaker opened, or a probe of it failed last.
-    opened: Option<Instant>,
-    /// Probes that have failed since the breaker opened.
-    failed_probes: u32,
-    /// Failures one after another.
-    failures: u32,
     refused_in_a_row: u32,
-    /// The next call is the one that tells whether the deployment has recovered.
-    must_probe: bool,
-    probing: bool,
-    recent: VecDeque<(Instant, bool)>,
     in_flight: usize,
-    /// How many calls may be in flight, found out by trying.
-    concurrency: f64,
-    /// It was never too much so far, so it doubles with each round of answers.
-    is_doubling: bool,
-    last_decrease: Instant,
+    breaker: Breaker,
+    concurrency: Concurrency,
     pace: Pace,
     answered: u64,
     failed: u64,
     latency: Option<f64>,
-    first_token: Option<FirstToken>,
     last_error: Option<String>,
-}
-
-/// Seconds to the first token.
-#[derive(Clone, Copy, Debug)]
-struct FirstToken {
-    /// A moving mean.
-    of_late: f64,
-    /// The shortest, which is forgotten slowly.
-    at_best: f64,
 }
 
 /// Why a deployment is not asked now.
@@ -195,23 +146,14 @@ impl Health {
             rules,
             limits: Limits::default(),
             cool_until: None,
-            open_until: None,
-            opened: None,
-            failed_probes: 0,
-            failures: 0,
             refused_in_a_row: 0,
-            must_probe: false,
-            probing: false,
-            recent: VecDeque::new(),
             in_flight: 0,
-            concurrency: rules.most_in_flight.map_or(FIRST_CONCURRENCY, |most| most.max(1) as f64),
-            is_doubling: true,
-            last_decrease: now,
+            breaker: Breaker::default(),
+            concurrency: Concurrency::new(rules.most_in_flight, now),
             pace: Pace::new(now),
             answered: 0,
             failed: 0,
             latency: None,
-            first_token: None,
             last_error: None,
         };
         let health = Self { state: Mutex::new(state) };
@@ -227,27 +169,27 @@ impl Health {
     pub fn set(&self, rules: Rules) {
         let mut state = self.state();
         state.limits.set(rules.requests_per_second, rules.tokens_per_minute, Instant::now());
-        if state.rules.most_in_flight != rules.most_in_flight {
-            state.concurrency = rules.most_in_flight.map_or(state.concurrency.max(FIRST_CONCURRENCY), |most| most.max(1) as f64);
-        }
+        state.concurrency.set(rules.most_in_flight);
         state.rules = rules;
     }
 
     /// Begins a call of about so many tokens, where one may begin.
     pub fn begin(&self, now: Instant, tokens: u64) -> Result<Role, NotNow> {
-        let mut state = self.state();
-        state.ready(now, tokens)?;
-        Ok(state.begun(now, tokens))
+        self.begin_as(now, tokens, false)
     }
 
     /// As [`begin`](Self::begin), for one that no other can stand in for: its breaker is open for a few seconds at the most.
     pub fn begin_alone(&self, now: Instant, tokens: u64) -> Result<Role, NotNow> {
+        self.begin_as(now, tokens, true)
+    }
+
+    fn begin_as(&self, now: Instant, tokens: u64, is_alone: bool) -> Result<Role, NotNow> {
         let mut state = self.state();
-        let open_until = state.open_until;
-        state.open_until = open_until.min(state.opened.map(|at| at + LONE_PROBE));
-        let ready = state.ready(now, tokens);
-        state.open_until = open_until;
-        ready.map(|()| state.begun(now, tokens))
+        state.ready(now, tokens, is_alone)?;
+        state.limits.take(now, tokens);
+        state.in_flight += 1;
+        state.pace.begun(now);
+        Ok(state.breaker.begun())
     }
 
     /// Replaces the tokens that a call was thought to take by those that it took.
@@ -267,16 +209,9 @@ impl Health {
 
     /// A stream has said its first words after so long.
     pub fn first_token(&self, took: Duration) {
-        let (now, took) = (Instant::now(), took.as_secs_f64());
         let mut state = self.state();
-        let times = match state.first_token {
-            None => FirstToken { of_late: took, at_best: took },
-            Some(before) => FirstToken { of_late: before.of_late.mul_add(0.8, took * 0.2), at_best: (before.at_best * 1.002).min(took) },
-        };
-        state.first_token = Some(times);
-        let (factor, longer) = SLOW_FIRST_TOKEN;
-        if state.is_busy() && times.of_late > times.at_best * factor + longer {
-            state.decrease(now);
+        if state.concurrency.first_token(took) && state.is_busy() {
+            state.decrease(Instant::now());
         }
     }
 
@@ -284,26 +219,21 @@ impl Health {
     pub fn end(&self, outcome: Outcome, role: Role, took: Duration, error: Option<&str>) -> Option<Change> {
         let now = Instant::now();
         let mut state = self.state();
-        let had_to_probe = state.must_probe;
+        let had_to_probe = state.breaker.must_probe();
         let was_busy = state.is_busy();
         state.in_flight = state.in_flight.saturating_sub(1);
-        if role == Role::Probe {
-            state.probing = false;
-        }
+        state.breaker.ended(role);
         match outcome {
             Outcome::Left => {}
             Outcome::NotItsFault => state.recover(role),
             Outcome::Answered => {
                 state.answered += 1;
                 state.recover(role);
-                state.remember(now, true);
+                state.breaker.answered(now);
                 let seconds = took.as_secs_f64();
                 state.latency = Some(state.latency.map_or(seconds, |mean| mean.mul_add(0.9, seconds * 0.1)));
                 if was_busy {
-                    let most = state.rules.most_in_flight.map_or(MOST_CONCURRENCY, |most| most.max(1) as f64);
-                    // One more for each round of answers, or twice as many.
-                    let more = if state.is_doubling { 1.0 } else { 1.0 / state.concurrency };
-                    state.concurrency = (state.concurrency + more).min(most);
+                    state.concurrency.answered();
                 }
                 state.pace.answered(now, took);
             }
@@ -312,7 +242,7 @@ impl Health {
                 state.fail(now, fault, role, took);
             }
         }
-        match (had_to_probe, state.must_probe) {
+        match (had_to_probe, state.breaker.must_probe()) {
             (false, true) => Some(Change::LeftAlone(state.rests_until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))),
             (true, false) => Some(Change::Back),
             _ => None,
@@ -335,15 +265,15 @@ impl Health {
         HealthReport {
             available: state.is_available(now),
             cooling_seconds: state.rests_until().map_or(0.0, |until| until.saturating_duration_since(now).as_secs_f64()),
-            failures: state.failures,
+            failures: state.breaker.failures(),
             in_flight: state.in_flight,
-            concurrency: state.concurrency as usize,
+            concurrency: state.concurrency.limit(),
             pace: state.pace.per_second,
             answered: state.answered,
             failed: state.failed,
             success_rate: if calls == 0 { 1.0 } else { state.answered as f64 / calls as f64 },
             avg_response_time: state.latency.unwrap_or(0.0),
-            avg_first_token: state.first_token.map(|times| times.of_late),
+            avg_first_token: state.concurrency.mean_first_token(),
             last_error: state.last_error.clone(),
         }
     }
@@ -352,29 +282,18 @@ impl Health {
 impl State {
     /// Nothing is asked before this.
     fn rests_until(&self) -> Option<Instant> {
-        self.cool_until.max(self.open_until)
+        self.cool_until.max(self.breaker.open_until(false))
     }
 
     fn is_available(&self, now: Instant) -> bool {
-        self.rests_until().is_none_or(|until| until <= now) && !self.probing
+        self.rests_until().is_none_or(|until| until <= now) && !self.breaker.is_probing()
     }
 
-    fn begun(&mut self, now: Instant, tokens: u64) -> Role {
-        self.limits.take(now, tokens);
-        self.in_flight += 1;
-        self.pace.begun(now);
-        if !self.must_probe {
-            return Role::Ordinary;
-        }
-        self.probing = true;
-        Role::Probe
-    }
-
-    fn ready(&self, now: Instant, tokens: u64) -> Result<(), NotNow> {
-        if let Some(until) = self.rests_until().filter(|until| *until > now) {
+    fn ready(&self, now: Instant, tokens: u64, is_alone: bool) -> Result<(), NotNow> {
+        if let Some(until) = self.cool_until.max(self.breaker.open_until(is_alone)).filter(|until| *until > now) {
             return Err(NotNow::At(until));
         }
-        if self.must_probe && self.probing || self.in_flight >= (self.concurrency as usize).max(1) {
+        if self.breaker.is_probing() || self.in_flight >= self.concurrency.limit() {
             return Err(NotNow::WhenOneEnds);
         }
         if self.pace.per_second.is_some() && self.pace.next > now {
@@ -385,34 +304,30 @@ impl State {
 
     /// Whether most of the calls that may be in flight are.
     fn is_busy(&self) -> bool {
-        self.in_flight as f64 * 2.0 >= self.concurrency
+        self.concurrency.is_busy(self.in_flight)
     }
 
-    /// It has spoken. Late words of a call that began before the breaker opened do not close it.
+    /// It has spoken.
     fn recover(&mut self, role: Role) {
         self.refused_in_a_row = 0;
-        if role == Role::Probe {
-            self.must_probe = false;
-            (self.cool_until, self.open_until, self.opened) = (None, None, None);
-            self.failed_probes = 0;
-            self.recent.clear();
-        }
-        if !self.must_probe {
-            self.failures = 0;
+        if self.breaker.spoke(role) {
+            self.cool_until = None;
         }
     }
 
     fn fail(&mut self, now: Instant, fault: Fault, role: Role, took: Duration) {
         let retry_after = fault.retry_after.map(|after| after.min(LONGEST_ASKED));
         let rest = |state: &mut Self, time: Duration| {
-            state.must_probe = true;
+            state.breaker.require_probe();
             state.cool(now + retry_after.unwrap_or(time));
         };
         match fault.class {
             ErrorClass::Caller | ErrorClass::Filtered => {}
             ErrorClass::RateLimited => {
                 self.pace.refused(now, took, retry_after);
-                self.is_doubling &= self.pace.per_second.is_none();
+                if self.pace.per_second.is_some() {
+                    self.concurrency.end_doubling();
+                }
                 if let Some(after) = retry_after {
                     self.cool(now + after);
                 }
@@ -430,77 +345,28 @@ impl State {
             }
             ErrorClass::Transient | ErrorClass::Unreachable => {
                 self.failed += 1;
-                self.failures += 1;
-                self.remember(now, false);
-                let breaks = self.breaks() || (fault.class == ErrorClass::Unreachable && self.failures >= 3);
-                if role == Role::Probe || (breaks && !self.must_probe) {
-                    self.open(now, role);
-                }
+                self.breaker.failed(now, role, fault.class == ErrorClass::Unreachable, self.rules.backoff);
                 if let Some(after) = retry_after {
                     self.cool(now + after);
-                } else if self.rules.backoff == Backoff::Ladder && !self.must_probe {
-                    self.cool(now + ladder(self.failures));
+                } else if self.rules.backoff == Backoff::Ladder && !self.breaker.must_probe() {
+                    self.cool(now + ladder(self.breaker.failures()));
                 }
                 let worst = if matches!(fault.status, Some(503 | 504 | 529)) { WORST_OVERLOADED } else { WORST_OTHERWISE };
-                if self.failing_of_late() > worst {
+                if self.breaker.failing_of_late() > worst {
                     self.decrease(now);
                 }
             }
         }
     }
 
-    /// Opens the breaker, or keeps it open after a probe that failed. Failures of calls that began before it opened tell nothing new, and do neither.
-    fn open(&mut self, now: Instant, role: Role) {
-        if role == Role::Probe && self.opened.is_some() {
-            self.failed_probes = self.failed_probes.saturating_add(1);
-        }
-        self.must_probe = true;
-        self.opened = Some(now);
-        let mut time = FIRST_OPENING.saturating_mul(2u32.saturating_pow(self.failed_probes)).min(LONGEST_OPENING);
-        if self.rules.backoff == Backoff::Ladder {
-            time = time.max(ladder(self.failures));
-        }
-        self.open_until = self.open_until.max(Some(now + time));
-    }
-
     fn cool(&mut self, until: Instant) {
         self.cool_until = Some(self.cool_until.map_or(until, |before| before.max(until)));
     }
 
-    fn remember(&mut self, now: Instant, well: bool) {
-        self.recent.push_back((now, well));
-        while self.recent.len() > 200 || self.recent.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
-            self.recent.pop_front();
-        }
-    }
-
-    /// The share of failures among the last calls.
-    fn failing_of_late(&self) -> f64 {
-        let late = self.recent.len().min(LATE_CALLS);
-        let failures = self.recent.iter().rev().take(late).filter(|(_, well)| !well).count();
-        failures as f64 / late.max(1) as f64
-    }
-
-    fn breaks(&self) -> bool {
-        let failures = self.recent.iter().filter(|(_, well)| !well).count();
-        self.recent.len() >= LEAST_CALLS && failures as f64 >= self.recent.len() as f64 * WORST_SHARE
-    }
-
-    /// Fewer calls in flight, once for all that fail together.
+    /// Fewer calls in flight.
     fn decrease(&mut self, now: Instant) {
-        self.is_doubling = false;
-        let round = Duration::from_secs_f64(self.latency.unwrap_or(1.0).max(0.05));
-        if now.duration_since(self.last_decrease) > round {
-            self.concurrency = (self.concurrency * 0.7).max(1.0);
-            self.last_decrease = now;
-        }
+        self.concurrency.decrease(now, Duration::from_secs_f64(self.latency.unwrap_or(1.0)));
     }
-}
-
-/// AI-DataFlux's ladder: 2, 4, 6, 8, 10, 14, 22, 38, 60 seconds.
-fn ladder(failures: u32) -> Duration {
-    let seconds = if failures <= 3 { 2 * u64::from(failures) } else { (6 + 2u64.saturating_pow(failures - 3)).min(60) };
-    Duration::from_secs(seconds)
 }
 
 #[cfg(test)]
@@ -526,12 +392,7 @@ mod tests {
     }
 
     fn ready(health: &Health) -> Result<(), NotNow> {
-        health.state().ready(Instant::now(), 1)
-    }
-
-    #[test]
-    fn the_ladder_is_that_of_ai_dataflux() {
-        assert_eq!((1..=10).map(|failures| ladder(failures).as_secs()).collect::<Vec<_>>(), [2, 4, 6, 8, 10, 14, 22, 38, 60, 60]);
+        health.state().ready(Instant::now(), 1, false)
     }
 
     #[test]
@@ -581,7 +442,7 @@ mod tests {
             }
             assert_eq!(seconds_open(&health), 5, "thirty calls that fail together are no probes");
             for seconds in [10, 20, 40, 60, 60] {
-                let later = health.state().open_until.unwrap() + MOMENT;
+                let later = health.state().breaker.open_until(false).unwrap() + MOMENT;
                 assert_eq!(health.begin(later, 1), Ok(Role::Probe));
                 health.end(fault(class, 500), Role::Probe, MOMENT, None);
                 assert_eq!(seconds_open(&health), seconds);
@@ -669,7 +530,7 @@ mod tests {
         };
         assert_eq!(round(4), 32, "with few calls nothing is found out");
         assert!((40..=64).contains(&round(1000)));
-        health.state().last_decrease = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
+        health.state().concurrency.forget_decrease();
         (0..3).for_each(|_| fail(&health, ErrorClass::Transient, 503));
         let after = health.report().concurrency;
         assert!(after < 40, "{after}");
@@ -682,7 +543,7 @@ mod tests {
         let health = health();
         health.first_token(Duration::from_millis(100));
         let _roles: Vec<_> = (0..32).map_while(|_| health.begin(Instant::now(), 1).ok()).collect();
-        health.state().last_decrease = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
+        health.state().concurrency.forget_decrease();
         (0..20).for_each(|_| health.first_token(Duration::from_secs(2)));
         assert!(health.report().concurrency < 32);
         assert!(health.report().avg_first_token.unwrap() > 1.0);
