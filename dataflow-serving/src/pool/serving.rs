@@ -174,13 +174,14 @@ impl PoolServing {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// Waits while all calls pause.
-    async fn unpaused(&self) {
+    /// Waits while all calls pause. An error where the run ends before the pause does.
+    async fn unpaused(&self) -> Result<(), Failure> {
         loop {
-            let until = self.paused.lock().unwrap_or_else(PoisonError::into_inner).0.filter(|until| *until > Instant::now());
-            match until {
-                Some(until) if !self.hurry.is_asked() => _ = self.hurry.unless(tokio::time::sleep_until(until.into())).await,
-                _ => return,
+            let paused_until = self.paused.lock().unwrap_or_else(PoisonError::into_inner).0;
+            let Some(until) = paused_until.filter(|until| *until > Instant::now()) else { return Ok(()) };
+            if self.hurry.unless(tokio::time::sleep_until(until.into())).await.is_none() {
+                let over = Failure::new(ErrorClass::Transient, "the run ends while all calls pause");
+                return Err(Failure { vetoed: true, blameless: true, ..over });
             }
         }
     }
@@ -302,7 +303,9 @@ impl LLMServing for PoolServing {
         let pool = self.made().map_err(|error| ServingError::new(ErrorClass::Auth, error.to_string()))?;
         let options = self.call_options(chat);
         let asked = pool.call(&options, |lease| async {
-            self.unpaused().await;
+            if let Err(over) = self.unpaused().await {
+                return Err((lease, over));
+            }
             let asked = self.ask(lease, chat).await;
             if asked.as_ref().is_err_and(|(_, failure)| failure.class.may_pass()) {
                 self.consider_pause(pool);

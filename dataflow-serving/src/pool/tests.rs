@@ -340,6 +340,29 @@ fn equal_calls_of_a_pool_with_a_cache_are_one() {
 }
 
 #[test]
+fn no_call_is_made_once_the_run_ends_in_a_pause() {
+    let upstream = Upstream::start(Behaviour::default().share(Fault::Status(500), 1.0));
+    let mut options = pool_of(&[("one", &upstream.url(), 1.0, nothing())]);
+    (options["pause"], options["pause_window"], options["max_retries"]) = (json!(60), json!(60), json!(20));
+    let serving = serving(options);
+    run(async {
+        let chat = Chat::from("x");
+        let hurry = async {
+            while serving.pauses() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let asked = upstream.counts().requests;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            serving.stop_waiting();
+            asked
+        };
+        let (reply, asked) = tokio::join!(serving.chat(&chat), hurry);
+        assert!(reply.is_err());
+        assert_eq!(upstream.counts().requests, asked);
+    });
+}
+
+#[test]
 fn all_calls_pause_once_when_no_model_is_well() {
     let upstream = Upstream::start(Behaviour::default().first([Fault::Status(500); 5]));
     let mut options = pool_of(&[("a", &upstream.url(), 1.0, nothing())]);
