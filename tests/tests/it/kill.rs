@@ -61,3 +61,22 @@ fn a_signal_stops_the_run_and_the_next_one_goes_on() {
         assert_eq!((service.counts()["answered"].as_u64(), service.bought_twice()), (Some(1200), 0), "a gentle stop loses no answer");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn no_call_begins_after_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    write_rows(&folder.path().join("input.jsonl"), 600, 0);
+    let service = Service::start(&["--latency-ms", "1000"]);
+    let pipeline = write_chain(folder.path(), service.url(), 2, 10, "");
+    let requests = || service.counts()["requests"].as_u64().unwrap();
+    let mut run = dataflow(folder.path()).arg("run").arg(&pipeline).stderr(std::process::Stdio::null()).spawn().unwrap();
+    while requests() < 20 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(200)); // the second ten are all on their way, and none of them is answered as yet
+    assert!(std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let counts = service.counts();
+    assert_eq!((counts["requests"].as_u64(), counts["answered"].as_u64()), (Some(20), Some(20)), "ten more would begin as ten end");
+}
