@@ -17,6 +17,7 @@ use dataflow_core::{Error, Result};
 use polars::prelude::*;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
 
 use self::sink::TableSink;
 use self::source::{TableSource, fitting, frame_of};
@@ -119,10 +120,9 @@ impl Background {
         receiver.recv().unwrap_or_else(|_| Err(Error::Data("the work on the table was given up".into())))
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.0 {
-            runtime.spawn(work);
-        }
+    /// Begins work there, which can be ended by what it gives.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        self.0.as_ref().map(|runtime| runtime.spawn(work).abort_handle())
     }
 }
 

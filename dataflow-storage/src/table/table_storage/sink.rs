@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use dataflow_core::Result;
+use dataflow_core::{Error, Result};
 use dataflow_core::row::is_blank;
 use dataflow_core::storage::{Arrival, Refused, Sink};
 use polars::prelude::*;
 use serde_json::{Map, Value};
+use tokio::task::AbortHandle;
 
 use super::source::read_key;
 use super::{ROW_KEY, Shared, lock};
-use crate::table::{ColumnKind, Refusal, RowKey, RowUpdate};
+use crate::table::{ColumnKind, Refusal, RowKey, RowUpdate, Table};
+
+/// The shortest time between two savings.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the rows of a run go back into their table.
 pub(super) struct TableSink {
@@ -21,13 +25,28 @@ pub(super) struct TableSink {
     refused: Vec<Refused>,
     /// Rows that were filled in.
     written: u64,
-    saved: Instant,
     unsaved: bool,
+    saving: Option<AbortHandle>,
+    /// Why the table could not be saved while the run went on.
+    not_saved: Arc<Mutex<Option<Error>>>,
+}
+
+/// Saves now and then, whether or not rows arrive meanwhile, until that fails.
+async fn keep_saving(table: Arc<dyn Table>, interval: Duration, not_saved: Arc<Mutex<Option<Error>>>) {
+    loop {
+        tokio::time::sleep(interval).await;
+        if let Err(error) = table.save().await {
+            *lock(&not_saved) = Some(error);
+            return;
+        }
+    }
 }
 
 impl TableSink {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, refused: Vec::new(), written: 0, saved: Instant::now(), unsaved: false }
+        let (table, interval, not_saved) = (Arc::clone(&shared.table), shared.options.save_interval.max(SHORTEST_INTERVAL), Arc::default());
+        let saving = shared.runtime.spawn(keep_saving(table, interval, Arc::clone(&not_saved)));
+        Self { shared, refused: Vec::new(), written: 0, unsaved: false, saving, not_saved }
     }
 
     fn reason(&self, frame: &DataFrame, row: usize) -> Result<Option<String>> {
@@ -83,10 +102,14 @@ impl TableSink {
         Ok(refusals)
     }
 
+    /// Saves for the last time.
     fn save(&mut self) -> Result<()> {
+        if let Some(saving) = self.saving.take() {
+            saving.abort(); // a file that is just being written is written whole
+        }
         let table = Arc::clone(&self.shared.table);
         self.shared.wait(async move { table.save().await })?;
-        (self.saved, self.unsaved) = (Instant::now(), false);
+        self.unsaved = false;
         Ok(())
     }
 }
@@ -159,10 +182,7 @@ impl Sink for TableSink {
         self.refused
             .extend(refusals.into_iter().map(|refusal| Refused { row: places.get(&refusal.key).copied().unwrap_or_default(), message: refusal.message }));
         self.unsaved = true;
-        if self.saved.elapsed() >= self.shared.options.save_interval {
-            self.save()?;
-        }
-        Ok(())
+        lock(&self.not_saved).take().map_or(Ok(()), Err)
     }
 
     fn arrival(&self) -> Arrival {
@@ -189,6 +209,9 @@ impl Sink for TableSink {
 
 impl Drop for TableSink {
     fn drop(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            saving.abort();
+        }
         if self.unsaved
             && let Err(error) = self.save()
         {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use dataflow_core::storage::Refused;
 use serde_json::{Map, json};
 use std::sync::Mutex;
+use std::time::Instant;
 
 /// A table in memory: rows by their key, and how often it was saved.
 #[derive(Debug, Default)]
@@ -75,6 +76,10 @@ impl Table for InMemory {
 }
 
 fn storage(table: &Arc<InMemory>, inputs: &[&str]) -> Result<TableStorage> {
+    storage_saved_every(Duration::from_hours(1), table, inputs)
+}
+
+fn storage_saved_every(save_interval: Duration, table: &Arc<InMemory>, inputs: &[&str]) -> Result<TableStorage> {
     let table: Arc<dyn Table> = Arc::clone(table) as Arc<dyn Table>;
     let options = TableStorageOptions {
         todo: ToDo {
@@ -88,7 +93,7 @@ fn storage(table: &Arc<InMemory>, inputs: &[&str]) -> Result<TableStorage> {
         json_values: true,
         claimant: None,
         page_rows: 2,
-        save_interval: Duration::from_hours(1),
+        save_interval,
         work_path: "work".into(),
         shown: "table".into(),
         spec: Value::Null,
@@ -139,6 +144,21 @@ fn a_refused_row_is_told_by_its_place_and_what_was_written_is_saved_without_a_co
     assert_eq!(sink.take_refused(), [Refused { row: 1, message: "value too long".into() }]);
     drop(sink);
     assert_eq!(*table.saves.lock().unwrap(), 1);
+}
+
+#[test]
+fn the_table_is_saved_while_no_row_arrives() {
+    let table = three_rows();
+    let storage = storage_saved_every(Duration::from_millis(100), &table, &["question"]).unwrap();
+    let mut sink = storage.output(&storage.source().unwrap().schema().unwrap()).unwrap().unwrap();
+    let none: [Option<&str>; 1] = [None];
+    sink.write(&df!(ROW_KEY => ["-5"], "answer" => ["fine"], "tags" => none, "_error" => none).unwrap()).unwrap();
+    let began = Instant::now();
+    while *table.saves.lock().unwrap() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing is saved");
+        std::thread::yield_now();
+    }
+    sink.commit().unwrap();
 }
 
 #[test]
