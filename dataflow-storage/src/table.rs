@@ -129,6 +129,8 @@ pub struct TableRow {
     pub key: RowKey,
     /// Its cells, in the order of [`ToDo::columns_to_read`].
     pub values: Map<String, Value>,
+    /// What is wrong with a cell that could not be read; it stands as null, and the row is rejected.
+    pub unreadable: Option<String>,
 }
 
 /// Cells to write into a row; every other cell of the row stays as it is.

@@ -251,7 +251,7 @@ impl Table for FileTable {
         let mut found = Vec::new();
         let see = |row: usize, cells: Vec<Value>| {
             let values = names.iter().map(|name| (*name).to_owned()).zip(cells).collect();
-            found.push(TableRow { key: RowKey::Integer(row as i128 + 1), values });
+            found.push(TableRow { key: RowKey::Integer(row as i128 + 1), values, unreadable: None });
             if found.len() < rows { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         self.each_open(todo, after, see).await?;

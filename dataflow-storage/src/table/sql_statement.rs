@@ -38,6 +38,9 @@ impl Parameter {
     }
 }
 
+/// How many bytes are shown of a text that is none.
+const SHOWN_BYTES: usize = 16;
+
 /// A cell as it came from a database.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum RawCell {
@@ -45,13 +48,15 @@ pub(super) enum RawCell {
     Integer(i64),
     Real(f64),
     Text(String),
+    /// Text whose bytes are not UTF-8.
+    NotText(Vec<u8>),
 }
 
 impl RawCell {
     /// The cell as a value for a prompt.
     pub(super) fn into_value(self, kind: ColumnKind) -> Value {
         match (self, kind) {
-            (Self::Null, _) => Value::Null,
+            (Self::Null | Self::NotText(_), _) => Value::Null,
             (Self::Integer(number @ (0 | 1)), ColumnKind::Boolean) => Value::Bool(number == 1),
             (Self::Integer(number), _) => number.into(),
             (Self::Real(number), _) => number.into(),
@@ -59,10 +64,18 @@ impl RawCell {
         }
     }
 
+    /// What is wrong with the cell, where it could not be read.
+    pub(super) fn unreadable(&self, column: &TableColumn) -> Option<String> {
+        let Self::NotText(bytes) = self else { return None };
+        let first: String = bytes.iter().take(SHOWN_BYTES).fold(String::new(), |shown, byte| format!("{shown}{byte:02x}"));
+        let more = if bytes.len() > SHOWN_BYTES { "…" } else { "" };
+        Some(format!("column `{}` is `{}`, found bytes that are not UTF-8: `{first}{more}`", column.name, column.declared))
+    }
+
     /// The cell as a key; `None` where it is none.
     pub(super) fn into_key(self, kind: ColumnKind) -> Option<RowKey> {
         match self {
-            Self::Null => None,
+            Self::Null | Self::NotText(_) => None,
             Self::Integer(number) => Some(RowKey::Integer(number.into())),
             Self::Real(number) => Some(RowKey::Text(number.to_string())),
             Self::Text(text) if kind == ColumnKind::Integer => Some(text.parse().map_or(RowKey::Text(text), RowKey::Integer)),

@@ -206,9 +206,18 @@ impl SqlTable {
         let mut rows = Vec::new();
         for cells in self.rows(doing, statement).await? {
             let mut cells = cells.into_iter();
-            let Some(key) = cells.next().and_then(|cell| cell.into_key(self.key.column.kind)) else { continue }; // null: seen to at the start
-            let values = columns.iter().zip(cells).map(|(column, cell)| (column.column.name.clone(), cell.into_value(column.column.kind))).collect();
-            rows.push(TableRow { key, values });
+            let key = cells.next().unwrap_or(RawCell::Null);
+            if let Some(wrong) = key.unreadable(&self.key.column) {
+                return Err(Error::Data(format!("table `{}`: {wrong}, and rows are known by it", self.options.table)));
+            }
+            let Some(key) = key.into_key(self.key.column.kind) else { continue }; // null: seen to at the start
+            let mut unreadable = None;
+            let mut value = |(column, cell): (&SqlColumn, RawCell)| {
+                unreadable = unreadable.take().or_else(|| cell.unreadable(&column.column));
+                (column.column.name.clone(), cell.into_value(column.column.kind))
+            };
+            let values = columns.iter().zip(cells).map(&mut value).collect();
+            rows.push(TableRow { key, values, unreadable });
         }
         Ok(rows)
     }

@@ -37,6 +37,12 @@ pub struct FailedRows {
     pub into_outputs: bool,
 }
 
+impl FailedRows {
+    fn is_told_in_table(&self) -> bool {
+        self.error_column.is_some() || self.into_outputs
+    }
+}
+
 /// How a table serves a pipeline.
 #[derive(Clone, Debug)]
 pub struct TableStorageOptions {
@@ -77,6 +83,8 @@ struct Shared {
     missing: Mutex<Vec<String>>,
     page_rows: Arc<AtomicUsize>,
     claimed: Claimed,
+    /// Rows that could not be read, and why, until that is written into them.
+    rejected: Mutex<Vec<(RowKey, String)>>,
     runtime: Background,
 }
 
@@ -234,7 +242,8 @@ impl TableStorage {
             runtime.spawn(keep_claims(Arc::clone(&table), claimant));
         }
         let page_rows = Arc::new(AtomicUsize::new(options.page_rows));
-        Ok(Self { shared: Arc::new(Shared { table, options, columns, missing: Mutex::new(lacking), page_rows, claimed: Claimed::default(), runtime }) })
+        let (missing, claimed, rejected) = (Mutex::new(lacking), Claimed::default(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { table, options, columns, missing, page_rows, claimed, rejected, runtime }) })
     }
 
     /// The rows that are to be done; all with something in their inputs as long as an output is not there.

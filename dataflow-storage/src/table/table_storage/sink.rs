@@ -63,30 +63,54 @@ impl TableSink {
     }
 
     /// What is written into a row, which failed where there is a reason; `None` where it is left as it is.
-    fn update(&self, frame: &DataFrame, row: usize, reason: Option<String>) -> Result<Option<Map<String, Value>>> {
+    fn update(&self, frame: &DataFrame, row: usize, reason: Option<&str>) -> Result<Option<Map<String, Value>>> {
+        if let Some(reason) = reason {
+            return Ok(Some(self.failure(reason)).filter(|values| !values.is_empty()));
+        }
         let options = &self.shared.options;
         let mut values = Map::new();
-        if let Some(reason) = &reason {
-            if options.failed.into_outputs {
-                values.extend(options.todo.outputs.iter().map(|output| (output.clone(), Value::from(flux_error(reason)))));
-            }
-        } else {
-            for output in &options.todo.outputs {
-                let value = text_at(frame, output, row)?.map_or(Value::Null, |text| cell_of(text, self.shared.kind(output)));
-                values.insert(output.clone(), value);
-            }
-            if values.values().all(is_blank) {
-                return Ok(None); // nothing was found out, so nothing that stands there is emptied
-            }
+        for output in &options.todo.outputs {
+            let value = text_at(frame, output, row)?.map_or(Value::Null, |text| cell_of(text, self.shared.kind(output)));
+            values.insert(output.clone(), value);
+        }
+        if values.values().all(is_blank) {
+            return Ok(None); // nothing was found out, so nothing that stands there is emptied
         }
         if let Some(column) = &options.failed.error_column {
-            values.insert(column.clone(), reason.map_or(Value::Null, Value::from));
+            values.insert(column.clone(), Value::Null);
         }
-        Ok((!values.is_empty()).then_some(values))
+        Ok(Some(values))
+    }
+
+    /// What is written into a row that failed.
+    fn failure(&self, reason: &str) -> Map<String, Value> {
+        let options = &self.shared.options;
+        let outputs = options.todo.outputs.iter().filter(|_| options.failed.into_outputs).map(|output| (output.clone(), Value::from(flux_error(reason))));
+        outputs.chain(options.failed.error_column.iter().map(|column| (column.clone(), Value::from(reason)))).collect()
+    }
+
+    /// Writes into rows that could not be read why that was so.
+    fn tell_rejected(&mut self) -> Result<()> {
+        let rejected = std::mem::take(&mut *lock(&self.shared.rejected));
+        let told = rejected.into_iter().map(|(key, message)| RowUpdate { key, values: self.failure(&format!("malformed: {message}")) });
+        self.tell(told.collect())
+    }
+
+    /// Writes reasons. One that cannot be written is in the file of failed rows.
+    fn tell(&mut self, reasons: Vec<RowUpdate>) -> Result<()> {
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        self.unsaved = true;
+        let table = Arc::clone(&self.shared.table);
+        for refusal in self.shared.wait(async move { table.write(reasons).await })? {
+            tracing::debug!(key = %refusal.key, message = refusal.message, "a reason could not be written");
+        }
+        Ok(())
     }
 
     /// Writes cells; gives the rows that were refused. Those and `others`, which nothing is written into, get their reasons into the error column.
-    fn put(&self, updates: Vec<RowUpdate>, others: Vec<Refusal>, reasons: &HashMap<RowKey, String>) -> Result<Vec<Refusal>> {
+    fn put(&mut self, updates: Vec<RowUpdate>, others: Vec<Refusal>, reasons: &HashMap<RowKey, String>) -> Result<Vec<Refusal>> {
         let table = Arc::clone(&self.shared.table);
         let mut refusals = self.shared.wait(async move { if updates.is_empty() { Ok(Vec::new()) } else { table.write(updates).await } })?;
         refusals.extend(others);
@@ -95,10 +119,7 @@ impl TableSink {
             let reason = reasons.get(&refusal.key).cloned().unwrap_or_else(|| format!("refused: {}", refusal.message));
             RowUpdate { key: refusal.key.clone(), values: Map::from_iter([(column.clone(), reason.into())]) }
         };
-        let (told, table): (Vec<RowUpdate>, _) = (refusals.iter().map(told).collect(), Arc::clone(&self.shared.table));
-        for refusal in self.shared.wait(async move { table.write(told).await })? {
-            tracing::debug!(key = %refusal.key, message = refusal.message, "a reason could not be written");
-        }
+        self.tell(refusals.iter().map(told).collect())?;
         Ok(refusals)
     }
 
@@ -144,6 +165,7 @@ fn cell_of(text: String, kind: ColumnKind) -> Value {
 
 impl Sink for TableSink {
     fn write(&mut self, frame: &DataFrame) -> Result<()> {
+        self.tell_rejected()?;
         let keys = frame.column(ROW_KEY)?.str()?;
         let tells_failures = self.shared.options.failed.told_in.as_ref().is_some_and(|column| frame.get_column_index(column).is_some());
         let (mut places, mut updates, mut all, mut empty, mut reasons) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new(), HashMap::new());
@@ -155,7 +177,7 @@ impl Sink for TableSink {
             if let Some(reason) = &reason {
                 reasons.insert(key.clone(), reason.clone());
             }
-            match self.update(frame, row, reason)? {
+            match self.update(frame, row, reason.as_deref())? {
                 Some(values) => updates.push(RowUpdate { key, values }),
                 None if reasons.contains_key(&key) => {}
                 None => empty.push(key),
@@ -198,6 +220,7 @@ impl Sink for TableSink {
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {
+        self.tell_rejected()?;
         self.save()
     }
 

@@ -45,7 +45,7 @@ impl Table for InMemory {
     async fn page(&self, todo: &ToDo, after: Option<&RowKey>, rows: usize) -> Result<Vec<TableRow>> {
         let table = self.rows.lock().unwrap();
         let wanted = table.iter().filter(|(key, row)| after.is_none_or(|after| key > after) && todo.outputs.iter().any(|output| is_empty(row.get(output))));
-        Ok(wanted.take(rows).map(|(key, row)| TableRow { key: key.clone(), values: row.clone() }).collect())
+        Ok(wanted.take(rows).map(|(key, row)| TableRow { key: key.clone(), values: row.clone(), unreadable: None }).collect())
     }
     async fn write(&self, rows: Vec<RowUpdate>) -> Result<Vec<Refusal>> {
         let mut table = self.rows.lock().unwrap();
@@ -147,6 +147,20 @@ fn a_refused_row_is_told_by_its_place_and_what_was_written_is_saved_without_a_co
 }
 
 #[test]
+fn a_row_that_cannot_be_read_is_told_in_its_error_column_and_its_neighbours_are_read() {
+    let table = three_rows();
+    table.rows.lock().unwrap()[1].1["n"] = json!("two");
+    let storage = storage(&table, &["question", "n"]).unwrap();
+    let source = storage.source().unwrap();
+    let (mut reader, sink) = (source.open(1024).unwrap(), storage.output(&source.schema().unwrap()).unwrap().unwrap());
+    assert_eq!(reader.next_frame().unwrap().unwrap().height() + reader.next_frame().unwrap().unwrap().height(), 2);
+    let message = "row `7`: column `n` is ``, found `\"two\"`";
+    assert_eq!(reader.take_rejected().iter().map(|rejected| rejected.message.as_str()).collect::<Vec<_>>(), [message]);
+    sink.commit().unwrap();
+    assert_eq!(table.rows.lock().unwrap()[1].1["error"], json!(format!("malformed: {message}")));
+}
+
+#[test]
 fn the_table_is_saved_while_no_row_arrives() {
     let table = three_rows();
     let storage = storage_saved_every(Duration::from_millis(100), &table, &["question"]).unwrap();
@@ -193,7 +207,7 @@ fn cells_of_json_and_numbers_with_a_scale_are_json_values() {
     }
     let table = three_rows();
     let storage = storage(&table, &["question", "tags"]).unwrap();
-    let row = |tags: Value| TableRow { key: RowKey::Integer(1), values: json!({ "question": "q", "tags": tags }).as_object().unwrap().clone() };
+    let row = |tags: Value| TableRow { key: RowKey::Integer(1), values: json!({ "question": "q", "tags": tags }).as_object().unwrap().clone(), unreadable: None };
     let frame = storage.frame(vec![row(json!(["a"])), row(Value::Null)]).unwrap();
     let cells = (0..2).map(|at| dataflow_core::row::json_of(&frame.column("tags").unwrap().get(at).unwrap())).collect::<Vec<_>>();
     assert_eq!(cells, [json!(["a"]), Value::Null]);
