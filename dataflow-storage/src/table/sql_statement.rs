@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use async_trait::async_trait;
 use dataflow_core::Error;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{ColumnKind, RowKey, TableColumn};
 
@@ -59,7 +59,8 @@ impl RawCell {
             (Self::Null | Self::NotText(_), _) => Value::Null,
             (Self::Integer(number @ (0 | 1)), ColumnKind::Boolean) => Value::Bool(number == 1),
             (Self::Integer(number), _) => number.into(),
-            (Self::Real(number), _) => number.into(),
+            // JSON has no number that is endless or none.
+            (Self::Real(number), _) => Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number),
             (Self::Text(text), kind) => text_value(text, kind),
         }
     }
@@ -345,6 +346,7 @@ mod tests {
         assert_eq!(check("t", ColumnKind::Boolean), json!(true));
         assert_eq!(check("{\"a\": [1]}", ColumnKind::Json), json!({"a": [1]}));
         assert_eq!(check("NaN", ColumnKind::Float), json!("NaN"));
+        assert_eq!(RawCell::Real(f64::NEG_INFINITY).into_value(ColumnKind::Float), json!("-inf"));
         assert_eq!(RawCell::Text("-170141183460469231731687303715884105728".into()).into_key(ColumnKind::Integer), Some(RowKey::Integer(i128::MIN)));
     }
 }

@@ -173,6 +173,7 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
         (Some(question), None) => {
             _ = writeln!(text, "tokens: about {:.0} of questions, {question:.1} a row; of replies not known, since no row is answered yet", all(question));
         }
+        (None, _) if rows > 0 => text += "tokens: not known, since none of the rows that were looked at can be read\n",
         (None, _) => text += "tokens: none, since no row is to be done\n",
     }
     match (prices, question) {

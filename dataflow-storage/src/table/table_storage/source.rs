@@ -182,10 +182,15 @@ fn holds(data_type: &DataType, value: &Value) -> bool {
     match data_type {
         DataType::Int64 => value.is_i64(),
         DataType::UInt64 => value.is_u64(),
-        DataType::Float64 => value.is_number(),
+        DataType::Float64 => float(value).is_some(),
         DataType::Boolean => value.is_boolean(),
         _ => true,
     }
+}
+
+/// A number, also one that JSON does not have and that came as text: `NaN`, `Infinity`, `-Infinity`.
+fn float(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok().filter(|number: &f64| !number.is_finite()))
 }
 
 pub(super) fn frame_of(shared: &Shared, rows: &[TableRow]) -> Result<DataFrame> {
@@ -196,7 +201,7 @@ pub(super) fn frame_of(shared: &Shared, rows: &[TableRow]) -> Result<DataFrame> 
         let series = match shared.data_type(name) {
             DataType::Int64 => cells.map(|cell| cell.and_then(Value::as_i64)).collect::<Int64Chunked>().into_series(),
             DataType::UInt64 => cells.map(|cell| cell.and_then(Value::as_u64)).collect::<UInt64Chunked>().into_series(),
-            DataType::Float64 => cells.map(|cell| cell.and_then(Value::as_f64)).collect::<Float64Chunked>().into_series(),
+            DataType::Float64 => cells.map(|cell| cell.and_then(float)).collect::<Float64Chunked>().into_series(),
             DataType::Boolean => cells.map(|cell| cell.and_then(Value::as_bool)).collect::<BooleanChunked>().into_series(),
             DataType::Struct(_) => {
                 let kind = shared.kind(name);

@@ -30,6 +30,7 @@ impl Table for InMemory {
             ("answer", ColumnKind::Text),
             ("tags", ColumnKind::Json),
             ("error", ColumnKind::Text),
+            ("ratio", ColumnKind::Float),
         ];
         Ok(kinds.map(|(name, kind)| TableColumn { name: name.into(), declared: String::new(), kind, nullable: true }).into())
     }
@@ -212,6 +213,17 @@ fn cells_of_json_and_numbers_with_a_scale_are_json_values() {
     let cells = (0..2).map(|at| dataflow_core::row::json_of(&frame.column("tags").unwrap().get(at).unwrap())).collect::<Vec<_>>();
     assert_eq!(cells, [json!(["a"]), Value::Null]);
     assert_eq!(frame.column("tags").unwrap().dtype(), storage.source().unwrap().schema().unwrap().get("tags").unwrap());
+}
+
+#[test]
+fn numbers_that_json_does_not_have_are_numbers_of_their_column() {
+    let table = three_rows();
+    let storage = storage(&table, &["ratio"]).unwrap();
+    let row = |ratio: Value| TableRow { key: RowKey::Integer(1), values: Map::from_iter([("ratio".into(), ratio)]), unreadable: None };
+    let frame = storage.frame(["NaN", "Infinity", "-inf", "many"].map(|text| row(text.into())).into_iter().chain([row(json!(0.5))]).collect()).unwrap();
+    let ratios: Vec<f64> = frame.column("ratio").unwrap().f64().unwrap().iter().flatten().collect();
+    assert!(ratios[0].is_nan());
+    assert_eq!(ratios[1..], [f64::INFINITY, f64::NEG_INFINITY, 0.5], "`many` is no number");
 }
 
 #[test]
