@@ -496,6 +496,24 @@ models: []
     }
 
     #[test]
+    fn a_key_of_ours_that_is_written_wrong_is_an_error_and_one_of_theirs_is_warned_of() {
+        let ours = [
+            ("budget: { token: 5 }", "budget.token", "did you mean `tokens`?"),
+            ("budget: { dollars: 5 }", "budget.dollars", "a budget has `tokens` and `money`"),
+            ("buget: { tokens: 5 }", "buget", "did you mean `budget`?"),
+            ("error_colum: why", "error_colum", "did you mean `error_column`?"),
+            ("write_error: true", "write_error", "did you mean `write_errors`?"),
+        ];
+        for (line, key, hint) in ours {
+            let error = told(&format!("{WHOLE}{line}\n"));
+            assert!(error.contains(&format!("unknown key `{key}`\n  hint: {hint}")), "{error}");
+        }
+        assert!(told(&WHOLE.replace("concurency", "clam")).contains("unknown key `datasource.clam`\n  hint: did you mean `claim`?"));
+        let theirs = read(&format!("{WHOLE}gatway: {{}}\n"), &[("one.yaml", "prompt: { template: other }\n")]).unwrap();
+        assert_eq!(theirs.warnings.len(), 2, "{:?}", theirs.warnings);
+    }
+
+    #[test]
     fn a_column_that_would_be_written_over_is_refused() {
         for (column, what) in [("题目", "that is read"), ("答案", "that is written"), ("kind", "that is read"), ("id", "rows are known by")] {
             let error = told(&format!("{WHOLE}error_column: {column}\n"));

@@ -44,6 +44,10 @@ const TOP: [&str; 16] = [
     "token_estimation",
 ];
 
+/// Keys that AI-DataFlux does not have. One of them that is written wrong is an error: the file was written for us, and would do without its budget.
+const OURS: [&str; 11] =
+    ["budget", "tokens", "money", "error_column", "write_errors", "cache_path", "claim", "claim_lease", "id_column", "memory_limit_mb", "sheet"];
+
 impl Reading {
     pub(super) fn is_unread(&self, place: &str) -> bool {
         self.unread.iter().any(|unread| unread == place)
@@ -59,9 +63,18 @@ impl Reading {
                     self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?"));
                     self.unread.push(near.to_owned());
                 }
-                Some(near) => self.warnings.push(format!("unknown key `{key}`: did you mean `{near}`?")),
-                None => self.warnings.push(format!("unknown key `{key}`")),
+                near => self.unknown(key, near),
             }
+        }
+    }
+
+    /// Tells of a key that nobody knows, and of the one that it is most like.
+    fn unknown(&mut self, key: &str, near: Option<&str>) {
+        match near {
+            Some(near) if OURS.contains(&near) => self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?")),
+            None if key.starts_with("budget.") => self.problems.push(format!("unknown key `{key}`\n  hint: a budget has `tokens` and `money`")),
+            Some(near) => self.warnings.push(format!("unknown key `{key}`: did you mean `{near}`?")),
+            None => self.warnings.push(format!("unknown key `{key}`")),
         }
     }
 
@@ -92,8 +105,7 @@ impl Reading {
             if let Some(known) = known.get(key) {
                 self.warn_unknown(&format!("{place}.{key}"), value, known);
             } else {
-                let near = nearest(key, known.keys().map(String::as_str)).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-                self.warnings.push(format!("unknown key `{place}.{key}`{near}"));
+                self.unknown(&format!("{place}.{key}"), nearest(key, known.keys().map(String::as_str)));
             }
         }
     }
@@ -104,8 +116,7 @@ impl Reading {
         let mut known = given.clone();
         known.retain(|key, _| TablePlace::KEYS.contains(&key.as_str()));
         for key in given.keys().filter(|key| !known.contains_key(*key)) {
-            let near = nearest(key, TablePlace::KEYS).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-            self.warnings.push(format!("unknown key `{kind}.{key}`{near}"));
+            self.unknown(&format!("{kind}.{key}"), nearest(key, TablePlace::KEYS));
         }
         self.read(kind, Value::Object(known))
     }
