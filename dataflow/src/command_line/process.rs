@@ -61,12 +61,11 @@ impl Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit> {
-    let configuration = ProcessConfiguration::read(&arguments.config)?;
+    let options = ProcessOptions { create_columns: arguments.create_columns, legacy_attempts: arguments.legacy_attempts, gateway: arguments.gateway };
+    let (configuration, process) = ProcessConfiguration::open(&arguments.config, options)?;
     for warning in &configuration.warnings {
         say(&format!("warning: {warning}"));
     }
-    let options = ProcessOptions { create_columns: arguments.create_columns, legacy_attempts: arguments.legacy_attempts, gateway: arguments.gateway };
-    let process = configuration.process(options)?;
     if arguments.explain {
         super::give(configuration.explained(&process)?.as_bytes(), None)?;
         return Ok(Exit::Well);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
+use dataflow_core::variables::put_in_where_set;
 use dataflow_core::{Error, Result};
 use dataflow_storage::table::{TablePlace, TableSource};
 use serde::Serialize;
@@ -121,10 +122,31 @@ impl Reading {
         self.read(kind, Value::Object(known))
     }
 
+    /// What a file holds, with its variables put in as far as they are set, and as it stands there.
+    pub(super) fn object_of(&mut self, path: &Path) -> Result<(Map<String, Value>, Map<String, Value>)> {
+        let shown = path.display();
+        let wrong = |message: String| Error::Configuration(format!("{shown}: {message}"));
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no configuration file {shown}")),
+            _ => Error::storage(format!("cannot read {shown}"), error),
+        })?;
+        let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let mut value = serde_json::to_value(yaml).map_err(|error| wrong(error.to_string()))?;
+        let raw = value.as_object().cloned().unwrap_or_default();
+        for (place, problem) in put_in_where_set(&mut value, &|name| std::env::var(name).ok()) {
+            self.problems.push(problem);
+            self.unread.push(place);
+        }
+        match value {
+            Value::Object(object) => Ok((object, raw)),
+            _ => Err(wrong("expected keys and values".into())),
+        }
+    }
+
     /// What stands at a place; what of it cannot be read is told, and is as if it were not there.
     fn read<T: DeserializeOwned + Default>(&mut self, place: &str, value: Value) -> T {
         let (read, unread) = configuration::read(place, value);
-        self.problems.extend(unread.iter().map(ToString::to_string));
+        self.problems.extend(unread.iter().filter(|unread| !self.unread.contains(&unread.place)).map(ToString::to_string));
         self.unread.extend(unread.into_iter().map(|unread| unread.place));
         read.unwrap_or_default()
     }
@@ -144,20 +166,15 @@ pub(super) fn merged(below: Option<&Value>, above: Option<&Value>) -> Value {
     }
 }
 
-/// What a file holds, with its variables put in, and as it stands there.
-pub(super) fn object_of(path: &Path) -> Result<(Map<String, Value>, Map<String, Value>)> {
-    let shown = path.display();
-    let wrong = |message: String| Error::Configuration(format!("{shown}: {message}"));
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no configuration file {shown}")),
-        _ => Error::storage(format!("cannot read {shown}"), error),
-    })?;
-    let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let mut value = serde_json::to_value(yaml).map_err(|error| wrong(error.to_string()))?;
-    let raw = value.as_object().cloned().unwrap_or_default();
-    dataflow_core::variables::put_in(&mut value, &|name| std::env::var(name).ok()).map_err(|missing| wrong(missing.join("; ")))?;
-    match value {
-        Value::Object(object) => Ok((object, raw)),
-        _ => Err(wrong("expected keys and values".into())),
+/// The problems of an error that tells several of a file, each with its hint.
+pub(super) fn problems_of(error: &Error, path: &Path) -> Vec<String> {
+    let (text, before) = (error.to_string(), format!("{}: ", path.display()));
+    let mut problems: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        match problems.last_mut().filter(|_| line.starts_with("hint: ")) {
+            Some(last) => *last += &format!("\n  {line}"),
+            None => problems.push(line.strip_prefix(&before).unwrap_or(line).to_owned()),
+        }
     }
+    problems
 }

@@ -153,6 +153,43 @@ fn each_kind_of_trouble_has_its_exit_code_and_its_words() {
 }
 
 #[test]
+fn all_that_is_wrong_with_a_file_its_table_and_its_models_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+global: { log: { level: loud } }
+datasource: { type: csv, concurrency: { batch_size: 0 } }
+csv: { input_path: away.csv }
+columns_to_extract: [question]
+columns_to_write: { answer: answer }
+prompt: { template: 'Answer.', required_fields: [answer, reason], temperature: '${NOT_SET_ANYWHERE}' }
+routing: { enabled: true, field: kind, subtasks: [{ match: a, profile: a.yaml }, { match: b, profile: b.yaml }] }
+budget: { token: 5 }
+models: [{ id: 1, modle: test, channel_id: '2', api_key: sk-geheim }]
+channels: { '1': { base_url: 'http://127.0.0.1:9' } }
+";
+    std::fs::write(folder.path().join("jobs.yaml"), text).unwrap();
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!(code, 78, "{stderr}");
+    let expected = [
+        "`global.log.level` should be one of",
+        "`datasource.concurrency.batch_size` should be at least 1, found 0",
+        "away.csv` is not there",
+        "`prompt.temperature` reads the environment variable `NOT_SET_ANYWHERE`, which is not set",
+        "profile a.yaml of `a`: there is no configuration file",
+        "profile b.yaml of `b`: there is no configuration file",
+        "unknown key `budget.token`",
+        "did you mean `model`?",
+        "the channel `2`, which is not there",
+        "warning: the prompt holds neither `{record_json}` nor a column",
+        "warning: the prompt requires the field `reason`, which goes into no column",
+    ];
+    for expected in expected {
+        assert_eq!(stderr.matches(expected).count(), 1, "{expected} should be told once in {stderr}");
+    }
+    assert!(!stderr.contains("sk-geheim"), "{stderr}");
+}
+
+#[test]
 fn a_row_that_fails_stays_to_be_done_and_says_why() {
     for kind in FILES {
         let folder = tempfile::tempdir().unwrap();
