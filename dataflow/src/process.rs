@@ -263,7 +263,7 @@ impl ProcessConfiguration {
                 config: Some(self.path.clone()),
                 model: Some(self.prompt.model.clone()),
                 max_retries: Some(retries),
-                max_concurrency: Some(concurrency.batch_size),
+                max_concurrency: Some(concurrency.batch_size.max(1)), // none is told by itself
                 pause: Some(concurrency.api_pause_duration.max(0.0)), // one that is none was no error in AI-DataFlux
                 pause_window: Some(concurrency.api_error_trigger_window.max(0.0)),
                 ..PoolOptions::default()

@@ -178,7 +178,7 @@ channels: { '1': { base_url: 'http://127.0.0.1:9' } }
         "profile a.yaml of `a`: there is no configuration file",
         "profile b.yaml of `b`: there is no configuration file",
         "unknown key `budget.token`",
-        "did you mean `model`?",
+        "`models.1`: missing field `model`\n  hint: did you mean it by `modle`?",
         "the channel `2`, which is not there",
         "warning: the prompt holds neither `{record_json}` nor a column",
         "warning: the prompt requires the field `reason`, which goes into no column",
@@ -186,7 +186,7 @@ channels: { '1': { base_url: 'http://127.0.0.1:9' } }
     for expected in expected {
         assert_eq!(stderr.matches(expected).count(), 1, "{expected} should be told once in {stderr}");
     }
-    assert!(!stderr.contains("sk-geheim"), "{stderr}");
+    assert!(!stderr.contains("sk-geheim") && !stderr.contains("max_concurrency"), "{stderr}");
 }
 
 #[test]
