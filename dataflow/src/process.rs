@@ -57,6 +57,8 @@ pub struct Process {
     pub pool: Option<Arc<PoolServing>>,
     /// The table's columns.
     pub columns: Vec<TableColumn>,
+    /// The encoding and the separator of a file of text.
+    pub text: Option<String>,
     /// How many rows are read at once.
     pub page_rows: Arc<AtomicUsize>,
     /// Keeps this engine's name from others that share the table; free when it is dropped.
@@ -66,11 +68,13 @@ pub struct Process {
 impl ProcessConfiguration {
     /// Reads a file, opens its table and makes the pipeline. What is wrong with the file, the table and the models is told together.
     pub fn open(path: &Path, options: ProcessOptions) -> Result<(Self, Process)> {
-        let (configuration, mut problems) = Self::gather(path)?;
+        let (mut configuration, mut problems) = Self::gather(path)?;
         let is_described = configuration.table().is_some_and(|table| table.problems(&configuration.datasource.kind).is_empty());
         let storage = is_described.then(|| configuration.storage(options));
         match (storage, configuration.paid_serving(options)) {
             (Some(Ok(storage)), Ok(served)) if problems.is_empty() => {
+                let todo = storage.todo();
+                configuration.warnings.extend(storage.look(|table| async move { Ok(table.warnings(&todo).await) })?);
                 let process = configuration.process(storage, served, options)?;
                 Ok((configuration, process))
             }
@@ -106,10 +110,11 @@ impl ProcessConfiguration {
     fn process(&self, storage: TableStorage, (serving, pool): Served, options: ProcessOptions) -> Result<Process> {
         let (name, kept) = if self.datasource.claim { self.own_name()? } else { (self.name.clone(), None) };
         let (columns, page_rows) = (storage.columns().to_vec(), storage.page_rows());
+        let text = storage.look(|table| async move { Ok(table.text()) })?;
         let mut pipeline = Pipeline::new(name, storage);
         pipeline.serving("default", serving);
         pipeline.step(self.operator(options)).named("records").on_error(OnError::Keep).error_key(ERROR_KEY);
-        Ok(Process { pipeline, pool, columns, page_rows, own_name: kept })
+        Ok(Process { pipeline, pool, columns, text, page_rows, own_name: kept })
     }
 
     /// The pipeline as a file that `dataflow run` runs: beside the configuration, which it reads models and keys from.

@@ -119,7 +119,7 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
     let rate = process.pool.as_ref().and_then(|pool| pool.configuration().requests_per_second());
     let rates = process.pool.as_deref().and_then(|pool| default_rates(pool.configuration()));
     let nobody_answers = runtime()?.block_on(configuration.unreachable(&process, options));
-    let columns = process.columns.clone();
+    let (columns, text_of_file) = (process.columns.clone(), process.text.clone());
     let asks_gateway = options.gateway || configuration.whole.get("global").is_some_and(|global| global.get("flux_api_url").is_some());
     let compiled: CompiledPipeline = process.pipeline.compile()?;
     let most = compiled.most_calls(limit);
@@ -137,6 +137,9 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
             "whoever `DF_API_URL` and `DF_API_KEY` name; the demo model without them".into()
         }),
     );
+    if let Some(read) = text_of_file {
+        _ = writeln!(text, "text: {read}");
+    }
     if configuration.routing.enabled {
         let field = configuration.routing.field.as_deref().unwrap_or_default();
         let profiles = configuration.routing.subtasks.iter().map(|subtask| {

@@ -190,6 +190,28 @@ channels: { '1': { base_url: 'http://127.0.0.1:9' } }
 }
 
 #[test]
+fn the_encoding_of_a_csv_is_told_and_can_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(&[]);
+    let text = format!(
+        "datasource: {{ type: csv }}\ncsv: {{ input_path: a.csv }}\ncolumns_to_extract: [题目]\ncolumns_to_write: {{ a: 答案 }}\nprompt: {{ template: '{{record_json}}', required_fields: [a] }}\n{}",
+        models(service.url())
+    );
+    let check = |text: &str, expected: &[&str]| {
+        std::fs::write(folder.path().join("jobs.yaml"), text).unwrap();
+        let (_, stdout, stderr) = process(folder.path(), &["--validate"]);
+        for expected in expected {
+            assert!(format!("{stdout}{stderr}").contains(expected), "{expected} is missing in {stdout}{stderr}");
+        }
+        assert_eq!(stderr.contains("guess"), expected.contains(&"guess"), "{stderr}");
+    };
+    std::fs::write(folder.path().join("a.csv"), b"\xcc\xe2\xc4\xbf;\xb4\xf0\xb0\xb8\n\xd2\xbb;\n").unwrap(); // 题目;答案 / 一;
+    check(&text, &["text: gb18030, separated by `;`", "1 rows to do", "guess"]);
+    check(&text.replace("a.csv }", "a.csv, encoding: gbk }"), &["text: gb18030, separated by `;`"]);
+    check(&text.replace("a.csv }", "a.csv, encoding: klingon, separator: ab }"), &["`csv.encoding` is `klingon`", "`csv.separator` should be one character"]);
+}
+
+#[test]
 fn a_row_that_fails_stays_to_be_done_and_says_why() {
     for kind in FILES {
         let folder = tempfile::tempdir().unwrap();
