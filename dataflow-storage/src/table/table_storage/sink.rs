@@ -96,17 +96,39 @@ impl TableSink {
         self.tell(told.collect())
     }
 
-    /// Writes reasons. One that cannot be written is in the file of failed rows.
+    /// Writes reasons; one that its column does not hold is cut and written again.
     fn tell(&mut self, reasons: Vec<RowUpdate>) -> Result<()> {
         if reasons.is_empty() {
             return Ok(());
         }
         self.unsaved = true;
-        let table = Arc::clone(&self.shared.table);
-        for refusal in self.shared.wait(async move { table.write(reasons).await })? {
-            tracing::debug!(key = %refusal.key, message = refusal.message, "a reason could not be written");
+        let mut refused = self.write_cells(reasons.clone())?;
+        if let Some(most) = self.reason_length().filter(|_| !refused.is_empty()) {
+            let again = reasons.into_iter().filter(|update| refused.iter().any(|refusal| refusal.key == update.key));
+            let again = again.map(|mut update| {
+                if let Some(Value::String(reason)) = self.shared.options.failed.error_column.as_ref().and_then(|column| update.values.get_mut(column)) {
+                    *reason = cut(reason, most);
+                }
+                update
+            });
+            refused = self.write_cells(again.collect())?;
+        }
+        for refusal in refused {
+            tracing::warn!(key = %refusal.key, message = refusal.message, "the reason of a failed row could not be written; it is in the file of failed rows");
         }
         Ok(())
+    }
+
+    fn write_cells(&self, updates: Vec<RowUpdate>) -> Result<Vec<Refusal>> {
+        let table = Arc::clone(&self.shared.table);
+        self.shared.wait(async move { table.write(updates).await })
+    }
+
+    /// How many characters the column of the reasons says it holds, such as 60 in `varchar(60)`.
+    fn reason_length(&self) -> Option<usize> {
+        let name = self.shared.options.failed.error_column.as_ref()?;
+        let declared = self.shared.columns.iter().find(|column| column.name == *name)?.declared.to_lowercase();
+        declared.contains("char").then(|| declared.split_once('(')?.1.split_once(')')?.0.trim().parse().ok())?
     }
 
     /// Writes cells; gives the rows that were refused. Those and `others`, which nothing is written into, get their reasons into the error column.
@@ -144,6 +166,15 @@ fn flux_error(reason: &str) -> String {
         _ => "system_error",
     };
     format!("ERROR: {class} - {message}")
+}
+
+/// The first characters of a text, with dots where more of it was.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some(_) if most > 3 => text.chars().take(most - 3).chain("...".chars()).collect(),
+        Some((end, _)) => text[..end].to_owned(),
+        None => text.to_owned(),
+    }
 }
 
 fn text_at(frame: &DataFrame, column: &str, row: usize) -> Result<Option<String>> {

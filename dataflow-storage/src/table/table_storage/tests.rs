@@ -32,7 +32,8 @@ impl Table for InMemory {
             ("error", ColumnKind::Text),
             ("ratio", ColumnKind::Float),
         ];
-        Ok(kinds.map(|(name, kind)| TableColumn { name: name.into(), declared: String::new(), kind, nullable: true }).into())
+        let declared = |name: &str| if name == "error" { "character varying(100)".to_owned() } else { String::new() };
+        Ok(kinds.map(|(name, kind)| TableColumn { name: name.into(), declared: declared(name), kind, nullable: true }).into())
     }
     async fn missing_columns(&self, _: &[String]) -> Result<Option<String>> {
         Ok(None)
@@ -52,7 +53,8 @@ impl Table for InMemory {
         let mut table = self.rows.lock().unwrap();
         let mut refusals = Vec::new();
         for update in rows {
-            if update.values.get("answer") == Some(&json!("too long")) {
+            let is_long = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() > 100);
+            if update.values.get("answer") == Some(&json!("too long")) || update.values.get("error").is_some_and(is_long) {
                 refusals.push(Refusal { key: update.key, message: "value too long".into() });
                 continue;
             }
@@ -159,6 +161,16 @@ fn a_row_that_cannot_be_read_is_told_in_its_error_column_and_its_neighbours_are_
     assert_eq!(reader.take_rejected().iter().map(|rejected| rejected.message.as_str()).collect::<Vec<_>>(), [message]);
     sink.commit().unwrap();
     assert_eq!(table.rows.lock().unwrap()[1].1["error"], json!(format!("malformed: {message}")));
+}
+
+#[test]
+fn a_reason_that_its_column_does_not_hold_is_cut() {
+    let table = three_rows();
+    let storage = storage(&table, &["question"]).unwrap();
+    let mut sink = storage.output(&storage.source().unwrap().schema().unwrap()).unwrap().unwrap();
+    let (none, reason) = ([None::<&str>; 1], format!("transient: {}", "甲".repeat(100)));
+    sink.write(&df!(ROW_KEY => ["7"], "answer" => none, "tags" => none, "_error" => [reason]).unwrap()).unwrap();
+    assert_eq!(table.rows.lock().unwrap()[1].1["error"], json!(format!("transient: {}...", "甲".repeat(86))));
 }
 
 #[test]
