@@ -239,6 +239,38 @@ async fn parquet_columns_keep_their_types() {
 }
 
 #[tokio::test]
+async fn lists_and_records_of_parquet_are_written_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let text = r#"[{"q":1,"b":[7],"s":{"x":1,"y":"a"}},{"q":2,"b":null,"s":null},{"q":3,"b":null,"s":null}]"#;
+    let mut frame = polars::prelude::JsonReader::new(io::Cursor::new(text)).finish().unwrap();
+    polars::prelude::ParquetWriter::new(fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
+    let table = FileTable::open(options(TableFileKind::Parquet, &path, &path, &["b", "s"])).await.unwrap();
+    let written = vec![
+        update(2, &json!({"b": [1, 2, null], "s": {"y": "b"}})),
+        update(3, &json!({"b": "many"})),
+        update(3, &json!({"b": [1.5]})),
+        update(3, &json!({"s": {"z": 1}})),
+        update(3, &json!({"b": []})),
+    ];
+    let refusals = table.write(written).await.unwrap();
+    let told = ["column `b` is `list[i64]`, and `\"many\"` is none", "column `b` is `list[i64]`, and `[1.5]` is none"];
+    assert_eq!((refusals.len(), refusals[0].message.as_str(), refusals[1].message.as_str()), (3, told[0], told[1]));
+    table.save().await.unwrap();
+    let table = FileTable::open(options(TableFileKind::Parquet, &path, &path, &["b"])).await.unwrap();
+    let columns = table.columns().await.unwrap();
+    assert_eq!(columns.iter().map(|column| column.declared.as_str()).collect::<Vec<_>>()[..2], ["i64", "list[i64]"]);
+    let all = ToDo { inputs: vec!["q".into()], read_also: vec!["b".into(), "s".into()], also_done: true, ..ToDo::default() };
+    let rows = table.page(&all, None, 9).await.unwrap().into_iter().map(|row| Value::Object(row.values)).collect::<Vec<_>>();
+    let expected = [
+        json!({"q": 1, "b": [7], "s": {"x": 1, "y": "a"}}),
+        json!({"q": 2, "b": [1, 2, null], "s": {"x": null, "y": "b"}}),
+        json!({"q": 3, "b": [], "s": null}),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test]
 async fn rows_of_a_file_are_not_claimed_and_unknown_columns_are_told() {
     let (_folder, path) = file(b"{\"question\": 1}\n", "x.jsonl");
     let table = FileTable::open(options(TableFileKind::Jsonl, &path, &path, &["answer"])).await.unwrap();
