@@ -223,6 +223,32 @@ async fn a_new_column_stands_right_of_what_is_merged_in_the_header() {
 }
 
 #[tokio::test]
+async fn formulas_without_results_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.xlsx");
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, name) in ["n", "f", "a"].into_iter().enumerate() {
+        sheet.write(0, column as u16, name).unwrap();
+    }
+    for row in 1..4 {
+        sheet.write(row, 0, row).unwrap();
+        sheet.write(row, 1, Formula::new("A2*2")).unwrap();
+    }
+    let whole = book.save_to_buffer().unwrap();
+    let warnings = async |workbook: &[u8]| {
+        fs::write(&path, workbook).unwrap();
+        let table = FileTable::open(options(TableFileKind::Excel, &path, &path, &["a"])).await.unwrap();
+        table.warnings(&todo(&["n", "f"], &["a"])).await
+    };
+    assert_eq!(warnings(&whole).await, Vec::<String>::new());
+    let name = workbook_package::part_of_sheet(&whole, "Sheet1").unwrap();
+    let xml = workbook_package::part(&whole, &name).unwrap().replace("</f><v>0</v>", "</f><v></v>");
+    let told = warnings(&workbook_package::with_part(&whole, &name, &xml).unwrap()).await;
+    assert!(told.len() == 1 && told[0].contains("column `f` holds formulas without results in 3 rows"), "{told:?}");
+}
+
+#[tokio::test]
 async fn parquet_columns_keep_their_types() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.parquet");
