@@ -222,6 +222,11 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     /// How a column is read.
     fn read(&self, column: &SqlColumn) -> String;
 
+    /// How the column that rows are known by is read, so that rows are found by what was read.
+    fn read_key(&self, column: &SqlColumn) -> String {
+        self.read(column)
+    }
+
     /// The number of rows, in the form that cells are read in.
     fn number_of_rows(&self) -> &'static str;
 

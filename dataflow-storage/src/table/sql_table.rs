@@ -149,7 +149,7 @@ impl SqlTable {
         let twice = if self.key.is_unique {
             Vec::new()
         } else {
-            let twice = Statement::new(format!("SELECT {} FROM {name} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 1", self.database.read(&self.key)));
+            let twice = Statement::new(format!("SELECT {} FROM {name} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 1", self.database.read_key(&self.key)));
             self.rows("looking for keys that are there twice", &twice).await?
         };
         let wrong = match (nulls.is_empty(), twice.into_iter().flatten().next()) {
@@ -197,7 +197,7 @@ impl SqlTable {
     /// `SELECT key, columns FROM table WHERE condition`, to which more conditions may be added.
     fn select(&self, todo: &ToDo) -> Result<(Statement, Vec<SqlColumn>)> {
         let columns = todo.columns_to_read().into_iter().map(|name| self.column(name)).collect::<Result<Vec<_>>>()?;
-        let read: Vec<String> = std::iter::once(&self.key).chain(&columns).map(|column| self.database.read(column)).collect();
+        let read: Vec<String> = std::iter::once(self.database.read_key(&self.key)).chain(columns.iter().map(|column| self.database.read(column))).collect();
         Ok((Statement::new(format!("SELECT {} FROM {} WHERE {}", read.join(", "), self.name, self.condition(todo)?)), columns))
     }
 
