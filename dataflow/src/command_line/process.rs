@@ -88,6 +88,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     let Process { pipeline, own_name: _kept, .. } = process;
     let compiled = pipeline.compile()?;
     let exit = runtime()?.block_on(run_watched(&compiled, run, arguments.progress, Some(watch as Arc<dyn Companion>)));
+    if let Some(needed) = ledger.too_small() {
+        say(&format!("error: the budget of the file does not pay for one call, which is thought to take {needed}\nhint: raise `budget`"));
+        return Ok(if exit == Exit::Stopped { Exit::BadConfiguration } else { exit });
+    }
     if let Some(spent) = ledger.over() {
         say(&format!("hint: the budget of the file is spent: {spent}; raise `budget` for the next run, which goes on where this one stopped"));
     }

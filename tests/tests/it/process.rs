@@ -449,6 +449,17 @@ fn a_budget_stops_the_run_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn a_budget_that_pays_for_no_call_is_an_error_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 5, 0).unwrap();
+    let service = Service::start(&[]);
+    table.configure(service.url(), "", "budget: { tokens: 20 }\n");
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert!(code == 78 && stderr.contains("does not pay for one call") && stderr.contains("`budget.tokens` is 20"), "{code} {stderr}");
+    assert_eq!(asked(&service), 0);
+}
+
+#[test]
 fn a_signal_stops_the_run_and_the_next_one_goes_on() {
     for kind in FILES {
         let folder = tempfile::tempdir().unwrap();
