@@ -56,15 +56,15 @@ pub(super) struct CsvFile {
 
 impl CsvFile {
     /// Reads a file, whose encoding and separator are found where they are not named.
-    pub(super) fn read(bytes: &[u8], path: &Path, named: &NamedText) -> Result<Self> {
+    pub(super) fn read(bytes: &[u8], path: &Path, told: &NamedText) -> Result<Self> {
         let malformed = |place: String, message: String| Error::Malformed { place: format!("{}{place}", path.display()), message };
-        let (text, encoding) = TextEncoding::decode(bytes, named.encoding.as_deref().and_then(encoding_named)).map_err(|name| {
+        let (text, encoding) = TextEncoding::decode(bytes, told.encoding.as_deref().and_then(encoding_named)).map_err(|name| {
             let hint = "name another with `csv.encoding`, or save the file as UTF-8";
             malformed(String::new(), format!("the text is taken for {name}, and has bytes that are none\nhint: {hint}"))
         })?;
         let is_tsv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("tsv"));
         let found = || if is_tsv { b'\t' } else { find_separator(&text) };
-        let separator = named.separator.as_deref().and_then(separator_named).unwrap_or_else(found);
+        let separator = told.separator.as_deref().and_then(separator_named).unwrap_or_else(found);
         let text = DelimitedText::parse(text, separator)
             .map_err(|OpenQuote(line)| malformed(format!(":{line}"), format!("a quote begins here and does not end\n{MEND}")))?;
         if text.records() == 0 {

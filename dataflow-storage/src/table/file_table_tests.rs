@@ -14,7 +14,14 @@ use super::file_table::*;
 use super::*;
 
 fn options(kind: TableFileKind, input: &Path, output: &Path, outputs: &[&str]) -> FileTableOptions {
-    FileTableOptions { kind, input: input.into(), output: output.into(), outputs: outputs.iter().map(ToString::to_string).collect(), sheet: None, text: NamedText::default() }
+    FileTableOptions {
+        kind,
+        input: input.into(),
+        output: output.into(),
+        outputs: outputs.iter().map(ToString::to_string).collect(),
+        sheet: None,
+        text: NamedText::default(),
+    }
 }
 
 fn todo(inputs: &[&str], outputs: &[&str]) -> ToDo {

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Claimant, FailedRows, FileTable, FileTableOptions, NamedText, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage, TableStorageOptions, ToDo,
+    Claimant, FailedRows, FileTable, FileTableOptions, NamedText, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage,
+    TableStorageOptions, ToDo,
 };
 
 inventory::submit! {
@@ -126,7 +127,20 @@ pub struct TablePlace {
 impl TablePlace {
     /// The keys that there are.
     pub const KEYS: [&'static str; 14] = [
-        "host", "port", "user", "password", "database", "schema_name", "pool_size", "table_name", "db_path", "input_path", "output_path", "sheet", "encoding", "separator",
+        "host",
+        "port",
+        "user",
+        "password",
+        "database",
+        "schema_name",
+        "pool_size",
+        "table_name",
+        "db_path",
+        "input_path",
+        "output_path",
+        "sheet",
+        "encoding",
+        "separator",
     ];
 
     fn text(&self) -> NamedText {

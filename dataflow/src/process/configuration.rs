@@ -430,7 +430,9 @@ impl ProcessConfiguration {
         }
         for (column, fields) in fields.into_iter().filter(|(_, fields)| fields.len() > 1) {
             let fields = fields.join(" and ");
-            problems.push(format!("`columns_to_write` has {fields} go into the column `{column}`: one would stand over the other\n  hint: give each a column of its own"));
+            problems.push(format!(
+                "`columns_to_write` has {fields} go into the column `{column}`: one would stand over the other\n  hint: give each a column of its own"
+            ));
         }
         if self.prompt.template.trim().is_empty() {
             problems.push("`prompt.template` is empty: write the question, with `{record_json}` for the row".into());
@@ -489,7 +491,8 @@ models: []
         }
         let error = read(WHOLE, &[("one.yaml", "models: []\n")]).unwrap_err().to_string();
         assert!(error.contains("profile one.yaml of `1`: only `prompt` and `validation` can be changed there, found `models`"), "{error}");
-        let two = WHOLE.replace("profile: one.yaml }", "profile: one.yaml }, { match: b, profile: two.yaml }") + "budget: { tokens: \"${NOT_SET_ANYWHERE}\" }\n";
+        let two =
+            WHOLE.replace("profile: one.yaml }", "profile: one.yaml }, { match: b, profile: two.yaml }") + "budget: { tokens: \"${NOT_SET_ANYWHERE}\" }\n";
         let error = read(&two.replace("answer: 答案", "answer: 答案, why: 答案"), &[("one.yaml", "prompt: { temperature: hot }\n")]).unwrap_err().to_string();
         for expected in [
             "profile one.yaml of `1`: `prompt.temperature` should be a number, found `hot`",

@@ -46,8 +46,21 @@ const TOP: [&str; 16] = [
 ];
 
 /// Keys that AI-DataFlux does not have. One of them that is written wrong is an error: the file was written for us, and would do without its budget.
-const OURS: [&str; 13] =
-    ["budget", "tokens", "money", "error_column", "write_errors", "cache_path", "claim", "claim_lease", "id_column", "memory_limit_mb", "sheet", "encoding", "separator"];
+const OURS: [&str; 13] = [
+    "budget",
+    "tokens",
+    "money",
+    "error_column",
+    "write_errors",
+    "cache_path",
+    "claim",
+    "claim_lease",
+    "id_column",
+    "memory_limit_mb",
+    "sheet",
+    "encoding",
+    "separator",
+];
 
 impl Reading {
     pub(super) fn is_unread(&self, place: &str) -> bool {
@@ -71,8 +84,9 @@ impl Reading {
 
     /// Tells of a key that nobody knows, and of the one that it is most like.
     fn unknown(&mut self, key: &str, near: Option<&str>) {
+        let is_ours = near.is_some_and(|near| OURS.contains(&near)) && !key.starts_with("token_estimation.");
         match near {
-            Some(near) if OURS.contains(&near) && !key.starts_with("token_estimation.") => self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?")),
+            Some(near) if is_ours => self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?")),
             None if key.starts_with("budget.") => self.problems.push(format!("unknown key `{key}`\n  hint: a budget has `tokens` and `money`")),
             Some(near) => self.warnings.push(format!("unknown key `{key}`: did you mean `{near}`?")),
             None => self.warnings.push(format!("unknown key `{key}`")),

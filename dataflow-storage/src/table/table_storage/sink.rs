@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dataflow_core::{Error, Result};
 use dataflow_core::row::is_blank;
 use dataflow_core::storage::{Arrival, Refused, Sink};
+use dataflow_core::{Error, Result};
 use polars::prelude::*;
 use serde_json::{Map, Value};
 use tokio::task::AbortHandle;

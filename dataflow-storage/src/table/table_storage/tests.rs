@@ -220,7 +220,8 @@ fn cells_of_json_and_numbers_with_a_scale_are_json_values() {
     }
     let table = three_rows();
     let storage = storage(&table, &["question", "tags"]).unwrap();
-    let row = |tags: Value| TableRow { key: RowKey::Integer(1), values: json!({ "question": "q", "tags": tags }).as_object().unwrap().clone(), unreadable: None };
+    let row =
+        |tags: Value| TableRow { key: RowKey::Integer(1), values: json!({ "question": "q", "tags": tags }).as_object().unwrap().clone(), unreadable: None };
     let frame = storage.frame(vec![row(json!(["a"])), row(Value::Null)]).unwrap();
     let cells = (0..2).map(|at| dataflow_core::row::json_of(&frame.column("tags").unwrap().get(at).unwrap())).collect::<Vec<_>>();
     assert_eq!(cells, [json!(["a"]), Value::Null]);
