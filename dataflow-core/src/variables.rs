@@ -16,6 +16,39 @@ pub fn put_in(value: &mut Value, variable: &dyn Fn(&str) -> Option<String>) -> R
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
+/// As [`put_in`], as far as the variables are set, so that the rest can be looked at. Where one is not, nothing stands, or in a list what stood there, so that a list that is meant
+/// to hold something is not empty. Gives each such place, with what is wrong there.
+pub fn put_in_where_set(value: &mut Value, variable: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let mut unset = Vec::new();
+    put_in_each(value, "", variable, &mut unset);
+    unset
+}
+
+fn put_in_each(value: &mut Value, place: &str, variable: &dyn Fn(&str) -> Option<String>, unset: &mut Vec<(String, String)>) {
+    let below = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
+    match value {
+        Value::String(text) if text.contains("${") => {
+            let mut missing = Vec::new();
+            put_environment_in(value, place, variable, &mut missing);
+            if !missing.is_empty() {
+                *value = Value::Null;
+                unset.extend(missing.into_iter().map(|problem| (place.to_owned(), problem)));
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                let before = item.clone();
+                put_in_each(item, &below(&(index + 1).to_string()), variable, unset);
+                if item.is_null() {
+                    *item = before;
+                }
+            }
+        }
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| put_in_each(field, &below(name), variable, unset)),
+        _ => {}
+    }
+}
+
 fn put_environment_in(value: &mut Value, path: &str, variable: &dyn Fn(&str) -> Option<String>, missing: &mut Vec<String>) {
     match value {
         Value::String(text) if text.contains("${") => {
@@ -104,5 +137,14 @@ mod tests {
                 "`steps.1.x` reads the environment variable `NEITHER`, which is not set",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_set_leaves_nothing_and_the_rest_stands() {
+        let mut value = json!({ "a": "${NOBODY}-${NONE}", "b": ["${NOBODY}", "${MODEL}"], "c": { "d": "${NOBODY:-5}" } });
+        let unset = put_in_where_set(&mut value, &|name| (name == "MODEL").then(|| "m".to_owned()));
+        assert_eq!(value, json!({ "a": null, "b": ["${NOBODY}", "m"], "c": { "d": 5 } }));
+        assert_eq!(unset.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>(), ["a", "a", "b.1"]);
+        assert_eq!(unset[2].1, "`b.1` reads the environment variable `NOBODY`, which is not set");
     }
 }

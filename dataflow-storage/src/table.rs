@@ -33,6 +33,7 @@ use dataflow_core::Result;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use csv_file::NamedText;
 pub use file_table::{FileTable, FileTableOptions, TableFileKind};
 pub use sql_table::{SqlAddress, SqlTable, SqlTableOptions};
 pub use table_spec::{TablePlace, TableSource, TableSpec};
@@ -129,6 +130,8 @@ pub struct TableRow {
     pub key: RowKey,
     /// Its cells, in the order of [`ToDo::columns_to_read`].
     pub values: Map<String, Value>,
+    /// What is wrong with a cell that could not be read; it stands as null, and the row is rejected.
+    pub unreadable: Option<String>,
 }
 
 /// Cells to write into a row; every other cell of the row stays as it is.
@@ -225,6 +228,16 @@ pub trait Table: fmt::Debug + Send + Sync {
     /// Where a file's row stands: its line, or its row in the sheet, from 1. `None` in a database, whose rows are told by their keys.
     fn place(&self, _key: &RowKey) -> Option<u64> {
         None
+    }
+
+    /// The encoding and the separator of a file of text. `None` for all else.
+    fn text(&self) -> Option<String> {
+        None
+    }
+
+    /// What a user should know before rows are asked about.
+    async fn warnings(&self, _todo: &ToDo) -> Vec<String> {
+        Vec::new()
     }
 
     /// Makes what was written durable: a file is written anew, whole or not at all. A database has done so already.

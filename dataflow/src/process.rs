@@ -23,6 +23,8 @@ use dataflow_serving::{GatewayServing, PoolServing};
 use dataflow_storage::table::{ColumnKind, ROW_KEY, TableColumn, TableSpec, TableStorage};
 use serde_json::{Value, json};
 
+use self::reading::problems_of;
+
 pub use budget::Ledger;
 pub use configuration::{Budget, ProcessConfiguration, Prompt, TokenEstimation, Validation};
 pub(crate) use estimate::Rows;
@@ -55,6 +57,8 @@ pub struct Process {
     pub pool: Option<Arc<PoolServing>>,
     /// The table's columns.
     pub columns: Vec<TableColumn>,
+    /// The encoding and the separator of a file of text.
+    pub text: Option<String>,
     /// How many rows are read at once.
     pub page_rows: Arc<AtomicUsize>,
     /// Keeps this engine's name from others that share the table; free when it is dropped.
@@ -62,22 +66,55 @@ pub struct Process {
 }
 
 impl ProcessConfiguration {
-    /// Opens the table and makes the pipeline.
-    pub fn process(&self, options: ProcessOptions) -> Result<Process> {
-        let storage = self.storage(options)?;
-        let (name, kept) = if self.datasource.claim { self.own_name()? } else { (self.name.clone(), None) };
-        let (columns, page_rows) = (storage.columns().to_vec(), storage.page_rows());
-        let mut pipeline = Pipeline::new(name, storage);
+    /// Reads a file, opens its table and makes the pipeline. What is wrong with the file, the table and the models is told together.
+    pub fn open(path: &Path, options: ProcessOptions) -> Result<(Self, Process)> {
+        let (mut configuration, mut problems) = Self::gather(path)?;
+        let is_described = configuration.table().is_some_and(|table| table.problems(&configuration.datasource.kind).is_empty());
+        let storage = is_described.then(|| configuration.storage(options));
+        match (storage, configuration.paid_serving(options)) {
+            (Some(Ok(storage)), Ok(served)) if problems.is_empty() => {
+                let todo = storage.todo();
+                configuration.warnings.extend(storage.look(|table| async move { Ok(table.warnings(&todo).await) })?);
+                let process = configuration.process(storage, served, options)?;
+                Ok((configuration, process))
+            }
+            (Some(Err(error)), Ok(_)) | (Some(Ok(_)), Err(error)) if problems.is_empty() => Err(error),
+            (storage, served) => {
+                let columns = storage.as_ref().and_then(|storage| storage.as_ref().ok()).map(|storage| storage.columns().to_vec());
+                let errors = storage.and_then(Result::err).into_iter().chain(served.err());
+                problems.extend(errors.flat_map(|error| problems_of(&error, path)));
+                let mut warnings = configuration.placeholder_warnings(&columns.unwrap_or_default());
+                if !configuration.prompt.template.trim().is_empty() {
+                    warnings.extend(configuration.prompt_warnings());
+                }
+                Err(configuration.told(problems, &warnings))
+            }
+        }
+    }
+
+    /// Who answers, and what that costs where the budget asks for it.
+    fn paid_serving(&self, options: ProcessOptions) -> Result<Served> {
         let (serving, pool) = self.serving(options)?;
+        if let Some(pool) = &pool {
+            pool.pool()?; // tells of a model that is not there
+        }
         if self.budget.money.is_some() && self.prices(pool.as_deref()).is_none() {
             return Err(Error::Configuration(
                 "`budget.money` is given, and what a call costs is not known\nhint: give each model `prices: {in: 2.5, out: 10}`, money for a million tokens"
                     .into(),
             ));
         }
+        Ok((serving, pool))
+    }
+
+    fn process(&self, storage: TableStorage, (serving, pool): Served, options: ProcessOptions) -> Result<Process> {
+        let (name, kept) = if self.datasource.claim { self.own_name()? } else { (self.name.clone(), None) };
+        let (columns, page_rows) = (storage.columns().to_vec(), storage.page_rows());
+        let text = storage.look(|table| async move { Ok(table.text()) })?;
+        let mut pipeline = Pipeline::new(name, storage);
         pipeline.serving("default", serving);
         pipeline.step(self.operator(options)).named("records").on_error(OnError::Keep).error_key(ERROR_KEY);
-        Ok(Process { pipeline, pool, columns, page_rows, own_name: kept })
+        Ok(Process { pipeline, pool, columns, text, page_rows, own_name: kept })
     }
 
     /// The pipeline as a file that `dataflow run` runs: beside the configuration, which it reads models and keys from.
@@ -231,7 +268,7 @@ impl ProcessConfiguration {
                 config: Some(self.path.clone()),
                 model: Some(self.prompt.model.clone()),
                 max_retries: Some(retries),
-                max_concurrency: Some(concurrency.batch_size),
+                max_concurrency: Some(concurrency.batch_size.max(1)), // none is told by itself
                 pause: Some(concurrency.api_pause_duration.max(0.0)), // one that is none was no error in AI-DataFlux
                 pause_window: Some(concurrency.api_error_trigger_window.max(0.0)),
                 ..PoolOptions::default()

@@ -8,8 +8,39 @@ use serde_json::Value;
 
 use super::delimited_text::{DelimitedText, OpenQuote, find_separator};
 use super::file_content::{FileContent, MEND, cell_text};
-use super::text_encoding::TextEncoding;
+use super::text_encoding::{TextEncoding, encoding_named};
 use super::{ColumnKind, TableColumn};
+
+/// What a user says of a text, where he says something.
+#[derive(Clone, Debug, Default)]
+pub struct NamedText {
+    /// The encoding, such as `gb18030`.
+    pub encoding: Option<String>,
+    /// The separator: one character of ASCII, or `tab`.
+    pub separator: Option<String>,
+}
+
+impl NamedText {
+    /// What nobody knows of it, each with the section that it stands in.
+    pub(super) fn problems(&self, section: &str) -> Vec<String> {
+        let encoding = self.encoding.as_ref().filter(|name| encoding_named(name).is_none());
+        let encoding = encoding.map(|name| {
+            format!("`{section}.encoding` is `{name}`, which is none\n  hint: it is one such as `utf-8`, `gb18030`, `big5`, `shift_jis`, `windows-1252` or `utf-16le`")
+        });
+        let separator = self.separator.as_ref().filter(|name| separator_named(name).is_none());
+        let separator = separator.map(|name| format!("`{section}.separator` should be one character, such as `;` or `tab`, found `{name}`"));
+        encoding.into_iter().chain(separator).collect()
+    }
+}
+
+/// The separator of a name.
+fn separator_named(name: &str) -> Option<u8> {
+    match name.as_bytes() {
+        b"tab" | b"\\t" => Some(b'\t'),
+        [separator] if separator.is_ascii_punctuation() && *separator != b'"' || matches!(separator, b'\t' | b' ') => Some(*separator),
+        _ => None,
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct CsvFile {
@@ -24,11 +55,16 @@ pub(super) struct CsvFile {
 }
 
 impl CsvFile {
-    pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Self> {
+    /// Reads a file, whose encoding and separator are found where they are not named.
+    pub(super) fn read(bytes: &[u8], path: &Path, told: &NamedText) -> Result<Self> {
         let malformed = |place: String, message: String| Error::Malformed { place: format!("{}{place}", path.display()), message };
-        let (text, encoding) = TextEncoding::decode(bytes)
-            .map_err(|name| malformed(String::new(), format!("the text looks like {name}, and has bytes that are none\nhint: save it as UTF-8")))?;
-        let separator = if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("tsv")) { b'\t' } else { find_separator(&text) };
+        let (text, encoding) = TextEncoding::decode(bytes, told.encoding.as_deref().and_then(encoding_named)).map_err(|name| {
+            let hint = "name another with `csv.encoding`, or save the file as UTF-8";
+            malformed(String::new(), format!("the text is taken for {name}, and has bytes that are none\nhint: {hint}"))
+        })?;
+        let is_tsv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("tsv"));
+        let found = || if is_tsv { b'\t' } else { find_separator(&text) };
+        let separator = told.separator.as_deref().and_then(separator_named).unwrap_or_else(found);
         let text = DelimitedText::parse(text, separator)
             .map_err(|OpenQuote(line)| malformed(format!(":{line}"), format!("a quote begins here and does not end\n{MEND}")))?;
         if text.records() == 0 {
@@ -84,6 +120,17 @@ impl CsvFile {
 impl FileContent for CsvFile {
     fn columns(&self) -> Vec<TableColumn> {
         self.names.iter().map(|name| TableColumn { name: name.clone(), declared: "text".into(), kind: ColumnKind::Text, nullable: true }).collect()
+    }
+
+    fn text(&self) -> Option<String> {
+        let separator = if self.text.separator == b'\t' { "tab".to_owned() } else { char::from(self.text.separator).to_string() };
+        Some(format!("{}, separated by `{separator}`", self.encoding.name()))
+    }
+
+    fn warnings(&self, _read: &[&str]) -> Vec<String> {
+        let name = self.encoding.name();
+        let doubt = format!("the text is taken for {name}, which is a guess from little text: `csv.encoding` names the right one");
+        self.encoding.is_doubtful.then_some(doubt).into_iter().collect()
     }
 
     fn rows(&self) -> usize {

@@ -202,6 +202,25 @@ impl FileContent for ExcelFile {
         self.cells.height().saturating_sub(1)
     }
 
+    /// Some programs write formulas and leave it to Excel to work them out.
+    fn warnings(&self, read: &[&str]) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (column, name) in self.names.iter().enumerate().filter(|(_, name)| read.contains(&name.as_str())) {
+            let has_formula = |row: usize| {
+                let place = (self.origin.0 + 1 + row as u32, self.column_number(column));
+                self.formulas.get_value(place).is_some_and(|formula| !formula.is_empty())
+            };
+            let has_nothing = |row: usize| matches!(self.cells.get((row + 1, column)), None | Some(Data::Empty));
+            let rows = (0..self.rows()).filter(|row| has_nothing(*row) && has_formula(*row)).count();
+            if rows > 0 {
+                warnings.push(format!(
+                    "column `{name}` holds formulas without results in {rows} rows, which count as empty\n  hint: open the workbook in Excel or LibreOffice, and save it there"
+                ));
+            }
+        }
+        warnings
+    }
+
     fn places(&self) -> Vec<u64> {
         let first = u64::from(self.origin.0) + 2; // the names stand in row 1 of the sheet, or where the sheet begins
         (first..).take(self.rows()).collect()

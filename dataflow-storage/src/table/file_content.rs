@@ -12,6 +12,16 @@ pub(super) trait FileContent: fmt::Debug + Send + Sync {
     /// The columns, with those that were added.
     fn columns(&self) -> Vec<TableColumn>;
 
+    /// The encoding and the separator of a text.
+    fn text(&self) -> Option<String> {
+        None
+    }
+
+    /// What a user should know before rows are asked about; each is told with the file's name.
+    fn warnings(&self, _read: &[&str]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How many rows there are.
     fn rows(&self) -> usize;
 

@@ -14,7 +14,7 @@ use dataflow_core::{Error, Result};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::csv_file::CsvFile;
+use super::csv_file::{CsvFile, NamedText};
 use super::excel_file::ExcelFile;
 use super::file_content::FileContent;
 use super::jsonl_file::JsonlFile;
@@ -48,6 +48,8 @@ pub struct FileTableOptions {
     pub outputs: Vec<String>,
     /// The sheet of a workbook; the first where none is named.
     pub sheet: Option<String>,
+    /// The encoding and the separator of a csv; they are found where they are not named.
+    pub text: NamedText,
 }
 
 /// A file whose rows are to be done. Its rows are known by their numbers, from 1.
@@ -58,6 +60,7 @@ pub struct FileTable {
     options: FileTableOptions,
     /// Where each row stands in the input.
     places: Vec<u64>,
+    text: Option<String>,
     content: Arc<Mutex<Content>>,
 }
 
@@ -79,7 +82,7 @@ impl FileTable {
                 let earlier = read_file(&options, &options.output)?;
                 unsaved = take_over(&mut *file, &*earlier, &options)?;
             }
-            Ok(Self { options, places: file.places(), content: Arc::new(Mutex::new(Content { file, unsaved })) })
+            Ok(Self { options, places: file.places(), text: file.text(), content: Arc::new(Mutex::new(Content { file, unsaved })) })
         })
         .await
     }
@@ -138,7 +141,7 @@ fn read_file(options: &FileTableOptions, path: &Path) -> Result<Box<dyn FileCont
     })?;
     Ok(match options.kind {
         TableFileKind::Excel => Box::new(ExcelFile::read(bytes, path, options.sheet.as_deref())?),
-        TableFileKind::Csv => Box::new(CsvFile::read(&bytes, path)?),
+        TableFileKind::Csv => Box::new(CsvFile::read(&bytes, path, &options.text)?),
         TableFileKind::Jsonl => Box::new(JsonlFile::read(bytes, path)?),
         TableFileKind::Parquet => Box::new(ParquetFile::read(bytes, path)?),
     })
@@ -251,7 +254,7 @@ impl Table for FileTable {
         let mut found = Vec::new();
         let see = |row: usize, cells: Vec<Value>| {
             let values = names.iter().map(|name| (*name).to_owned()).zip(cells).collect();
-            found.push(TableRow { key: RowKey::Integer(row as i128 + 1), values });
+            found.push(TableRow { key: RowKey::Integer(row as i128 + 1), values, unreadable: None });
             if found.len() < rows { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         self.each_open(todo, after, see).await?;
@@ -294,6 +297,15 @@ impl Table for FileTable {
 
     fn place(&self, key: &RowKey) -> Option<u64> {
         self.places.get(row_after(Some(key)).checked_sub(1)?).copied()
+    }
+
+    fn text(&self) -> Option<String> {
+        self.text.clone()
+    }
+
+    async fn warnings(&self, todo: &ToDo) -> Vec<String> {
+        let warnings = self.content.lock().await.file.warnings(&todo.columns_to_read());
+        warnings.into_iter().map(|warning| format!("`{}`: {warning}", self.options.input.display())).collect()
     }
 
     async fn save(&self) -> Result<()> {

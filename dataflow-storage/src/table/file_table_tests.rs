@@ -14,7 +14,14 @@ use super::file_table::*;
 use super::*;
 
 fn options(kind: TableFileKind, input: &Path, output: &Path, outputs: &[&str]) -> FileTableOptions {
-    FileTableOptions { kind, input: input.into(), output: output.into(), outputs: outputs.iter().map(ToString::to_string).collect(), sheet: None }
+    FileTableOptions {
+        kind,
+        input: input.into(),
+        output: output.into(),
+        outputs: outputs.iter().map(ToString::to_string).collect(),
+        sheet: None,
+        text: NamedText::default(),
+    }
 }
 
 fn todo(inputs: &[&str], outputs: &[&str]) -> ToDo {
@@ -223,6 +230,32 @@ async fn a_new_column_stands_right_of_what_is_merged_in_the_header() {
 }
 
 #[tokio::test]
+async fn formulas_without_results_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.xlsx");
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, name) in ["n", "f", "a"].into_iter().enumerate() {
+        sheet.write(0, column as u16, name).unwrap();
+    }
+    for row in 1..4 {
+        sheet.write(row, 0, row).unwrap();
+        sheet.write(row, 1, Formula::new("A2*2")).unwrap();
+    }
+    let whole = book.save_to_buffer().unwrap();
+    let warnings = async |workbook: &[u8]| {
+        fs::write(&path, workbook).unwrap();
+        let table = FileTable::open(options(TableFileKind::Excel, &path, &path, &["a"])).await.unwrap();
+        table.warnings(&todo(&["n", "f"], &["a"])).await
+    };
+    assert_eq!(warnings(&whole).await, Vec::<String>::new());
+    let name = workbook_package::part_of_sheet(&whole, "Sheet1").unwrap();
+    let xml = workbook_package::part(&whole, &name).unwrap().replace("</f><v>0</v>", "</f><v></v>");
+    let told = warnings(&workbook_package::with_part(&whole, &name, &xml).unwrap()).await;
+    assert!(told.len() == 1 && told[0].contains("column `f` holds formulas without results in 3 rows"), "{told:?}");
+}
+
+#[tokio::test]
 async fn parquet_columns_keep_their_types() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.parquet");
@@ -236,6 +269,38 @@ async fn parquet_columns_keep_their_types() {
     let written = polars::prelude::ParquetReader::new(fs::File::open(&path).unwrap()).finish().unwrap();
     let expected = polars::prelude::df!("q" => ["a", "b"], "score" => [1i32, 7], "l" => ["x", ""], "why" => [None, Some("[\"x\"]")]).unwrap();
     assert!(written.equals_missing(&expected), "{written}");
+}
+
+#[tokio::test]
+async fn lists_and_records_of_parquet_are_written_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let text = r#"[{"q":1,"b":[7],"s":{"x":1,"y":"a"}},{"q":2,"b":null,"s":null},{"q":3,"b":null,"s":null}]"#;
+    let mut frame = polars::prelude::JsonReader::new(io::Cursor::new(text)).finish().unwrap();
+    polars::prelude::ParquetWriter::new(fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
+    let table = FileTable::open(options(TableFileKind::Parquet, &path, &path, &["b", "s"])).await.unwrap();
+    let written = vec![
+        update(2, &json!({"b": [1, 2, null], "s": {"y": "b"}})),
+        update(3, &json!({"b": "many"})),
+        update(3, &json!({"b": [1.5]})),
+        update(3, &json!({"s": {"z": 1}})),
+        update(3, &json!({"b": []})),
+    ];
+    let refusals = table.write(written).await.unwrap();
+    let told = ["column `b` is `list[i64]`, and `\"many\"` is none", "column `b` is `list[i64]`, and `[1.5]` is none"];
+    assert_eq!((refusals.len(), refusals[0].message.as_str(), refusals[1].message.as_str()), (3, told[0], told[1]));
+    table.save().await.unwrap();
+    let table = FileTable::open(options(TableFileKind::Parquet, &path, &path, &["b"])).await.unwrap();
+    let columns = table.columns().await.unwrap();
+    assert_eq!(columns.iter().map(|column| column.declared.as_str()).collect::<Vec<_>>()[..2], ["i64", "list[i64]"]);
+    let all = ToDo { inputs: vec!["q".into()], read_also: vec!["b".into(), "s".into()], also_done: true, ..ToDo::default() };
+    let rows = table.page(&all, None, 9).await.unwrap().into_iter().map(|row| Value::Object(row.values)).collect::<Vec<_>>();
+    let expected = [
+        json!({"q": 1, "b": [7], "s": {"x": 1, "y": "a"}}),
+        json!({"q": 2, "b": [1, 2, null], "s": {"x": null, "y": "b"}}),
+        json!({"q": 3, "b": [], "s": null}),
+    ];
+    assert_eq!(rows, expected);
 }
 
 #[tokio::test]

@@ -87,10 +87,18 @@ fn cells(row: &MySqlRow) -> Result<Vec<RawCell>, sqlx::Error> {
     (0..row.len()).map(cell).collect()
 }
 
+fn is_bit(declared: &str) -> bool {
+    declared.starts_with("bit")
+}
+
+fn is_binary(declared: &str) -> bool {
+    ["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"].contains(&declared.split('(').next().unwrap_or_default())
+}
+
 fn kind(data_type: &str, declared: &str) -> ColumnKind {
     match data_type {
         "tinyint" if declared.starts_with("tinyint(1)") => ColumnKind::Boolean,
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => ColumnKind::Integer,
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "bit" => ColumnKind::Integer,
         "decimal" => ColumnKind::Decimal,
         "float" | "double" => ColumnKind::Float,
         "json" => ColumnKind::Json,
@@ -121,6 +129,16 @@ impl Database for MysqlDatabase {
     }
 
     fn read(&self, column: &SqlColumn) -> String {
+        let (name, declared) = (self.quote(&column.column.name), column.column.declared.as_str());
+        match () {
+            () if is_bit(declared) => format!("CAST(CAST({name} AS UNSIGNED) AS CHAR)"),
+            // As PostgreSQL shows bytes, which need be no text.
+            () if is_binary(declared) => format!("CONCAT('\\\\x', LOWER(HEX({name})))"),
+            () => format!("CAST({name} AS CHAR)"),
+        }
+    }
+
+    fn read_key(&self, column: &SqlColumn) -> String {
         format!("CAST({} AS CHAR)", self.quote(&column.column.name))
     }
 

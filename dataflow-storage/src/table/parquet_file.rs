@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dataflow_core::{Error, Result};
 use polars::prelude::{
-    AnyValue, Column, DataFrame, DataType, IntoColumn as _, NamedFrom as _, ParquetCompression, ParquetReader, ParquetWriter, SerReader as _, Series,
+    AnyValue, Column, DataFrame, DataType, Field, IntoColumn as _, NamedFrom as _, ParquetCompression, ParquetReader, ParquetWriter, SerReader as _, Series,
 };
 use serde_json::{Map, Value};
 
@@ -42,6 +42,17 @@ impl ParquetFile {
 fn typed(value: &Value, data_type: &DataType) -> Option<AnyValue<'static>> {
     let one = match (value, data_type) {
         (Value::Null, _) => return Some(AnyValue::Null),
+        (Value::Array(items), DataType::List(inner)) => {
+            let items = items.iter().map(|item| typed(item, inner)).collect::<Option<Vec<_>>>()?;
+            return Series::from_any_values_and_dtype("".into(), &items, inner, true).ok().map(AnyValue::List);
+        }
+        (Value::Object(given), DataType::Struct(fields)) => {
+            let is_known = |name: &String| fields.iter().any(|field| field.name().as_str() == name);
+            let cell = |field: &Field| typed(given.get(field.name().as_str()).unwrap_or(&Value::Null), field.dtype());
+            let cells = given.keys().all(is_known).then(|| fields.iter().map(cell).collect::<Option<Vec<_>>>())??;
+            return Some(AnyValue::StructOwned(Box::new((cells, fields.clone()))));
+        }
+        (_, data_type) if data_type.is_nested() => return None,
         (value, DataType::String) => Series::new("".into(), &[cell_text(value)]),
         (Value::Bool(yes), _) => Series::new("".into(), &[*yes]),
         (Value::Number(number), _) => match (number.as_i64(), number.as_u64(), number.as_f64()) {

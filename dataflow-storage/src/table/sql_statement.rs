@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use async_trait::async_trait;
 use dataflow_core::Error;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{ColumnKind, RowKey, TableColumn};
 
@@ -38,6 +38,9 @@ impl Parameter {
     }
 }
 
+/// How many bytes are shown of a text that is none.
+const SHOWN_BYTES: usize = 16;
+
 /// A cell as it came from a database.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum RawCell {
@@ -45,24 +48,35 @@ pub(super) enum RawCell {
     Integer(i64),
     Real(f64),
     Text(String),
+    /// Text whose bytes are not UTF-8.
+    NotText(Vec<u8>),
 }
 
 impl RawCell {
     /// The cell as a value for a prompt.
     pub(super) fn into_value(self, kind: ColumnKind) -> Value {
         match (self, kind) {
-            (Self::Null, _) => Value::Null,
+            (Self::Null | Self::NotText(_), _) => Value::Null,
             (Self::Integer(number @ (0 | 1)), ColumnKind::Boolean) => Value::Bool(number == 1),
             (Self::Integer(number), _) => number.into(),
-            (Self::Real(number), _) => number.into(),
+            // JSON has no number that is endless or none.
+            (Self::Real(number), _) => Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number),
             (Self::Text(text), kind) => text_value(text, kind),
         }
+    }
+
+    /// What is wrong with the cell, where it could not be read.
+    pub(super) fn unreadable(&self, column: &TableColumn) -> Option<String> {
+        let Self::NotText(bytes) = self else { return None };
+        let first: String = bytes.iter().take(SHOWN_BYTES).fold(String::new(), |shown, byte| format!("{shown}{byte:02x}"));
+        let more = if bytes.len() > SHOWN_BYTES { "…" } else { "" };
+        Some(format!("column `{}` is `{}`, found bytes that are not UTF-8: `{first}{more}`", column.name, column.declared))
     }
 
     /// The cell as a key; `None` where it is none.
     pub(super) fn into_key(self, kind: ColumnKind) -> Option<RowKey> {
         match self {
-            Self::Null => None,
+            Self::Null | Self::NotText(_) => None,
             Self::Integer(number) => Some(RowKey::Integer(number.into())),
             Self::Real(number) => Some(RowKey::Text(number.to_string())),
             Self::Text(text) if kind == ColumnKind::Integer => Some(text.parse().map_or(RowKey::Text(text), RowKey::Integer)),
@@ -208,6 +222,11 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     /// How a column is read.
     fn read(&self, column: &SqlColumn) -> String;
 
+    /// How the column that rows are known by is read, so that rows are found by what was read.
+    fn read_key(&self, column: &SqlColumn) -> String {
+        self.read(column)
+    }
+
     /// The number of rows, in the form that cells are read in.
     fn number_of_rows(&self) -> &'static str;
 
@@ -332,6 +351,7 @@ mod tests {
         assert_eq!(check("t", ColumnKind::Boolean), json!(true));
         assert_eq!(check("{\"a\": [1]}", ColumnKind::Json), json!({"a": [1]}));
         assert_eq!(check("NaN", ColumnKind::Float), json!("NaN"));
+        assert_eq!(RawCell::Real(f64::NEG_INFINITY).into_value(ColumnKind::Float), json!("-inf"));
         assert_eq!(RawCell::Text("-170141183460469231731687303715884105728".into()).into_key(ColumnKind::Integer), Some(RowKey::Integer(i128::MIN)));
     }
 }

@@ -149,7 +149,7 @@ impl SqlTable {
         let twice = if self.key.is_unique {
             Vec::new()
         } else {
-            let twice = Statement::new(format!("SELECT {} FROM {name} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 1", self.database.read(&self.key)));
+            let twice = Statement::new(format!("SELECT {} FROM {name} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 1", self.database.read_key(&self.key)));
             self.rows("looking for keys that are there twice", &twice).await?
         };
         let wrong = match (nulls.is_empty(), twice.into_iter().flatten().next()) {
@@ -197,7 +197,7 @@ impl SqlTable {
     /// `SELECT key, columns FROM table WHERE condition`, to which more conditions may be added.
     fn select(&self, todo: &ToDo) -> Result<(Statement, Vec<SqlColumn>)> {
         let columns = todo.columns_to_read().into_iter().map(|name| self.column(name)).collect::<Result<Vec<_>>>()?;
-        let read: Vec<String> = std::iter::once(&self.key).chain(&columns).map(|column| self.database.read(column)).collect();
+        let read: Vec<String> = std::iter::once(self.database.read_key(&self.key)).chain(columns.iter().map(|column| self.database.read(column))).collect();
         Ok((Statement::new(format!("SELECT {} FROM {} WHERE {}", read.join(", "), self.name, self.condition(todo)?)), columns))
     }
 
@@ -206,9 +206,18 @@ impl SqlTable {
         let mut rows = Vec::new();
         for cells in self.rows(doing, statement).await? {
             let mut cells = cells.into_iter();
-            let Some(key) = cells.next().and_then(|cell| cell.into_key(self.key.column.kind)) else { continue }; // null: seen to at the start
-            let values = columns.iter().zip(cells).map(|(column, cell)| (column.column.name.clone(), cell.into_value(column.column.kind))).collect();
-            rows.push(TableRow { key, values });
+            let key = cells.next().unwrap_or(RawCell::Null);
+            if let Some(wrong) = key.unreadable(&self.key.column) {
+                return Err(Error::Data(format!("table `{}`: {wrong}, and rows are known by it", self.options.table)));
+            }
+            let Some(key) = key.into_key(self.key.column.kind) else { continue }; // null: seen to at the start
+            let mut unreadable = None;
+            let mut value = |(column, cell): (&SqlColumn, RawCell)| {
+                unreadable = unreadable.take().or_else(|| cell.unreadable(&column.column));
+                (column.column.name.clone(), cell.into_value(column.column.kind))
+            };
+            let values = columns.iter().zip(cells).map(&mut value).collect();
+            rows.push(TableRow { key, values, unreadable });
         }
         Ok(rows)
     }

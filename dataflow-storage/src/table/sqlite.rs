@@ -55,7 +55,11 @@ fn cells(row: &SqliteRow) -> Result<Vec<RawCell>, sqlx::Error> {
             "INTEGER" => RawCell::Integer(row.try_get_unchecked(place)?),
             "REAL" => RawCell::Real(row.try_get_unchecked(place)?),
             "BLOB" => RawCell::Text(base64(&row.try_get_unchecked::<Vec<u8>, _>(place)?)),
-            _ => RawCell::Text(row.try_get_unchecked(place)?),
+            _ => match row.try_get_unchecked(place) {
+                Ok(text) => RawCell::Text(text),
+                Err(sqlx::Error::ColumnDecode { .. }) => RawCell::NotText(row.try_get_unchecked(place)?), // SQLite takes any bytes as text
+                Err(error) => return Err(error),
+            },
         })
     };
     (0..row.len()).map(cell).collect()

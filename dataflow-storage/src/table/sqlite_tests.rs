@@ -133,6 +133,16 @@ async fn what_is_missing_is_told_and_can_be_made() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_not_utf_8_is_told_with_its_row_and_its_neighbours_are_read() {
+    let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, q TEXT, a TEXT); INSERT INTO t VALUES (1, 'x', NULL), (2, cast(x'41ff' AS text), NULL), (3, 'z', NULL)";
+    let (_folder, path) = database(sql).await;
+    let rows = table(&path, "t", "id").await.page(&todo(&["q"], &["a"]), None, 10).await.unwrap();
+    let told: Vec<Option<&str>> = rows.iter().map(|row| row.unreadable.as_deref()).collect();
+    assert_eq!(told, [None, Some("column `q` is `TEXT`, found bytes that are not UTF-8: `41ff`"), None]);
+    assert_eq!((&rows[0].values["q"], &rows[2].values["q"]), (&json!("x"), &json!("z")));
+}
+
+#[tokio::test]
 async fn keys_that_are_there_twice_or_null_are_an_error() {
     let (_folder, path) = database("CREATE TABLE t (id INTEGER, k TEXT, n TEXT); INSERT INTO t VALUES (1, 'a', 'x'), (1, 'b', NULL)").await;
     for (key, expected) in [("id", "has `1` more than once"), ("n", "has rows where it is null"), ("k", "")] {

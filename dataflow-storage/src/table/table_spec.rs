@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Claimant, FailedRows, FileTable, FileTableOptions, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage, TableStorageOptions, ToDo,
+    Claimant, FailedRows, FileTable, FileTableOptions, NamedText, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage,
+    TableStorageOptions, ToDo,
 };
 
 inventory::submit! {
@@ -115,12 +116,36 @@ pub struct TablePlace {
     /// The sheet of a workbook; the first without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
+    /// The encoding of a csv; found without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The separator of a csv, one character or `tab`; found without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub separator: Option<String>,
 }
 
 impl TablePlace {
     /// The keys that there are.
-    pub const KEYS: [&'static str; 12] =
-        ["host", "port", "user", "password", "database", "schema_name", "pool_size", "table_name", "db_path", "input_path", "output_path", "sheet"];
+    pub const KEYS: [&'static str; 14] = [
+        "host",
+        "port",
+        "user",
+        "password",
+        "database",
+        "schema_name",
+        "pool_size",
+        "table_name",
+        "db_path",
+        "input_path",
+        "output_path",
+        "sheet",
+        "encoding",
+        "separator",
+    ];
+
+    fn text(&self) -> NamedText {
+        NamedText { encoding: self.encoding.clone(), separator: self.separator.clone() }
+    }
 }
 
 /// Leaves the password out.
@@ -233,6 +258,7 @@ impl TableSpec {
                 problems.push(format!("`{name}` should be a number of seconds, found {seconds}"));
             }
         }
+        problems.extend(at.text().problems(section));
         problems.extend(self.clashes());
         problems
     }
@@ -301,7 +327,7 @@ impl TableSpec {
             let input = base.join(&at.input_path);
             let output = at.output_path.as_ref().map_or_else(|| input.clone(), |output| base.join(output));
             let outputs = self.outputs.iter().chain(&self.error_column).cloned().collect();
-            let options = FileTableOptions { kind, input, output, outputs, sheet: at.sheet.clone() };
+            let options = FileTableOptions { kind, input, output, outputs, sheet: at.sheet.clone(), text: at.text() };
             return Box::pin(async move { Ok(Arc::new(FileTable::open(options).await?) as Arc<dyn Table>) });
         }
         let (host, user, password, database) = (at.host.clone(), at.user.clone(), at.password.clone(), at.database.clone());

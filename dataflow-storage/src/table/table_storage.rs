@@ -17,6 +17,7 @@ use dataflow_core::{Error, Result};
 use polars::prelude::*;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
 
 use self::sink::TableSink;
 use self::source::{TableSource, fitting, frame_of};
@@ -34,6 +35,12 @@ pub struct FailedRows {
     pub error_column: Option<String>,
     /// Whether the reason goes into all outputs, as AI-DataFlux's `ERROR: <class> - <message>`, so that no later run tries the row again.
     pub into_outputs: bool,
+}
+
+impl FailedRows {
+    fn is_told_in_table(&self) -> bool {
+        self.error_column.is_some() || self.into_outputs
+    }
 }
 
 /// How a table serves a pipeline.
@@ -76,6 +83,8 @@ struct Shared {
     missing: Mutex<Vec<String>>,
     page_rows: Arc<AtomicUsize>,
     claimed: Claimed,
+    /// Rows that could not be read, and why, until that is written into them.
+    rejected: Mutex<Vec<(RowKey, String)>>,
     runtime: Background,
 }
 
@@ -119,10 +128,9 @@ impl Background {
         receiver.recv().unwrap_or_else(|_| Err(Error::Data("the work on the table was given up".into())))
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.0 {
-            runtime.spawn(work);
-        }
+    /// Begins work there, which can be ended by what it gives.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        self.0.as_ref().map(|runtime| runtime.spawn(work).abort_handle())
     }
 }
 
@@ -234,7 +242,8 @@ impl TableStorage {
             runtime.spawn(keep_claims(Arc::clone(&table), claimant));
         }
         let page_rows = Arc::new(AtomicUsize::new(options.page_rows));
-        Ok(Self { shared: Arc::new(Shared { table, options, columns, missing: Mutex::new(lacking), page_rows, claimed: Claimed::default(), runtime }) })
+        let (missing, claimed, rejected) = (Mutex::new(lacking), Claimed::default(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { table, options, columns, missing, page_rows, claimed, rejected, runtime }) })
     }
 
     /// The rows that are to be done; all with something in their inputs as long as an output is not there.

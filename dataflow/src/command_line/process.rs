@@ -61,12 +61,11 @@ impl Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit> {
-    let configuration = ProcessConfiguration::read(&arguments.config)?;
+    let options = ProcessOptions { create_columns: arguments.create_columns, legacy_attempts: arguments.legacy_attempts, gateway: arguments.gateway };
+    let (configuration, process) = ProcessConfiguration::open(&arguments.config, options)?;
     for warning in &configuration.warnings {
         say(&format!("warning: {warning}"));
     }
-    let options = ProcessOptions { create_columns: arguments.create_columns, legacy_attempts: arguments.legacy_attempts, gateway: arguments.gateway };
-    let process = configuration.process(options)?;
     if arguments.explain {
         super::give(configuration.explained(&process)?.as_bytes(), None)?;
         return Ok(Exit::Well);
@@ -89,6 +88,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     let Process { pipeline, own_name: _kept, .. } = process;
     let compiled = pipeline.compile()?;
     let exit = runtime()?.block_on(run_watched(&compiled, run, arguments.progress, Some(watch as Arc<dyn Companion>)));
+    if let Some(needed) = ledger.too_small() {
+        say(&format!("error: the budget of the file does not pay for one call, which is thought to take {needed}\nhint: raise `budget`"));
+        return Ok(if exit == Exit::Stopped { Exit::BadConfiguration } else { exit });
+    }
     if let Some(spent) = ledger.over() {
         say(&format!("hint: the budget of the file is spent: {spent}; raise `budget` for the next run, which goes on where this one stopped"));
     }
@@ -120,7 +123,7 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
     let rate = process.pool.as_ref().and_then(|pool| pool.configuration().requests_per_second());
     let rates = process.pool.as_deref().and_then(|pool| default_rates(pool.configuration()));
     let nobody_answers = runtime()?.block_on(configuration.unreachable(&process, options));
-    let columns = process.columns.clone();
+    let (columns, text_of_file) = (process.columns.clone(), process.text.clone());
     let asks_gateway = options.gateway || configuration.whole.get("global").is_some_and(|global| global.get("flux_api_url").is_some());
     let compiled: CompiledPipeline = process.pipeline.compile()?;
     let most = compiled.most_calls(limit);
@@ -138,6 +141,9 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
             "whoever `DF_API_URL` and `DF_API_KEY` name; the demo model without them".into()
         }),
     );
+    if let Some(read) = text_of_file {
+        _ = writeln!(text, "text: {read}");
+    }
     if configuration.routing.enabled {
         let field = configuration.routing.field.as_deref().unwrap_or_default();
         let profiles = configuration.routing.subtasks.iter().map(|subtask| {
@@ -173,6 +179,7 @@ fn told(configuration: &ProcessConfiguration, process: Process, options: Process
         (Some(question), None) => {
             _ = writeln!(text, "tokens: about {:.0} of questions, {question:.1} a row; of replies not known, since no row is answered yet", all(question));
         }
+        (None, _) if rows > 0 => text += "tokens: not known, since none of the rows that were looked at can be read\n",
         (None, _) => text += "tokens: none, since no row is to be done\n",
     }
     match (prices, question) {

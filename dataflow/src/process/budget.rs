@@ -41,6 +41,8 @@ struct Account {
     input: f64,
     output: f64,
     is_over: bool,
+    /// What was to be held back for the call that ended the run.
+    refused: Option<Held>,
 }
 
 /// What becomes of a call that is to be made.
@@ -59,13 +61,22 @@ impl Ledger {
         Self { budget: configuration.budget, batch_size, prices, pool, stop, account: Mutex::default(), settled: Notify::new() }
     }
 
+    /// What a call would have taken, where the budget was too small for even one.
+    pub fn too_small(&self) -> Option<String> {
+        let account = self.account();
+        let needed = account.refused.filter(|_| account.replies == 0)?;
+        let tokens = self.budget.tokens.map(|most| format!("about {:.0} tokens, and `budget.tokens` is {most}", needed.tokens));
+        let money = self.budget.money.map(|most| format!("about {:.6} in money, and `budget.money` is {most}", needed.money));
+        Some(tokens.into_iter().chain(money).collect::<Vec<_>>().join("; "))
+    }
+
     /// What was spent of what, where the budget ended the run.
     pub fn over(&self) -> Option<String> {
         let account = self.account();
         let tokens = self.budget.tokens.map(|most| format!("{:.0} of {most} tokens are spent", account.spent));
         let money = self.budget.money.map(|most| format!("{:.4} of {most} in money is spent", self.money().unwrap_or_default()));
-        let next = if account.replies == 0 { ", and one call would take more" } else { ", and the next call would take more than is left" };
-        account.is_over.then(|| format!("{}{next}", tokens.into_iter().chain(money).collect::<Vec<_>>().join(" and ")))
+        let is_over = account.is_over && account.replies > 0;
+        is_over.then(|| format!("{}, and the next call would take more than is left", tokens.into_iter().chain(money).collect::<Vec<_>>().join(" and ")))
     }
 
     /// Calls on their way.
@@ -124,6 +135,7 @@ impl Ledger {
             Decision::Waits // what is in flight may take less than is held back for it
         } else {
             account.is_over = true;
+            account.refused = Some(expected);
             Decision::Refused
         }
     }
@@ -241,8 +253,10 @@ mod tests {
     #[tokio::test]
     async fn a_budget_below_one_call_makes_none_and_one_that_suffices_ends_nothing() {
         let small = ledger(100);
-        assert_eq!((calls(&small, 5, |_| 60).await, small.over().unwrap().contains("0 of 100 tokens")), (0, true));
+        assert_eq!((calls(&small, 5, |_| 60).await, small.over()), (0, None));
+        assert_eq!(small.too_small().as_deref(), Some("about 267 tokens, and `budget.tokens` is 100"));
         let ample = ledger(1_000_000);
         assert_eq!((calls(&ample, 50, |_| 60).await, ample.over(), ample.stop.is_asked(), ample.in_flight()), (50, None, false, 0));
+        assert_eq!(ample.too_small(), None);
     }
 }

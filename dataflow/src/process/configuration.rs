@@ -11,7 +11,7 @@ use dataflow_storage::table::{TablePlace, TableSource, TableSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::reading::{Reading, follows, merged, object_of};
+use super::reading::{Reading, follows, merged};
 
 /// What the file says of the table, the columns, the prompt and the replies.
 #[derive(Clone, Debug, Default)]
@@ -270,10 +270,16 @@ impl TokenEstimation {
 impl ProcessConfiguration {
     /// Reads a file and the profiles that it names. All problems are told together.
     pub fn read(path: &Path) -> Result<Self> {
-        let (whole, raw) = object_of(path)?;
+        let (configuration, problems) = Self::gather(path)?;
+        if problems.is_empty() { Ok(configuration) } else { Err(configuration.told(problems, &[])) }
+    }
+
+    /// Reads a file as far as it can be read; tells what is wrong with it too.
+    pub(super) fn gather(path: &Path) -> Result<(Self, Vec<String>)> {
+        let mut reading = Reading::default();
+        let (whole, raw) = reading.object_of(path)?;
         let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
         let name = path.file_stem().map_or_else(|| "process".into(), |name| name.to_string_lossy().into_owned());
-        let mut reading = Reading::default();
         let mut configuration = Self {
             name,
             datasource: reading.section(&whole, "datasource"),
@@ -301,24 +307,29 @@ impl ProcessConfiguration {
             configuration.place = reading.place(&whole, &kind);
         }
         configuration.written_password = raw.get(&kind).and_then(|section| section.get("password")).and_then(Value::as_str).map(ToOwned::to_owned);
-        configuration.read_routes(&whole, &mut reading)?;
+        configuration.read_routes(&whole, &mut reading);
         let mut problems = Vec::new();
         configuration.check(&mut problems, &reading);
-        reading.problems.extend(problems.into_iter().filter(|problem| !reading.unread.iter().any(|place| follows(problem, place))));
-        configuration.whole = whole;
-        if reading.problems.is_empty() {
-            configuration.warnings = reading.warnings;
-            Ok(configuration)
-        } else {
-            let warnings = reading.warnings.iter().map(|warning| format!("warning: {warning}"));
-            let told: Vec<String> = reading.problems.into_iter().chain(warnings).collect();
-            Err(Error::Configuration(format!("{}: {}", path.display(), told.join("\n  "))))
-        }
+        let Reading { problems: mut told, warnings, unread } = reading;
+        told.extend(problems.into_iter().filter(|problem| !unread.iter().any(|place| follows(problem, place))));
+        (configuration.whole, configuration.warnings) = (whole, warnings);
+        Ok((configuration, told))
     }
 
-    fn read_routes(&mut self, whole: &Map<String, Value>, reading: &mut Reading) -> Result<()> {
+    /// The error that tells what is wrong with the file, each problem once, and what it is warned of.
+    pub(super) fn told(&self, problems: Vec<String>, warnings: &[String]) -> Error {
+        let mut told: Vec<String> = Vec::new();
+        for line in problems.into_iter().chain(self.warnings.iter().chain(warnings).map(|warning| format!("warning: {warning}"))) {
+            if !told.contains(&line) {
+                told.push(line);
+            }
+        }
+        Error::Configuration(format!("{}: {}", self.path.display(), told.join("\n  ")))
+    }
+
+    fn read_routes(&mut self, whole: &Map<String, Value>, reading: &mut Reading) {
         if !self.routing.enabled {
-            return Ok(());
+            return;
         }
         if self.routing.field.is_none() && !reading.is_unread("routing.field") {
             reading.problems.push("`routing.field` is missing: name the column whose text chooses the profile".into());
@@ -326,17 +337,28 @@ impl ProcessConfiguration {
         if self.routing.subtasks.is_empty() && !reading.is_unread("routing.subtasks") {
             reading.problems.push("`routing.subtasks` is empty, and routing is enabled".into());
         }
-        for subtask in &self.routing.subtasks {
-            let (profile, _) = object_of(&self.base.join(&subtask.profile))?;
+        for Subtask { text, profile: path } in &self.routing.subtasks {
+            let text = text.as_str().map_or_else(|| text.to_string(), ToOwned::to_owned);
+            // What is wrong in it is told with the text that chooses it.
+            let mut of_profile = Reading::default();
+            let read = of_profile.object_of(&self.base.join(path));
+            let (profile, _) = read.unwrap_or_else(|error| {
+                of_profile.problems.push(error.to_string());
+                Default::default()
+            });
             for key in profile.keys().filter(|key| !["prompt", "validation"].contains(&key.as_str())) {
-                reading.problems.push(format!("profile {}: only `prompt` and `validation` can be changed there, found `{key}`", subtask.profile.display()));
+                of_profile.problems.push(format!("only `prompt` and `validation` can be changed there, found `{key}`"));
             }
+            of_profile.section::<Prompt>(&profile, "prompt");
+            of_profile.section::<Validation>(&profile, "validation");
+            let place = format!("profile {} of `{text}`", path.display());
+            reading.problems.extend(of_profile.problems.into_iter().map(|problem| format!("{place}: {problem}")));
+            reading.warnings.extend(of_profile.warnings.into_iter().map(|warning| format!("{place}: {warning}")));
             let merged: Map<String, Value> =
                 ["prompt", "validation"].map(|name| (name.to_owned(), merged(whole.get(name), profile.get(name)))).into_iter().collect();
-            let text = subtask.text.as_str().map_or_else(|| subtask.text.to_string(), ToOwned::to_owned);
-            self.routes.insert(text, (reading.section(&merged, "prompt"), reading.section(&merged, "validation")));
+            let mut of_both = Reading::default(); // whose problems are those of the parts
+            self.routes.insert(text, (of_both.section(&merged, "prompt"), of_both.section(&merged, "validation")));
         }
-        Ok(())
     }
 
     /// The table, as a pipeline file would have it; nothing where its kind is unknown.
@@ -402,6 +424,16 @@ impl ProcessConfiguration {
         if self.columns_to_write.is_empty() {
             problems.push("`columns_to_write` is empty: give a column for each field of a reply, such as `{answer: answer}`".into());
         }
+        let mut fields: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (field, column) in &self.columns_to_write {
+            fields.entry(column).or_default().push(format!("`{field}`"));
+        }
+        for (column, fields) in fields.into_iter().filter(|(_, fields)| fields.len() > 1) {
+            let fields = fields.join(" and ");
+            problems.push(format!(
+                "`columns_to_write` has {fields} go into the column `{column}`: one would stand over the other\n  hint: give each a column of its own"
+            ));
+        }
         if self.prompt.template.trim().is_empty() {
             problems.push("`prompt.template` is empty: write the question, with `{record_json}` for the row".into());
         }
@@ -458,7 +490,18 @@ models: []
             assert!(error.contains(expected), "{expected} is missing in {error}");
         }
         let error = read(WHOLE, &[("one.yaml", "models: []\n")]).unwrap_err().to_string();
-        assert!(error.contains("only `prompt` and `validation` can be changed there, found `models`"), "{error}");
+        assert!(error.contains("profile one.yaml of `1`: only `prompt` and `validation` can be changed there, found `models`"), "{error}");
+        let two =
+            WHOLE.replace("profile: one.yaml }", "profile: one.yaml }, { match: b, profile: two.yaml }") + "budget: { tokens: \"${NOT_SET_ANYWHERE}\" }\n";
+        let error = read(&two.replace("answer: 答案", "answer: 答案, why: 答案"), &[("one.yaml", "prompt: { temperature: hot }\n")]).unwrap_err().to_string();
+        for expected in [
+            "profile one.yaml of `1`: `prompt.temperature` should be a number, found `hot`",
+            "profile two.yaml of `b`: there is no configuration file /two.yaml",
+            "`budget.tokens` reads the environment variable `NOT_SET_ANYWHERE`, which is not set",
+            "`columns_to_write` has `answer` and `why` go into the column `答案`",
+        ] {
+            assert!(error.contains(expected), "{expected} is missing in {error}");
+        }
     }
 
     fn told(text: &str) -> String {
@@ -493,6 +536,24 @@ models: []
             "{password}"
         );
         assert!(told("datasource: 5\n").starts_with("/jobs.yaml: `datasource` should be keys with values, found `5`\n  `columns_to_extract` is empty"));
+    }
+
+    #[test]
+    fn a_key_of_ours_that_is_written_wrong_is_an_error_and_one_of_theirs_is_warned_of() {
+        let ours = [
+            ("budget: { token: 5 }", "budget.token", "did you mean `tokens`?"),
+            ("budget: { dollars: 5 }", "budget.dollars", "a budget has `tokens` and `money`"),
+            ("buget: { tokens: 5 }", "buget", "did you mean `budget`?"),
+            ("error_colum: why", "error_colum", "did you mean `error_column`?"),
+            ("write_error: true", "write_error", "did you mean `write_errors`?"),
+        ];
+        for (line, key, hint) in ours {
+            let error = told(&format!("{WHOLE}{line}\n"));
+            assert!(error.contains(&format!("unknown key `{key}`\n  hint: {hint}")), "{error}");
+        }
+        assert!(told(&WHOLE.replace("concurency", "clam")).contains("unknown key `datasource.clam`\n  hint: did you mean `claim`?"));
+        let theirs = read(&format!("{WHOLE}gatway: {{}}\n"), &[("one.yaml", "prompt: { template: other }\n")]).unwrap();
+        assert_eq!(theirs.warnings.len(), 2, "{:?}", theirs.warnings);
     }
 
     #[test]

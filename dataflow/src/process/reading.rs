@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dataflow_core::configuration;
 use dataflow_core::registry::nearest;
+use dataflow_core::variables::put_in_where_set;
 use dataflow_core::{Error, Result};
 use dataflow_storage::table::{TablePlace, TableSource};
 use serde::Serialize;
@@ -44,6 +45,23 @@ const TOP: [&str; 16] = [
     "token_estimation",
 ];
 
+/// Keys that AI-DataFlux does not have. One of them that is written wrong is an error: the file was written for us, and would do without its budget.
+const OURS: [&str; 13] = [
+    "budget",
+    "tokens",
+    "money",
+    "error_column",
+    "write_errors",
+    "cache_path",
+    "claim",
+    "claim_lease",
+    "id_column",
+    "memory_limit_mb",
+    "sheet",
+    "encoding",
+    "separator",
+];
+
 impl Reading {
     pub(super) fn is_unread(&self, place: &str) -> bool {
         self.unread.iter().any(|unread| unread == place)
@@ -59,9 +77,19 @@ impl Reading {
                     self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?"));
                     self.unread.push(near.to_owned());
                 }
-                Some(near) => self.warnings.push(format!("unknown key `{key}`: did you mean `{near}`?")),
-                None => self.warnings.push(format!("unknown key `{key}`")),
+                near => self.unknown(key, near),
             }
+        }
+    }
+
+    /// Tells of a key that nobody knows, and of the one that it is most like.
+    fn unknown(&mut self, key: &str, near: Option<&str>) {
+        let is_ours = near.is_some_and(|near| OURS.contains(&near)) && !key.starts_with("token_estimation.");
+        match near {
+            Some(near) if is_ours => self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?")),
+            None if key.starts_with("budget.") => self.problems.push(format!("unknown key `{key}`\n  hint: a budget has `tokens` and `money`")),
+            Some(near) => self.warnings.push(format!("unknown key `{key}`: did you mean `{near}`?")),
+            None => self.warnings.push(format!("unknown key `{key}`")),
         }
     }
 
@@ -92,8 +120,7 @@ impl Reading {
             if let Some(known) = known.get(key) {
                 self.warn_unknown(&format!("{place}.{key}"), value, known);
             } else {
-                let near = nearest(key, known.keys().map(String::as_str)).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-                self.warnings.push(format!("unknown key `{place}.{key}`{near}"));
+                self.unknown(&format!("{place}.{key}"), nearest(key, known.keys().map(String::as_str)));
             }
         }
     }
@@ -104,16 +131,36 @@ impl Reading {
         let mut known = given.clone();
         known.retain(|key, _| TablePlace::KEYS.contains(&key.as_str()));
         for key in given.keys().filter(|key| !known.contains_key(*key)) {
-            let near = nearest(key, TablePlace::KEYS).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-            self.warnings.push(format!("unknown key `{kind}.{key}`{near}"));
+            self.unknown(&format!("{kind}.{key}"), nearest(key, TablePlace::KEYS));
         }
         self.read(kind, Value::Object(known))
+    }
+
+    /// What a file holds, with its variables put in as far as they are set, and as it stands there.
+    pub(super) fn object_of(&mut self, path: &Path) -> Result<(Map<String, Value>, Map<String, Value>)> {
+        let shown = path.display();
+        let wrong = |message: String| Error::Configuration(format!("{shown}: {message}"));
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no configuration file {shown}")),
+            _ => Error::storage(format!("cannot read {shown}"), error),
+        })?;
+        let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let mut value = serde_json::to_value(yaml).map_err(|error| wrong(error.to_string()))?;
+        let raw = value.as_object().cloned().unwrap_or_default();
+        for (place, problem) in put_in_where_set(&mut value, &|name| std::env::var(name).ok()) {
+            self.problems.push(problem);
+            self.unread.push(place);
+        }
+        match value {
+            Value::Object(object) => Ok((object, raw)),
+            _ => Err(wrong("expected keys and values".into())),
+        }
     }
 
     /// What stands at a place; what of it cannot be read is told, and is as if it were not there.
     fn read<T: DeserializeOwned + Default>(&mut self, place: &str, value: Value) -> T {
         let (read, unread) = configuration::read(place, value);
-        self.problems.extend(unread.iter().map(ToString::to_string));
+        self.problems.extend(unread.iter().filter(|unread| !self.unread.contains(&unread.place)).map(ToString::to_string));
         self.unread.extend(unread.into_iter().map(|unread| unread.place));
         read.unwrap_or_default()
     }
@@ -133,20 +180,15 @@ pub(super) fn merged(below: Option<&Value>, above: Option<&Value>) -> Value {
     }
 }
 
-/// What a file holds, with its variables put in, and as it stands there.
-pub(super) fn object_of(path: &Path) -> Result<(Map<String, Value>, Map<String, Value>)> {
-    let shown = path.display();
-    let wrong = |message: String| Error::Configuration(format!("{shown}: {message}"));
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no configuration file {shown}")),
-        _ => Error::storage(format!("cannot read {shown}"), error),
-    })?;
-    let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let mut value = serde_json::to_value(yaml).map_err(|error| wrong(error.to_string()))?;
-    let raw = value.as_object().cloned().unwrap_or_default();
-    dataflow_core::variables::put_in(&mut value, &|name| std::env::var(name).ok()).map_err(|missing| wrong(missing.join("; ")))?;
-    match value {
-        Value::Object(object) => Ok((object, raw)),
-        _ => Err(wrong("expected keys and values".into())),
+/// The problems of an error that tells several of a file, each with its hint.
+pub(super) fn problems_of(error: &Error, path: &Path) -> Vec<String> {
+    let (text, before) = (error.to_string(), format!("{}: ", path.display()));
+    let mut problems: Vec<String> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        match problems.last_mut().filter(|_| line.starts_with("hint: ")) {
+            Some(last) => *last += &format!("\n  {line}"),
+            None => problems.push(line.strip_prefix(&before).unwrap_or(line).to_owned()),
+        }
     }
+    problems
 }

@@ -153,6 +153,65 @@ fn each_kind_of_trouble_has_its_exit_code_and_its_words() {
 }
 
 #[test]
+fn all_that_is_wrong_with_a_file_its_table_and_its_models_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+global: { log: { level: loud } }
+datasource: { type: csv, concurrency: { batch_size: 0 } }
+csv: { input_path: away.csv }
+columns_to_extract: [question]
+columns_to_write: { answer: answer }
+prompt: { template: 'Answer.', required_fields: [answer, reason], temperature: '${NOT_SET_ANYWHERE}' }
+routing: { enabled: true, field: kind, subtasks: [{ match: a, profile: a.yaml }, { match: b, profile: b.yaml }] }
+budget: { token: 5 }
+models: [{ id: 1, modle: test, channel_id: '2', api_key: sk-geheim }]
+channels: { '1': { base_url: 'http://127.0.0.1:9' } }
+";
+    std::fs::write(folder.path().join("jobs.yaml"), text).unwrap();
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert_eq!(code, 78, "{stderr}");
+    let expected = [
+        "`global.log.level` should be one of",
+        "`datasource.concurrency.batch_size` should be at least 1, found 0",
+        "away.csv` is not there",
+        "`prompt.temperature` reads the environment variable `NOT_SET_ANYWHERE`, which is not set",
+        "profile a.yaml of `a`: there is no configuration file",
+        "profile b.yaml of `b`: there is no configuration file",
+        "unknown key `budget.token`",
+        "`models.1`: missing field `model`\n  hint: did you mean it by `modle`?",
+        "the channel `2`, which is not there",
+        "warning: the prompt holds neither `{record_json}` nor a column",
+        "warning: the prompt requires the field `reason`, which goes into no column",
+    ];
+    for expected in expected {
+        assert_eq!(stderr.matches(expected).count(), 1, "{expected} should be told once in {stderr}");
+    }
+    assert!(!stderr.contains("sk-geheim") && !stderr.contains("max_concurrency"), "{stderr}");
+}
+
+#[test]
+fn the_encoding_of_a_csv_is_told_and_can_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(&[]);
+    let text = format!(
+        "datasource: {{ type: csv }}\ncsv: {{ input_path: a.csv }}\ncolumns_to_extract: [题目]\ncolumns_to_write: {{ a: 答案 }}\nprompt: {{ template: '{{record_json}}', required_fields: [a] }}\n{}",
+        models(service.url())
+    );
+    let check = |text: &str, expected: &[&str]| {
+        std::fs::write(folder.path().join("jobs.yaml"), text).unwrap();
+        let (_, stdout, stderr) = process(folder.path(), &["--validate"]);
+        for expected in expected {
+            assert!(format!("{stdout}{stderr}").contains(expected), "{expected} is missing in {stdout}{stderr}");
+        }
+        assert_eq!(stderr.contains("guess"), expected.contains(&"guess"), "{stderr}");
+    };
+    std::fs::write(folder.path().join("a.csv"), b"\xcc\xe2\xc4\xbf;\xb4\xf0\xb0\xb8\n\xd2\xbb;\n").unwrap(); // 题目;答案 / 一;
+    check(&text, &["text: gb18030, separated by `;`", "1 rows to do", "guess"]);
+    check(&text.replace("a.csv }", "a.csv, encoding: gbk }"), &["text: gb18030, separated by `;`"]);
+    check(&text.replace("a.csv }", "a.csv, encoding: klingon, separator: ab }"), &["`csv.encoding` is `klingon`", "`csv.separator` should be one character"]);
+}
+
+#[test]
 fn a_row_that_fails_stays_to_be_done_and_says_why() {
     for kind in FILES {
         let folder = tempfile::tempdir().unwrap();
@@ -387,6 +446,17 @@ fn a_budget_stops_the_run_and_the_next_one_goes_on() {
     let (code, _, stderr) = process(folder.path(), &[]);
     assert_eq!((code, service.bought_twice()), (0, 0), "{stderr}");
     table.check_filled(200);
+}
+
+#[test]
+fn a_budget_that_pays_for_no_call_is_an_error_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = TestTable::make(TableKind::Sqlite, folder.path(), 5, 0).unwrap();
+    let service = Service::start(&[]);
+    table.configure(service.url(), "", "budget: { tokens: 20 }\n");
+    let (code, _, stderr) = process(folder.path(), &[]);
+    assert!(code == 78 && stderr.contains("does not pay for one call") && stderr.contains("`budget.tokens` is 20"), "{code} {stderr}");
+    assert_eq!(asked(&service), 0);
 }
 
 #[test]

@@ -152,7 +152,10 @@ impl Found {
         let mut value = without_nulls(value);
         for (key, instead) in needed.iter().filter(|(key, _)| value.get(key).is_none()).copied().collect::<Vec<_>>() {
             if !self.told.contains(&format!("{place}.{key}")) {
-                self.problems.push(format!("`{place}`: missing field `{key}`"));
+                let mut unknown = given.keys().filter(|given| !keys.contains(&given.as_str()));
+                let meant = unknown.find(|unknown| nearest(unknown, keys.iter().copied()) == Some(key));
+                let hint = meant.map(|meant| format!("\n  hint: did you mean it by `{meant}`?")).unwrap_or_default();
+                self.problems.push(format!("`{place}`: missing field `{key}`{hint}"));
             }
             value[key] = instead.into();
         }

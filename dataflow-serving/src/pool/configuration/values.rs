@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use dataflow_core::variables::put_in;
-use serde_json::{Map, Value};
+use dataflow_core::variables::put_in_where_set;
+use serde_json::Value;
 
 /// What a text says, as far as it can be said.
 #[derive(Debug)]
@@ -28,7 +28,10 @@ impl Values {
         let mut values = Self::from(Value::Null);
         values.find_endless(&yaml, "");
         let mut value = serde_json::to_value(yaml).map_err(|error| vec![error.to_string()])?;
-        values.put_variables_in(&mut value, "", variable);
+        for (place, problem) in put_in_where_set(&mut value, variable) {
+            values.problems.push(problem);
+            values.places.insert(place);
+        }
         Ok(Self { value, ..values })
     }
 
@@ -47,32 +50,6 @@ impl Values {
                     self.find_endless(field, &below(place, name.as_str().unwrap_or_default())); // another key holds no number that is looked at
                 }
             }
-            _ => {}
-        }
-    }
-
-    fn put_variables_in(&mut self, value: &mut Value, place: &str, variable: &dyn Fn(&str) -> Option<String>) {
-        match value {
-            Value::String(text) if text.contains("${") => {
-                let mut alone = Value::Object(Map::from_iter([(place.to_owned(), value.take())]));
-                match put_in(&mut alone, variable) {
-                    Ok(()) => *value = alone[place].take(),
-                    Err(unset) => {
-                        self.problems.extend(unset);
-                        self.places.insert(place.to_owned());
-                    }
-                }
-            }
-            Value::Array(items) => {
-                for (index, item) in items.iter_mut().enumerate() {
-                    let before = item.clone();
-                    self.put_variables_in(item, &below(place, &(index + 1).to_string()), variable);
-                    if item.is_null() {
-                        *item = before; // a list that is meant to hold something is not empty
-                    }
-                }
-            }
-            Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| self.put_variables_in(field, &below(place, name), variable)),
             _ => {}
         }
     }

@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use dataflow_core::Result;
 use dataflow_core::row::is_blank;
 use dataflow_core::storage::{Arrival, Refused, Sink};
+use dataflow_core::{Error, Result};
 use polars::prelude::*;
 use serde_json::{Map, Value};
+use tokio::task::AbortHandle;
 
 use super::source::read_key;
 use super::{ROW_KEY, Shared, lock};
-use crate::table::{ColumnKind, Refusal, RowKey, RowUpdate};
+use crate::table::{ColumnKind, Refusal, RowKey, RowUpdate, Table};
+
+/// The shortest time between two savings.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where the rows of a run go back into their table.
 pub(super) struct TableSink {
@@ -21,13 +25,28 @@ pub(super) struct TableSink {
     refused: Vec<Refused>,
     /// Rows that were filled in.
     written: u64,
-    saved: Instant,
     unsaved: bool,
+    saving: Option<AbortHandle>,
+    /// Why the table could not be saved while the run went on.
+    not_saved: Arc<Mutex<Option<Error>>>,
+}
+
+/// Saves now and then, whether or not rows arrive meanwhile, until that fails.
+async fn keep_saving(table: Arc<dyn Table>, interval: Duration, not_saved: Arc<Mutex<Option<Error>>>) {
+    loop {
+        tokio::time::sleep(interval).await;
+        if let Err(error) = table.save().await {
+            *lock(&not_saved) = Some(error);
+            return;
+        }
+    }
 }
 
 impl TableSink {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, refused: Vec::new(), written: 0, saved: Instant::now(), unsaved: false }
+        let (table, interval, not_saved) = (Arc::clone(&shared.table), shared.options.save_interval.max(SHORTEST_INTERVAL), Arc::default());
+        let saving = shared.runtime.spawn(keep_saving(table, interval, Arc::clone(&not_saved)));
+        Self { shared, refused: Vec::new(), written: 0, unsaved: false, saving, not_saved }
     }
 
     fn reason(&self, frame: &DataFrame, row: usize) -> Result<Option<String>> {
@@ -44,30 +63,76 @@ impl TableSink {
     }
 
     /// What is written into a row, which failed where there is a reason; `None` where it is left as it is.
-    fn update(&self, frame: &DataFrame, row: usize, reason: Option<String>) -> Result<Option<Map<String, Value>>> {
+    fn update(&self, frame: &DataFrame, row: usize, reason: Option<&str>) -> Result<Option<Map<String, Value>>> {
+        if let Some(reason) = reason {
+            return Ok(Some(self.failure(reason)).filter(|values| !values.is_empty()));
+        }
         let options = &self.shared.options;
         let mut values = Map::new();
-        if let Some(reason) = &reason {
-            if options.failed.into_outputs {
-                values.extend(options.todo.outputs.iter().map(|output| (output.clone(), Value::from(flux_error(reason)))));
-            }
-        } else {
-            for output in &options.todo.outputs {
-                let value = text_at(frame, output, row)?.map_or(Value::Null, |text| cell_of(text, self.shared.kind(output)));
-                values.insert(output.clone(), value);
-            }
-            if values.values().all(is_blank) {
-                return Ok(None); // nothing was found out, so nothing that stands there is emptied
-            }
+        for output in &options.todo.outputs {
+            let value = text_at(frame, output, row)?.map_or(Value::Null, |text| cell_of(text, self.shared.kind(output)));
+            values.insert(output.clone(), value);
+        }
+        if values.values().all(is_blank) {
+            return Ok(None); // nothing was found out, so nothing that stands there is emptied
         }
         if let Some(column) = &options.failed.error_column {
-            values.insert(column.clone(), reason.map_or(Value::Null, Value::from));
+            values.insert(column.clone(), Value::Null);
         }
-        Ok((!values.is_empty()).then_some(values))
+        Ok(Some(values))
+    }
+
+    /// What is written into a row that failed.
+    fn failure(&self, reason: &str) -> Map<String, Value> {
+        let options = &self.shared.options;
+        let outputs = options.todo.outputs.iter().filter(|_| options.failed.into_outputs).map(|output| (output.clone(), Value::from(flux_error(reason))));
+        outputs.chain(options.failed.error_column.iter().map(|column| (column.clone(), Value::from(reason)))).collect()
+    }
+
+    /// Writes into rows that could not be read why that was so.
+    fn tell_rejected(&mut self) -> Result<()> {
+        let rejected = std::mem::take(&mut *lock(&self.shared.rejected));
+        let told = rejected.into_iter().map(|(key, message)| RowUpdate { key, values: self.failure(&format!("malformed: {message}")) });
+        self.tell(told.collect())
+    }
+
+    /// Writes reasons; one that its column does not hold is cut and written again.
+    fn tell(&mut self, reasons: Vec<RowUpdate>) -> Result<()> {
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        self.unsaved = true;
+        let mut refused = self.write_cells(reasons.clone())?;
+        if let Some(most) = self.reason_length().filter(|_| !refused.is_empty()) {
+            let again = reasons.into_iter().filter(|update| refused.iter().any(|refusal| refusal.key == update.key));
+            let again = again.map(|mut update| {
+                if let Some(Value::String(reason)) = self.shared.options.failed.error_column.as_ref().and_then(|column| update.values.get_mut(column)) {
+                    *reason = cut(reason, most);
+                }
+                update
+            });
+            refused = self.write_cells(again.collect())?;
+        }
+        for refusal in refused {
+            tracing::warn!(key = %refusal.key, message = refusal.message, "the reason of a failed row could not be written; it is in the file of failed rows");
+        }
+        Ok(())
+    }
+
+    fn write_cells(&self, updates: Vec<RowUpdate>) -> Result<Vec<Refusal>> {
+        let table = Arc::clone(&self.shared.table);
+        self.shared.wait(async move { table.write(updates).await })
+    }
+
+    /// How many characters the column of the reasons says it holds, such as 60 in `varchar(60)`.
+    fn reason_length(&self) -> Option<usize> {
+        let name = self.shared.options.failed.error_column.as_ref()?;
+        let declared = self.shared.columns.iter().find(|column| column.name == *name)?.declared.to_lowercase();
+        declared.contains("char").then(|| declared.split_once('(')?.1.split_once(')')?.0.trim().parse().ok())?
     }
 
     /// Writes cells; gives the rows that were refused. Those and `others`, which nothing is written into, get their reasons into the error column.
-    fn put(&self, updates: Vec<RowUpdate>, others: Vec<Refusal>, reasons: &HashMap<RowKey, String>) -> Result<Vec<Refusal>> {
+    fn put(&mut self, updates: Vec<RowUpdate>, others: Vec<Refusal>, reasons: &HashMap<RowKey, String>) -> Result<Vec<Refusal>> {
         let table = Arc::clone(&self.shared.table);
         let mut refusals = self.shared.wait(async move { if updates.is_empty() { Ok(Vec::new()) } else { table.write(updates).await } })?;
         refusals.extend(others);
@@ -76,17 +141,18 @@ impl TableSink {
             let reason = reasons.get(&refusal.key).cloned().unwrap_or_else(|| format!("refused: {}", refusal.message));
             RowUpdate { key: refusal.key.clone(), values: Map::from_iter([(column.clone(), reason.into())]) }
         };
-        let (told, table): (Vec<RowUpdate>, _) = (refusals.iter().map(told).collect(), Arc::clone(&self.shared.table));
-        for refusal in self.shared.wait(async move { table.write(told).await })? {
-            tracing::debug!(key = %refusal.key, message = refusal.message, "a reason could not be written");
-        }
+        self.tell(refusals.iter().map(told).collect())?;
         Ok(refusals)
     }
 
+    /// Saves for the last time.
     fn save(&mut self) -> Result<()> {
+        if let Some(saving) = self.saving.take() {
+            saving.abort(); // a file that is just being written is written whole
+        }
         let table = Arc::clone(&self.shared.table);
         self.shared.wait(async move { table.save().await })?;
-        (self.saved, self.unsaved) = (Instant::now(), false);
+        self.unsaved = false;
         Ok(())
     }
 }
@@ -100,6 +166,15 @@ fn flux_error(reason: &str) -> String {
         _ => "system_error",
     };
     format!("ERROR: {class} - {message}")
+}
+
+/// The first characters of a text, with dots where more of it was.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some(_) if most > 3 => text.chars().take(most - 3).chain("...".chars()).collect(),
+        Some((end, _)) => text[..end].to_owned(),
+        None => text.to_owned(),
+    }
 }
 
 fn text_at(frame: &DataFrame, column: &str, row: usize) -> Result<Option<String>> {
@@ -121,6 +196,7 @@ fn cell_of(text: String, kind: ColumnKind) -> Value {
 
 impl Sink for TableSink {
     fn write(&mut self, frame: &DataFrame) -> Result<()> {
+        self.tell_rejected()?;
         let keys = frame.column(ROW_KEY)?.str()?;
         let tells_failures = self.shared.options.failed.told_in.as_ref().is_some_and(|column| frame.get_column_index(column).is_some());
         let (mut places, mut updates, mut all, mut empty, mut reasons) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new(), HashMap::new());
@@ -132,7 +208,7 @@ impl Sink for TableSink {
             if let Some(reason) = &reason {
                 reasons.insert(key.clone(), reason.clone());
             }
-            match self.update(frame, row, reason)? {
+            match self.update(frame, row, reason.as_deref())? {
                 Some(values) => updates.push(RowUpdate { key, values }),
                 None if reasons.contains_key(&key) => {}
                 None => empty.push(key),
@@ -159,10 +235,7 @@ impl Sink for TableSink {
         self.refused
             .extend(refusals.into_iter().map(|refusal| Refused { row: places.get(&refusal.key).copied().unwrap_or_default(), message: refusal.message }));
         self.unsaved = true;
-        if self.saved.elapsed() >= self.shared.options.save_interval {
-            self.save()?;
-        }
-        Ok(())
+        lock(&self.not_saved).take().map_or(Ok(()), Err)
     }
 
     fn arrival(&self) -> Arrival {
@@ -178,6 +251,7 @@ impl Sink for TableSink {
     }
 
     fn commit(mut self: Box<Self>) -> Result<()> {
+        self.tell_rejected()?;
         self.save()
     }
 
@@ -189,6 +263,9 @@ impl Sink for TableSink {
 
 impl Drop for TableSink {
     fn drop(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            saving.abort();
+        }
         if self.unsaved
             && let Err(error) = self.save()
         {

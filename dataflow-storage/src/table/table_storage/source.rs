@@ -137,6 +137,9 @@ impl FrameReader for TableReader {
             self.wait = SHORTEST_WAIT;
             let (rows, rejected) = fitting(&self.shared, rows);
             for (key, rejected) in rejected {
+                if self.shared.options.failed.is_told_in_table() {
+                    lock(&self.shared.rejected).push((key.clone(), rejected.message.clone()));
+                }
                 lock(&self.shared.claimed.failed).insert(key);
                 self.rejected.push(rejected);
             }
@@ -153,10 +156,14 @@ impl FrameReader for TableReader {
 pub(super) fn fitting(shared: &Shared, rows: Vec<TableRow>) -> (Vec<TableRow>, Vec<(RowKey, Rejected)>) {
     let mut rejected = Vec::new();
     let names = shared.options.todo.columns_to_read();
-    let fits = |name: &&str, row: &TableRow| row.values.get(*name).is_none_or(|value| value.is_null() || holds(&shared.data_type(name), value));
+    let misfit = |name: &&str, row: &TableRow| {
+        let value = row.values.get(*name).filter(|value| !value.is_null() && !holds(&shared.data_type(name), value))?;
+        let declared = shared.columns.iter().find(|column| column.name == *name).map_or("", |column| &column.declared);
+        Some(format!("column `{name}` is `{declared}`, found `{value}`"))
+    };
     let mut kept = Vec::with_capacity(rows.len());
-    for row in rows {
-        let Some(name) = names.iter().find(|name| !fits(name, &row)) else {
+    for mut row in rows {
+        let Some(wrong) = row.unreadable.take().or_else(|| names.iter().find_map(|name| misfit(name, &row))) else {
             kept.push(row);
             continue;
         };
@@ -164,8 +171,7 @@ pub(super) fn fitting(shared: &Shared, rows: Vec<TableRow>) -> (Vec<TableRow>, V
             RowKey::Integer(number) => u64::try_from(*number).unwrap_or_default(),
             RowKey::Text(_) => 0,
         };
-        let declared = shared.columns.iter().find(|column| column.name == *name).map_or("", |column| &column.declared);
-        let message = format!("row `{}`: column `{name}` is `{declared}`, found `{}`", row.key, row.values.get(*name).unwrap_or(&Value::Null));
+        let message = format!("row `{}`: {wrong}", row.key);
         let key = Some(told_key(shared, &row.key));
         rejected.push((row.key, Rejected { line, message, text: Value::Object(row.values).to_string(), key }));
     }
@@ -176,10 +182,15 @@ fn holds(data_type: &DataType, value: &Value) -> bool {
     match data_type {
         DataType::Int64 => value.is_i64(),
         DataType::UInt64 => value.is_u64(),
-        DataType::Float64 => value.is_number(),
+        DataType::Float64 => float(value).is_some(),
         DataType::Boolean => value.is_boolean(),
         _ => true,
     }
+}
+
+/// A number, also one that JSON does not have and that came as text: `NaN`, `Infinity`, `-Infinity`.
+fn float(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok().filter(|number: &f64| !number.is_finite()))
 }
 
 pub(super) fn frame_of(shared: &Shared, rows: &[TableRow]) -> Result<DataFrame> {
@@ -190,7 +201,7 @@ pub(super) fn frame_of(shared: &Shared, rows: &[TableRow]) -> Result<DataFrame> 
         let series = match shared.data_type(name) {
             DataType::Int64 => cells.map(|cell| cell.and_then(Value::as_i64)).collect::<Int64Chunked>().into_series(),
             DataType::UInt64 => cells.map(|cell| cell.and_then(Value::as_u64)).collect::<UInt64Chunked>().into_series(),
-            DataType::Float64 => cells.map(|cell| cell.and_then(Value::as_f64)).collect::<Float64Chunked>().into_series(),
+            DataType::Float64 => cells.map(|cell| cell.and_then(float)).collect::<Float64Chunked>().into_series(),
             DataType::Boolean => cells.map(|cell| cell.and_then(Value::as_bool)).collect::<BooleanChunked>().into_series(),
             DataType::Struct(_) => {
                 let kind = shared.kind(name);

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use dataflow_core::storage::Refused;
 use serde_json::{Map, json};
 use std::sync::Mutex;
+use std::time::Instant;
 
 /// A table in memory: rows by their key, and how often it was saved.
 #[derive(Debug, Default)]
@@ -29,8 +30,10 @@ impl Table for InMemory {
             ("answer", ColumnKind::Text),
             ("tags", ColumnKind::Json),
             ("error", ColumnKind::Text),
+            ("ratio", ColumnKind::Float),
         ];
-        Ok(kinds.map(|(name, kind)| TableColumn { name: name.into(), declared: String::new(), kind, nullable: true }).into())
+        let declared = |name: &str| if name == "error" { "character varying(100)".to_owned() } else { String::new() };
+        Ok(kinds.map(|(name, kind)| TableColumn { name: name.into(), declared: declared(name), kind, nullable: true }).into())
     }
     async fn missing_columns(&self, _: &[String]) -> Result<Option<String>> {
         Ok(None)
@@ -44,13 +47,14 @@ impl Table for InMemory {
     async fn page(&self, todo: &ToDo, after: Option<&RowKey>, rows: usize) -> Result<Vec<TableRow>> {
         let table = self.rows.lock().unwrap();
         let wanted = table.iter().filter(|(key, row)| after.is_none_or(|after| key > after) && todo.outputs.iter().any(|output| is_empty(row.get(output))));
-        Ok(wanted.take(rows).map(|(key, row)| TableRow { key: key.clone(), values: row.clone() }).collect())
+        Ok(wanted.take(rows).map(|(key, row)| TableRow { key: key.clone(), values: row.clone(), unreadable: None }).collect())
     }
     async fn write(&self, rows: Vec<RowUpdate>) -> Result<Vec<Refusal>> {
         let mut table = self.rows.lock().unwrap();
         let mut refusals = Vec::new();
         for update in rows {
-            if update.values.get("answer") == Some(&json!("too long")) {
+            let is_long = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() > 100);
+            if update.values.get("answer") == Some(&json!("too long")) || update.values.get("error").is_some_and(is_long) {
                 refusals.push(Refusal { key: update.key, message: "value too long".into() });
                 continue;
             }
@@ -75,6 +79,10 @@ impl Table for InMemory {
 }
 
 fn storage(table: &Arc<InMemory>, inputs: &[&str]) -> Result<TableStorage> {
+    storage_saved_every(Duration::from_hours(1), table, inputs)
+}
+
+fn storage_saved_every(save_interval: Duration, table: &Arc<InMemory>, inputs: &[&str]) -> Result<TableStorage> {
     let table: Arc<dyn Table> = Arc::clone(table) as Arc<dyn Table>;
     let options = TableStorageOptions {
         todo: ToDo {
@@ -88,7 +96,7 @@ fn storage(table: &Arc<InMemory>, inputs: &[&str]) -> Result<TableStorage> {
         json_values: true,
         claimant: None,
         page_rows: 2,
-        save_interval: Duration::from_hours(1),
+        save_interval,
         work_path: "work".into(),
         shown: "table".into(),
         spec: Value::Null,
@@ -142,6 +150,45 @@ fn a_refused_row_is_told_by_its_place_and_what_was_written_is_saved_without_a_co
 }
 
 #[test]
+fn a_row_that_cannot_be_read_is_told_in_its_error_column_and_its_neighbours_are_read() {
+    let table = three_rows();
+    table.rows.lock().unwrap()[1].1["n"] = json!("two");
+    let storage = storage(&table, &["question", "n"]).unwrap();
+    let source = storage.source().unwrap();
+    let (mut reader, sink) = (source.open(1024).unwrap(), storage.output(&source.schema().unwrap()).unwrap().unwrap());
+    assert_eq!(reader.next_frame().unwrap().unwrap().height() + reader.next_frame().unwrap().unwrap().height(), 2);
+    let message = "row `7`: column `n` is ``, found `\"two\"`";
+    assert_eq!(reader.take_rejected().iter().map(|rejected| rejected.message.as_str()).collect::<Vec<_>>(), [message]);
+    sink.commit().unwrap();
+    assert_eq!(table.rows.lock().unwrap()[1].1["error"], json!(format!("malformed: {message}")));
+}
+
+#[test]
+fn a_reason_that_its_column_does_not_hold_is_cut() {
+    let table = three_rows();
+    let storage = storage(&table, &["question"]).unwrap();
+    let mut sink = storage.output(&storage.source().unwrap().schema().unwrap()).unwrap().unwrap();
+    let (none, reason) = ([None::<&str>; 1], format!("transient: {}", "甲".repeat(100)));
+    sink.write(&df!(ROW_KEY => ["7"], "answer" => none, "tags" => none, "_error" => [reason]).unwrap()).unwrap();
+    assert_eq!(table.rows.lock().unwrap()[1].1["error"], json!(format!("transient: {}...", "甲".repeat(86))));
+}
+
+#[test]
+fn the_table_is_saved_while_no_row_arrives() {
+    let table = three_rows();
+    let storage = storage_saved_every(Duration::from_millis(100), &table, &["question"]).unwrap();
+    let mut sink = storage.output(&storage.source().unwrap().schema().unwrap()).unwrap().unwrap();
+    let none: [Option<&str>; 1] = [None];
+    sink.write(&df!(ROW_KEY => ["-5"], "answer" => ["fine"], "tags" => none, "_error" => none).unwrap()).unwrap();
+    let began = Instant::now();
+    while *table.saves.lock().unwrap() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing is saved");
+        std::thread::yield_now();
+    }
+    sink.commit().unwrap();
+}
+
+#[test]
 fn a_row_that_is_not_filled_in_is_not_counted_and_says_why() {
     let table = three_rows();
     let storage = storage(&table, &["question"]).unwrap();
@@ -173,11 +220,23 @@ fn cells_of_json_and_numbers_with_a_scale_are_json_values() {
     }
     let table = three_rows();
     let storage = storage(&table, &["question", "tags"]).unwrap();
-    let row = |tags: Value| TableRow { key: RowKey::Integer(1), values: json!({ "question": "q", "tags": tags }).as_object().unwrap().clone() };
+    let row =
+        |tags: Value| TableRow { key: RowKey::Integer(1), values: json!({ "question": "q", "tags": tags }).as_object().unwrap().clone(), unreadable: None };
     let frame = storage.frame(vec![row(json!(["a"])), row(Value::Null)]).unwrap();
     let cells = (0..2).map(|at| dataflow_core::row::json_of(&frame.column("tags").unwrap().get(at).unwrap())).collect::<Vec<_>>();
     assert_eq!(cells, [json!(["a"]), Value::Null]);
     assert_eq!(frame.column("tags").unwrap().dtype(), storage.source().unwrap().schema().unwrap().get("tags").unwrap());
+}
+
+#[test]
+fn numbers_that_json_does_not_have_are_numbers_of_their_column() {
+    let table = three_rows();
+    let storage = storage(&table, &["ratio"]).unwrap();
+    let row = |ratio: Value| TableRow { key: RowKey::Integer(1), values: Map::from_iter([("ratio".into(), ratio)]), unreadable: None };
+    let frame = storage.frame(["NaN", "Infinity", "-inf", "many"].map(|text| row(text.into())).into_iter().chain([row(json!(0.5))]).collect()).unwrap();
+    let ratios: Vec<f64> = frame.column("ratio").unwrap().f64().unwrap().iter().flatten().collect();
+    assert!(ratios[0].is_nan());
+    assert_eq!(ratios[1..], [f64::INFINITY, f64::NEG_INFINITY, 0.5], "`many` is no number");
 }
 
 #[test]
