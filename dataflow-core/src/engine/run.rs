@@ -76,7 +76,7 @@ impl Default for Run {
 impl CompiledPipeline {
     /// Whether answers outlive the run that bought them.
     pub fn has_journal(&self) -> bool {
-        self.journal.is_some()
+        self.journal.is_some() || self.storage.journal_path().is_some()
     }
 
     /// Runs the pipeline: rows stream from the source through the steps to the output.
