@@ -55,10 +55,10 @@ impl ColumnText {
                 let days = series.cast(&DataType::Int32)?;
                 Cells::Text(texts(days.i32()?.iter(), scalar_text::date))
             }
-            DataType::Datetime(unit, _) => {
-                let unit = *unit;
+            DataType::Datetime(unit, zone) => {
+                let (unit, zone) = (*unit, if zone.is_some() { "Z" } else { "" }); // a moment of any zone is kept as that of UTC
                 let moments = series.cast(&DataType::Int64)?;
-                Cells::Text(texts(moments.i64()?.iter(), |moment| scalar_text::datetime(moment, unit)))
+                Cells::Text(texts(moments.i64()?.iter(), |moment| scalar_text::datetime(moment, unit) + zone))
             }
             DataType::Time => {
                 let times = series.cast(&DataType::Int64)?;
@@ -243,6 +243,13 @@ mod tests {
         {"题目":"007","u":18446744073709551615,"f":1.0,"s":0.1,"b":true}
         {"题目":"quote \" line\n😀","u":0,"f":null,"s":1e+30,"b":null}
         "#);
+    }
+
+    #[test]
+    fn a_moment_of_a_zone_says_that_it_is_that_of_utc() {
+        let at = |zone| Int64Chunked::new("at".into(), [1500]).into_datetime(TimeUnit::Milliseconds, zone).into_column();
+        assert_snapshot!(check(&DataFrame::new(1, vec![at(Some(TimeZone::UTC))]).unwrap()), @r#"{"at":"1970-01-01T00:00:01.500Z"}"#);
+        assert_snapshot!(check(&DataFrame::new(1, vec![at(None)]).unwrap()), @r#"{"at":"1970-01-01T00:00:01.500"}"#);
     }
 
     #[test]
