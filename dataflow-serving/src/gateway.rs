@@ -7,6 +7,7 @@ mod access;
 mod attempt;
 mod body;
 mod errors;
+mod estimate;
 mod history;
 mod metrics;
 mod pages;

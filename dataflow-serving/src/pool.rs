@@ -29,6 +29,7 @@ pub use cache::Switch;
 pub(crate) use cache::{Origin, ReplyCache, Use};
 use client::Clients;
 pub use configuration::{Backoff, ChannelSettings, Configuration, GatewaySettings, GlobalSettings, LogSettings, ModelSettings, Prices};
+pub(crate) use configuration::seconds;
 pub(crate) use deployment::Route;
 pub use deployment::{Deployment, Lease};
 use health::NotNow;

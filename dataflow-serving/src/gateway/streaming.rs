@@ -84,10 +84,11 @@ impl Stream {
     fn end_well(&mut self) {
         if let Some(opened) = self.opened.take() {
             tell_malformed(&opened);
-            opened.lease.settle(opened.relay.usage);
+            let usage = opened.relay.usage();
+            opened.lease.settle(usage);
             opened.lease.end(Outcome::Answered, None);
             if let Some(mut call) = self.call.take() {
-                call.end(200, opened.relay.usage);
+                call.end(200, usage);
             }
         }
     }
@@ -96,10 +97,11 @@ impl Stream {
     fn break_off(&mut self, failure: &Failure) -> Option<Bytes> {
         let opened = self.opened.take()?;
         tell_malformed(&opened);
-        opened.lease.settle(opened.relay.usage);
+        let usage = opened.relay.usage();
+        opened.lease.settle(usage);
         opened.lease.end(Outcome::of(failure), Some(&failure.message));
         if let Some(mut call) = self.call.take() {
-            call.end(502, opened.relay.usage);
+            call.end(502, usage);
         }
         if failure.body.is_some() {
             return None; // the service's own error has gone out
@@ -122,7 +124,11 @@ impl Drop for Stream {
     fn drop(&mut self) {
         // The caller has left. What was read until then is counted; the lease is given back without a word about the deployment.
         if let Some(opened) = self.opened.take() {
-            opened.lease.settle(opened.relay.usage);
+            let usage = opened.relay.usage();
+            opened.lease.settle(usage);
+            if let Some(mut call) = self.call.take() {
+                call.end(499, usage);
+            }
         }
     }
 }

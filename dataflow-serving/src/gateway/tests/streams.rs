@@ -35,6 +35,30 @@ fn a_malformed_event_in_the_midst_of_a_stream_does_not_end_it() {
 }
 
 #[test]
+fn a_stream_that_tells_no_usage_is_counted_by_its_words() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default());
+        let models = json!({ "safe_tpm": 100_000, "prices": { "in": 1e6, "out": 2e6 } });
+        let gateway = Running::start(&[&upstream], &models, &json!({}));
+        let mut body = question();
+        body["max_tokens"] = json!(50_000);
+        let (_, text) = gateway.stream(&body).await;
+        assert!(!text.contains("usage"), "nothing that passes is changed: {text}");
+        let model = gateway.get("/admin/models").await["models"][0].take();
+        // "auto", "user" and the question; "echo: " and the question, with the role.
+        let (asked, said) = ((4 + 4 + 21_u32).div_ceil(4), (27 + 9_u32).div_ceil(4));
+        assert_eq!((&model["input_tokens"], &model["output_tokens"]), (&json!(asked), &json!(said)), "{model}");
+        assert_eq!(model["cost"], json!(f64::from(asked + 2 * said)));
+        let (_, headers, _) = gateway.chat(&question()).await;
+        let remaining: u32 = headers["x-ratelimit-remaining-tokens"].to_str().unwrap().parse().unwrap();
+        assert!(remaining > 99_000, "what the call was thought to take has come back: {remaining}");
+        body["stream_options"] = json!({ "include_usage": true });
+        let told = gateway.stream(&body).await.1;
+        assert!(told.contains("\"usage\""), "{told}");
+    });
+}
+
+#[test]
 fn letters_that_are_cut_in_two_arrive_whole() {
     run(async {
         let upstream = Upstream::start(Behaviour::default().chunk_bytes(7).answer(|_| "中文测试，一字不丢。".into()));
