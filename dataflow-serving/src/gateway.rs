@@ -84,13 +84,7 @@ struct State {
 impl State {
     /// Takes the file as it is now; what is wrong in it changes nothing. Gives the warnings.
     fn reload(&self) -> Result<Vec<String>> {
-        let done = configuration(&self.config, self.loopback).and_then(|(configuration, warnings)| {
-            let cache = cache_of(&configuration.gateway)?;
-            self.pool.reload(&configuration).map_err(|problems| Error::Configuration(format!("{}: {}", self.config.display(), problems.join("\n  "))))?;
-            self.settings.store(Arc::new(configuration.gateway));
-            self.cache.store(cache);
-            Ok(warnings)
-        });
+        let done = survived(|| self.take_over());
         *self.reload_error.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().map(ToString::to_string);
         match &done {
             Ok(warnings) => {
@@ -102,6 +96,16 @@ impl State {
             Err(error) => tracing::error!(%error, "the configuration has changed and cannot be used; the one before goes on"),
         }
         done
+    }
+
+    fn take_over(&self) -> Result<Vec<String>> {
+        configuration(&self.config, self.loopback).and_then(|(configuration, warnings)| {
+            let cache = cache_of(&configuration.gateway)?;
+            self.pool.reload(&configuration).map_err(|problems| Error::Configuration(format!("{}: {}", self.config.display(), problems.join("\n  "))))?;
+            self.settings.store(Arc::new(configuration.gateway));
+            self.cache.store(cache);
+            Ok(warnings)
+        })
     }
 
     fn last_reload_error(&self) -> Option<String> {
@@ -126,6 +130,11 @@ impl State {
             }
         }
     }
+}
+
+/// What came of it; a file that nobody has thought of may bring a panic, and must not end what goes on.
+fn survived<T>(done: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(done)).unwrap_or_else(|_| Err(Error::Configuration("the configuration made the gateway panic".into())))
 }
 
 /// The answers that may be given again, where they may be.

@@ -293,8 +293,8 @@ impl Total {
 fn deadline(asked: &HeaderMap) -> Result<Option<Duration>, GatewayError> {
     let Some(given) = asked.get("x-flux-deadline-ms") else { return Ok(None) };
     match given.to_str().ok().and_then(|given| given.trim().parse().ok()) {
-        Some(time) => Ok(Some(Duration::from_millis(time).min(LONGEST))),
-        None => Err(GatewayError::caller((None, "`x-flux-deadline-ms` should be a whole number of milliseconds".into()))),
+        Some(time @ 1..) => Ok(Some(Duration::from_millis(time).min(LONGEST))),
+        Some(0) | None => Err(GatewayError::caller((None, "`x-flux-deadline-ms` should be a whole number of milliseconds from 1 on".into()))),
     }
 }
 

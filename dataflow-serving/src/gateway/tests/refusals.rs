@@ -99,8 +99,10 @@ fn what_is_asked_for_wrongly_is_told_in_plain_words() {
         let gateway = Running::start(&[&upstream], &json!({ "name": "one" }), &json!({}));
         let (status, _, reply) = gateway.chat(&json!([])).await;
         assert_eq!((status, reply["error"]["message"].as_str().unwrap()), (400, "the body should be a JSON object of a request, found another JSON value"));
-        let late = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", "soon").body(question().to_string());
-        assert_eq!(late.send().await.unwrap().status(), 400);
+        for deadline in ["soon", "0"] {
+            let late = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", deadline).body(question().to_string());
+            assert_eq!(late.send().await.unwrap().status(), 400, "{deadline}");
+        }
         assert_eq!(gateway.get("/v1/models/one").await["id"], "one");
         assert_eq!(gateway.get("/v1/models/two").await["error"]["code"], "model_not_found");
     });

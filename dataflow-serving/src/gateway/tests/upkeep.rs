@@ -71,6 +71,15 @@ fn a_changed_file_takes_effect_and_a_bad_one_does_not() {
 }
 
 #[test]
+fn a_panic_over_a_file_is_an_error_like_any_other() {
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let survived = super::super::survived::<()>(|| panic!("odd"));
+    std::panic::set_hook(quiet);
+    assert_eq!(survived.unwrap_err().to_string(), "the configuration made the gateway panic");
+}
+
+#[test]
 fn nothing_is_lost_through_reloads_dying_services_and_leaving_callers() {
     const SAFE_RPS: u64 = 30;
     run(async {

@@ -7,8 +7,12 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::{ChannelSettings, GatewaySettings, LogSettings, ModelSettings, text_or_number, without_password};
+use crate::pool::is_any;
 use crate::pool::client::proxy_of;
 use crate::pool::deployment::{addresses, bearer};
+
+/// Requests a second that a limit can hold: from one in eleven days on.
+const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
 
 impl ModelSettings {
     /// Takes the key from the environment, where it is there, and tells what is wrong.
@@ -25,6 +29,17 @@ impl ModelSettings {
         for (key, found) in [("safe_tpm", self.safe_tpm), ("max_concurrency", self.max_concurrency.map(|most| most as u64))] {
             if found == Some(0) {
                 wrong(format!("`{key}` should be at least 1, found 0\n  hint: leave it out for no limit"));
+            }
+        }
+        if let Some(rate) = self.safe_rps.filter(|rate| *rate > 0.0 && !RATES.contains(rate)) {
+            wrong(format!("`safe_rps` should be from {} to {} requests a second, or 0 for no limit; found {rate}", RATES.start(), RATES.end()));
+        }
+        if self.model.trim().is_empty() {
+            wrong("`model` is empty: it is the model's name at the service, such as `gpt-4o`".into());
+        }
+        for (key, found) in [("id", Some(&self.id)), ("name", self.name.as_ref().filter(|name| !name.trim().is_empty()))] {
+            if found.is_some_and(|found| is_any(found.trim())) {
+                wrong(format!("`{key}` should be a name of its own, found `{}`, which asks for any model", found.map_or("", String::as_str)));
             }
         }
         if let Some(prices) = self.prices.filter(|prices| !(prices.input >= 0.0 && prices.output >= 0.0)) {
@@ -199,6 +214,25 @@ mod tests {
         let text = "models: [{ id: 1, model: m, channel_id: a, weight: -1, safe_rps: -2 }]\nchannels: { a: { base_url: 'http://a.example' } }\n";
         let (configuration, _) = Configuration::parse(text, &|_| None).unwrap();
         assert_eq!(configuration.models[0].requests_per_second(), None, "as AI-DataFlux has it");
+    }
+
+    #[test]
+    fn rates_that_no_limit_holds_and_names_that_mean_any_are_told() {
+        let text = "models:\n- { id: '', model: ' ', channel_id: a, safe_rps: 1e-12 }\n- { id: 1, name: auto, model: m, channel_id: a, safe_rps: 1e300 }\n\
+                    - { id: any, model: auto, channel_id: b, safe_rps: 0.000001 }\n\
+                    channels: { a: { base_url: 'http://a.example', proxy: nonsense }, b: { base_url: 'http://b.example', proxy: 'localhost:3128' } }\n";
+        assert_eq!(
+            Configuration::parse(text, &|_| None).unwrap_err(),
+            [
+                "model ``: `safe_rps` should be from 0.000001 to 1000000 requests a second, or 0 for no limit; found 0.000000000001",
+                "model ``: `model` is empty: it is the model's name at the service, such as `gpt-4o`",
+                "model ``: `id` should be a name of its own, found ``, which asks for any model",
+                &format!("model `1`: `safe_rps` should be from 0.000001 to 1000000 requests a second, or 0 for no limit; found 1{}", "0".repeat(300)),
+                "model `1`: `name` should be a name of its own, found `auto`, which asks for any model",
+                "model `any`: `id` should be a name of its own, found `any`, which asks for any model",
+                "channel `a`: `proxy` should be an address such as `http://127.0.0.1:3128` or `127.0.0.1:3128`, found `nonsense`",
+            ]
+        );
     }
 
     #[test]
