@@ -77,7 +77,7 @@ struct State {
     metrics: Arc<Metrics>,
     reload_error: Mutex<Option<String>>,
     cache: ArcSwapOption<ReplyCache>,
-    /// Streams are to end now, each with an error that its caller can tell from an end.
+    /// Calls are to end now, each with an error; a stream's caller can tell it from an end.
     break_off: CancellationToken,
 }
 
@@ -216,10 +216,11 @@ impl Gateway {
         &self.warnings
     }
 
-    /// Serves until `stop` is there; then takes no more calls and lets those that it has come to their end, within its time to drain.
-    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    /// Serves until `stop` is there; then takes no more calls and lets those that it has come to their end, within its time to drain. Those that have not ended by
+    /// then, or once `at_once` is there, which is waited for from `stop` on, end in an error.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send, at_once: impl Future<Output = ()> + Send) -> Result<()> {
         let watch = tokio::spawn(Arc::clone(&self.state).watch());
-        server::serve(self.listener, self.state, stop, self.drain).await;
+        server::serve(self.listener, self.state, stop, at_once, self.drain).await;
         watch.abort();
         Ok(())
     }

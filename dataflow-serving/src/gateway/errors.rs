@@ -101,6 +101,12 @@ impl GatewayError {
         Self { body, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", "") }
     }
 
+    /// The gateway ends, and waits for the answer no longer.
+    pub fn stops() -> Self {
+        let message = "the gateway stops, and the answer was not there in time";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "gateway_stops", message).after(Duration::from_secs(1))
+    }
+
     /// When it may be tried again.
     pub fn after(self, time: Duration) -> Self {
         Self { retry_after: Some(time), ..self }

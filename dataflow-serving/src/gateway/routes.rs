@@ -42,7 +42,11 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Body>) -> Respons
         Ok(empty(StatusCode::NO_CONTENT))
     } else {
         let arrived = Arrived { method: &method, path, headers: &asked, begun };
-        route(&state, &settings, arrived, body, &mut counted).await
+        tokio::select! {
+            biased;
+            result = route(&state, &settings, arrived, body, &mut counted) => result,
+            () = state.break_off.cancelled() => Err(GatewayError::stops()),
+        }
     };
     let mut response = result.unwrap_or_else(|error| {
         tracing::debug!(path, status = error.status.as_u16(), code = error.code, "a request was refused or failed");

@@ -115,6 +115,24 @@ fn calls_on_their_way_are_answered_before_the_end() {
 }
 
 #[test]
+fn a_call_that_does_not_end_in_time_is_told_so_in_an_error() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default().share(Fault::Stall, 1.0));
+        let mut gateway = Running::start_with(&[&upstream], &json!({}), &json!({}), Duration::from_millis(100));
+        let stop = gateway.stop.take().unwrap();
+        let stopping = async {
+            until("the service is asked", || upstream.counts().requests == 1).await;
+            stop.send(()).unwrap();
+        };
+        let body = question();
+        let ((status, headers, reply), ()) = tokio::join!(gateway.chat(&body), stopping);
+        assert_eq!((status, &reply["error"]["code"], &reply["error"]["type"]), (503, &json!("gateway_stops"), &json!("gateway_error")), "{reply}");
+        assert!(headers.contains_key("retry-after") && headers.contains_key("x-request-id"), "{headers:?}");
+        assert!(tokio::time::timeout(Duration::from_secs(3), gateway.served).await.unwrap().unwrap().is_ok());
+    });
+}
+
+#[test]
 fn a_stream_that_does_not_end_in_time_is_broken_off_with_an_error() {
     run(async {
         let upstream = Upstream::start(Behaviour::default().share(Fault::StallAfterContent, 1.0));
