@@ -159,6 +159,7 @@ mod tests {
                 "`gateway.max_body_mb` should be at least 1, found 0",
                 "`gateway.api_keys` holds an empty key, which opens nothing",
                 "`gateway.cors` should list origins such as `https://example.com`, or `*`; found `foo`",
+                "warning: `global.log.level` should be one of `trace`, `debug`, `info`, `warning`, `warn`, `error`, `critical`, found `loud`",
             ]
         );
     }

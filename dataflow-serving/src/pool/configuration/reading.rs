@@ -113,7 +113,12 @@ impl Configuration {
         configuration.gateway.check(&mut problems);
         more(&configuration, &mut problems);
         configuration.global.log.check(&mut warnings);
-        if problems.is_empty() { Ok((configuration, warnings)) } else { Err(problems) }
+        if problems.is_empty() {
+            return Ok((configuration, warnings));
+        }
+        // A key that nobody knows may be why another is missed.
+        problems.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
+        Err(problems)
     }
 }
 
@@ -213,6 +218,15 @@ datasource: { type: excel }
         assert_eq!(warnings, ["unknown key `gateway.max_qeue`: did you mean `max_queue`?", "unknown key `models.1.safe_rp`: did you mean `safe_rps`?"]);
         assert_eq!((configuration.models[1].temperature, configuration.models[1].safe_rps), (None, None));
         assert!(!format!("{configuration:?}").contains("sk-1"));
+    }
+
+    #[test]
+    fn what_nobody_knows_is_told_with_what_is_wrong() {
+        let text = "models: [{ id: 1, model: m, channel_id: a, timeout: 0 }]\nchannels: { a: { base_url: 'http://a.example' } }\ngateway: { apikeys: [a] }\n";
+        assert_eq!(
+            Configuration::parse(text, &|_| None).unwrap_err(),
+            ["model `1`: `timeout` should be a number of seconds above 0, found 0", "warning: unknown key `gateway.apikeys`: did you mean `api_keys`?"]
+        );
     }
 
     #[test]
