@@ -86,6 +86,9 @@ fn unread_at(place: String, found: &Value, error: &str) -> Unread {
     // Of a list it is one of its items that is wrong, unless no list should stand there.
     let is_of_whole = !found.is_array() || error.contains("sequence");
     let secret = is_secret(&place) || holds_secret(found);
+    if let (Some((_, wanted)), Some(text)) = (error.strip_prefix("unknown variant `").and_then(|error| error.split_once("`, expected ")), found.as_str()) {
+        return Unread { message: format!("`{place}` should be {wanted}, found `{text}`"), place, hint: None };
+    }
     let error = if secret && !is_of_whole { "one of its items cannot be read" } else { error };
     let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole && error.starts_with("invalid ")) else {
         return Unread { message: format!("`{place}`: {error}"), place, hint: None };

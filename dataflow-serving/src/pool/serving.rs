@@ -14,16 +14,23 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::configuration::{seconds, without_password};
-use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Route, Switch, Use};
+use super::{Answered, CallOptions, Configuration, Exhausted, Failure, GatewaySettings, Lease, Outcome, Pool, ReplyCache, Route, Switch, Use};
 use crate::api::back_off::Hurry;
 use crate::api::options::{ApiOptions, SchemaMode};
 use crate::api::wire;
 
 inventory::submit! {
     ServingKind { name: "pool", build: |value| {
-        let serving = PoolServing::try_new(crate::options::read::<PoolOptions>(value)?)?;
+        let check = |options| PoolServing::try_new(options).err().map(|error| error.to_string()).into_iter().collect();
+        let serving = PoolServing::try_new(crate::options::read_with::<PoolOptions>(value, gateways, check)?)?;
         Ok(Arc::new(serving))
     } }
+}
+
+/// A hint for a key that stands under `gateway`.
+fn gateways(key: &str) -> Option<String> {
+    let settings = serde_json::to_value(GatewaySettings::default()).ok()?;
+    settings.get(key).map(|_| format!("`gateway: {{ {key}: … }}`"))
 }
 
 /// The folder of the reply journal, where none is given.
