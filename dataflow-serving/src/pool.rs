@@ -346,11 +346,11 @@ impl Pool {
                 None => Arc::clone(lines.entry(group.to_owned()).or_default()),
             }
         };
+        let mut waiting = None;
         let first = if let Ok(first) = line.try_lock() {
             first
         } else {
-            let waiting = Waiting::of(&self.waiting);
-            if waiting.before >= options.max_queue {
+            if waiting.insert(Waiting::of(&self.waiting)).before >= options.max_queue {
                 return Err(Exhausted::QueueFull);
             }
             let turn = line.lock();
@@ -359,7 +359,6 @@ impl Pool {
                 None => turn.await, // in a hurry each in line goes quickly
             }
         };
-        let mut waiting = None;
         loop {
             if options.hurry.as_ref().is_some_and(|hurry| hurry.is_asked()) {
                 return Err(not_ready(None)); // no call is begun any more
@@ -372,7 +371,9 @@ impl Pool {
                 }
                 Err(soonest) => soonest,
             };
-            waiting.get_or_insert_with(|| Waiting::of(&self.waiting));
+            if waiting.is_none() && waiting.insert(Waiting::of(&self.waiting)).before >= options.max_queue {
+                return Err(Exhausted::QueueFull);
+            }
             if let Some(until) = until
                 && (Instant::now() >= until || soonest.is_some_and(|soonest| soonest > until))
             {

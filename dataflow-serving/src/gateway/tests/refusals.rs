@@ -197,6 +197,22 @@ fn a_call_takes_no_longer_than_its_caller_waits_and_blames_nobody_for_it() {
 }
 
 #[test]
+fn where_no_call_may_wait_none_does() {
+    run(async {
+        let slow = Upstream::start(Behaviour::default().latency(Duration::from_millis(300)));
+        let gateway = Running::start(&[&slow], &json!({ "max_concurrency": 1 }), &json!({ "max_queue": 0 }));
+        let second = async {
+            until("the service is asked", || slow.counts().requests == 1).await;
+            gateway.chat(&question()).await
+        };
+        let body = question();
+        let (first, second) = tokio::join!(gateway.chat(&body), second);
+        assert_eq!((first.0, second.0, &second.2["error"]["code"]), (200, 429, &json!("rate_limited")));
+        assert_eq!(gateway.chat(&question()).await.0, 200);
+    });
+}
+
+#[test]
 fn what_is_left_of_the_limits_is_told_to_callers() {
     run(async {
         let upstream = Upstream::start(Behaviour::default());
