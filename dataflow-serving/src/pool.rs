@@ -80,6 +80,8 @@ pub struct CallOptions {
     pub queue_timeout: Option<Duration>,
     /// How many calls may wait before it.
     pub max_queue: usize,
+    /// How many times the timeout of a model tries may take together; none is begun after that.
+    pub most_timeouts: u32,
     /// How many tries may fail; refusals for too many calls do not count while other calls get through.
     pub most_failures: u32,
     /// Places for calls on their way, where their number is bounded over all models.
@@ -98,6 +100,7 @@ impl Default for CallOptions {
             deadline: None,
             queue_timeout: None,
             max_queue: usize::MAX,
+            most_timeouts: u32::MAX,
             most_failures: 6,
             places: None,
             probes: false,
@@ -212,6 +215,7 @@ impl Pool {
         self.budget.deposit();
         let (mut tried, mut attempts, mut failures, mut refusals) = (Vec::new(), 0, 0, 0_u32);
         let (mut waited, mut paused, mut last, mut round) = (Duration::ZERO, Duration::ZERO, None, 0);
+        let mut tried_for = Duration::ZERO;
         loop {
             // A call that waits for its turn has no place, and one that waits for a place has no turn.
             let place = match &options.places {
@@ -230,6 +234,7 @@ impl Pool {
             waited += turn.elapsed();
             attempts += 1;
             let deployment = Arc::clone(lease.deployment());
+            let begun = Instant::now();
             let (lease, failure) = match attempt(lease).await {
                 Ok(value) => {
                     self.freed.notify_one();
@@ -251,7 +256,9 @@ impl Pool {
             let never_reached = failure.class == ErrorClass::Unreachable && self.is_never_reached(&options.model);
             let hopeless = !at_fault || never_reached || failure.vetoed || (others == 0 && matches!(failure.class, ErrorClass::Quota | ErrorClass::Auth));
             let now = Instant::now();
-            let late = options.deadline.is_some_and(|deadline| now >= deadline);
+            tried_for += now - begun;
+            let is_spent = tried_for >= deployment.timeout().saturating_mul(options.most_timeouts);
+            let late = is_spent || options.deadline.is_some_and(|deadline| now >= deadline);
             let name = || deployment.name().to_owned();
             if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take(now)) {
                 return Err(Exhausted::Failed { failure, deployment: name(), attempts, waited: waited + paused });

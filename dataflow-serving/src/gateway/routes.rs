@@ -22,6 +22,8 @@ use crate::pool::{Answered, CallOptions, Exhausted, GatewaySettings, Origin, Use
 
 /// No call is given longer than this.
 const LONGEST: Duration = Duration::from_hours(24);
+/// Tries of a call that take longer together than so many times what one may take are not followed by another: with the default of five minutes for one, clients wait no longer.
+const MOST_TIMEOUTS: u32 = 2;
 /// How long a request's body may take.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -149,6 +151,7 @@ async fn call(
         deadline: deadline.map(|time| begun + time),
         queue_timeout: Duration::try_from_secs_f64(settings.queue_timeout).ok().map(|time| time.min(LONGEST)),
         max_queue: settings.max_queue,
+        most_timeouts: MOST_TIMEOUTS,
         ..CallOptions::default()
     };
     let at_services = &Total(std::sync::atomic::AtomicU64::new(0));

@@ -67,7 +67,8 @@ pub struct ModelSettings {
     /// The environment variable that holds the key.
     #[serde(default)]
     pub api_key_env: Option<String>,
-    /// Seconds that a call may take; the channel's where it is shorter.
+    /// Seconds that one try of a call may take, a stream to its end; the channel's where it is shorter. The gateway begins no further try of a call once its tries
+    /// have taken twice as long.
     #[serde(default = "default_model_timeout")]
     pub timeout: f64,
     /// Its share of the calls beside the other weights; 0 or less is asked by name alone.
@@ -134,7 +135,7 @@ pub struct ChannelSettings {
     /// What follows the address for chats.
     #[serde(default = "default_api_path")]
     pub api_path: String,
-    /// Seconds that a call may take.
+    /// Seconds that one try of a call may take, whatever the model says.
     #[serde(default = "default_channel_timeout")]
     pub timeout: f64,
     /// A proxy, `http://…` or `socks5://…`.

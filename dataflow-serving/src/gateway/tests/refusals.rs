@@ -197,6 +197,19 @@ fn a_call_takes_no_longer_than_its_caller_waits_and_blames_nobody_for_it() {
 }
 
 #[test]
+fn tries_that_take_their_whole_time_are_two_at_the_most() {
+    run(async {
+        let (one, other) = (Upstream::start(Behaviour::default().share(Fault::Stall, 1.0)), Upstream::start(Behaviour::default().share(Fault::Stall, 1.0)));
+        let alone = Running::start(&[&one], &json!({ "timeout": 0.3 }), &json!({}));
+        let (status, _, reply) = alone.chat(&question()).await;
+        assert_eq!((status, &reply["error"]["code"], one.counts().requests), (504, &json!("upstream_timeout"), 2), "{reply}");
+        let both = Running::start(&[&one, &other], &json!({ "timeout": 0.3 }), &json!({}));
+        let (status, text) = both.stream(&question()).await;
+        assert_eq!((status, one.counts().requests, other.counts().requests), (504, 3, 1), "{text}");
+    });
+}
+
+#[test]
 fn where_no_call_may_wait_none_does() {
     run(async {
         let slow = Upstream::start(Behaviour::default().latency(Duration::from_millis(300)));
