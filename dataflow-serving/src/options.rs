@@ -18,11 +18,7 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
 
 /// As [`read`]; all that is wrong is told at once. `elsewhere` is a hint for a key that stands in the wrong place, and `check` tells what else is wrong with what could be
 /// read, where something could not.
-pub(crate) fn read_with<T: DeserializeOwned>(
-    mut value: Value,
-    elsewhere: impl Fn(&str) -> Option<String>,
-    check: impl FnOnce(T) -> Vec<String>,
-) -> Result<T> {
+pub(crate) fn read_with<T: DeserializeOwned>(mut value: Value, elsewhere: impl Fn(&str) -> Option<String>, check: impl FnOnce(T) -> Vec<String>) -> Result<T> {
     let mut problems = Vec::new();
     if let Some(given) = value.as_object_mut() {
         let known = known::<T>();

@@ -62,10 +62,8 @@ impl Connection {
         let headers = headers(&options.headers, key.as_ref())?;
         secrets.extend(key);
 
-        let seconds = |name: &str, seconds: f64| {
-            crate::pool::seconds(seconds)
-                .ok_or_else(|| format!("`{name}` should be a number of seconds above 0, found {seconds}"))
-        };
+        let seconds =
+            |name: &str, seconds: f64| crate::pool::seconds(seconds).ok_or_else(|| format!("`{name}` should be a number of seconds above 0, found {seconds}"));
         let (timeout, connect_timeout) = (seconds("timeout", options.timeout)?, seconds("connect_timeout", options.connect_timeout)?);
         let most_idle = options.max_concurrency.max(1);
         let plain = http::plain_service(&chat, connect_timeout, most_idle).map(Arc::new);

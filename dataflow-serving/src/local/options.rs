@@ -370,10 +370,11 @@ impl LocalOptions {
     }
 }
 
-/// Names in braces that are nearly those that are filled in.
+/// Names in braces that are nearly those that are filled in; `${NAME}` is a shell's.
 fn misspelt(key: &str, parts: &[String]) -> Vec<String> {
     const FILLED_IN: [&str; 3] = ["model", "host", "port"];
-    let names = parts.iter().flat_map(|part| part.split('{').skip(1)).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+    let braces = parts.iter().flat_map(|part| part.match_indices('{').map(move |(at, _)| part.split_at(at)));
+    let names = braces.filter(|(before, _)| !before.ends_with('$')).filter_map(|(_, rest)| rest[1..].split_once('}')).map(|(name, _)| name);
     let odd = names.filter(|name| !FILLED_IN.contains(name)).filter_map(|name| Some((name, nearest(name, FILLED_IN)?)));
     odd.map(|(name, near)| format!("`{{{name}}}` in `{key}` is filled in with nothing\nhint: did you mean `{{{near}}}`?")).collect()
 }

@@ -92,9 +92,10 @@ impl PoolOptions {
             Some(format!("`{key}` should be a number of seconds from 0 on, found {found}"))
         });
         let inline = [("models", &self.models), ("channels", &self.channels), ("gateway", &self.gateway)];
-        let twice = inline.into_iter().filter(|(_, value)| self.config.is_some() && !value.is_null()).map(|(key, _)| {
-            format!("`{key}` cannot stand beside `config`, whose file says all of it\nhint: leave one of them out")
-        });
+        let twice = inline
+            .into_iter()
+            .filter(|(_, value)| self.config.is_some() && !value.is_null())
+            .map(|(key, _)| format!("`{key}` cannot stand beside `config`, whose file says all of it\nhint: leave one of them out"));
         none.into_iter().chain(negative).chain(twice).collect()
     }
 }
