@@ -7,12 +7,17 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::{ChannelSettings, GatewaySettings, LogSettings, ModelSettings, text_or_number, without_password};
-use crate::pool::is_any;
 use crate::pool::client::proxy_of;
 use crate::pool::deployment::{addresses, bearer};
+use crate::pool::is_any;
 
 /// Requests a second that a limit can hold: from one in eleven days on.
 const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
+
+/// The words of `global.log`, large or small.
+pub(super) const LEVELS: [&str; 7] = ["trace", "debug", "info", "warning", "warn", "error", "critical"];
+pub(super) const FORMATS: [&str; 2] = ["text", "json"];
+pub(super) const OUTPUTS: [&str; 2] = ["console", "file"];
 
 impl ModelSettings {
     /// Takes the key from the environment, where it is there, and tells what is wrong.
@@ -102,9 +107,9 @@ impl LogSettings {
             let well = known.iter().any(|known| found.eq_ignore_ascii_case(known));
             (!well).then(|| format!("`global.log.{key}` should be one of `{}`, found `{found}`", known.join("`, `")))
         };
-        warnings.extend(among("level", &self.level, &["trace", "debug", "info", "warning", "warn", "error", "critical"]));
-        warnings.extend(among("format", &self.format, &["text", "json"]));
-        warnings.extend(among("output", &self.output, &["console", "file"]));
+        warnings.extend(among("level", &self.level, &LEVELS));
+        warnings.extend(among("format", &self.format, &FORMATS));
+        warnings.extend(among("output", &self.output, &OUTPUTS));
     }
 }
 

@@ -15,7 +15,7 @@ use super::values::Values;
 use super::{ChannelSettings, Configuration, LogSettings, ModelSettings};
 
 /// Sections of such a file that belong to the batch engine.
-const OTHER_SECTIONS: [&str; 17] = [
+pub(super) const OTHER_SECTIONS: [&str; 19] = [
     "datasource",
     "mysql",
     "postgresql",
@@ -33,6 +33,8 @@ const OTHER_SECTIONS: [&str; 17] = [
     "validation",
     "prompt",
     "routing",
+    "token_estimation",
+    "budget",
 ];
 
 const MODEL_KEYS: [&str; 17] = [
@@ -89,7 +91,7 @@ impl Configuration {
         let Value::Object(mut file) = values.value else { return Err(vec!["expected keys and values".into()]) };
         file.retain(|_, section| !section.is_null());
         let mut found = Found { problems: values.problems, warnings: Vec::new(), told: values.places };
-        let known = ["models", "channels", "gateway", "global", "token_estimation", "budget", "routing"];
+        let known = ["models", "channels", "gateway", "global"];
         found.warn_unknown("", file.keys(), known.iter().chain(&OTHER_SECTIONS).copied());
         let mut configuration = Self { gateway: found.section(&file, "gateway"), global: found.section(&file, "global"), ..Self::default() };
         if let Some(log) = file.get("global").and_then(|global| global.get("log")).and_then(Value::as_object) {
@@ -142,7 +144,7 @@ struct Found {
 impl Found {
     /// One section as far as it can be read, and word of what is wrong with it.
     fn section<T: DeserializeOwned + Default + Serialize>(&mut self, file: &Map<String, Value>, name: &str) -> T {
-        let Some(value) = file.get(name) else { return T::default() };
+        let Some(value) = file.get(name).filter(|value| self.has_keys(name, value)) else { return T::default() };
         if let (Some(given), Ok(Value::Object(known))) = (value.as_object(), serde_json::to_value(T::default())) {
             let secret = ["api_keys", "admin_key"].into_iter().filter(|_| name == "gateway");
             self.warn_unknown(&format!("{name}."), given.keys(), known.keys().map(String::as_str).chain(secret));
@@ -152,6 +154,9 @@ impl Found {
 
     /// An item of a list, and word of what is wrong with it. What it needs and has not is told, and something else stands there, so that the rest of it can be looked at.
     fn item<T: DeserializeOwned>(&mut self, place: &str, value: &Value, keys: &[&str], needed: &[(&str, &str)]) -> Option<T> {
+        if !self.has_keys(place, value) {
+            return None;
+        }
         let Some(given) = value.as_object() else { return self.read(place, value) };
         self.warn_unknown(&format!("{place}."), given.keys(), keys.iter().copied());
         let mut value = without_nulls(value);
@@ -167,6 +172,14 @@ impl Found {
             }
             configuration::read(place, value).0
         })
+    }
+
+    /// The library would take a list for the values of all keys in their order.
+    fn has_keys(&mut self, place: &str, value: &Value) -> bool {
+        if value.is_array() {
+            self.problems.push(format!("`{place}` should be keys with values, found a list"));
+        }
+        !value.is_array()
     }
 
     /// Reads a value as far as it can be read, and tells each of its keys that is wrong.
