@@ -2,6 +2,8 @@
 
 mod checks;
 mod reading;
+#[cfg(test)]
+mod reference;
 mod schema;
 mod values;
 
