@@ -134,7 +134,8 @@ impl State {
 
 /// What came of it; a file that nobody has thought of may bring a panic, and must not end what goes on.
 fn survived<T>(done: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(done)).unwrap_or_else(|_| Err(Error::Configuration("the configuration made the gateway panic".into())))
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(done))
+        .unwrap_or_else(|_| Err(Error::Configuration("the configuration made the gateway panic".into())))
 }
 
 /// The answers that may be given again, where they may be.
@@ -179,7 +180,9 @@ impl Gateway {
     /// Reads the configuration and listens. Within a runtime.
     pub fn bind(options: GatewayOptions) -> Result<Self> {
         let place = format!("{}:{}", options.host, options.port);
-        let failed = |error| Error::storage(format!("cannot listen at {place}\nhint: `--port` chooses another port, `--host` another address"), error);
+        let failed = |error: std::io::Error| {
+            Error::Configuration(format!("cannot listen at {place}: {error}\nhint: `--port` chooses another port, `--host` another address"))
+        };
         let addresses: Vec<SocketAddr> = (options.host.as_str(), options.port).to_socket_addrs().map_err(failed)?.collect();
         let loopback = addresses.iter().all(|address| address.ip().is_loopback());
         let (configuration, warnings) = configuration(&options.config, loopback)?;
