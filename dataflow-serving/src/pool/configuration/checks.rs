@@ -82,6 +82,18 @@ impl ChannelSettings {
     }
 }
 
+impl ChannelSettings {
+    /// An address that ends as the path begins; AI-DataFlux joins them in the same way.
+    pub(super) fn warn(&self, id: &str, warnings: &mut Vec<String>) {
+        let base = without_password(self.base_url.trim_end_matches('/'));
+        let Some((shorter, version)) = base.rsplit_once('/').filter(|(shorter, _)| shorter.contains("://")) else { return };
+        let path = self.api_path.trim_start_matches('/');
+        if path.split('/').next() == Some(version) {
+            warnings.push(format!("channel `{id}`: {base}/{path} is asked, with `/{version}` twice\n  hint: `base_url: {shorter}`"));
+        }
+    }
+}
+
 impl GatewaySettings {
     pub(super) fn check(&self, problems: &mut Vec<String>) {
         if self.max_body_mb == 0 {
@@ -220,6 +232,17 @@ mod tests {
         let text = "models: [{ id: 1, model: m, channel_id: a, weight: -1, safe_rps: -2 }]\nchannels: { a: { base_url: 'http://a.example' } }\n";
         let (configuration, _) = Configuration::parse(text, &|_| None).unwrap();
         assert_eq!(configuration.models[0].requests_per_second(), None, "as AI-DataFlux has it");
+    }
+
+    #[test]
+    fn a_version_that_stands_twice_is_warned_of() {
+        let warnings = |base: &str| {
+            let text = format!("models: [{{ id: 1, model: m, channel_id: a }}]\nchannels: {{ a: {{ base_url: '{base}' }} }}\n");
+            Configuration::parse(&text, &|_| None).unwrap().1
+        };
+        let told = "channel `a`: https://a.example/x/v1/v1/chat/completions is asked, with `/v1` twice\n  hint: `base_url: https://a.example/x`";
+        assert_eq!(warnings("https://a.example/x/v1/"), [told]);
+        assert!(warnings("https://a.example/x").is_empty() && warnings("https://a.example").is_empty() && warnings("https://v1").is_empty());
     }
 
     #[test]

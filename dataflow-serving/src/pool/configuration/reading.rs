@@ -114,6 +114,7 @@ impl Configuration {
         configuration.channels.iter().for_each(|(id, channel)| channel.check(id, &mut problems));
         configuration.gateway.check(&mut problems);
         more(&configuration, &mut problems);
+        configuration.channels.iter().for_each(|(id, channel)| channel.warn(id, &mut warnings));
         configuration.global.log.check(&mut warnings);
         if problems.is_empty() {
             return Ok((configuration, warnings));
