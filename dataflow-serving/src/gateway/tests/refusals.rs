@@ -210,6 +210,20 @@ fn tries_that_take_their_whole_time_are_two_at_the_most() {
 }
 
 #[test]
+fn any_model_is_none_where_no_model_has_a_weight() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&upstream], &json!({ "weight": 0 }), &json!({}));
+        let (status, _, reply) = gateway.chat(&question()).await;
+        let told = "`auto` means any model with a weight above 0, and there is none\nhint: ask for a model by its name";
+        assert_eq!((status, reply["error"]["message"].as_str()), (404, Some(told)));
+        let mut named = question();
+        named["model"] = "m0".into();
+        assert_eq!(gateway.chat(&named).await.0, 200);
+    });
+}
+
+#[test]
 fn where_no_call_may_wait_none_does() {
     run(async {
         let slow = Upstream::start(Behaviour::default().latency(Duration::from_millis(300)));
