@@ -36,7 +36,7 @@ fn errors_tell_their_way_and_are_counted_by_their_deployment() {
             r#"gen_ai_server_request_duration_seconds_count{deployment="one",error_type="422",gen_ai_operation_name="chat",gen_ai_request_model="auto"} 1"#,
             r#"gen_ai_server_request_duration_seconds_count{deployment="",error_type="404",gen_ai_operation_name="chat",gen_ai_request_model="unknown"} 1"#,
             "dataflow_gateway_overhead_seconds_count 5",
-            r#"dataflow_deployment_failed{deployment="one",id="m0"}"#,
+            r#"dataflow_deployment_failed_total{deployment="one",id="m0"}"#,
             r#"dataflow_deployment_available{deployment="one",id="m0"}"#,
         ] {
             assert!(metrics.contains(expected), "{expected} is missing in:\n{metrics}");
