@@ -72,8 +72,16 @@ impl Stream {
                 Ok(Ok(None)) => self.broken = Some(Failure::new(ErrorClass::Transient, "the stream ended before its end")),
                 Ok(Err(failure)) => self.broken = Some(failure),
                 Err(_) if Instant::now() >= patience => {
-                    let failure = Failure::new(ErrorClass::Transient, "the stream stopped and did not go on in time");
-                    let is_callers = opened.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                    let now = Instant::now();
+                    let is_callers = opened.deadline.is_some_and(|deadline| now >= deadline);
+                    let message = if is_callers {
+                        "the time that the caller gives the stream is over"
+                    } else if now >= opened.until {
+                        "the stream took longer than `timeout` allows"
+                    } else {
+                        "the stream stopped and did not go on in time"
+                    };
+                    let failure = Failure::new(ErrorClass::Transient, message);
                     self.broken = Some(Failure { blameless: is_callers, ..failure });
                 }
                 Err(_) => return Some(Bytes::from_static(COMMENT)),

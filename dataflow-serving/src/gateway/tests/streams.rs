@@ -59,6 +59,23 @@ fn a_stream_that_tells_no_usage_is_counted_by_its_words() {
 }
 
 #[test]
+fn a_stream_whose_time_is_over_is_told_whose_time_it_was() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default().between_tokens(Duration::from_millis(60)).answer(|_| "word ".repeat(1000)));
+        let gateway = Running::start(&[&upstream], &json!({ "timeout": 0.6 }), &json!({}));
+        let mut body = question();
+        body["stream"] = true.into();
+        let ask = |deadline: &'static str| {
+            gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", deadline).body(body.to_string()).send()
+        };
+        let callers = ask("300").await.unwrap().text().await.unwrap();
+        assert!(callers.contains("the time that the caller gives the stream is over") && !callers.contains("[DONE]"), "{callers}");
+        let models = ask("30000").await.unwrap().text().await.unwrap();
+        assert!(models.contains("the stream took longer than `timeout` allows") && !models.contains("[DONE]"), "{models}");
+    });
+}
+
+#[test]
 fn letters_that_are_cut_in_two_arrive_whole() {
     run(async {
         let upstream = Upstream::start(Behaviour::default().chunk_bytes(7).answer(|_| "中文测试，一字不丢。".into()));
