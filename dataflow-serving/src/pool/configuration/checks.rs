@@ -246,6 +246,20 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_sections_of_the_wrong_kind_are_told_in_plain_words() {
+        let check = |text: &str| Configuration::parse(text, &|_| None).unwrap_err().join("\n");
+        let text = "gateway: { admin_key: [], api_keys: sk-1 }\nmodels: [{ id: 1, model: m, channel_id: a, api_key: true }]\nchannels: { a: { base_url: 'http://a' } }\n";
+        assert_eq!(
+            check(text),
+            "`gateway.admin_key` should be a text, found a list\n`gateway.api_keys` should be a list, found a text\n  hint: put it in brackets, `[…]`\n\
+             `models.1.api_key` should be a text, found a truth value\n  hint: put it in quotes"
+        );
+        assert_eq!(check("gateway: { api_keys: [[one]] }\n"), "`gateway.api_keys`: one of its items cannot be read");
+        let twice = check("models: []\nchannels: {}\nmodels: []\n");
+        assert!(twice.contains("models") && twice.contains("line 3"), "{twice}");
+    }
+
+    #[test]
     fn rates_that_no_limit_holds_and_names_that_mean_any_are_told() {
         let text = "models:\n- { id: '', model: ' ', channel_id: a, safe_rps: 1e-12 }\n- { id: 1, name: auto, model: m, channel_id: a, safe_rps: 1e300 }\n\
                     - { id: any, model: auto, channel_id: b, safe_rps: 0.000001 }\n\
