@@ -286,6 +286,21 @@ fn words_that_are_no_json_are_told_with_their_status() {
     });
 }
 
+#[test]
+fn a_model_that_rests_says_why_where_its_key_or_its_account_is_at_fault() {
+    run(async {
+        for (fault, words) in [(Fault::Quota, "429: "), (Fault::Unauthorized, "401: ")] {
+            let upstream = Upstream::start(Behaviour::default().share(fault, 1.0));
+            let gateway = Running::start(&[&upstream], &json!({}), &json!({ "queue_timeout": 0.05 }));
+            gateway.chat(&question()).await;
+            let (status, _, reply) = gateway.chat(&question()).await;
+            let told = reply["error"]["message"].as_str().unwrap();
+            assert_eq!((status, upstream.counts().requests), (503, 1), "{fault:?}: {told}");
+            assert!(told.starts_with(&format!("no model can be asked at the moment\n`m0`: {words}")), "{fault:?}: {told}");
+        }
+    });
+}
+
 /// The status of an error, its code, and what it says of another try: when, and whether that is of use at all.
 fn again((status, headers, reply): (u16, http::HeaderMap, Value)) -> (u16, String, Option<u64>, bool) {
     let after = headers.get("retry-after").map(|after| after.to_str().unwrap().parse().unwrap());
