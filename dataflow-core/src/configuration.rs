@@ -52,7 +52,7 @@ pub fn read<T: DeserializeOwned>(place: &str, mut value: Value) -> (Option<T>, V
             Ok(read) => return (Some(read), unread),
             Err(error) => error,
         };
-        let is_item = matches!(error.path().iter().last(), Some(Segment::Seq { .. }));
+        let is_item = matches!(error.path().iter().next_back(), Some(Segment::Seq { .. }));
         let told = |place: String, found: &Value| unread_at(place, found, is_item, &error.inner().to_string());
         match take_out(&mut value, error.path()) {
             Some((way, found)) => unread.push(told(if place.is_empty() { way } else { format!("{place}.{way}") }, &found)),
