@@ -447,7 +447,7 @@ mod tests {
         unknown key `imput`
         hint: did you mean `input`? the keys are `input`, `output`, `format`, `output_format`, `sheet`, `cache_path`, `file_name_prefix`, `cache_type`, `journal`, `on_malformed`, `schema`
         ");
-        assert_snapshot!(check(json!({"cache_type": "yaml"})), @"`cache_type` should be one of `jsonl`, `json`, `csv`, `parquet`, `arrow`, `none`, found `yaml`");
+        assert_snapshot!(check(json!({"cache_type": "yaml"})), @"`cache_type`: unknown variant `yaml`, expected one of `jsonl`, `json`, `csv`, `parquet`, `arrow`, `none`");
         assert_snapshot!(check(json!({"schema": {"n": "int"}})), @"`schema`: column `n`: unknown variant `int`, expected one of `text`, `integer`, `float`, `boolean`");
         assert_snapshot!(check(json!({"format": "jsnl"})), @r"
         `format`: unknown format `jsnl`
