@@ -52,7 +52,8 @@ pub fn read<T: DeserializeOwned>(place: &str, mut value: Value) -> (Option<T>, V
             Ok(read) => return (Some(read), unread),
             Err(error) => error,
         };
-        let told = |place: String, found: &Value| unread_at(place, found, &error.inner().to_string());
+        let is_item = matches!(error.path().iter().next_back(), Some(Segment::Seq { .. }));
+        let told = |place: String, found: &Value| unread_at(place, found, is_item, &error.inner().to_string());
         match take_out(&mut value, error.path()) {
             Some((way, found)) => unread.push(told(if place.is_empty() { way } else { format!("{place}.{way}") }, &found)),
             None if unread.is_empty() => return (None, vec![told(place.to_owned(), &value)]),
@@ -81,11 +82,13 @@ fn take_out(value: &mut Value, path: &Path) -> Option<(String, Value)> {
     Some((way.collect::<Vec<_>>().join("."), found))
 }
 
-/// What a place should hold and what it holds, of the words of the library.
-fn unread_at(place: String, found: &Value, error: &str) -> Unread {
-    // Of a list it is one of its items that is wrong, unless no list should stand there.
-    let is_of_whole = !found.is_array() || error.contains("sequence");
+/// What a place should hold and what it holds, or that one of its items is wrong, of the words of the library.
+fn unread_at(place: String, found: &Value, is_item: bool, error: &str) -> Unread {
+    let is_of_whole = !is_item;
     let secret = is_secret(&place) || holds_secret(found);
+    if let (Some((_, wanted)), Some(text)) = (error.strip_prefix("unknown variant `").and_then(|error| error.split_once("`, expected ")), found.as_str()) {
+        return Unread { message: format!("`{place}` should be {wanted}, found `{text}`"), place, hint: None };
+    }
     let error = if secret && !is_of_whole { "one of its items cannot be read" } else { error };
     let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole && error.starts_with("invalid ")) else {
         return Unread { message: format!("`{place}`: {error}"), place, hint: None };
@@ -103,11 +106,24 @@ fn unread_at(place: String, found: &Value, error: &str) -> Unread {
         wanted => wanted,
     };
     let shown = match found {
-        _ if secret => "something else".to_owned(), // never shown
+        // Never shown.
+        found if secret => match found {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a truth value",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "keys with values",
+        }
+        .to_owned(),
         Value::String(text) => format!("`{text}`"),
         found => format!("`{found}`"),
     };
-    let hint = (wanted == "a text" && (found.is_number() || found.is_boolean())).then_some("put it in quotes");
+    let hint = match wanted {
+        "a text" if found.is_number() || found.is_boolean() => Some("put it in quotes"),
+        "a list" if found.is_string() => Some("put it in brackets, `[…]`"),
+        _ => None,
+    };
     Unread { message: format!("`{place}` should be {wanted}, found {shown}"), place, hint }
 }
 
@@ -154,8 +170,8 @@ mod tests {
             [
                 "`top.rows` should be a whole number from 0 on, found `-1`",
                 "`top.names`: invalid type: integer `5`, expected a string",
-                "`top.password` should be a text, found something else\n  hint: put it in quotes",
-                "`top.below.x.names` should be a list, found `b`",
+                "`top.password` should be a text, found a number\n  hint: put it in quotes",
+                "`top.below.x.names` should be a list, found `b`\n  hint: put it in brackets, `[…]`",
                 "`top.below.y` should be keys with values, found `3`",
             ]
         );

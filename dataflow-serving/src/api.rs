@@ -22,7 +22,7 @@ pub use options::{ApiOptions, SchemaMode};
 
 inventory::submit! {
     ServingKind { name: "api", build: |value| {
-        let serving = ApiServing::from(crate::options::read::<ApiOptions>(value)?);
+        let serving = ApiServing::from(crate::options::read_with(value, |_| None, |options: ApiOptions| options.problems())?);
         serving.check()?;
         Ok(Arc::new(serving))
     } }
@@ -220,7 +220,10 @@ impl LLMServing for ApiServing {
     }
 
     fn check(&self) -> Result<()> {
-        self.options.check().map_err(Error::Configuration)?;
+        let problems = self.options.problems();
+        if !problems.is_empty() {
+            return Err(Error::Configuration(problems.join("\n")));
+        }
         self.connection().map(|_| ()).map_err(|error| Error::Configuration(error.message))
     }
 

@@ -7,6 +7,7 @@ mod access;
 mod attempt;
 mod body;
 mod errors;
+mod estimate;
 mod history;
 mod metrics;
 mod pages;
@@ -76,20 +77,14 @@ struct State {
     metrics: Arc<Metrics>,
     reload_error: Mutex<Option<String>>,
     cache: ArcSwapOption<ReplyCache>,
-    /// Streams are to end now, each with an error that its caller can tell from an end.
+    /// Calls are to end now, each with an error; a stream's caller can tell it from an end.
     break_off: CancellationToken,
 }
 
 impl State {
     /// Takes the file as it is now; what is wrong in it changes nothing. Gives the warnings.
     fn reload(&self) -> Result<Vec<String>> {
-        let done = configuration(&self.config, self.loopback).and_then(|(configuration, warnings)| {
-            let cache = cache_of(&configuration.gateway)?;
-            self.pool.reload(&configuration).map_err(|problems| Error::Configuration(format!("{}: {}", self.config.display(), problems.join("\n  "))))?;
-            self.settings.store(Arc::new(configuration.gateway));
-            self.cache.store(cache);
-            Ok(warnings)
-        });
+        let done = survived(|| self.take_over());
         *self.reload_error.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().map(ToString::to_string);
         match &done {
             Ok(warnings) => {
@@ -101,6 +96,16 @@ impl State {
             Err(error) => tracing::error!(%error, "the configuration has changed and cannot be used; the one before goes on"),
         }
         done
+    }
+
+    fn take_over(&self) -> Result<Vec<String>> {
+        configuration(&self.config, self.loopback).and_then(|(configuration, warnings)| {
+            let cache = cache_of(&configuration.gateway)?;
+            self.pool.reload(&configuration).map_err(|problems| Error::Configuration(format!("{}: {}", self.config.display(), problems.join("\n  "))))?;
+            self.settings.store(Arc::new(configuration.gateway));
+            self.cache.store(cache);
+            Ok(warnings)
+        })
     }
 
     fn last_reload_error(&self) -> Option<String> {
@@ -125,6 +130,12 @@ impl State {
             }
         }
     }
+}
+
+/// What came of it; a file that nobody has thought of may bring a panic, and must not end what goes on.
+fn survived<T>(done: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(done))
+        .unwrap_or_else(|_| Err(Error::Configuration("the configuration made the gateway panic".into())))
 }
 
 /// The answers that may be given again, where they may be.
@@ -169,7 +180,9 @@ impl Gateway {
     /// Reads the configuration and listens. Within a runtime.
     pub fn bind(options: GatewayOptions) -> Result<Self> {
         let place = format!("{}:{}", options.host, options.port);
-        let failed = |error| Error::storage(format!("cannot listen at {place}\nhint: `--port` chooses another port, `--host` another address"), error);
+        let failed = |error: std::io::Error| {
+            Error::Configuration(format!("cannot listen at {place}: {error}\nhint: `--port` chooses another port, `--host` another address"))
+        };
         let addresses: Vec<SocketAddr> = (options.host.as_str(), options.port).to_socket_addrs().map_err(failed)?.collect();
         let loopback = addresses.iter().all(|address| address.ip().is_loopback());
         let (configuration, warnings) = configuration(&options.config, loopback)?;
@@ -206,10 +219,11 @@ impl Gateway {
         &self.warnings
     }
 
-    /// Serves until `stop` is there; then takes no more calls and lets those that it has come to their end, within its time to drain.
-    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    /// Serves until `stop` is there; then takes no more calls and lets those that it has come to their end, within its time to drain. Those that have not ended by
+    /// then, or once `at_once` is there, which is waited for from `stop` on, end in an error.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send, at_once: impl Future<Output = ()> + Send) -> Result<()> {
         let watch = tokio::spawn(Arc::clone(&self.state).watch());
-        server::serve(self.listener, self.state, stop, self.drain).await;
+        server::serve(self.listener, self.state, stop, at_once, self.drain).await;
         watch.abort();
         Ok(())
     }

@@ -13,7 +13,8 @@ use crate::{ApiServing, Secret, options};
 
 inventory::submit! {
     ServingKind { name: "gateway", build: |value| {
-        let serving = GatewayServing::from(options::read::<GatewayServingOptions>(value)?);
+        let check = |options: GatewayServingOptions| GatewayServing::from(options).problems();
+        let serving = GatewayServing::from(options::read_with::<GatewayServingOptions>(value, |_| None, check)?);
         serving.check()?;
         Ok(Arc::new(serving))
     } }
@@ -112,6 +113,11 @@ impl From<GatewayServingOptions> for GatewayServing {
 }
 
 impl GatewayServing {
+    /// What no gateway could take; an option is called otherwise here.
+    fn problems(&self) -> Vec<String> {
+        self.api.options().problems().into_iter().map(|problem| problem.replace("`api_url`", "`url`")).collect()
+    }
+
     /// A model of a gateway.
     pub fn new(url: impl Into<String>, model: impl Into<String>) -> Self {
         GatewayServingOptions { url: url.into(), model: model.into(), ..GatewayServingOptions::default() }.into()

@@ -112,7 +112,8 @@ impl LLMServing for LocalServing {
     }
 
     fn check(&self) -> Result<()> {
-        self.options.check().map_err(Error::Configuration)
+        let problems = self.options.problems();
+        if problems.is_empty() { Ok(()) } else { Err(Error::Configuration(problems.join("\n"))) }
     }
 
     async fn start(&self) -> Result<(), ServingError> {

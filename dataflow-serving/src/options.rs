@@ -12,9 +12,47 @@ use serde_json::{Map, Value};
 use crate::pool::POOL_CACHE;
 
 /// Reads a serving's options; `T` has defaults for all and denies unknown fields.
-#[expect(clippy::needless_pass_by_value, reason = "whoever builds a serving gives the value away")]
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
-    T::deserialize(&value).map_err(|error| Error::Configuration(told::<T>(&value, &error.to_string())))
+    read_with(value, |_| None, |_| Vec::new())
+}
+
+/// As [`read`]; all that is wrong is told at once. `elsewhere` is a hint for a key that stands in the wrong place, and `check` tells what else is wrong with what could be
+/// read, where something could not.
+pub(crate) fn read_with<T: DeserializeOwned>(mut value: Value, elsewhere: impl Fn(&str) -> Option<String>, check: impl FnOnce(T) -> Vec<String>) -> Result<T> {
+    let mut problems = Vec::new();
+    if let Some(given) = value.as_object_mut() {
+        let known = known::<T>();
+        let unknown: Vec<String> = given.keys().filter(|key| !known.contains(key)).cloned().collect();
+        for key in unknown {
+            given.shift_remove(&key);
+            let hint = elsewhere(&key).unwrap_or_else(|| hint(&key, &known));
+            problems.push(format!("there is no option `{key}`\nhint: {hint}"));
+        }
+    }
+    let (read, unread) = configuration::read::<T>("", value);
+    problems.extend(unread.iter().map(ToString::to_string));
+    match read {
+        Some(read) if problems.is_empty() => return Ok(read),
+        Some(read) => problems.extend(check(read)),
+        None => {}
+    }
+    Err(Error::Configuration(problems.join("\n")))
+}
+
+/// The names of all options: serde names an unknown field and then those that it knows, each in backticks.
+fn known<T: DeserializeOwned>() -> Vec<String> {
+    const UNKNOWN: &str = "?";
+    let error = T::deserialize(Value::from(Map::from_iter([(UNKNOWN.to_owned(), Value::Null)]))).err().map(|error| error.to_string()).unwrap_or_default();
+    error.split('`').skip(3).step_by(2).map(ToOwned::to_owned).collect()
+}
+
+fn hint(unknown: &str, known: &[String]) -> String {
+    // `base_url` is more letters away from `url` than a slip of the finger.
+    let part = || known.iter().map(String::as_str).find(|known| unknown.ends_with(&format!("_{known}")));
+    match nearest(unknown, known.iter().map(String::as_str)).or_else(part) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it has {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// Has the paths of a serving start from a folder, as those of a storage do: a pipeline does not depend on where the program was started.
@@ -65,22 +103,6 @@ pub(crate) fn spec<T: Serialize + Default>(kind: &str, options: &T, always: &[&s
     let defaults = fields(&T::default());
     let told = fields(options).into_iter().filter(|(name, value)| always.contains(&name.as_str()) || defaults.get(name) != Some(value));
     std::iter::once(("type".to_owned(), Value::from(kind))).chain(told).collect()
-}
-
-/// What is wrong, by the option's name.
-fn told<T: DeserializeOwned>(value: &Value, message: &str) -> String {
-    // serde names the unknown field and then all known ones, each in backticks.
-    let mut names = message.split('`').skip(1).step_by(2);
-    if let (true, Some(unknown)) = (message.starts_with("unknown field"), names.next()) {
-        let known: Vec<&str> = names.collect();
-        let hint = match nearest(unknown, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it has {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
-        };
-        return format!("there is no option `{unknown}`\nhint: {hint}");
-    }
-    let (_, unread) = configuration::read::<T>("", value.clone());
-    unread.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -140,5 +162,37 @@ mod tests {
             "`model` should be a text, found `1`\n  hint: put it in quotes\n`temperature` should be a number, found `x`"
         );
         assert_eq!(check(json!({ "zzz": 1 })), "there is no option `zzz`\nhint: it has `temperature`, `model`");
+        assert_eq!(check(json!({ "base_model": 1 })), "there is no option `base_model`\nhint: did you mean `model`?");
+        assert_eq!(
+            check(json!({ "zzz": 1, "temperature": "x", "modle": "m" })),
+            "there is no option `zzz`\nhint: it has `temperature`, `model`\nthere is no option `modle`\nhint: did you mean `model`?\n\
+             `temperature` should be a number, found `x`"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_rest_is_told_too() {
+        let check = |kind: &str, mut options: Value| {
+            options["type"] = kind.into();
+            dataflow_core::registry::build_serving("s", &options).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        let error = check("api", json!({ "modle": "a", "temprature": 1, "timeout": -3, "top_p": 7 }));
+        for told in ["`modle`", "did you mean `model`?", "`temprature`", "did you mean `temperature`?", "`timeout` should be", "`top_p` should be"] {
+            assert!(error.contains(told), "{told} is missing in: {error}");
+        }
+        let error = check("api", json!({ "model": "", "api_url": "nowhere", "connect_timeout": 0 }));
+        assert!(error.contains("`model` is empty") && error.contains("`api_url` should be") && error.contains("`connect_timeout` should be"), "{error}");
+        let error = check("gateway", json!({ "base_url": "http://127.0.0.1:1", "url": "x", "timeout": -3 }));
+        assert!(error.contains("did you mean `url`?") && error.contains("`url` should be") && error.contains("`timeout` should be"), "{error}");
+        let error = check("pool", json!({ "backoff": "ladder", "models": [{ "id": 1 }], "max_concurrency": 0 }));
+        for told in ["hint: `gateway: { backoff: … }`", "missing field `model`", "missing field `channel_id`", "`max_concurrency` should be"] {
+            assert!(error.contains(told), "{told} is missing in: {error}");
+        }
+        let error = check("local", json!({ "engin": "vllm", "timeout": 0, "start_timeout": -1 }));
+        for told in ["did you mean `engine`?", "which server?", "`timeout` should be", "`start_timeout` should be"] {
+            assert!(error.contains(told), "{told} is missing in: {error}");
+        }
+        let error = check("local", json!({ "engine": "vlm", "model": "" }));
+        assert!(error.contains("`engine` should be one of") && error.contains("found `vlm`") && error.contains("`model` is empty"), "{error}");
     }
 }

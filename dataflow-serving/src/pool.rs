@@ -30,6 +30,7 @@ pub use crate::api::classify::Failure;
 pub use cache::Switch;
 pub(crate) use cache::{Origin, ReplyCache, Use};
 use client::Clients;
+pub(crate) use configuration::seconds;
 pub use configuration::{Backoff, ChannelSettings, Configuration, GatewaySettings, GlobalSettings, LogSettings, ModelSettings, Prices};
 pub(crate) use deployment::Route;
 pub use deployment::{Deployment, Lease};
@@ -81,6 +82,8 @@ pub struct CallOptions {
     pub queue_timeout: Option<Duration>,
     /// How many calls may wait before it.
     pub max_queue: usize,
+    /// How many times the timeout of a model tries may take together; none is begun after that.
+    pub most_timeouts: u32,
     /// How many tries may fail; refusals for too many calls do not count while other calls get through.
     pub most_failures: u32,
     /// Places for calls on their way, where their number is bounded over all models.
@@ -99,6 +102,7 @@ impl Default for CallOptions {
             deadline: None,
             queue_timeout: None,
             max_queue: usize::MAX,
+            most_timeouts: u32::MAX,
             most_failures: 6,
             places: None,
             probes: false,
@@ -213,6 +217,7 @@ impl Pool {
         self.budget.deposit();
         let (mut tried, mut attempts, mut failures, mut refusals) = (Vec::new(), 0, 0, 0_u32);
         let (mut waited, mut paused, mut last, mut round) = (Duration::ZERO, Duration::ZERO, None, 0);
+        let mut tried_for = Duration::ZERO;
         loop {
             // A call that waits for its turn has no place, and one that waits for a place has no turn.
             let place = match &options.places {
@@ -231,6 +236,7 @@ impl Pool {
             waited += turn.elapsed();
             attempts += 1;
             let deployment = Arc::clone(lease.deployment());
+            let begun = Instant::now();
             let (lease, failure) = match attempt(lease).await {
                 Ok(value) => {
                     self.freed.notify_one();
@@ -252,7 +258,9 @@ impl Pool {
             let never_reached = failure.class == ErrorClass::Unreachable && self.is_never_reached(&options.model);
             let hopeless = !at_fault || never_reached || failure.vetoed || (others == 0 && matches!(failure.class, ErrorClass::Quota | ErrorClass::Auth));
             let now = Instant::now();
-            let late = options.deadline.is_some_and(|deadline| now >= deadline);
+            tried_for += now - begun;
+            let is_spent = tried_for >= deployment.timeout().saturating_mul(options.most_timeouts);
+            let late = is_spent || options.deadline.is_some_and(|deadline| now >= deadline);
             let name = || deployment.name().to_owned();
             if hopeless || late || failures >= options.most_failures.max(1) || !(passes || self.budget.take(now)) {
                 return Err(Exhausted::Failed { failure, deployment: name(), attempts, waited: waited + paused });
@@ -347,11 +355,11 @@ impl Pool {
                 None => Arc::clone(lines.entry(group.to_owned()).or_default()),
             }
         };
+        let mut waiting = None;
         let first = if let Ok(first) = line.try_lock() {
             first
         } else {
-            let waiting = Waiting::of(&self.waiting);
-            if waiting.before >= options.max_queue {
+            if waiting.insert(Waiting::of(&self.waiting)).before >= options.max_queue {
                 return Err(Exhausted::QueueFull);
             }
             let turn = line.lock();
@@ -360,7 +368,6 @@ impl Pool {
                 None => turn.await, // in a hurry each in line goes quickly
             }
         };
-        let mut waiting = None;
         loop {
             if options.hurry.as_ref().is_some_and(|hurry| hurry.is_asked()) {
                 return Err(not_ready(None)); // no call is begun any more
@@ -373,7 +380,9 @@ impl Pool {
                 }
                 Err(soonest) => soonest,
             };
-            waiting.get_or_insert_with(|| Waiting::of(&self.waiting));
+            if waiting.is_none() && waiting.insert(Waiting::of(&self.waiting)).before >= options.max_queue {
+                return Err(Exhausted::QueueFull);
+            }
             if let Some(until) = until
                 && (Instant::now() >= until || soonest.is_some_and(|soonest| soonest > until))
             {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -63,7 +64,10 @@ impl<'de> Deserialize<'de> for Secret {
             Value::String(text) => Ok(Self(text)),
             Value::Number(number) => Ok(Self(number.to_string())),
             Value::Null => Ok(Self::default()),
-            _ => Err(serde::de::Error::custom("expected a text")),
+            // The words are those of serde, and the value is not among them.
+            Value::Bool(_) => Err(D::Error::invalid_type(Unexpected::Other("truth value"), &"a text")),
+            Value::Array(_) => Err(D::Error::invalid_type(Unexpected::Seq, &"a text")),
+            Value::Object(_) => Err(D::Error::invalid_type(Unexpected::Map, &"a text")),
         }
     }
 }

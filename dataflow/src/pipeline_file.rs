@@ -160,7 +160,7 @@ mod tests {
         for expected in [
             "unknown key `sed`\n    hint: did you mean `seed`?",
             "`seed` should be a whole number from 0 on, found `x`",
-            "step 1 `LowercaseRefine` (LowercaseRefine): `on_error`: unknown variant `kep`, expected one of `drop`, `keep`, `fail`",
+            "step 1 `LowercaseRefine` (LowercaseRefine): `on_error` should be one of `drop`, `keep`, `fail`, found `kep`",
             "there is no operator `LowercaseRefine`",
             "step 2 should be a map with `operator` and its parameters, found `7`",
             "`operator` is missing",

@@ -59,12 +59,15 @@ pub(crate) fn by_status(status: u16, headers: &HeaderMap, body: &[u8]) -> Failur
     };
     let message = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
     let vetoed = header(headers, "x-should-retry") == Some("false") && !error.is_of_a_gateway_that_has_not_tried();
+    // A service that says so knows better than its status: the request is well, and so is the service.
+    let is_to_be_tried = header(headers, "x-should-retry") == Some("true") && matches!(class, ErrorClass::Caller);
+    let class = if is_to_be_tried { ErrorClass::Transient } else { class };
     // Of a refusal some services tell the end in other headers, or in words.
     let refused = || if class == ErrorClass::RateLimited { hints::reset(headers).or_else(|| hints::told(error.message.as_deref()?)) } else { None };
     let retry_after = retry_after(headers, SystemTime::now()).or_else(refused);
     let body = (!body.is_empty()).then(|| Bytes::copy_from_slice(body));
     let is_for_all = error.refuses_all();
-    Failure { status: Some(status), body, retry_after, vetoed, is_for_all, ..Failure::new(class, message) }
+    Failure { status: Some(status), body, retry_after, vetoed, is_for_all, blameless: is_to_be_tried, ..Failure::new(class, message) }
 }
 
 /// An error in the body of a 200.
@@ -284,5 +287,14 @@ mod tests {
         assert_eq!(check("retry-after", &httpdate::fmt_http_date(now + Duration::from_secs(9))), Some(Duration::from_secs(9)));
         assert_eq!(check("retry-after", "-1"), None);
         assert_eq!(check("retry-after", "soon"), None);
+    }
+
+    #[test]
+    fn a_service_that_wants_to_be_asked_again_is_whatever_its_status() {
+        let headers = HeaderMap::from_iter([("x-should-retry".parse().unwrap(), "true".parse().unwrap())]);
+        let check = |status: u16| by_status(status, &headers, b"{}");
+        assert_eq!((check(400).class, check(400).blameless, check(400).vetoed), (ErrorClass::Transient, true, false));
+        assert_eq!((check(500).class, check(500).blameless), (ErrorClass::Transient, false));
+        assert_eq!((check(401).class, check(429).class), (ErrorClass::Auth, ErrorClass::RateLimited), "these have a cure of their own");
     }
 }

@@ -62,12 +62,8 @@ impl Connection {
         let headers = headers(&options.headers, key.as_ref())?;
         secrets.extend(key);
 
-        let seconds = |name: &str, seconds: f64| {
-            Duration::try_from_secs_f64(seconds)
-                .ok()
-                .filter(|time| !time.is_zero())
-                .ok_or_else(|| format!("`{name}` should be a number of seconds above 0, found {seconds}"))
-        };
+        let seconds =
+            |name: &str, seconds: f64| crate::pool::seconds(seconds).ok_or_else(|| format!("`{name}` should be a number of seconds above 0, found {seconds}"));
         let (timeout, connect_timeout) = (seconds("timeout", options.timeout)?, seconds("connect_timeout", options.connect_timeout)?);
         let most_idle = options.max_concurrency.max(1);
         let plain = http::plain_service(&chat, connect_timeout, most_idle).map(Arc::new);
@@ -183,7 +179,7 @@ impl Connection {
 }
 
 /// The chat and the embeddings address of a service.
-fn addresses(api_url: &str) -> Result<(Url, Url), String> {
+pub(super) fn addresses(api_url: &str) -> Result<(Url, Url), String> {
     let parsed = Url::parse(api_url.trim()).map_err(|error| {
         format!("`api_url` should be an address such as `https://api.openai.com/v1`, found `{}`: {error}", api_url.split('?').next().unwrap_or_default())
     })?;

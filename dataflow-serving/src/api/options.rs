@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::connection::addresses;
+use crate::pool::seconds;
 use crate::{Secret, options};
 
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -92,16 +94,20 @@ impl Default for ApiOptions {
 }
 
 impl ApiOptions {
-    /// Says which value no service could take.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Says which values no service could take.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let time = |name: &str, found: f64| (seconds(found).is_none(), format!("`{name}` should be a number of seconds above 0, found {found}"));
         let wrong = [
             (self.model.trim().is_empty(), "`model` is empty: name the model, such as `gpt-4o`".to_owned()),
             (self.max_concurrency == 0, "`max_concurrency` should be at least 1, found 0".to_owned()),
             (self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)), "`temperature` should be between 0 and 2".to_owned()),
             (self.top_p.is_some_and(|share| !(0.0..=1.0).contains(&share)), "`top_p` should be between 0 and 1".to_owned()),
             (self.max_tokens == Some(0), "`max_tokens` should be at least 1, found 0".to_owned()),
+            time("timeout", self.timeout),
+            time("connect_timeout", self.connect_timeout),
         ];
-        wrong.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, message)| Err(message))
+        let wrong = wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, message)| message);
+        wrong.chain(addresses(&self.api_url).err()).collect()
     }
 
     /// The service that the environment names.

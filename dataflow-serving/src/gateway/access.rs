@@ -21,28 +21,28 @@ pub(super) enum Door {
     Admin,
 }
 
-/// Lets a request in, or tells it why not. `loopback`: nobody but this machine can reach the gateway.
+/// Lets a request in, or tells it why not. `loopback`: nobody but this machine can reach the gateway, and a door that has no key is open.
 pub(super) fn enter(door: Door, settings: &GatewaySettings, loopback: bool, headers: &HeaderMap) -> Result<(), GatewayError> {
-    check_origin(settings, loopback, headers)?;
-    let shown = shown_key(headers);
-    let refused = || GatewayError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "a valid key is needed\nhint: send `Authorization: Bearer KEY`");
-    match (door, &settings.admin_key) {
-        (Door::Api, _) if settings.api_keys.is_empty() && loopback => Ok(()),
-        (Door::Api, _) => {
-            // All are looked at, so that the time tells nothing about which one it was.
-            let found = settings.api_keys.iter().fold(Choice::from(0), |found, key| found | equal(key, shown));
-            if bool::from(found) { Ok(()) } else { Err(refused()) }
-        }
-        (Door::Admin, Some(key)) => {
-            if bool::from(equal(key, shown)) {
-                Ok(())
-            } else {
-                Err(refused())
-            }
-        }
-        (Door::Admin, None) if loopback => Ok(()),
-        (Door::Admin, None) => Err(GatewayError::new(StatusCode::FORBIDDEN, "no_admin_key", "this needs `gateway.admin_key` in the configuration")),
+    let has_key = match door {
+        Door::Api => !settings.api_keys.is_empty(),
+        Door::Admin => settings.admin_key.is_some(),
+    };
+    let is_open = loopback && !has_key;
+    check_origin(door, is_open, settings, headers)?;
+    if is_open {
+        return Ok(());
     }
+    let shown = shown_key(headers);
+    let opens = match (door, &settings.admin_key) {
+        // All are looked at, so that the time tells nothing about which one it was.
+        (Door::Api, _) => settings.api_keys.iter().fold(Choice::from(0), |found, key| found | equal(key, shown)),
+        (Door::Admin, Some(key)) => equal(key, shown),
+        (Door::Admin, None) => {
+            return Err(GatewayError::new(StatusCode::FORBIDDEN, "no_admin_key", "this needs `gateway.admin_key` in the configuration"));
+        }
+    };
+    let refused = || GatewayError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "a valid key is needed\nhint: send `Authorization: Bearer KEY`");
+    if bool::from(opens) { Ok(()) } else { Err(refused()) }
 }
 
 fn equal(key: &Secret, shown: &[u8]) -> Choice {
@@ -59,12 +59,15 @@ pub(super) fn shown_key(headers: &HeaderMap) -> &[u8] {
     bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes)).unwrap_or_default().trim_ascii()
 }
 
-/// Another site's page must not spend the user's money, nor read what it may not, by asking a gateway that wants no key.
-fn check_origin(settings: &GatewaySettings, loopback: bool, headers: &HeaderMap) -> Result<(), GatewayError> {
+/// Another site's page must not spend the user's money, nor read what it may not, through a door that wants no key: it is known by the name that it has for this
+/// machine, and by its origin.
+fn check_origin(door: Door, is_open: bool, settings: &GatewaySettings, headers: &HeaderMap) -> Result<(), GatewayError> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
-    if loopback && settings.api_keys.is_empty() && !is_loopback_name(host) {
-        return Err(GatewayError::new(StatusCode::FORBIDDEN, "wrong_host", "this gateway is reached by the name `127.0.0.1` or `localhost`"));
+    if is_open && !is_loopback_name(host) {
+        let key = if door == Door::Api { "api_keys" } else { "admin_key" };
+        let message = format!("without a key this is reached by the name `127.0.0.1` or `localhost` alone\nhint: `gateway.{key}` lets it be reached by others");
+        return Err(GatewayError::new(StatusCode::FORBIDDEN, "wrong_host", &message));
     }
     match text(header::ORIGIN) {
         Some(origin) if origin.split_once("://").is_none_or(|(_, name)| name != host) && allowed_origin(settings, origin).is_none() => {
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_only_this_machine_may_ask_and_no_foreign_page() {
+    fn a_door_without_a_key_is_open_to_this_machine_alone_and_to_no_foreign_page() {
         let settings = GatewaySettings::default();
         assert_eq!(check(Door::Api, &settings, true, &[("host", "127.0.0.1:8787")]), 200);
         assert_eq!(check(Door::Admin, &settings, true, &[("host", "[::1]:8787")]), 200);
@@ -142,6 +145,15 @@ mod tests {
         assert_eq!(check(Door::Api, &settings, true, &[("host", "evil.example")]), 403);
         assert_eq!(check(Door::Api, &settings, true, &[("host", "127.0.0.1:8787"), ("origin", "https://evil.example")]), 403);
         assert_eq!(check(Door::Admin, &settings, true, &[("host", "127.0.0.1:8787"), ("origin", "http://127.0.0.1:8787")]), 200);
+        let half = GatewaySettings { api_keys: vec!["one".into()], ..GatewaySettings::default() };
+        let (foreign, own) = (("host", "evil.example"), ("authorization", "Bearer one"));
+        assert_eq!(check(Door::Admin, &half, true, &[("host", "127.0.0.1:8787")]), 200, "it has no key");
+        assert_eq!(check(Door::Admin, &half, true, &[foreign]), 403, "a page that has this machine under its own name");
+        assert_eq!(check(Door::Admin, &half, true, &[foreign, own]), 403);
+        assert_eq!(check(Door::Api, &half, true, &[foreign, own]), 200, "who has a key may use any name");
+        let half = GatewaySettings { admin_key: Some("root".into()), ..GatewaySettings::default() };
+        assert_eq!(check(Door::Api, &half, true, &[foreign]), 403);
+        assert_eq!(check(Door::Admin, &half, true, &[foreign, ("authorization", "Bearer root")]), 200);
         let open = GatewaySettings { cors: vec!["https://app.example".into()], ..GatewaySettings::default() };
         assert_eq!(check(Door::Api, &open, true, &[("host", "127.0.0.1:8787"), ("origin", "https://app.example")]), 200);
     }

@@ -8,14 +8,16 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::Instrument;
 
 use super::body::RequestBody;
+use super::estimate::{self, Said};
 use super::relay::{Relay, says_something};
 use super::{Route, trace};
 use crate::api::classify::in_band;
 use crate::http::Answer;
-use crate::pool::{Deployment, Failure, Lease, Outcome, Use};
+use crate::pool::{Deployment, Failure, Lease, Outcome, Use, seconds};
 
 /// The longest silence between two pieces of a stream, where the file says nothing.
 const IDLE: Duration = Duration::from_mins(2);
@@ -82,7 +84,7 @@ pub(super) async fn ask(lease: Lease, request: &RequestBody, route: Route, heade
         return match asked.open().instrument(span).await {
             Ok((response, relay, until)) => {
                 lease.first_token();
-                let idle = deployment.settings().timeout_idle.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(IDLE);
+                let idle = deployment.settings().timeout_idle.and_then(seconds).unwrap_or(IDLE);
                 Ok(Given::Stream(Box::new(Opened { response, relay, lease, idle, until, deadline })))
             }
             Err(failure) => Err((lease, asked.without_key(failure))),
@@ -125,6 +127,13 @@ struct Choice {
 #[derive(Deserialize)]
 struct Messages {
     choices: Vec<Value>,
+}
+
+/// What a reply says, where it is one of words.
+#[derive(Deserialize)]
+struct Words<'a> {
+    #[serde(borrow, default)]
+    choices: Vec<&'a RawValue>,
 }
 
 impl Asked<'_> {
@@ -188,7 +197,11 @@ impl Asked<'_> {
             return Err(Failure::new(ErrorClass::Transient, "the reply is empty"));
         }
         let is_whole = self.route == Route::Embeddings || reasons().all(|reason| matches!(reason, Some("stop" | "tool_calls" | "function_call")));
-        Ok((body, tokens.into(), if is_whole { Use::ByAll } else { Use::Once }))
+        let mut usage = tokens.into();
+        if usage == Usage::default() {
+            usage = estimate::usage(usage, self.request.texts(), said_in(&body));
+        }
+        Ok((body, usage, if is_whole { Use::ByAll } else { Use::Once }))
     }
 
     /// A stream up to its first words: until then another deployment can be asked and the caller sees nothing of it.
@@ -196,7 +209,7 @@ impl Asked<'_> {
         let begun = Instant::now();
         let until = begun + self.patience();
         let settings = self.deployment.settings();
-        let patience = settings.timeout_first_token.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let patience = settings.timeout_first_token.and_then(seconds);
         let first_until = patience.map_or(until, |patience| until.min(begun + patience));
         let opening = async {
             let mut response = self.send().await?;
@@ -209,7 +222,7 @@ impl Asked<'_> {
                     None => Failure::new(ErrorClass::Transient, "a stream was asked for, and none came"),
                 });
             }
-            let mut relay = Relay::default();
+            let mut relay = Relay::new(self.request.texts());
             while !relay.has_begun() {
                 match response.chunk().await? {
                     Some(chunk) => relay.take(&chunk)?,
@@ -250,6 +263,14 @@ impl Asked<'_> {
 /// Whether no choice says anything.
 fn is_empty(body: &[u8]) -> bool {
     serde_json::from_slice::<Messages>(body).is_ok_and(|reply| !reply.choices.iter().any(|choice| says_something(&choice["message"])))
+}
+
+/// What all choices say.
+fn said_in(body: &[u8]) -> Said {
+    let mut said = Said::default();
+    let words = serde_json::from_slice::<Words<'_>>(body).unwrap_or(Words { choices: Vec::new() }); // one that is no text at all says nothing
+    words.choices.iter().for_each(|choice| said.add(choice.get().as_bytes()));
+    said
 }
 
 /// An error in a 200, with the status that it should have had.

@@ -7,6 +7,7 @@ use dataflow_core::journal::QuestionKey;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::estimate::Said;
 use crate::pool::ModelSettings;
 
 /// Fields that go only to models with `supports_advanced_params`.
@@ -60,7 +61,7 @@ impl RequestBody {
             _ => {}
         }
         let stream = seen.stream.unwrap_or(false) && route == super::Route::Chat;
-        let tokens = bytes.len() as u64 / 4 + seen.max_tokens.or(seen.max_completion_tokens).unwrap_or(0);
+        let tokens = (bytes.len() as u64 / 4).saturating_add(seen.max_tokens.or(seen.max_completion_tokens).unwrap_or(0));
         let fields = fields(&bytes);
         Ok(Self { bytes, fields, model, stream, tokens })
     }
@@ -76,6 +77,11 @@ impl RequestBody {
         let mut key = [0; 16];
         key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         QuestionKey(key)
+    }
+
+    /// The texts in it.
+    pub fn texts(&self) -> Said {
+        Said::of(&self.bytes)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -128,11 +134,11 @@ fn fields(bytes: &[u8]) -> Vec<(String, std::ops::Range<usize>)> {
     }
 }
 
-fn after_spaces(bytes: &[u8], from: usize) -> usize {
+pub(super) fn after_spaces(bytes: &[u8], from: usize) -> usize {
     bytes[from.min(bytes.len())..].iter().position(|byte| !byte.is_ascii_whitespace()).map_or(bytes.len(), |at| from + at)
 }
 
-fn after_text(bytes: &[u8], quote: usize) -> usize {
+pub(super) fn after_text(bytes: &[u8], quote: usize) -> usize {
     let mut at = quote + 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         at += found;

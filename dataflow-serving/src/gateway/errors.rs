@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::api::classify::for_callers;
-use crate::pool::{Allowance, Exhausted, Failure, Pool};
+use crate::pool::{Allowance, Exhausted, Failure, Pool, is_any};
 
 /// An error that the gateway answers with.
 #[derive(Debug)]
@@ -101,6 +101,12 @@ impl GatewayError {
         Self { body, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", "") }
     }
 
+    /// The gateway ends, and waits for the answer no longer.
+    pub fn stops() -> Self {
+        let message = "the gateway stops, and the answer was not there in time";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "gateway_stops", message).after(Duration::from_secs(1))
+    }
+
     /// When it may be tried again.
     pub fn after(self, time: Duration) -> Self {
         Self { retry_after: Some(time), ..self }
@@ -121,7 +127,11 @@ impl GatewayError {
     pub fn of(exhausted: Exhausted, model: &str, pool: &Pool) -> Self {
         match exhausted {
             Exhausted::UnknownModel(name) => {
-                let message = format!("there is no model `{name}`\nhint: GET /v1/models lists them, and `auto` is any of them");
+                let message = if is_any(&name) {
+                    format!("`{name}` means any model with a weight above 0, and there is none\nhint: ask for a model by its name")
+                } else {
+                    format!("there is no model `{name}`\nhint: GET /v1/models lists them, and `auto` is any of them")
+                };
                 let body = error_body(&message, "invalid_request_error", Some("model"), "model_not_found");
                 Self { body, ..Self::new(StatusCode::NOT_FOUND, "model_not_found", "") }
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dataflow_core::serving::Usage;
 use http::Method;
 use prometheus::core::Collector;
-use prometheus::{Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{Counter, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use tracing::Span;
 
 use super::history::History;
@@ -96,6 +96,12 @@ impl Metrics {
             gauge.set(value);
             now.register(Box::new(gauge))
         };
+        let counter = |name: &str, help: &str, labels: &[(&str, &str)], value: f64| -> prometheus::Result<()> {
+            let opts = labels.iter().fold(Opts::new(name, help), |opts, (name, value)| opts.const_label(*name, *value));
+            let counter = Counter::with_opts(opts)?;
+            counter.inc_by(value);
+            now.register(Box::new(counter))
+        };
         gauge("dataflow_gateway_waiting", "Calls that wait for a deployment", &[], pool.waiting() as f64)?;
         for deployment in pool.deployments().iter() {
             let health = deployment.health();
@@ -103,11 +109,11 @@ impl Metrics {
             gauge("dataflow_deployment_available", "Whether a deployment may be asked", &labels, f64::from(u8::from(health.available)))?;
             gauge("dataflow_deployment_in_flight", "Calls in flight at a deployment", &labels, health.in_flight as f64)?;
             gauge("dataflow_deployment_concurrency", "Calls that may be in flight at a deployment", &labels, health.concurrency as f64)?;
-            gauge("dataflow_deployment_answered", "Calls that a deployment has answered", &labels, health.answered as f64)?;
+            counter("dataflow_deployment_answered_total", "Calls that a deployment has answered", &labels, health.answered as f64)?;
             if let (_, Some(cost)) = deployment.usage() {
-                gauge("dataflow_deployment_cost", "What a deployment's tokens have cost, by the prices of the file", &labels, cost)?;
+                counter("dataflow_deployment_cost_total", "What a deployment's tokens have cost, by the prices of the file", &labels, cost)?;
             }
-            gauge("dataflow_deployment_failed", "Calls that failed by a deployment's fault", &labels, health.failed as f64)?;
+            counter("dataflow_deployment_failed_total", "Calls that failed by a deployment's fault", &labels, health.failed as f64)?;
         }
         families.extend(now.gather());
         let mut text = Vec::new();

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use dataflow_core::serving::{ErrorClass, Usage};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::attempt::{Tokens, failure_in_band};
+use super::estimate::{self, Said};
 use super::sse::{Splitter, data, is_comment};
 use crate::pool::Failure;
 
@@ -23,7 +24,10 @@ pub(super) struct Relay {
     /// Tokens that were written, once the stream has told.
     written: Option<u64>,
     /// What the stream took, once it has told.
-    pub usage: Usage,
+    told: Usage,
+    /// What it was asked, and what it has said.
+    asked: Said,
+    said: Said,
     /// Events after the first words that are not the JSON that was expected.
     malformed: u64,
 }
@@ -39,21 +43,31 @@ enum Progress {
 
 /// As much of an event as tells what it is.
 #[derive(Deserialize)]
-struct Chunk<D> {
+struct Chunk<'a> {
     error: Option<Value>,
-    #[serde(default = "Vec::new")]
-    choices: Vec<ChunkChoice<D>>,
+    #[serde(borrow, default)]
+    choices: Vec<ChunkChoice<'a>>,
     usage: Option<Tokens>,
 }
 
 #[derive(Deserialize)]
-struct ChunkChoice<D> {
-    #[serde(default = "Option::default")]
-    delta: Option<D>,
+struct ChunkChoice<'a> {
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
     finish_reason: Option<String>,
 }
 
 impl Relay {
+    /// Of a stream that was asked so much.
+    pub fn new(asked: Said) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
+    /// What the stream has taken so far: as it tells, or about so.
+    pub fn usage(&self) -> Usage {
+        estimate::usage(self.told, self.asked, self.said)
+    }
+
     /// Whether there is something that a reader would see.
     pub fn has_begun(&self) -> bool {
         self.progress != Progress::Nothing
@@ -102,19 +116,17 @@ impl Relay {
             if data.trim_ascii() == b"[DONE]" {
                 self.end()?;
                 self.progress = Progress::Done;
-            } else if self.has_begun() {
-                self.look::<IgnoredAny>(&data, &event, |_| true)?;
             } else {
-                self.look::<Value>(&data, &event, says_something)?;
+                self.look(&data, &event)?;
             }
             self.ready.push_back(event);
         }
         Ok(())
     }
 
-    fn look<D: DeserializeOwned>(&mut self, data: &[u8], event: &Bytes, says: impl Fn(&D) -> bool) -> Result<(), Failure> {
+    fn look(&mut self, data: &[u8], event: &Bytes) -> Result<(), Failure> {
         let named_error = event.starts_with(b"event: error") || event.starts_with(b"event:error");
-        let chunk: Chunk<D> = match serde_json::from_slice(data) {
+        let chunk: Chunk<'_> = match serde_json::from_slice(data) {
             Ok(chunk) => chunk,
             // What is behind it may be well: it goes out as it came, and whether the stream was whole is told by its end.
             Err(_) if self.has_begun() && !named_error => {
@@ -132,13 +144,17 @@ impl Relay {
         }
         if let Some(usage) = chunk.usage {
             self.written = usage.written();
-            self.usage = usage.into();
+            self.told = usage.into();
         }
-        let ends = |choice: &ChunkChoice<D>| choice.finish_reason.as_ref().is_some_and(|reason| reason != "stop");
+        let ends = |choice: &ChunkChoice<'_>| choice.finish_reason.as_ref().is_some_and(|reason| reason != "stop");
         self.finished |= chunk.choices.iter().any(|choice| choice.finish_reason.is_some());
         // One that ends without a word may have had nothing to say: what comes yet tells.
         let told = chunk.choices.iter().any(ends) || (self.finished && self.written.is_some_and(|written| written > 0));
-        if told || chunk.choices.iter().filter_map(|choice| choice.delta.as_ref()).any(says) {
+        let deltas = || chunk.choices.iter().filter_map(|choice| choice.delta);
+        deltas().for_each(|delta| self.said.add(delta.get().as_bytes()));
+        // What cannot be read is no reason to wait any longer.
+        let says = |delta: &RawValue| serde_json::from_str(delta.get()).map_or(true, |delta| says_something(&delta));
+        if !self.has_begun() && (told || deltas().any(says)) {
             self.progress = Progress::Begun;
         }
         Ok(())
@@ -194,9 +210,21 @@ mod tests {
         assert!(relay.has_begun() && !relay.may_end());
         take(&mut relay, &[END]).unwrap();
         assert!(relay.may_end() && !relay.is_done());
-        assert_eq!(relay.usage, Usage { input_tokens: 3, output_tokens: 4 });
+        assert_eq!(relay.usage(), Usage { input_tokens: 3, output_tokens: 4 });
         assert_eq!(take(&mut relay, &["data: [DONE]", "data: more"]).unwrap(), "data: [DONE]\n\n");
         assert!(relay.is_done());
+    }
+
+    #[test]
+    fn what_a_stream_took_is_thought_from_its_words_until_it_tells() {
+        let asked = Said::of(br#"{"content":"12345678"}"#);
+        let mut relay = Relay::new(asked);
+        assert_eq!(relay.usage(), Usage { input_tokens: 2, output_tokens: 0 });
+        let words = r#"data: {"choices":[{"delta":{"content":"four"}},{"delta":{"reasoning_content":"four more"}}]}"#;
+        take(&mut relay, &[words, words, r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}"#]).unwrap();
+        assert_eq!(relay.usage(), Usage { input_tokens: 2, output_tokens: 7 });
+        take(&mut relay, &[END]).unwrap();
+        assert_eq!(relay.usage(), Usage { input_tokens: 3, output_tokens: 4 });
     }
 
     #[test]

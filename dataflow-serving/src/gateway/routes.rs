@@ -22,6 +22,8 @@ use crate::pool::{Answered, CallOptions, Exhausted, GatewaySettings, Origin, Use
 
 /// No call is given longer than this.
 const LONGEST: Duration = Duration::from_hours(24);
+/// Tries of a call that take longer together than so many times what one may take are not followed by another: with the default of five minutes for one, clients wait no longer.
+const MOST_TIMEOUTS: u32 = 2;
 /// How long a request's body may take.
 const BODY_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -42,7 +44,11 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Body>) -> Respons
         Ok(empty(StatusCode::NO_CONTENT))
     } else {
         let arrived = Arrived { method: &method, path, headers: &asked, begun };
-        route(&state, &settings, arrived, body, &mut counted).await
+        tokio::select! {
+            biased;
+            result = route(&state, &settings, arrived, body, &mut counted) => result,
+            () = state.break_off.cancelled() => Err(GatewayError::stops()),
+        }
     };
     let mut response = result.unwrap_or_else(|error| {
         tracing::debug!(path, status = error.status.as_u16(), code = error.code, "a request was refused or failed");
@@ -145,6 +151,7 @@ async fn call(
         deadline: deadline.map(|time| begun + time),
         queue_timeout: Duration::try_from_secs_f64(settings.queue_timeout).ok().map(|time| time.min(LONGEST)),
         max_queue: settings.max_queue,
+        most_timeouts: MOST_TIMEOUTS,
         ..CallOptions::default()
     };
     let at_services = &Total(std::sync::atomic::AtomicU64::new(0));
@@ -293,8 +300,8 @@ impl Total {
 fn deadline(asked: &HeaderMap) -> Result<Option<Duration>, GatewayError> {
     let Some(given) = asked.get("x-flux-deadline-ms") else { return Ok(None) };
     match given.to_str().ok().and_then(|given| given.trim().parse().ok()) {
-        Some(time) => Ok(Some(Duration::from_millis(time).min(LONGEST))),
-        None => Err(GatewayError::caller((None, "`x-flux-deadline-ms` should be a whole number of milliseconds".into()))),
+        Some(time @ 1..) => Ok(Some(Duration::from_millis(time).min(LONGEST))),
+        Some(0) | None => Err(GatewayError::caller((None, "`x-flux-deadline-ms` should be a whole number of milliseconds from 1 on".into()))),
     }
 }
 

@@ -18,13 +18,13 @@ use super::{State, routes};
 const HEAD_PATIENCE: Duration = Duration::from_secs(75);
 /// The largest head of a request, in bytes.
 pub(super) const LARGEST_HEAD: usize = 64 << 10;
-/// How long the error takes that ends a stream which is broken off.
+/// How long the error takes that ends a call which is broken off.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long is waited where the system gives no more connections.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` is there; then takes no more connections and lets those that there are come to their end, within `drain`.
-pub(super) async fn serve(listener: TcpListener, state: Arc<State>, stop: impl Future<Output = ()>, drain: Duration) {
+/// Serves until `stop` is there; then takes no more connections and lets those that there are come to their end, within `drain` and until `at_once` is there.
+pub(super) async fn serve(listener: TcpListener, state: Arc<State>, stop: impl Future<Output = ()>, at_once: impl Future<Output = ()>, drain: Duration) {
     let stopping = CancellationToken::new();
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -46,8 +46,12 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>, stop: impl F
     }
     drop(listener);
     stopping.cancel();
-    if tokio::time::timeout(drain, all_end(&mut connections)).await.is_err() {
-        tracing::warn!(calls = state.metrics.in_flight(), "calls are broken off: they did not end in time");
+    let all_ended = tokio::select! {
+        ended = tokio::time::timeout(drain, all_end(&mut connections)) => ended.is_ok(),
+        () = at_once => false,
+    };
+    if !all_ended {
+        tracing::warn!(calls = state.metrics.in_flight(), "calls are broken off: they did not end in time, or were not waited for");
         state.break_off.cancel();
         tokio::time::timeout(LAST_WORDS, all_end(&mut connections)).await.ok(); // who does not listen is not waited for
     }

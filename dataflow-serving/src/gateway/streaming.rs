@@ -72,8 +72,16 @@ impl Stream {
                 Ok(Ok(None)) => self.broken = Some(Failure::new(ErrorClass::Transient, "the stream ended before its end")),
                 Ok(Err(failure)) => self.broken = Some(failure),
                 Err(_) if Instant::now() >= patience => {
-                    let failure = Failure::new(ErrorClass::Transient, "the stream stopped and did not go on in time");
-                    let is_callers = opened.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                    let now = Instant::now();
+                    let is_callers = opened.deadline.is_some_and(|deadline| now >= deadline);
+                    let message = if is_callers {
+                        "the time that the caller gives the stream is over"
+                    } else if now >= opened.until {
+                        "the stream took longer than `timeout` allows"
+                    } else {
+                        "the stream stopped and did not go on in time"
+                    };
+                    let failure = Failure::new(ErrorClass::Transient, message);
                     self.broken = Some(Failure { blameless: is_callers, ..failure });
                 }
                 Err(_) => return Some(Bytes::from_static(COMMENT)),
@@ -84,10 +92,11 @@ impl Stream {
     fn end_well(&mut self) {
         if let Some(opened) = self.opened.take() {
             tell_malformed(&opened);
-            opened.lease.settle(opened.relay.usage);
+            let usage = opened.relay.usage();
+            opened.lease.settle(usage);
             opened.lease.end(Outcome::Answered, None);
             if let Some(mut call) = self.call.take() {
-                call.end(200, opened.relay.usage);
+                call.end(200, usage);
             }
         }
     }
@@ -96,10 +105,11 @@ impl Stream {
     fn break_off(&mut self, failure: &Failure) -> Option<Bytes> {
         let opened = self.opened.take()?;
         tell_malformed(&opened);
-        opened.lease.settle(opened.relay.usage);
+        let usage = opened.relay.usage();
+        opened.lease.settle(usage);
         opened.lease.end(Outcome::of(failure), Some(&failure.message));
         if let Some(mut call) = self.call.take() {
-            call.end(502, opened.relay.usage);
+            call.end(502, usage);
         }
         if failure.body.is_some() {
             return None; // the service's own error has gone out
@@ -122,7 +132,11 @@ impl Drop for Stream {
     fn drop(&mut self) {
         // The caller has left. What was read until then is counted; the lease is given back without a word about the deployment.
         if let Some(opened) = self.opened.take() {
-            opened.lease.settle(opened.relay.usage);
+            let usage = opened.relay.usage();
+            opened.lease.settle(usage);
+            if let Some(mut call) = self.call.take() {
+                call.end(499, usage);
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ impl Running {
         let gateway = Gateway::bind(options).unwrap();
         let url = format!("http://{}", gateway.address());
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let served = tokio::spawn(gateway.serve(async { _ = stopped.await }));
+        let served = tokio::spawn(gateway.serve(async { _ = stopped.await }, std::future::pending()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { url, config, client, stop: Some(stop), served, _folder: folder }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::Secret;
 use crate::api::options::tells_of_a_secret;
 use crate::api::{ApiOptions, SchemaMode};
+use crate::pool::seconds;
 
 /// A server that is known: its command, where it tells that it is ready, and DataFlow's defaults for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,40 +207,54 @@ impl LocalOptions {
                 other => return Err(Error::Configuration(format!("`extra_body` should be a mapping, found {other}"))),
             }
         }
-        crate::options::read(Value::Object(fields))
+        crate::options::read_with(Value::Object(fields), |_| None, |options: Self| options.problems())
     }
 
     /// Says what keeps the server from being started.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         if !cfg!(unix) {
-            return Err("`type: local` needs a Unix system: start the server yourself, and use `type: api` with its address".into());
+            return vec!["`type: local` needs a Unix system: start the server yourself, and use `type: api` with its address".into()];
         }
-        if self.engine.is_none() && self.command.is_empty() {
-            return Err("which server? `engine` should be `vllm`, `sglang` or `llama.cpp`, or `command` the whole command of another".into());
+        let mut problems = Vec::new();
+        let is_named = self.engine.is_some() || !self.command.is_empty();
+        if !is_named {
+            problems.push("which server? `engine` should be `vllm`, `sglang` or `llama.cpp`, or `command` the whole command of another".into());
         }
         if self.model.trim().is_empty() && (self.command.is_empty() || self.command.iter().any(|part| part.contains("{model}"))) {
-            return Err("`model` is empty: name a folder or a file with the model, or its name at Hugging Face".into());
+            problems.push("`model` is empty: name a folder or a file with the model, or its name at Hugging Face".into());
         }
         if let Some(folder) = self.hf_local_dir.as_ref().filter(|folder| !folder.exists()) {
             let (folder, model) = (folder.display(), &self.model);
-            return Err(format!(
+            problems.push(format!(
                 "`hf_local_dir` should be a folder that holds the model, and there is none at {folder}\nhint: `hf download {model} --local-dir {folder}`"
             ));
         }
-        if !(self.start_timeout > 0.0 && self.timeout > 0.0) {
-            return Err("`start_timeout` and `timeout` should be seconds above 0".into());
+        for (key, found) in [("start_timeout", self.start_timeout), ("timeout", self.timeout)].into_iter().filter(|(_, found)| seconds(*found).is_none()) {
+            problems.push(format!("`{key}` should be a number of seconds above 0, found {found}"));
         }
+        problems.extend([("command", &self.command), ("arguments", &self.arguments)].into_iter().flat_map(|(key, parts)| misspelt(key, parts)));
+        if is_named {
+            problems.extend(self.missing_program());
+        }
+        problems
+    }
+
+    /// What is not installed.
+    fn missing_program(&self) -> Option<String> {
         let program = self.program();
-        if is_found(&program) {
-            return Ok(());
+        let engine = self.engine.filter(|_| self.command.is_empty());
+        let is_there = is_found(&program);
+        if is_there && (engine != Some(Engine::Sglang) || has_module(&program, "sglang")) {
+            return None;
         }
-        let hint = match self.engine.filter(|_| self.command.is_empty()) {
+        let hint = match engine {
             Some(Engine::Vllm) => "`pip install vllm`, or name the program in `command`",
             Some(Engine::Sglang) => "`pip install sglang`, or name the program in `command`",
             Some(Engine::LlamaCpp) => "it is a part of llama.cpp (https://github.com/ggml-org/llama.cpp); or name the program in `command`",
             None => "`command` should begin with a program in PATH, or with its path",
         };
-        Err(format!("there is no program `{program}`\nhint: {hint}"))
+        let missing = if is_there { format!("`{program}` has no module `sglang`") } else { format!("there is no program `{program}`") };
+        Some(format!("{missing}\nhint: {hint}"))
     }
 
     /// The program that is started.
@@ -354,6 +370,21 @@ impl LocalOptions {
     }
 }
 
+/// Names in braces that are nearly those that are filled in; `${NAME}` is a shell's.
+fn misspelt(key: &str, parts: &[String]) -> Vec<String> {
+    const FILLED_IN: [&str; 3] = ["model", "host", "port"];
+    let braces = parts.iter().flat_map(|part| part.match_indices('{').map(move |(at, _)| part.split_at(at)));
+    let names = braces.filter(|(before, _)| !before.ends_with('$')).filter_map(|(_, rest)| rest[1..].split_once('}')).map(|(name, _)| name);
+    let odd = names.filter(|name| !FILLED_IN.contains(name)).filter_map(|name| Some((name, nearest(name, FILLED_IN)?)));
+    odd.map(|(name, near)| format!("`{{{name}}}` in `{key}` is filled in with nothing\nhint: did you mean `{{{near}}}`?")).collect()
+}
+
+/// Whether a Python has a module; it is looked for and not loaded.
+fn has_module(python: &str, module: &str) -> bool {
+    let script = format!("import importlib.util, sys; sys.exit(importlib.util.find_spec('{module}') is None)");
+    std::process::Command::new(python).args(["-c", &script]).stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
 /// Whether a program is there: by its path, or in one of the folders of `PATH`.
 fn is_found(program: &str) -> bool {
     if program.contains(std::path::MAIN_SEPARATOR) {
@@ -405,7 +436,7 @@ mod tests {
 
     #[test]
     fn what_keeps_it_from_starting_is_told_before_it_is_started() {
-        let check = |options: Value| LocalOptions::read(options).unwrap().check().unwrap_err();
+        let check = |options: Value| LocalOptions::read(options).unwrap().problems().join("\n");
         assert!(check(json!({ "model": "m" })).starts_with("which server?"));
         assert!(check(json!({ "engine": "vllm" })).starts_with("`model` is empty"));
         assert_eq!(
@@ -413,6 +444,20 @@ mod tests {
             "there is no program `no-such-program-here`\nhint: `command` should begin with a program in PATH, or with its path"
         );
         assert!(check(json!({ "engine": "vllm", "model": "m", "hf_local_dir": "/no/such/folder" })).contains("hf download m --local-dir"));
-        assert!(LocalOptions::read(json!({ "command": ["sh"] })).unwrap().check().is_ok());
+        assert_eq!(check(json!({ "command": ["sh", "-c", "serve ${PORT} {odd} {\"a\": 1}"] })), "");
+        let both = check(json!({ "command": ["sh", "--at={prot}"], "arguments": ["{modle}"], "timeout": 0 }));
+        assert_eq!(
+            both,
+            "`timeout` should be a number of seconds above 0, found 0\n`{prot}` in `command` is filled in with nothing\nhint: did you mean `{port}`?\n\
+             `{modle}` in `arguments` is filled in with nothing\nhint: did you mean `{model}`?"
+        );
+    }
+
+    #[test]
+    fn what_is_not_installed_is_told_with_how_to_install_it() {
+        let sglang = LocalOptions { engine: Some(Engine::Sglang), model: "m".into(), ..LocalOptions::default() };
+        let told = sglang.missing_program().unwrap_or_default();
+        assert!(told.is_empty() || told.contains("pip install sglang"), "{told}");
+        assert!(!has_module("no-such-python-here", "os") && !has_module("sh", "os"));
     }
 }

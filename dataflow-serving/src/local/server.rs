@@ -61,7 +61,10 @@ struct Lines {
 impl Server {
     /// Starts a server and returns when it can be asked. The error says why it cannot, with its last lines.
     pub async fn start(options: &LocalOptions) -> Result<Self, String> {
-        options.check()?;
+        let problems = options.problems();
+        if !problems.is_empty() {
+            return Err(problems.join("\n"));
+        }
         let port = if options.port == 0 { free_port()? } else { options.port };
         let command = options.command_at(port);
         let lines = Arc::new(Lines { last: Mutex::default(), log: log_file(options)?, secrets: options.secrets() });

@@ -113,6 +113,10 @@ pub(super) fn proxy_of(channel: &ChannelSettings) -> Result<Option<Proxy>, Strin
         proxy if has_other_scheme(proxy) => {
             Err(format!("`proxy` should begin with one of `{}`, found `{}`", PROXY_SCHEMES.join("`, `"), without_password(proxy)))
         }
+        // A name alone is most often a value that was meant for another key.
+        proxy if !proxy.contains([':', '.', '/']) && proxy != "localhost" => {
+            Err(format!("`proxy` should be an address such as `http://127.0.0.1:3128` or `127.0.0.1:3128`, found `{}`", without_password(proxy)))
+        }
         proxy => Proxy::all(proxy).map(Some).map_err(|error| format!("`proxy` cannot be used: {}", http::cause(&error))),
     }
 }

@@ -2,6 +2,9 @@
 
 mod checks;
 mod reading;
+#[cfg(test)]
+mod reference;
+mod schema;
 mod values;
 
 use std::collections::BTreeMap;
@@ -16,6 +19,8 @@ use serde_json::Value;
 
 use super::cache::Switch;
 use crate::Secret;
+use checks::{FORMATS, LEVELS, OUTPUTS};
+use schema::any_case;
 
 /// What a file says of models and the channels to them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -37,9 +42,10 @@ impl Configuration {
         self.models.iter().map(ModelSettings::requests_per_second).sum()
     }
 
-    /// The JSON Schema of such a file, for editors.
+    /// The JSON Schema of such a file, for editors: it finds what [`read`](Self::read) refuses or warns of, but for what has to do with another part of the file, the
+    /// environment or the network.
     pub fn json_schema() -> Value {
-        schemars::schema_for!(Self).to_value()
+        schema::schema()
     }
 }
 
@@ -49,12 +55,14 @@ impl Configuration {
 pub struct ModelSettings {
     /// What tells it apart; a number or a text.
     #[serde(deserialize_with = "text_or_number")]
-    #[schemars(with = "TextOrNumber")]
+    #[schemars(with = "TextOrNumber", extend("not" = {"enum": ["auto", "any", "default", "*", ""]}))]
     pub id: String,
     /// The name that is shown; the identity without it. A request may ask by it.
     #[serde(default)]
+    #[schemars(extend("not" = {"enum": ["auto", "any", "default", "*"]}))]
     pub name: Option<String>,
     /// The model's name at the service.
+    #[schemars(extend("pattern" = "\\S"))]
     pub model: String,
     /// The channel that leads to it.
     #[serde(deserialize_with = "text_or_number")]
@@ -62,28 +70,34 @@ pub struct ModelSettings {
     pub channel_id: String,
     /// The key; better in the environment, see `api_key_env`.
     #[serde(default, skip_serializing)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<TextOrNumber>")]
     pub api_key: Option<Secret>,
     /// The environment variable that holds the key.
     #[serde(default)]
     pub api_key_env: Option<String>,
-    /// Seconds that a call may take; the channel's where it is shorter.
+    /// Seconds that one try of a call may take, a stream to its end; the channel's where it is shorter. The gateway begins no further try of a call once its tries
+    /// have taken twice as long.
     #[serde(default = "default_model_timeout")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub timeout: f64,
     /// Its share of the calls beside the other weights; 0 or less is asked by name alone.
     #[serde(default = "default_weight")]
     pub weight: f64,
-    /// The temperature of requests that name none.
+    /// The temperature of requests that name none; null leaves it to the service.
     #[serde(default = "default_temperature")]
+    #[schemars(extend("minimum" = 0))]
     pub temperature: Option<f64>,
     /// Requests a second, with bursts of twice as many; 0 or less is no limit. A tenth of the weight, from 0.5 to 10, without it.
     #[serde(default)]
+    #[schemars(extend("maximum" = 1e6, "not" = {"exclusiveMinimum": 0, "exclusiveMaximum": 1e-6}))]
     pub safe_rps: Option<f64>,
     /// Tokens a minute; no limit without it.
     #[serde(default)]
+    #[schemars(extend("minimum" = 1))]
     pub safe_tpm: Option<u64>,
     /// Calls in flight; adapted up to 1,000 without it.
     #[serde(default)]
+    #[schemars(extend("minimum" = 1))]
     pub max_concurrency: Option<usize>,
     /// Whether it takes a JSON schema; without, it is asked in words.
     #[serde(default)]
@@ -94,11 +108,13 @@ pub struct ModelSettings {
     /// What a million tokens cost.
     #[serde(default)]
     pub prices: Option<Prices>,
-    /// Seconds until the first token of a stream.
+    /// Seconds until the first token of a stream; those of `timeout` without it.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub timeout_first_token: Option<f64>,
-    /// Seconds between two pieces of a stream.
+    /// Seconds between two pieces of a stream; 120 without it.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub timeout_idle: Option<f64>,
 }
 
@@ -116,9 +132,11 @@ impl ModelSettings {
 pub struct Prices {
     /// Tokens of questions.
     #[serde(rename = "in")]
+    #[schemars(extend("minimum" = 0))]
     pub input: f64,
     /// Tokens of replies.
     #[serde(rename = "out")]
+    #[schemars(extend("minimum" = 0))]
     pub output: f64,
 }
 
@@ -130,14 +148,16 @@ pub struct ChannelSettings {
     #[serde(default)]
     pub name: Option<String>,
     /// The service's address, such as `https://api.openai.com`.
+    #[schemars(extend("pattern" = "^\\s*[Hh][Tt][Tt][Pp][Ss]?://.|\\$\\{"))]
     pub base_url: String,
     /// What follows the address for chats.
     #[serde(default = "default_api_path")]
     pub api_path: String,
-    /// Seconds that a call may take.
+    /// Seconds that one try of a call may take, whatever the model says.
     #[serde(default = "default_channel_timeout")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub timeout: f64,
-    /// A proxy, `http://…` or `socks5://…`.
+    /// A proxy, `http://…`, `https://…`, `socks4://…` or `socks5://…`; without it that of the environment.
     #[serde(default, skip_serializing)]
     #[schemars(with = "String")]
     pub proxy: Secret,
@@ -183,27 +203,30 @@ pub(super) fn without_password(address: &str) -> String {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct GatewaySettings {
-    /// Connections in all; as many as the system allows, and named for files that have it.
+    /// Read for files that have it, and does nothing: there are as many connections in all as the system allows.
     pub max_connections: usize,
-    /// Connections to one service that are kept.
+    /// Connections to one service that are kept for further calls.
     pub max_connections_per_host: usize,
-    /// Keys of which a caller has to show one; none is asked for where there are none.
+    /// Keys of which a caller has to show one for what is under `/v1`; without any it is open to this machine alone, and to nobody where others can reach the gateway.
     #[serde(skip_serializing)]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<TextOrNumber>")]
     pub api_keys: Vec<Secret>,
-    /// The key of the pages under `/admin`.
+    /// The key of what is under `/admin`, and of `/metrics`; without it they are open to this machine alone, and to nobody where others can reach the gateway.
     #[serde(skip_serializing)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<TextOrNumber>")]
     pub admin_key: Option<Secret>,
     /// The largest request, in MB.
+    #[schemars(extend("minimum" = 1))]
     pub max_body_mb: u64,
-    /// Calls that may wait for a deployment.
+    /// Calls that may wait for a deployment; those beyond are refused with 429.
     pub max_queue: usize,
-    /// Seconds that a call may wait.
+    /// Seconds that a call may wait for a deployment before it is refused with 429, or with 503 where none can be asked.
+    #[schemars(extend("minimum" = 0))]
     pub queue_timeout: f64,
     /// Origins that browsers may call from; `*` is all.
     pub cors: Vec<String>,
-    /// How long a deployment that failed is left alone.
+    /// How long a deployment that failed is left alone. `adaptive`: not at all before most of its calls fail, then 5 s, doubled by each call that looks whether it is back and
+    /// fails, 60 s at the most; `ladder`: AI-DataFlux's 2, 4, 6, 8, 10, 14, 22, 38 and then 60 s.
     pub backoff: Backoff,
     /// Whether equal calls share one answer, and answers are kept to be given again; never streams, which are always asked for, errors, or replies that were cut.
     pub cache: Switch,
@@ -243,6 +266,7 @@ pub enum Backoff {
 /// What all parts share.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct GlobalSettings {
     /// What is logged, and where to.
     pub log: LogSettings,
@@ -253,12 +277,16 @@ pub struct GlobalSettings {
 /// What is logged, and where to.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct LogSettings {
     /// `debug`, `info`, `warning` or `error`.
+    #[schemars(extend("pattern" = any_case(&LEVELS)))]
     pub level: String,
     /// `text` or `json`.
+    #[schemars(extend("pattern" = any_case(&FORMATS)))]
     pub format: String,
     /// `console` or `file`.
+    #[schemars(extend("pattern" = any_case(&OUTPUTS)))]
     pub output: String,
     /// The file.
     pub file_path: String,

@@ -14,16 +14,23 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::configuration::{seconds, without_password};
-use super::{Answered, CallOptions, Configuration, Exhausted, Failure, Lease, Outcome, Pool, ReplyCache, Route, Switch, Use};
+use super::{Answered, CallOptions, Configuration, Exhausted, Failure, GatewaySettings, Lease, Outcome, Pool, ReplyCache, Route, Switch, Use};
 use crate::api::back_off::Hurry;
 use crate::api::options::{ApiOptions, SchemaMode};
 use crate::api::wire;
 
 inventory::submit! {
     ServingKind { name: "pool", build: |value| {
-        let serving = PoolServing::try_new(crate::options::read::<PoolOptions>(value)?)?;
+        let check = |options| PoolServing::try_new(options).err().map(|error| error.to_string()).into_iter().collect();
+        let serving = PoolServing::try_new(crate::options::read_with::<PoolOptions>(value, gateways, check)?)?;
         Ok(Arc::new(serving))
     } }
+}
+
+/// A hint for a key that stands under `gateway`.
+fn gateways(key: &str) -> Option<String> {
+    let settings = serde_json::to_value(GatewaySettings::default()).ok()?;
+    settings.get(key).map(|_| format!("`gateway: {{ {key}: … }}`"))
 }
 
 /// The folder of the reply journal, where none is given.
@@ -77,14 +84,19 @@ impl fmt::Debug for PoolOptions {
 }
 
 impl PoolOptions {
-    /// Numbers out of their range.
+    /// Numbers out of their range, and what is said twice.
     fn problems(&self) -> Vec<String> {
         let none = self.max_concurrency.filter(|most| *most == 0).map(|_| "`max_concurrency` should be at least 1, found 0".to_owned());
         let negative = [("pause", self.pause), ("pause_window", self.pause_window)].into_iter().filter_map(|(key, found)| {
             let found = found.filter(|found| found.is_nan() || *found < 0.0)?;
             Some(format!("`{key}` should be a number of seconds from 0 on, found {found}"))
         });
-        none.into_iter().chain(negative).collect()
+        let inline = [("models", &self.models), ("channels", &self.channels), ("gateway", &self.gateway)];
+        let twice = inline
+            .into_iter()
+            .filter(|(_, value)| self.config.is_some() && !value.is_null())
+            .map(|(key, _)| format!("`{key}` cannot stand beside `config`, whose file says all of it\nhint: leave one of them out"));
+        none.into_iter().chain(negative).chain(twice).collect()
     }
 }
 
@@ -422,5 +434,13 @@ mod tests {
             "`max_concurrency` should be at least 1, found 0\n`pause` should be a number of seconds from 0 on, found -1\n\
              model `1` names the channel `a`, which is not there\nmodel `1`: `timeout` should be a number of seconds above 0, found 0"
         );
+    }
+
+    #[test]
+    fn a_file_and_models_beside_it_are_one_too_many() {
+        let options = json!({ "config": "no-such-file.yaml", "models": [], "gateway": { "backoff": "ladder" } });
+        let error = PoolServing::try_new(crate::options::read(options).unwrap()).unwrap_err().to_string();
+        let told = |key: &str| format!("`{key}` cannot stand beside `config`, whose file says all of it\nhint: leave one of them out");
+        assert_eq!(error, [told("models"), told("gateway")].join("\n"));
     }
 }

@@ -1,6 +1,7 @@
 //! `dataflow gateway`.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -45,27 +46,35 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
     }
     let options =
         GatewayOptions { config: arguments.config.clone(), host: arguments.host.clone(), port: arguments.port, drain: Duration::from_secs(arguments.drain) };
+    let second = AtomicI32::new(0);
     runtime()?.block_on(async {
         let gateway = Gateway::bind(options)?;
         for warning in gateway.warnings() {
             say(&format!("warning: {warning}"));
         }
         say(&format!("the gateway is at http://{0}/v1, its status at http://{0}/admin; Ctrl-C ends", gateway.address()));
-        gateway
-            .serve(async {
-                if next_signal().await.is_none() {
-                    std::future::pending::<()>().await;
-                }
-                say("\nstopping: calls are answered first; once more to stop at once");
-                tokio::spawn(async {
-                    if next_signal().await.is_some() {
-                        std::process::exit(130);
-                    }
-                });
-            })
-            .await
+        let stop = async {
+            a_signal().await;
+            say("\nstopping: calls are answered first; once more to stop at once");
+        };
+        let at_once = async {
+            second.store(a_signal().await, Ordering::Relaxed);
+            say("\nstopping at once");
+        };
+        gateway.serve(stop, at_once).await
     })?;
-    Ok(Exit::Well)
+    match second.into_inner() {
+        0 => Ok(Exit::Well),
+        signal => Ok(Exit::Signal(signal)),
+    }
+}
+
+/// The number of the next signal to stop; never there on a system that has none.
+async fn a_signal() -> i32 {
+    match next_signal().await {
+        Some(number) => number,
+        None => std::future::pending().await,
+    }
 }
 
 /// As many threads as there are processors to run on; with one, none that it would have to wake.

@@ -44,9 +44,13 @@ impl Gateway {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
+    fn tell_to_stop(&self) {
+        Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+    }
+
     /// Told to stop, it ends; its exit code.
     pub fn stop(mut self) -> Option<i32> {
-        Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        self.tell_to_stop();
         self.process.wait().unwrap().code()
     }
 }
@@ -85,6 +89,31 @@ fn it_serves_logs_as_the_file_says_and_ends_well() {
     assert!(told("a request was refused or failed") && told("the configuration was read anew"), "{logs}");
     assert!(lines[0]["timestamp"].as_str().unwrap().starts_with("20") && lines[0]["timestamp"].as_str().unwrap().len() == 10, "{logs}");
     assert!(!logs.contains("Why?"), "no prompt is logged");
+}
+
+#[test]
+fn told_twice_it_ends_at_once_and_tells_its_callers() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(&["--latency-ms", "60000"]);
+    let mut gateway = Gateway::start(folder.path(), &write_config(folder.path(), service.url(), ""));
+    std::thread::scope(|scope| {
+        let question = r#"{"model":"fast","messages":[{"role":"user","content":"Why?"}]}"#;
+        let call = scope.spawn(|| gateway.ask("POST /v1/chat/completions", question));
+        let patience = Instant::now() + Duration::from_secs(10);
+        let wait = |done: &dyn Fn() -> bool| {
+            while !done() {
+                assert!(Instant::now() < patience);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        wait(&|| gateway.ask("GET /metrics", "").1.contains("dataflow_gateway_requests_in_flight 1"));
+        gateway.tell_to_stop();
+        wait(&|| TcpStream::connect(("127.0.0.1", gateway.port)).is_err());
+        gateway.tell_to_stop();
+        let (status, reply) = call.join().unwrap();
+        assert!(status == 503 && reply.contains("gateway_stops"), "{status} {reply}");
+    });
+    assert_eq!(gateway.process.wait().unwrap().code(), Some(143));
 }
 
 #[test]

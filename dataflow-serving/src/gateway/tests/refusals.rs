@@ -36,7 +36,7 @@ fn errors_tell_their_way_and_are_counted_by_their_deployment() {
             r#"gen_ai_server_request_duration_seconds_count{deployment="one",error_type="422",gen_ai_operation_name="chat",gen_ai_request_model="auto"} 1"#,
             r#"gen_ai_server_request_duration_seconds_count{deployment="",error_type="404",gen_ai_operation_name="chat",gen_ai_request_model="unknown"} 1"#,
             "dataflow_gateway_overhead_seconds_count 5",
-            r#"dataflow_deployment_failed{deployment="one",id="m0"}"#,
+            r#"dataflow_deployment_failed_total{deployment="one",id="m0"}"#,
             r#"dataflow_deployment_available{deployment="one",id="m0"}"#,
         ] {
             assert!(metrics.contains(expected), "{expected} is missing in:\n{metrics}");
@@ -99,8 +99,10 @@ fn what_is_asked_for_wrongly_is_told_in_plain_words() {
         let gateway = Running::start(&[&upstream], &json!({ "name": "one" }), &json!({}));
         let (status, _, reply) = gateway.chat(&json!([])).await;
         assert_eq!((status, reply["error"]["message"].as_str().unwrap()), (400, "the body should be a JSON object of a request, found another JSON value"));
-        let late = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", "soon").body(question().to_string());
-        assert_eq!(late.send().await.unwrap().status(), 400);
+        for deadline in ["soon", "0"] {
+            let late = gateway.client.post(format!("{}/v1/chat/completions", gateway.url)).header("x-flux-deadline-ms", deadline).body(question().to_string());
+            assert_eq!(late.send().await.unwrap().status(), 400, "{deadline}");
+        }
         assert_eq!(gateway.get("/v1/models/one").await["id"], "one");
         assert_eq!(gateway.get("/v1/models/two").await["error"]["code"], "model_not_found");
     });
@@ -195,6 +197,49 @@ fn a_call_takes_no_longer_than_its_caller_waits_and_blames_nobody_for_it() {
 }
 
 #[test]
+fn tries_that_take_their_whole_time_are_two_at_the_most() {
+    run(async {
+        let (one, other) = (Upstream::start(Behaviour::default().share(Fault::Stall, 1.0)), Upstream::start(Behaviour::default().share(Fault::Stall, 1.0)));
+        let alone = Running::start(&[&one], &json!({ "timeout": 0.3 }), &json!({}));
+        let (status, _, reply) = alone.chat(&question()).await;
+        assert_eq!((status, &reply["error"]["code"], one.counts().requests), (504, &json!("upstream_timeout"), 2), "{reply}");
+        let both = Running::start(&[&one, &other], &json!({ "timeout": 0.3 }), &json!({}));
+        let (status, text) = both.stream(&question()).await;
+        assert_eq!((status, one.counts().requests, other.counts().requests), (504, 3, 1), "{text}");
+    });
+}
+
+#[test]
+fn any_model_is_none_where_no_model_has_a_weight() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&upstream], &json!({ "weight": 0 }), &json!({}));
+        let (status, _, reply) = gateway.chat(&question()).await;
+        let told = "`auto` means any model with a weight above 0, and there is none\nhint: ask for a model by its name";
+        assert_eq!((status, reply["error"]["message"].as_str()), (404, Some(told)));
+        let mut named = question();
+        named["model"] = "m0".into();
+        assert_eq!(gateway.chat(&named).await.0, 200);
+    });
+}
+
+#[test]
+fn where_no_call_may_wait_none_does() {
+    run(async {
+        let slow = Upstream::start(Behaviour::default().latency(Duration::from_millis(300)));
+        let gateway = Running::start(&[&slow], &json!({ "max_concurrency": 1 }), &json!({ "max_queue": 0 }));
+        let second = async {
+            until("the service is asked", || slow.counts().requests == 1).await;
+            gateway.chat(&question()).await
+        };
+        let body = question();
+        let (first, second) = tokio::join!(gateway.chat(&body), second);
+        assert_eq!((first.0, second.0, &second.2["error"]["code"]), (200, 429, &json!("rate_limited")));
+        assert_eq!(gateway.chat(&question()).await.0, 200);
+    });
+}
+
+#[test]
 fn what_is_left_of_the_limits_is_told_to_callers() {
     run(async {
         let upstream = Upstream::start(Behaviour::default());
@@ -237,6 +282,21 @@ fn words_that_are_no_json_are_told_with_their_status() {
                 let message = "no model can be asked at the moment\n`m0`: 404: no such path here, ***";
                 assert_eq!((status, reply["error"]["message"].as_str().unwrap()), (503, message), "the service is left alone, and why is told");
             }
+        }
+    });
+}
+
+#[test]
+fn a_model_that_rests_says_why_where_its_key_or_its_account_is_at_fault() {
+    run(async {
+        for (fault, words) in [(Fault::Quota, "429: "), (Fault::Unauthorized, "401: ")] {
+            let upstream = Upstream::start(Behaviour::default().share(fault, 1.0));
+            let gateway = Running::start(&[&upstream], &json!({}), &json!({ "queue_timeout": 0.05 }));
+            gateway.chat(&question()).await;
+            let (status, _, reply) = gateway.chat(&question()).await;
+            let told = reply["error"]["message"].as_str().unwrap();
+            assert_eq!((status, upstream.counts().requests), (503, 1), "{fault:?}: {told}");
+            assert!(told.starts_with(&format!("no model can be asked at the moment\n`m0`: {words}")), "{fault:?}: {told}");
         }
     });
 }

@@ -33,6 +33,20 @@ fn keys_are_asked_for_and_bodies_are_bounded() {
 }
 
 #[test]
+fn a_port_that_is_taken_is_told_with_its_cause_before_the_hint() {
+    run(async {
+        let upstream = Upstream::start(Behaviour::default());
+        let gateway = Running::start(&[&upstream], &json!({}), &json!({}));
+        let port = gateway.url.rsplit_once(':').unwrap().1.parse().unwrap();
+        let options = GatewayOptions { config: gateway.config.clone(), host: "127.0.0.1".into(), port, drain: Duration::ZERO };
+        let error = Gateway::bind(options).unwrap_err();
+        assert!(matches!(error, Error::Configuration(_)), "no second try goes on from here: {error:?}");
+        let told = error.to_string();
+        assert!(told.starts_with(&format!("cannot listen at 127.0.0.1:{port}: ")) && told.ends_with("`--host` another address"), "{told}");
+    });
+}
+
+#[test]
 fn a_head_that_is_too_large_is_refused() {
     run(async {
         let upstream = Upstream::start(Behaviour::default());
@@ -68,6 +82,15 @@ fn a_changed_file_takes_effect_and_a_bad_one_does_not() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
+}
+
+#[test]
+fn a_panic_over_a_file_is_an_error_like_any_other() {
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let survived = super::super::survived::<()>(|| panic!("odd"));
+    std::panic::set_hook(quiet);
+    assert_eq!(survived.unwrap_err().to_string(), "the configuration made the gateway panic");
 }
 
 #[test]

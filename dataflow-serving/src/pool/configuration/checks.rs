@@ -9,6 +9,15 @@ use serde_json::{Map, Value};
 use super::{ChannelSettings, GatewaySettings, LogSettings, ModelSettings, text_or_number, without_password};
 use crate::pool::client::proxy_of;
 use crate::pool::deployment::{addresses, bearer};
+use crate::pool::is_any;
+
+/// Requests a second that a limit can hold: from one in eleven days on.
+const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
+
+/// The words of `global.log`, large or small.
+pub(super) const LEVELS: [&str; 7] = ["trace", "debug", "info", "warning", "warn", "error", "critical"];
+pub(super) const FORMATS: [&str; 2] = ["text", "json"];
+pub(super) const OUTPUTS: [&str; 2] = ["console", "file"];
 
 impl ModelSettings {
     /// Takes the key from the environment, where it is there, and tells what is wrong.
@@ -25,6 +34,17 @@ impl ModelSettings {
         for (key, found) in [("safe_tpm", self.safe_tpm), ("max_concurrency", self.max_concurrency.map(|most| most as u64))] {
             if found == Some(0) {
                 wrong(format!("`{key}` should be at least 1, found 0\n  hint: leave it out for no limit"));
+            }
+        }
+        if let Some(rate) = self.safe_rps.filter(|rate| *rate > 0.0 && !RATES.contains(rate)) {
+            wrong(format!("`safe_rps` should be from {} to {} requests a second, or 0 for no limit; found {rate}", RATES.start(), RATES.end()));
+        }
+        if self.model.trim().is_empty() {
+            wrong("`model` is empty: it is the model's name at the service, such as `gpt-4o`".into());
+        }
+        for (key, found) in [("id", Some(&self.id)), ("name", self.name.as_ref().filter(|name| !name.trim().is_empty()))] {
+            if found.is_some_and(|found| is_any(found.trim())) {
+                wrong(format!("`{key}` should be a name of its own, found `{}`, which asks for any model", found.map_or("", String::as_str)));
             }
         }
         if let Some(prices) = self.prices.filter(|prices| !(prices.input >= 0.0 && prices.output >= 0.0)) {
@@ -62,6 +82,18 @@ impl ChannelSettings {
     }
 }
 
+impl ChannelSettings {
+    /// An address that ends as the path begins; AI-DataFlux joins them in the same way.
+    pub(super) fn warn(&self, id: &str, warnings: &mut Vec<String>) {
+        let base = without_password(self.base_url.trim_end_matches('/'));
+        let Some((shorter, version)) = base.rsplit_once('/').filter(|(shorter, _)| shorter.contains("://")) else { return };
+        let path = self.api_path.trim_start_matches('/');
+        if path.split('/').next() == Some(version) {
+            warnings.push(format!("channel `{id}`: {base}/{path} is asked, with `/{version}` twice\n  hint: `base_url: {shorter}`"));
+        }
+    }
+}
+
 impl GatewaySettings {
     pub(super) fn check(&self, problems: &mut Vec<String>) {
         if self.max_body_mb == 0 {
@@ -87,9 +119,9 @@ impl LogSettings {
             let well = known.iter().any(|known| found.eq_ignore_ascii_case(known));
             (!well).then(|| format!("`global.log.{key}` should be one of `{}`, found `{found}`", known.join("`, `")))
         };
-        warnings.extend(among("level", &self.level, &["trace", "debug", "info", "warning", "warn", "error", "critical"]));
-        warnings.extend(among("format", &self.format, &["text", "json"]));
-        warnings.extend(among("output", &self.output, &["console", "file"]));
+        warnings.extend(among("level", &self.level, &LEVELS));
+        warnings.extend(among("format", &self.format, &FORMATS));
+        warnings.extend(among("output", &self.output, &OUTPUTS));
     }
 }
 
@@ -144,6 +176,7 @@ mod tests {
                 "`gateway.max_body_mb` should be at least 1, found 0",
                 "`gateway.api_keys` holds an empty key, which opens nothing",
                 "`gateway.cors` should list origins such as `https://example.com`, or `*`; found `foo`",
+                "warning: `global.log.level` should be one of `trace`, `debug`, `info`, `warning`, `warn`, `error`, `critical`, found `loud`",
             ]
         );
     }
@@ -199,6 +232,50 @@ mod tests {
         let text = "models: [{ id: 1, model: m, channel_id: a, weight: -1, safe_rps: -2 }]\nchannels: { a: { base_url: 'http://a.example' } }\n";
         let (configuration, _) = Configuration::parse(text, &|_| None).unwrap();
         assert_eq!(configuration.models[0].requests_per_second(), None, "as AI-DataFlux has it");
+    }
+
+    #[test]
+    fn a_version_that_stands_twice_is_warned_of() {
+        let warnings = |base: &str| {
+            let text = format!("models: [{{ id: 1, model: m, channel_id: a }}]\nchannels: {{ a: {{ base_url: '{base}' }} }}\n");
+            Configuration::parse(&text, &|_| None).unwrap().1
+        };
+        let told = "channel `a`: https://a.example/x/v1/v1/chat/completions is asked, with `/v1` twice\n  hint: `base_url: https://a.example/x`";
+        assert_eq!(warnings("https://a.example/x/v1/"), [told]);
+        assert!(warnings("https://a.example/x").is_empty() && warnings("https://a.example").is_empty() && warnings("https://v1").is_empty());
+    }
+
+    #[test]
+    fn keys_and_sections_of_the_wrong_kind_are_told_in_plain_words() {
+        let check = |text: &str| Configuration::parse(text, &|_| None).unwrap_err().join("\n");
+        let text = "gateway: { admin_key: [], api_keys: sk-1 }\nmodels: [{ id: 1, model: m, channel_id: a, api_key: true }]\nchannels: { a: { base_url: 'http://a' } }\n";
+        assert_eq!(
+            check(text),
+            "`gateway.admin_key` should be a text, found a list\n`gateway.api_keys` should be a list, found a text\n  hint: put it in brackets, `[…]`\n\
+             `models.1.api_key` should be a text, found a truth value\n  hint: put it in quotes"
+        );
+        assert_eq!(check("gateway: { api_keys: [[one]] }\n"), "`gateway.api_keys`: one of its items cannot be read");
+        let twice = check("models: []\nchannels: {}\nmodels: []\n");
+        assert!(twice.contains("models") && twice.contains("line 3"), "{twice}");
+    }
+
+    #[test]
+    fn rates_that_no_limit_holds_and_names_that_mean_any_are_told() {
+        let text = "models:\n- { id: '', model: ' ', channel_id: a, safe_rps: 1e-12 }\n- { id: 1, name: auto, model: m, channel_id: a, safe_rps: 1e300 }\n\
+                    - { id: any, model: auto, channel_id: b, safe_rps: 0.000001 }\n\
+                    channels: { a: { base_url: 'http://a.example', proxy: nonsense }, b: { base_url: 'http://b.example', proxy: 'localhost:3128' } }\n";
+        assert_eq!(
+            Configuration::parse(text, &|_| None).unwrap_err(),
+            [
+                "model ``: `safe_rps` should be from 0.000001 to 1000000 requests a second, or 0 for no limit; found 0.000000000001",
+                "model ``: `model` is empty: it is the model's name at the service, such as `gpt-4o`",
+                "model ``: `id` should be a name of its own, found ``, which asks for any model",
+                &format!("model `1`: `safe_rps` should be from 0.000001 to 1000000 requests a second, or 0 for no limit; found 1{}", "0".repeat(300)),
+                "model `1`: `name` should be a name of its own, found `auto`, which asks for any model",
+                "model `any`: `id` should be a name of its own, found `any`, which asks for any model",
+                "channel `a`: `proxy` should be an address such as `http://127.0.0.1:3128` or `127.0.0.1:3128`, found `nonsense`",
+            ]
+        );
     }
 
     #[test]

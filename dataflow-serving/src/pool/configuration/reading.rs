@@ -15,7 +15,7 @@ use super::values::Values;
 use super::{ChannelSettings, Configuration, LogSettings, ModelSettings};
 
 /// Sections of such a file that belong to the batch engine.
-const OTHER_SECTIONS: [&str; 17] = [
+pub(super) const OTHER_SECTIONS: [&str; 19] = [
     "datasource",
     "mysql",
     "postgresql",
@@ -33,6 +33,8 @@ const OTHER_SECTIONS: [&str; 17] = [
     "validation",
     "prompt",
     "routing",
+    "token_estimation",
+    "budget",
 ];
 
 const MODEL_KEYS: [&str; 17] = [
@@ -89,7 +91,7 @@ impl Configuration {
         let Value::Object(mut file) = values.value else { return Err(vec!["expected keys and values".into()]) };
         file.retain(|_, section| !section.is_null());
         let mut found = Found { problems: values.problems, warnings: Vec::new(), told: values.places };
-        let known = ["models", "channels", "gateway", "global", "token_estimation", "budget", "routing"];
+        let known = ["models", "channels", "gateway", "global"];
         found.warn_unknown("", file.keys(), known.iter().chain(&OTHER_SECTIONS).copied());
         let mut configuration = Self { gateway: found.section(&file, "gateway"), global: found.section(&file, "global"), ..Self::default() };
         if let Some(log) = file.get("global").and_then(|global| global.get("log")).and_then(Value::as_object) {
@@ -112,8 +114,14 @@ impl Configuration {
         configuration.channels.iter().for_each(|(id, channel)| channel.check(id, &mut problems));
         configuration.gateway.check(&mut problems);
         more(&configuration, &mut problems);
+        configuration.channels.iter().for_each(|(id, channel)| channel.warn(id, &mut warnings));
         configuration.global.log.check(&mut warnings);
-        if problems.is_empty() { Ok((configuration, warnings)) } else { Err(problems) }
+        if problems.is_empty() {
+            return Ok((configuration, warnings));
+        }
+        // A key that nobody knows may be why another is missed.
+        problems.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
+        Err(problems)
     }
 }
 
@@ -137,7 +145,7 @@ struct Found {
 impl Found {
     /// One section as far as it can be read, and word of what is wrong with it.
     fn section<T: DeserializeOwned + Default + Serialize>(&mut self, file: &Map<String, Value>, name: &str) -> T {
-        let Some(value) = file.get(name) else { return T::default() };
+        let Some(value) = file.get(name).filter(|value| self.has_keys(name, value)) else { return T::default() };
         if let (Some(given), Ok(Value::Object(known))) = (value.as_object(), serde_json::to_value(T::default())) {
             let secret = ["api_keys", "admin_key"].into_iter().filter(|_| name == "gateway");
             self.warn_unknown(&format!("{name}."), given.keys(), known.keys().map(String::as_str).chain(secret));
@@ -147,6 +155,9 @@ impl Found {
 
     /// An item of a list, and word of what is wrong with it. What it needs and has not is told, and something else stands there, so that the rest of it can be looked at.
     fn item<T: DeserializeOwned>(&mut self, place: &str, value: &Value, keys: &[&str], needed: &[(&str, &str)]) -> Option<T> {
+        if !self.has_keys(place, value) {
+            return None;
+        }
         let Some(given) = value.as_object() else { return self.read(place, value) };
         self.warn_unknown(&format!("{place}."), given.keys(), keys.iter().copied());
         let mut value = without_nulls(value);
@@ -165,6 +176,14 @@ impl Found {
             }
             configuration::read(place, value).0
         })
+    }
+
+    /// The library would take a list for the values of all keys in their order.
+    fn has_keys(&mut self, place: &str, value: &Value) -> bool {
+        if value.is_array() {
+            self.problems.push(format!("`{place}` should be keys with values, found a list"));
+        }
+        !value.is_array()
     }
 
     /// Reads a value as far as it can be read, and tells each of its keys that is wrong.
@@ -216,6 +235,15 @@ datasource: { type: excel }
         assert_eq!(warnings, ["unknown key `gateway.max_qeue`: did you mean `max_queue`?", "unknown key `models.1.safe_rp`: did you mean `safe_rps`?"]);
         assert_eq!((configuration.models[1].temperature, configuration.models[1].safe_rps), (None, None));
         assert!(!format!("{configuration:?}").contains("sk-1"));
+    }
+
+    #[test]
+    fn what_nobody_knows_is_told_with_what_is_wrong() {
+        let text = "models: [{ id: 1, model: m, channel_id: a, timeout: 0 }]\nchannels: { a: { base_url: 'http://a.example' } }\ngateway: { apikeys: [a] }\n";
+        assert_eq!(
+            Configuration::parse(text, &|_| None).unwrap_err(),
+            ["model `1`: `timeout` should be a number of seconds above 0, found 0", "warning: unknown key `gateway.apikeys`: did you mean `api_keys`?"]
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl From<Value> for Values {
 impl Values {
     /// Reads a text. Where a variable is not set, or a number is none, nothing stands, so that the rest can be looked at; a text that is no YAML is an error.
     pub fn of_text(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
+        let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| vec![with_line(&error, text)])?;
         let mut values = Self::from(Value::Null);
         values.find_endless(&yaml, "");
         let mut value = serde_json::to_value(yaml).map_err(|error| vec![error.to_string()])?;
@@ -53,6 +53,15 @@ impl Values {
             _ => {}
         }
     }
+}
+
+/// The words of an error, with the line of a key at the top that stands there twice: the library has no place for it.
+fn with_line(error: &serde_yaml::Error, text: &str) -> String {
+    let told = error.to_string();
+    let key = told.strip_prefix("duplicate entry with key \"").and_then(|rest| rest.strip_suffix('"'));
+    let is_of = |line: &str, key: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'));
+    let second = key.and_then(|key| text.lines().enumerate().filter(|(_, line)| is_of(line, key)).nth(1));
+    second.map_or(told.clone(), |(line, _)| format!("{told} at line {}", line + 1))
 }
 
 fn below(place: &str, name: &str) -> String {
