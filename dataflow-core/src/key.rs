@@ -159,6 +159,8 @@ pub struct KeyUse {
     pub column_type: ColumnType,
     /// Whether a row whose cell is null or blank is still worked on.
     pub nullable: bool,
+    /// Whether the column may be missing, for one that is read.
+    pub may_be_missing: bool,
 }
 
 /// A field of an operator that names columns. The derive macro asks each such field for its uses.
@@ -244,6 +246,7 @@ macro_rules! single_keys {
                     direction: Direction::$direction,
                     column_type: T::column_type(),
                     nullable: false,
+                    may_be_missing: false,
                 });
             }
         }
@@ -285,6 +288,28 @@ impl<K: KeyField> KeyField for Nullable<K> {
 }
 
 impl<K: From<String>> From<&str> for Nullable<K> {
+    fn from(key: &str) -> Self {
+        Self(key.to_owned().into())
+    }
+}
+
+/// A key of a column that may be missing: a table without it is one in which it is null. That it is missing is told with a warning.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct IfPresent<K>(pub K);
+
+impl<K: KeyField> KeyField for IfPresent<K> {
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+        let before = uses.len();
+        self.0.collect(field, uses);
+        for key in &mut uses[before..] {
+            (key.nullable, key.may_be_missing) = (true, true);
+        }
+    }
+}
+
+impl<K: From<String>> From<&str> for IfPresent<K> {
     fn from(key: &str) -> Self {
         Self(key.to_owned().into())
     }
@@ -341,6 +366,8 @@ mod tests {
         key.collect("input_gt_answer_key", &mut uses);
         assert_eq!((uses[0].key.as_str(), uses[0].nullable), ("gold", true));
         assert_eq!(serde_json::to_string(&key).unwrap(), "\"gold\"");
+        IfPresent::<Input<Text>>::from("gold").collect("input_gt_key", &mut uses);
+        assert_eq!((uses[0].may_be_missing, uses[1].may_be_missing), (false, true));
     }
 
     #[test]

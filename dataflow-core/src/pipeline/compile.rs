@@ -440,6 +440,9 @@ impl Check<'_> {
             .enumerate()
             .skip(index)
             .find(|(_, keys)| keys.iter().any(|later| later.direction == Direction::Write && later.key == *name));
+        if key.may_be_missing && later.is_some_and(|(later, _)| later == index) {
+            return; // it fills in what may be missing
+        }
         let (message, hint) = if let Some((later, _)) = later {
             let message = if later == index {
                 format!("`{field}` reads `{name}`, which this step itself writes")
@@ -458,7 +461,10 @@ impl Check<'_> {
             };
             (format!("`{field}` reads `{name}`, which no earlier step and not the data set gives"), hint)
         };
-        self.at(Severity::Error, index, message, Some(hint));
+        match key.may_be_missing {
+            true => self.at(Severity::Warning, index, format!("{message}, and is null"), Some(hint)),
+            false => self.at(Severity::Error, index, message, Some(hint)),
+        }
     }
 
     fn writes(&mut self, index: usize, keys: &[KeyUse], available: &Schema, writers: &mut HashMap<String, (usize, bool)>) {

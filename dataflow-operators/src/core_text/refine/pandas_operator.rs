@@ -145,7 +145,7 @@ impl KeyField for ComputedColumns {
         for (name, column) in &self.0 {
             column.sql.collect(field, uses);
             let written = (Direction::Write, column.r#type.column_type());
-            uses.push(KeyUse { field: field.into(), key: name.clone(), direction: written.0, column_type: written.1, nullable: true });
+            uses.push(KeyUse { field: field.into(), key: name.clone(), direction: written.0, column_type: written.1, nullable: true, may_be_missing: false });
         }
     }
 }
