@@ -32,6 +32,9 @@ pub(crate) mod vectors;
 
 /// Makes the signature of a text.
 pub(crate) trait Sign: Clone + Send + Sync + 'static {
+    /// Whether signatures only estimate how alike texts are: then texts are kept beside them where similarities are told.
+    const ESTIMATES: bool = false;
+
     /// How many numbers a signature has.
     fn width(&self) -> usize;
 
@@ -126,7 +129,7 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
         let keys = input_keys.into_iter().flatten().chain(input_key).map(|key| key.as_str().to_owned()).collect();
         Self {
             output: output.to_owned(),
-            memory: Memory::new(seen, signer.width(), beside),
+            memory: Memory::new(seen, signer.width(), S::ESTIMATES, beside),
             signing: Arc::new(Signing::new(keys, input_keys.is_some(), signer)),
             identities: Identities::default(),
             gone: Vec::new(),

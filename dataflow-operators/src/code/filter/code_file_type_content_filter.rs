@@ -55,9 +55,16 @@ impl Default for CodeFileTypeContentFilter {
 
 const LONG_DATA: [&str; 6] = ["text", "json", "yaml", "web ontology language", "graphviz", "dot"];
 
-impl Columns for CodeFileTypeContentFilter {
-    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
-        let types = texts_of(frame, self.input_filetype_key.as_str())?;
+/// What is known of a file.
+struct Counts {
+    lines: Option<f64>,
+    visible: Option<f64>,
+    all: Option<f64>,
+}
+
+impl CodeFileTypeContentFilter {
+    /// The type of each file and its counts.
+    fn files(&self, frame: &DataFrame) -> Result<Vec<(Option<String>, Counts)>> {
         let counted = |key: &Option<IfPresent<Input<Any>>>| key.as_ref().and_then(|key| frame.column(key.0.as_str()).ok()).map(numbers_of);
         let none = || Ok(vec![None; frame.height()]);
         let lines = match (counted(&self.input_line_count_key), &self.input_key) {
@@ -67,20 +74,55 @@ impl Columns for CodeFileTypeContentFilter {
         };
         let visible = counted(&self.input_visible_text_length_key).unwrap_or_else(none)?;
         let all = counted(&self.input_total_code_length_key).unwrap_or_else(none)?;
-        let keep: Vec<bool> = types
-            .iter()
-            .enumerate()
-            .map(|(row, file_type)| match file_type.map(str::to_lowercase).as_deref() {
-                Some(file_type) if LONG_DATA.contains(&file_type) => lines[row].is_some_and(|lines| lines <= 512.0),
-                Some("html") => match (visible[row], all[row]) {
-                    (Some(visible), Some(all)) => visible >= 100.0 && visible / all.max(1.0) >= 0.2,
-                    _ => false,
-                },
-                _ => true,
-            })
-            .collect();
+        let counts = lines.into_iter().zip(visible).zip(all).map(|((lines, visible), all)| Counts { lines, visible, all });
+        Ok(texts_of(frame, self.input_filetype_key.as_str())?.iter().map(|file_type| file_type.map(str::to_lowercase)).zip(counts).collect())
+    }
+}
+
+/// Why a file goes.
+enum Wrong {
+    NoLines,
+    ManyLines(f64),
+    NoLengths,
+    FewVisible(f64),
+    LittleVisible(f64),
+}
+
+fn wrong(file_type: Option<&str>, counts: &Counts) -> Option<Wrong> {
+    const MOST_LINES: f64 = 512.0;
+    const LEAST_VISIBLE: f64 = 100.0;
+    const LEAST_SHARE: f64 = 0.2;
+    match file_type? {
+        data if LONG_DATA.contains(&data) => match counts.lines {
+            None => Some(Wrong::NoLines),
+            Some(lines) => (lines > MOST_LINES).then_some(Wrong::ManyLines(lines)),
+        },
+        "html" => match (counts.visible, counts.all) {
+            (Some(visible), Some(_)) if visible < LEAST_VISIBLE => Some(Wrong::FewVisible(visible)),
+            (Some(visible), Some(all)) => Some(visible / all.max(1.0)).filter(|share| *share < LEAST_SHARE).map(Wrong::LittleVisible),
+            _ => Some(Wrong::NoLengths),
+        },
+        _ => None,
+    }
+}
+
+impl Columns for CodeFileTypeContentFilter {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let keep: Vec<bool> = self.files(frame)?.iter().map(|(file_type, counts)| wrong(file_type.as_deref(), counts).is_none()).collect();
         let label = Column::new(self.output_key.as_str().into(), keep.iter().map(|keep| i64::from(*keep)).collect::<Vec<_>>());
         Ok(Changes { columns: vec![label], keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
+    }
+
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let files = self.files(&frame.slice(i64::try_from(row).ok()?, 1)).ok()?;
+        let (file_type, counts) = files.first()?;
+        Some(match wrong(file_type.as_deref(), counts)? {
+            Wrong::NoLines => "the count of lines is missing or no number".into(),
+            Wrong::ManyLines(lines) => format!("{lines} lines, above 512"),
+            Wrong::NoLengths => "a count of characters is missing or no number".into(),
+            Wrong::FewVisible(visible) => format!("{visible} visible characters, below 100"),
+            Wrong::LittleVisible(share) => format!("a share of {share:.3} of the characters is visible, below 0.2"),
+        })
     }
 
     fn problems(&self) -> Vec<String> {
@@ -154,6 +196,19 @@ mod tests {
         let frame = df!("filetype" => ["json", "json", "json", "rust", "html"], "text" => [Some(long.as_str()), Some(&short), None, Some(&long), Some(&short)])
             .unwrap();
         assert_eq!(run_rule(&operator, frame).1, [false, true, false, true, false]);
+        let frame = df!(
+            "filetype" => ["json", "json", "html", "html", "html"], "line_count" => [None, Some(513), Some(1), Some(1), Some(1)],
+            "visible_text_length" => [None, None, None, Some(99), Some(100)], "total_code_length" => [None, None, None, Some(99), Some(1000)]
+        );
+        let frame = frame.unwrap();
+        let why: Vec<String> = (0..5).map(|row| Columns::why(&CodeFileTypeContentFilter::default(), &frame, row).unwrap()).collect();
+        insta::assert_snapshot!(why.join("\n"), @r"
+        the count of lines is missing or no number
+        513 lines, above 512
+        a count of characters is missing or no number
+        99 visible characters, below 100
+        a share of 0.100 of the characters is visible, below 0.2
+        ");
         let nothing = CodeFileTypeContentFilter { input_line_count_key: None, ..Default::default() };
         assert!(Columns::problems(&nothing)[0].contains("no `input_key`"));
     }

@@ -136,6 +136,8 @@ impl Dataset for MinHashDeduplicateFilter {
 }
 
 impl Sign for Signer {
+    const ESTIMATES: bool = true;
+
     fn width(&self) -> usize {
         self.bands() + self.sketch_width()
     }
@@ -295,6 +297,14 @@ mod tests {
         };
         assert_eq!(label(&frame, 400), label(&frame, 7));
         assert!(label(&frame, 400)[150..].iter().all(|kept| !kept), "every text after the 150th came before");
+    }
+
+    #[test]
+    fn a_reason_names_the_row_and_tells_how_alike_the_two_are() {
+        let mut work = Dataset::start(&over("text")).unwrap();
+        work.will_explain();
+        work.batch(&df!("text" => [LONG, &format!("{LONG} ")]).unwrap()).unwrap();
+        assert_eq!(work.why(1).as_deref(), Some("repeats row 1, similarity 0.994"));
     }
 
     #[test]
