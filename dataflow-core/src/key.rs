@@ -28,13 +28,15 @@ pub enum ColumnType {
     List(Box<ColumnType>),
     /// Conversations: lists of `{role, content}`.
     Messages,
+    /// Of a column that is written: text, integers, floats or truth values, as the operator gives for a batch without rows.
+    Inferred,
 }
 
 impl ColumnType {
     /// The data type of a column that is written with this type.
     pub fn data_type(&self) -> DataType {
         match self {
-            Self::Text | Self::Any => DataType::String,
+            Self::Text | Self::Any | Self::Inferred => DataType::String,
             Self::Integer => DataType::Int64,
             Self::Float => DataType::Float64,
             Self::Boolean => DataType::Boolean,
@@ -45,13 +47,23 @@ impl ColumnType {
         }
     }
 
+    /// The type of a column that is inferred to hold what `found` does.
+    pub fn inferred_from(found: &DataType) -> Self {
+        match found {
+            DataType::Boolean => Self::Boolean,
+            found if found.is_integer() => Self::Integer,
+            found if Self::Float.accepts(found) && !found.is_null() => Self::Float,
+            _ => Self::Text,
+        }
+    }
+
     /// Whether a column of `found` can be read as this type. A column of nulls can be read as any.
     pub fn accepts(&self, found: &DataType) -> bool {
         if matches!(found, DataType::Null) {
             return true;
         }
         match self {
-            Self::Any => true,
+            Self::Any | Self::Inferred => true,
             Self::Text => !found.is_nested() && !matches!(found, DataType::Binary),
             Self::Integer => found.is_integer(),
             Self::Float => found.is_primitive_numeric() || matches!(found, DataType::Decimal(..)),
@@ -81,6 +93,7 @@ impl fmt::Display for ColumnType {
             Self::Any => formatter.write_str("any"),
             Self::List(inner) => write!(formatter, "list of {inner}"),
             Self::Messages => formatter.write_str("messages"),
+            Self::Inferred => formatter.write_str("inferred"),
         }
     }
 }
