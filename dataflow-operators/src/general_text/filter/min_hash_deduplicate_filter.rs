@@ -9,7 +9,7 @@ use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
 
 use crate::byte_size::ByteSize;
-use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, in_table, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, Verify, in_table, jaccard, key_problems};
 
 use self::signature::{Bands, Signer};
 
@@ -81,14 +81,6 @@ impl Default for MinHashDeduplicateFilter {
     }
 }
 
-/// How pairs that signatures find are looked at again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Verify {
-    /// By the Jaccard similarity of the texts' runs themselves.
-    Exact,
-}
-
 impl MinHashDeduplicateFilter {
     fn shingle(&self) -> usize {
         if self.use_n_gram { self.ngram as usize } else { 1 }
@@ -149,10 +141,7 @@ impl Sign for Signer {
     }
 
     fn similarity(&self, one: &str, other: &str) -> Option<f64> {
-        let (one, other) = (self.shingles(one), self.shingles(other));
-        let both = one.intersection(&other).count();
-        let all = one.len() + other.len() - both;
-        Some(if all == 0 { 1.0 } else { both as f64 / all as f64 })
+        Some(jaccard(&self.shingles(one), &self.shingles(other)))
     }
 
     fn estimate(&self, one: &[u64], other: &[u64]) -> Option<f64> {
