@@ -482,10 +482,8 @@ impl Check<'_> {
             };
             (format!("`{field}` reads `{name}`, which no earlier step and not the data set gives"), hint)
         };
-        match key.may_be_missing {
-            true => self.at(Severity::Warning, index, format!("{message}, and is null"), Some(hint)),
-            false => self.at(Severity::Error, index, message, Some(hint)),
-        }
+        let (severity, message) = if key.may_be_missing { (Severity::Warning, format!("{message}, and is null")) } else { (Severity::Error, message) };
+        self.at(severity, index, message, Some(hint));
     }
 
     fn writes(&mut self, index: usize, keys: &[KeyUse], available: &Schema, writers: &mut HashMap<String, (usize, bool)>) {
