@@ -135,7 +135,7 @@ pub fn column_of(name: &str, column_type: &ColumnType, cells: Vec<Cell>) -> Resu
     let name: PlSmallStr = name.into();
     let mismatch = |cell: &Cell| Error::Data(format!("column `{name}` holds {column_type}, and the operator wrote {cell:?}"));
     let series = match column_type {
-        ColumnType::Text | ColumnType::Any => {
+        ColumnType::Text | ColumnType::Any | ColumnType::Inferred => {
             let mut column = StringChunkedBuilder::new(name.clone(), cells.len());
             for cell in &cells {
                 match cell {

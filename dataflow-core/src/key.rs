@@ -28,13 +28,15 @@ pub enum ColumnType {
     List(Box<ColumnType>),
     /// Conversations: lists of `{role, content}`.
     Messages,
+    /// Of a column that is written: text, integers, floats or truth values, as the operator gives for a batch without rows.
+    Inferred,
 }
 
 impl ColumnType {
     /// The data type of a column that is written with this type.
     pub fn data_type(&self) -> DataType {
         match self {
-            Self::Text | Self::Any => DataType::String,
+            Self::Text | Self::Any | Self::Inferred => DataType::String,
             Self::Integer => DataType::Int64,
             Self::Float => DataType::Float64,
             Self::Boolean => DataType::Boolean,
@@ -45,13 +47,23 @@ impl ColumnType {
         }
     }
 
+    /// The type of a column that is inferred to hold what `found` does.
+    pub fn inferred_from(found: &DataType) -> Self {
+        match found {
+            DataType::Boolean => Self::Boolean,
+            found if found.is_integer() => Self::Integer,
+            found if Self::Float.accepts(found) && !found.is_null() => Self::Float,
+            _ => Self::Text,
+        }
+    }
+
     /// Whether a column of `found` can be read as this type. A column of nulls can be read as any.
     pub fn accepts(&self, found: &DataType) -> bool {
         if matches!(found, DataType::Null) {
             return true;
         }
         match self {
-            Self::Any => true,
+            Self::Any | Self::Inferred => true,
             Self::Text => !found.is_nested() && !matches!(found, DataType::Binary),
             Self::Integer => found.is_integer(),
             Self::Float => found.is_primitive_numeric() || matches!(found, DataType::Decimal(..)),
@@ -81,6 +93,7 @@ impl fmt::Display for ColumnType {
             Self::Any => formatter.write_str("any"),
             Self::List(inner) => write!(formatter, "list of {inner}"),
             Self::Messages => formatter.write_str("messages"),
+            Self::Inferred => formatter.write_str("inferred"),
         }
     }
 }
@@ -159,6 +172,8 @@ pub struct KeyUse {
     pub column_type: ColumnType,
     /// Whether a row whose cell is null or blank is still worked on.
     pub nullable: bool,
+    /// Whether the column may be missing, for one that is read.
+    pub may_be_missing: bool,
 }
 
 /// A field of an operator that names columns. The derive macro asks each such field for its uses.
@@ -244,6 +259,7 @@ macro_rules! single_keys {
                     direction: Direction::$direction,
                     column_type: T::column_type(),
                     nullable: false,
+                    may_be_missing: false,
                 });
             }
         }
@@ -285,6 +301,28 @@ impl<K: KeyField> KeyField for Nullable<K> {
 }
 
 impl<K: From<String>> From<&str> for Nullable<K> {
+    fn from(key: &str) -> Self {
+        Self(key.to_owned().into())
+    }
+}
+
+/// A key of a column that may be missing: a table without it is one in which it is null. That it is missing is told with a warning.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct IfPresent<K>(pub K);
+
+impl<K: KeyField> KeyField for IfPresent<K> {
+    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
+        let before = uses.len();
+        self.0.collect(field, uses);
+        for key in &mut uses[before..] {
+            (key.nullable, key.may_be_missing) = (true, true);
+        }
+    }
+}
+
+impl<K: From<String>> From<&str> for IfPresent<K> {
     fn from(key: &str) -> Self {
         Self(key.to_owned().into())
     }
@@ -341,6 +379,8 @@ mod tests {
         key.collect("input_gt_answer_key", &mut uses);
         assert_eq!((uses[0].key.as_str(), uses[0].nullable), ("gold", true));
         assert_eq!(serde_json::to_string(&key).unwrap(), "\"gold\"");
+        IfPresent::<Input<Text>>::from("gold").collect("input_gt_key", &mut uses);
+        assert_eq!((uses[0].may_be_missing, uses[1].may_be_missing), (false, true));
     }
 
     #[test]

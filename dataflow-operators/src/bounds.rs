@@ -1,7 +1,7 @@
 //! Bounds that no row meets, told at compile rather than by an empty file.
 
 use std::fmt::Display;
-use std::ops::RangeBounds;
+use std::ops::{RangeBounds, RangeInclusive};
 
 /// What is wrong with a least and a largest value, each with its name, where both are kept.
 pub(crate) fn closed<T: PartialOrd + Display>(least: (&str, T), largest: (&str, T)) -> Vec<String> {
@@ -28,6 +28,16 @@ pub(crate) fn of_share(min_score: f64, max_score: f64) -> Vec<String> {
 /// What is wrong with a `threshold` that should be among these; `known` says of what it is compared with why another is senseless.
 pub(crate) fn threshold<T: Copy + PartialOrd + Display>(threshold: T, sensible: impl RangeBounds<T>, known: &str) -> Vec<String> {
     if sensible.contains(&threshold) { Vec::new() } else { vec![format!("`threshold` is {threshold} and {known}, so no row can stay")] }
+}
+
+/// How a value lies outside its bounds, for the reason of a row that goes; `None` where it lies within.
+pub(crate) fn missed(name: &str, value: f64, bounds: &RangeInclusive<f64>) -> Option<String> {
+    let (least, most) = (bounds.start(), bounds.end());
+    match value {
+        value if bounds.contains(&value) => None,
+        value if value < *least => Some(format!("`{name}` is {value}, below {least}")),
+        value => Some(format!("`{name}` is {value}, above {most}")),
+    }
 }
 
 #[cfg(test)]

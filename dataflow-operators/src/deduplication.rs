@@ -32,6 +32,9 @@ pub(crate) mod vectors;
 
 /// Makes the signature of a text.
 pub(crate) trait Sign: Clone + Send + Sync + 'static {
+    /// Whether signatures only estimate how alike texts are: then texts are kept beside them where similarities are told.
+    const ESTIMATES: bool = false;
+
     /// How many numbers a signature has.
     fn width(&self) -> usize;
 
@@ -49,6 +52,21 @@ pub(crate) trait Sign: Clone + Send + Sync + 'static {
         let _ = (one, other);
         None
     }
+}
+
+/// How pairs that signatures find are looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// By the texts themselves, or the parts of them that signatures are made of.
+    Exact,
+}
+
+/// The share of items that two sets have in common; two empty ones are the same.
+pub(crate) fn jaccard(one: &PlHashSet<&str>, other: &PlHashSet<&str>) -> f64 {
+    let both = one.intersection(other).count();
+    let all = one.len() + other.len() - both;
+    if all == 0 { 1.0 } else { both as f64 / all as f64 }
 }
 
 /// Remembers the signatures of the rows that stayed.
@@ -126,7 +144,7 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
         let keys = input_keys.into_iter().flatten().chain(input_key).map(|key| key.as_str().to_owned()).collect();
         Self {
             output: output.to_owned(),
-            memory: Memory::new(seen, signer.width(), beside),
+            memory: Memory::new(seen, signer.width(), S::ESTIMATES, beside),
             signing: Arc::new(Signing::new(keys, input_keys.is_some(), signer)),
             identities: Identities::default(),
             gone: Vec::new(),
@@ -212,17 +230,30 @@ impl<S: Sign, R: Remember> DatasetWork for Deduplication<S, R> {
 /// Signatures that are the same or not.
 #[derive(Default)]
 pub(crate) struct Exact {
+    /// The last row of each signature.
     seen: PlHashMap<[u64; 2], u32>,
+    /// Of a row the one before it of the same signature. Only texts that are compared themselves let both stay.
+    before: PlHashMap<u32, u32>,
     rows: u32,
+}
+
+impl Exact {
+    /// A row and those before it of the same signature.
+    fn chain(&self, last: Option<u32>) -> impl Iterator<Item = u32> {
+        std::iter::successors(last, |row| self.before.get(row).copied())
+    }
 }
 
 impl Remember for Exact {
     fn find(&self, signature: &[u64], found: &mut Vec<Found>) {
-        found.extend(self.seen.get(&[signature[0], signature[1]]).map(|row| Found { row: *row, similarity: Some(1.0) }));
+        let last = self.seen.get(&[signature[0], signature[1]]).copied();
+        found.extend(self.chain(last).map(|row| Found { row, similarity: Some(1.0) }));
     }
 
     fn remember(&mut self, signature: &[u64]) {
-        self.seen.insert([signature[0], signature[1]], self.rows);
+        if let Some(before) = self.seen.insert([signature[0], signature[1]], self.rows) {
+            self.before.insert(self.rows, before);
+        }
         self.rows += 1;
     }
 
@@ -235,11 +266,14 @@ impl Remember for Exact {
     }
 
     fn bytes(&self) -> usize {
-        in_table(self.seen.capacity(), 24)
+        in_table(self.seen.capacity(), 24) + in_table(self.before.capacity(), 8)
     }
 
     fn take(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.seen).into_iter().map(|(signature, row)| (key_of(signature), row)).collect()
+        let seen = std::mem::take(&mut self.seen);
+        let entries = seen.into_iter().flat_map(|(signature, last)| self.chain(Some(last)).map(move |row| (key_of(signature), row))).collect();
+        self.before = PlHashMap::default();
+        entries
     }
 }
 
@@ -294,7 +328,7 @@ mod tests {
 
     use super::*;
     use crate::byte_size::ByteSize;
-    use crate::general_text::{HashDeduplicateFilter, MinHashDeduplicateFilter, Verify};
+    use crate::general_text::{HashDeduplicateFilter, MinHashDeduplicateFilter};
 
     /// Runs to the end, two rows a batch, and tells which rows stay.
     fn run(operator: &impl Dataset, texts: &[&str]) -> Result<Vec<bool>> {
@@ -473,6 +507,17 @@ mod tests {
                 told(run(&CCNetDeduplicateFilter { input_key: input_key.clone(), pairs_path: pairs_path.clone(), memory_limit, ..Default::default() }, &texts)),
                 told(run(&min_hash(None, 0.9), &texts)),
                 told(run(&min_hash(Some(Verify::Exact), 0.5), &texts)),
+                told(run(
+                    &CCNetDeduplicateFilter {
+                        input_key: input_key.clone(),
+                        pairs_path: pairs_path.clone(),
+                        memory_limit,
+                        bit_length: 8,
+                        verify: Some(Verify::Exact),
+                        ..Default::default()
+                    },
+                    &texts,
+                )),
                 told(run(
                     &NgramHashDeduplicateFilter {
                         input_key: input_key.clone(),

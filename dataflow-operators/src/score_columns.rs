@@ -85,6 +85,7 @@ impl<N: ScoreNames> KeyField for ScoreColumns<N> {
             direction: Direction::Write,
             column_type: ColumnType::Float,
             nullable: false,
+            may_be_missing: false,
         }));
     }
 }

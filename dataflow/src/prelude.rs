@@ -1,6 +1,6 @@
 //! What most pipelines and operators name: `use dataflow::prelude::*;`.
 
-pub use dataflow_core::key::{Any, Boolean, Float, InOut, Input, Integer, List, Messages, Nullable, Output, Text};
+pub use dataflow_core::key::{Any, Boolean, Float, IfPresent, InOut, Input, Integer, List, Messages, Nullable, Output, Text};
 pub use dataflow_core::model::Model;
 pub use dataflow_core::operator::{Changes, DatasetResult, DatasetWork, Others, Outcome, Seed, Summary};
 pub use dataflow_core::prompt::{Prompt, PromptTemplate};

@@ -216,7 +216,7 @@ fn rows_for(operator: &dyn Operator, texts: &[String]) -> Vec<Value> {
                 ColumnType::Boolean => json!(number % 2 == 0),
                 ColumnType::List(_) => json!([text]),
                 ColumnType::Messages => json!([{ "role": "user", "content": text }]),
-                ColumnType::Text | ColumnType::Any => text.as_str().into(),
+                ColumnType::Text | ColumnType::Any | ColumnType::Inferred => text.as_str().into(),
             };
             row.insert(key.key.clone(), value);
         }

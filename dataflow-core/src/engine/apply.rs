@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::key::{Direction, KeyUse};
+use crate::key::{ColumnType, Direction, KeyUse};
 use crate::operator::{Changes, Kind, OperatorInfo};
 
 /// The batch with the operator's columns put in, all rows still there. Refuses what the operator's kind does not allow.
@@ -23,7 +23,10 @@ pub(crate) fn apply_columns(info: &OperatorInfo, keys: &[KeyUse], mut frame: Dat
         if column.len() != frame.height() {
             return Err(broke(format!("writes {} cells of `{name}`, and the batch has {} rows", column.len(), frame.height())));
         }
-        let expected = key.column_type.data_type();
+        let expected = match key.column_type {
+            ColumnType::Inferred => ColumnType::inferred_from(column.dtype()).data_type(), // outside of a pipeline, which settles it
+            _ => key.column_type.data_type(),
+        };
         if column.dtype() != &expected {
             return Err(broke(format!("declares `{name}` as {expected} and writes {}", column.dtype())));
         }

@@ -12,7 +12,7 @@ use polars::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::key::{InOut, Input, Integer, Output, Text};
+use crate::key::{IfPresent, InOut, Input, Integer, Output, Text};
 use crate::model::Model;
 use crate::operator::{Changes, Others, Outcome, Seed};
 use crate::pipeline::{CompiledPipeline, OnError, Pipeline};
@@ -139,6 +139,22 @@ impl Columns for LastFirst {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let column = |name: &str, value: i64| Column::new(name.into(), vec![value; frame.height()]);
         Ok(Changes { columns: vec![column(self.output_two_key.as_str(), 2), column(self.output_one_key.as_str(), 1)], ..Changes::default() })
+    }
+}
+
+/// Writes a null. # 中文 写入空值。
+#[operator(test, refine, Columns)]
+#[derive(Default)]
+struct Filled {
+    /// Text. 中文：文本。
+    input_key: IfPresent<Input<Text>>,
+    /// Null. 中文：空值。
+    output_key: Output<Text>,
+}
+
+impl Columns for Filled {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        Ok(Changes { columns: vec![Column::full_null(self.output_key.as_str().into(), frame.height(), &DataType::String)], ..Changes::default() })
     }
 }
 
@@ -626,6 +642,18 @@ fn compile_tells_all_problems_at_once() {
       step 6 `AskOnce` (AskOnce): `output_key` is not set
         hint: name the column to write
       warning: step 4 `op4` (AskOnce): `output_key` overwrites `content_zh` of step 1 `op1`, which no step has read
+    ");
+}
+
+#[test]
+fn a_column_that_may_be_missing_is_warned_of_unless_the_step_itself_fills_it_in() {
+    let mut pipeline = Pipeline::new("sparse", MemoryStorage::of(&[json!({ "text": "x", "counts": 1 })]));
+    pipeline.step(Filled { input_key: "count".into(), output_key: "sum".into() });
+    pipeline.step(Filled { input_key: "total".into(), output_key: "total".into() });
+    let compiled = pipeline.compile().unwrap();
+    insta::assert_snapshot!(compiled.warnings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r"
+    step 1 `Filled` (Filled): `input_key` reads `count`, which no earlier step and not the data set gives, and is null
+        hint: did you mean `counts` of the data set?
     ");
 }
 

@@ -12,7 +12,7 @@ use crate::engine::apply::schema_after;
 use crate::error::{Error, Result};
 use crate::graph::PipelineGraph;
 use crate::journal::Journal;
-use crate::key::{Direction, KeyUse};
+use crate::key::{ColumnType, Direction, KeyUse};
 use crate::operator::{AtMost, Changes, Operator, OperatorInfo, PathUse, Work};
 use crate::registry;
 use crate::serving::LLMServing;
@@ -169,8 +169,9 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     let mut schema = source_schema.clone();
     let mut compiled = Vec::with_capacity(steps.len());
     for (index, step) in steps.into_iter().enumerate() {
-        let keys = step.keys();
+        let mut keys = step.keys();
         let Some(operator) = step.operator else { continue }; // a step without an operator is a problem, told above
+        settle(operator.as_ref(), &mut keys, &schema);
         schema = Arc::new(schema_after(&keys, &schema));
         let asked = (operator.at_most().calls > 0).then(|| step.serving.as_deref().unwrap_or(DEFAULT_SERVING).to_owned());
         compiled.push(Arc::new(CompiledStep {
@@ -185,9 +186,7 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
         }));
     }
     if columns == Columns::Known {
-        // On a thread of its own: polars refuses to work on a thread that drives a runtime of one thread, as a program's main thread may do.
-        let broken =
-            std::thread::scope(|scope| scope.spawn(|| trial(&source_schema, &compiled)).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let broken = on_a_thread(|| trial(&source_schema, &compiled));
         if !broken.is_empty() {
             return Err(Error::DoesNotCompile(Problems { pipeline: name, problems: broken }));
         }
@@ -208,6 +207,27 @@ fn tell_of_storage(mut wrong: Vec<Error>, problems: &mut Vec<Problem>) -> Result
     });
     problems.splice(..0, told);
     Ok(())
+}
+
+/// Works on a thread of its own: polars refuses to work on a thread that drives a runtime of one thread, as a program's main thread may do.
+fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Gives the columns that an operator infers the types that it gives for a batch without rows. Where it cannot work, which [`trial`] tells, they are text.
+fn settle(operator: &dyn Operator, keys: &mut [KeyUse], before: &Schema) {
+    if keys.iter().all(|key| key.column_type != ColumnType::Inferred) {
+        return;
+    }
+    let frame = DataFrame::empty_with_schema(before);
+    let changes = on_a_thread(|| match operator.work() {
+        Ok(Work::Column(work)) => work.batch(&frame).unwrap_or_default(),
+        _ => Changes::default(),
+    });
+    for key in keys.iter_mut().filter(|key| key.column_type == ColumnType::Inferred) {
+        let given = changes.columns.iter().find(|column| column.name().as_str() == key.key);
+        key.column_type = given.map_or(ColumnType::Text, |column| ColumnType::inferred_from(column.dtype()));
+    }
 }
 
 /// Has each rule work on a batch without rows, which finds what only its own work tells: an expression of the wrong type, say.
@@ -311,7 +331,8 @@ impl Check<'_> {
                 self.at(Severity::Error, index, "`error_key` is set, and rows that fail are not kept".into(), Some(hint));
             }
             self.serving(index, operator.as_ref());
-            let keys = self.compiled_keys[index].clone();
+            let mut keys = self.compiled_keys[index].clone();
+            settle(operator.as_ref(), &mut keys, &available);
             self.reads(index, &keys, &available, &mut writers);
             self.writes(index, &keys, &available, &mut writers);
             available = schema_after(&keys, &available);
@@ -440,6 +461,9 @@ impl Check<'_> {
             .enumerate()
             .skip(index)
             .find(|(_, keys)| keys.iter().any(|later| later.direction == Direction::Write && later.key == *name));
+        if key.may_be_missing && later.is_some_and(|(later, _)| later == index) {
+            return; // it fills in what may be missing
+        }
         let (message, hint) = if let Some((later, _)) = later {
             let message = if later == index {
                 format!("`{field}` reads `{name}`, which this step itself writes")
@@ -458,7 +482,8 @@ impl Check<'_> {
             };
             (format!("`{field}` reads `{name}`, which no earlier step and not the data set gives"), hint)
         };
-        self.at(Severity::Error, index, message, Some(hint));
+        let (severity, message) = if key.may_be_missing { (Severity::Warning, format!("{message}, and is null")) } else { (Severity::Error, message) };
+        self.at(severity, index, message, Some(hint));
     }
 
     fn writes(&mut self, index: usize, keys: &[KeyUse], available: &Schema, writers: &mut HashMap<String, (usize, bool)>) {

@@ -92,6 +92,7 @@ impl Step {
             direction: Direction::Write,
             column_type: ColumnType::Text,
             nullable: true,
+            may_be_missing: false,
         }));
         keys
     }

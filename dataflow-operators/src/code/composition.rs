@@ -1,5 +1,7 @@
 //! How much of code is letters.
 
+use std::ops::RangeInclusive;
+
 use super::measure::CodeMeasure;
 use super::source_code::SourceCode;
 use crate::python::is_word;
@@ -21,7 +23,6 @@ impl CodeMeasure for TextComposition {
     const SCORE: usize = 2;
 
     fn numbers(&self, code: &SourceCode) -> Vec<f64> {
-        const LEAST: f64 = 0.25;
         let text = code.text_alone();
         let (mut all, mut letters, mut numbers) = (0usize, 0usize, 0usize);
         for character in text.chars() {
@@ -31,8 +32,12 @@ impl CodeMeasure for TextComposition {
             }
         }
         let share = |count: usize| if all == 0 { 0.0 } else { count as f64 / all as f64 };
+        vec![share(letters), share(letters + numbers)]
+    }
+
+    fn bounds(&self, code: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)> {
+        const LEAST: f64 = 0.25;
         let assembly = code.language.as_ref().is_some_and(|language| ASSEMBLY.contains(&language.to_lowercase().as_str()));
-        let (alphabetic, alphanumeric) = (share(letters), share(letters + numbers));
-        vec![alphabetic, alphanumeric, f64::from(if assembly { alphanumeric } else { alphabetic } >= LEAST)]
+        vec![(usize::from(assembly), LEAST..=1.0)]
     }
 }

@@ -1,6 +1,7 @@
 //! Counts of words, repetitions and marks of a document, and bounds for them.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use dataflow_core::private::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
@@ -99,18 +100,24 @@ impl CodeMeasure for DocumentQuality {
         let numbers = numbered(words.iter().copied());
         let entropy = entropy(&numbers);
         let grams = duplicate_shares(&numbers, 10);
-        let bound = |name: &str| self.0.bound(name);
-        let within = |count: usize, least: &str, most: &str| (bound(least)..=bound(most)).contains(&(count as f64));
-        let well = within(characters, "min_num_chars", "max_num_chars")
-            && within(words.len(), "min_num_words", "max_num_words")
-            && duplicate_lines <= bound("max_frac_duplicate_lines")
-            && (2..).zip(&grams).all(|(n, share): (u32, _)| *share <= bound(&format!("max_frac_duplicate_{n}gram")))
-            && brackets <= bound("max_frac_curly_bracket")
-            && capitals <= bound("max_frac_all_caps_words")
-            && entropy >= bound("min_entropy_unigram");
-        let mut numbers = vec![characters as f64, words.len() as f64, duplicate_lines, brackets, capitals, entropy, f64::from(well)];
+        let mut numbers = vec![characters as f64, words.len() as f64, duplicate_lines, brackets, capitals, entropy];
         numbers.extend(grams);
         numbers
+    }
+
+    fn bounds(&self, _: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)> {
+        let bound = |name: &str| self.0.bound(name);
+        let at_most = |name: &str| f64::NEG_INFINITY..=bound(name);
+        let mut bounds = vec![
+            (0, bound("min_num_chars")..=bound("max_num_chars")),
+            (1, bound("min_num_words")..=bound("max_num_words")),
+            (2, at_most("max_frac_duplicate_lines")),
+            (3, at_most("max_frac_curly_bracket")),
+            (4, at_most("max_frac_all_caps_words")),
+            (5, bound("min_entropy_unigram")..=f64::INFINITY),
+        ];
+        bounds.extend((2..=10).map(|n| (Self::SCORE + n - 1, at_most(&format!("max_frac_duplicate_{n}gram")))));
+        bounds
     }
 }
 

@@ -1,5 +1,6 @@
 //! Data that is encoded in code.
 
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -27,15 +28,16 @@ impl CodeMeasure for EncodedData {
     const SCORE: usize = 3;
 
     fn numbers(&self, code: &SourceCode) -> Vec<f64> {
-        const MOST: f64 = 0.5;
         let text = code.text_alone();
         let all = text.chars().count();
-        let mut numbers: Vec<f64> = PATTERNS
+        PATTERNS
             .iter()
             .map(|pattern| if all == 0 { 0.0 } else { pattern.find_iter(&text).map(|found| found.as_str().chars().count()).sum::<usize>() as f64 / all as f64 })
-            .collect();
-        let well = numbers.iter().all(|share| *share <= MOST);
-        numbers.push(f64::from(well));
-        numbers
+            .collect()
+    }
+
+    fn bounds(&self, _: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)> {
+        const MOST: f64 = 0.5;
+        (0..PATTERNS.len()).map(|place| (place, 0.0..=MOST)).collect()
     }
 }

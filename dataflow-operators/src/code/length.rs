@@ -1,5 +1,7 @@
 //! How many lines code has, and how long they are.
 
+use std::ops::RangeInclusive;
+
 use super::measure::CodeMeasure;
 use super::source_code::SourceCode;
 use crate::score_columns::ScoreNames;
@@ -23,8 +25,12 @@ impl CodeMeasure for CodeLength {
         let lengths: Vec<usize> = code.lines().iter().map(|line| line.chars().count()).collect();
         let (lines, longest) = (lengths.len(), lengths.iter().max().copied().unwrap_or(0));
         let mean = if lines == 0 { 0.0 } else { lengths.iter().sum::<usize>() as f64 / lines as f64 };
+        vec![lines as f64, mean, longest as f64]
+    }
+
+    fn bounds(&self, code: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)> {
         let may_be_long = code.language.as_ref().is_some_and(|language| LONG_LINES.contains(&language.to_lowercase().as_str()));
-        let well = lines <= 100_000 && if may_be_long { longest <= 100_000 } else { mean <= 100.0 && longest <= 1000 };
-        vec![lines as f64, mean, longest as f64, f64::from(well)]
+        let (mean, longest) = if may_be_long { (f64::INFINITY, 100_000.0) } else { (100.0, 1000.0) };
+        vec![(0, 0.0..=100_000.0), (1, 0.0..=mean), (2, 0.0..=longest)]
     }
 }

@@ -1,10 +1,13 @@
 //! What the evaluator and the filter of one measure of source code share.
 
+use std::ops::RangeInclusive;
+
 use dataflow_core::Result;
 use dataflow_core::operator::Changes;
 use polars::prelude::*;
 
 use super::source_code::SourceCode;
+use crate::bounds;
 use crate::compatibility::Compatibility;
 use crate::score_columns::{ScoreColumns, ScoreNames};
 
@@ -13,8 +16,19 @@ pub(crate) trait CodeMeasure: ScoreNames {
     /// The place of the score among the numbers.
     const SCORE: usize;
 
-    /// The numbers of a piece of code, in the order of their names.
+    /// The numbers of a piece of code, in the order of their names, without the score.
     fn numbers(&self, code: &SourceCode) -> Vec<f64>;
+
+    /// The places of numbers and the bounds that they have to keep for a score of 1; without that it is 0.
+    fn bounds(&self, code: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)>;
+
+    /// All numbers, the score among them.
+    fn scored(&self, code: &SourceCode) -> Vec<f64> {
+        let mut numbers = self.numbers(code);
+        numbers.insert(Self::SCORE, 0.0);
+        numbers[Self::SCORE] = f64::from(self.bounds(code).iter().all(|(place, bounds)| bounds.contains(&numbers[*place])));
+        numbers
+    }
 }
 
 /// The columns of a measure, and the score of each row.
@@ -28,7 +42,7 @@ fn measured<M: CodeMeasure>(
     let cells = frame.column(key)?;
     let mut columns: Vec<Vec<Option<f64>>> = vec![Vec::with_capacity(cells.len()); M::NAMES.len()];
     for row in 0..cells.len() {
-        let numbers = SourceCode::of(&cells.get(row)?, compatibility).map(|code| measure.numbers(&code));
+        let numbers = SourceCode::of(&cells.get(row)?, compatibility).map(|code| measure.scored(&code));
         for (place, column) in columns.iter_mut().enumerate() {
             column.push(numbers.as_ref().map(|numbers| numbers[place]));
         }
@@ -57,4 +71,22 @@ pub(crate) fn filtered<M: CodeMeasure>(
     let keep: Vec<bool> = scores.iter().map(|score| score.is_some_and(|score| bounds.contains(&score))).collect();
     columns.push(Column::new(label.into(), keep.iter().map(|keep| i64::from(*keep)).collect::<Vec<_>>()));
     Ok(Changes { columns, keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
+}
+
+/// Why [`filtered`] drops a row: the numbers that are out of their bounds, or the score where it is not wanted.
+pub(crate) fn why<M: CodeMeasure>(
+    measure: &M,
+    frame: &DataFrame,
+    row: usize,
+    key: &str,
+    output: &ScoreColumns<M>,
+    compatibility: Compatibility,
+    kept: &RangeInclusive<f64>,
+) -> Option<String> {
+    let cell = frame.column(key).ok()?.get(row).ok()?;
+    let Some(code) = SourceCode::of(&cell, compatibility) else { return Some("the code is null".into()) };
+    let (numbers, names): (Vec<f64>, Vec<String>) = (measure.scored(&code), output.columns().collect());
+    let out: Vec<String> = measure.bounds(&code).iter().filter_map(|(place, bounds)| bounds::missed(&names[*place], numbers[*place], bounds)).collect();
+    let score = bounds::missed(&names[M::SCORE], numbers[M::SCORE], kept)?;
+    Some(if out.is_empty() { score } else { out.join("; ") })
 }

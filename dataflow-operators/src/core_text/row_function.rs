@@ -134,7 +134,14 @@ function_names! {
 
 fn read(column: &str, field: &'static str, uses: &mut Vec<KeyUse>) {
     if !uses.iter().any(|known| known.key == column) {
-        uses.push(KeyUse { field: field.into(), key: column.to_owned(), direction: Direction::Read, column_type: ColumnType::Any, nullable: true });
+        uses.push(KeyUse {
+            field: field.into(),
+            key: column.to_owned(),
+            direction: Direction::Read,
+            column_type: ColumnType::Any,
+            nullable: true,
+            may_be_missing: false,
+        });
     }
 }
 
@@ -151,7 +158,14 @@ impl KeyField for ColumnFunctionName {
         function.reads.iter().for_each(|column| read(column, field, uses));
         for (column, computed) in function.writes {
             let column_type = computed.column_type();
-            uses.push(KeyUse { field: field.into(), key: (*column).to_owned(), direction: Direction::Write, column_type, nullable: true });
+            uses.push(KeyUse {
+                field: field.into(),
+                key: (*column).to_owned(),
+                direction: Direction::Write,
+                column_type,
+                nullable: true,
+                may_be_missing: false,
+            });
         }
     }
 }

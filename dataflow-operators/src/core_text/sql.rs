@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use dataflow_core::key::ColumnType;
 use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, PolarsError, StringFunction, lit};
 use regex::{Captures, Regex};
 
@@ -44,6 +45,12 @@ pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluate
         column.append(&value).map_err(|wrong| told(&wrong, frame))?;
     }
     Ok(Evaluated { column, failed })
+}
+
+/// The type that an expression gives for a table, whatever its rows.
+pub(super) fn type_of(expression: &Expr, frame: &DataFrame) -> Result<ColumnType, String> {
+    let column = whole(expression, &frame.clear()).map_err(|wrong| told(&wrong, frame))?;
+    Ok(ColumnType::inferred_from(column.dtype()))
 }
 
 fn whole(expression: &Expr, frame: &DataFrame) -> Result<Column, PolarsError> {

@@ -60,13 +60,13 @@ impl Index {
         for path in paths.iter().filter(|path| path.extension().is_some_and(|ending| ending == ENDING) && **path != self.path()) {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let (header, mut file) = open(path)?;
-            self.fits(&header, path)?;
             if self.texts && !header.texts {
                 return Err(Error::Configuration(format!(
                     "the index should hold texts, with which `verify: exact` compares, found one without in {}\nhint: run its data set again with `verify: exact`",
                     path.display()
                 )));
             }
+            self.fits(&header, path)?;
             let mut taken = Ok(());
             read_rows(&mut file, &header, |identity, signature, text| {
                 if taken.is_ok() {

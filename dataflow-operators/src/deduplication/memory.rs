@@ -19,6 +19,7 @@ pub(super) struct Memory<R> {
     remembered: u32,
     of_others: u32,
     width: usize,
+    estimates: bool,
     beside: Beside,
     opened: bool,
     leaves_index: bool,
@@ -34,13 +35,14 @@ pub(super) struct Memory<R> {
 }
 
 impl<R: Remember> Memory<R> {
-    pub(super) fn new(seen: R, width: usize, beside: Beside) -> Self {
+    pub(super) fn new(seen: R, width: usize, estimates: bool, beside: Beside) -> Self {
         let limit = beside.memory_limit.map(|limit| usize::try_from(limit.bytes()).unwrap_or(usize::MAX));
         Self {
             seen: Spill::new(seen, limit),
             remembered: 0,
             of_others: 0,
             width,
+            estimates,
             beside,
             opened: false,
             leaves_index: false,
@@ -60,7 +62,7 @@ impl<R: Remember> Memory<R> {
         self.leaves_index = true;
     }
 
-    /// Has the names of rows held, so that a reason can name them.
+    /// Has the names of rows held, and the texts where signatures only estimate, so that a reason can name the row and tell the similarity.
     pub(super) fn hold_names(&mut self) {
         self.holds_names = true;
     }
@@ -73,7 +75,7 @@ impl<R: Remember> Memory<R> {
         self.names = named.then(Names::default);
         self.pairs = pairs_path.as_deref().map(Pairs::create).transpose()?;
         self.clusters = clusters_path.is_some().then(Clusters::default);
-        if pairs_path.is_some() || verified_from.is_some() {
+        if verified_from.is_some() || self.estimates && (pairs_path.is_some() || self.holds_names) {
             self.texts = Some(Stored::create()?);
             self.others = index_path.is_some().then(Stored::create).transpose()?;
         }

@@ -31,6 +31,7 @@ mod unique_words_filter;
 mod watermark_filter;
 mod word_number_filter;
 
+pub use crate::deduplication::Verify;
 pub use alpha_words_filter::AlphaWordsFilter;
 pub use blocklist_filter::{BlockedLanguage, BlocklistFilter};
 pub use capital_words_filter::CapitalWordsFilter;
@@ -48,7 +49,7 @@ pub use line_start_with_bulletpoint_filter::LineStartWithBulletpointFilter;
 pub use line_with_javascript_filter::LineWithJavascriptFilter;
 pub use lorem_ipsum_filter::LoremIpsumFilter;
 pub use mean_word_length_filter::MeanWordLengthFilter;
-pub use min_hash_deduplicate_filter::{MinHashDeduplicateFilter, Verify};
+pub use min_hash_deduplicate_filter::MinHashDeduplicateFilter;
 pub use ngram_filter::NgramFilter;
 pub use ngram_hash_deduplicate_filter::NgramHashDeduplicateFilter;
 pub use no_punc_filter::NoPuncFilter;

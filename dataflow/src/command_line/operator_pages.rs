@@ -114,7 +114,7 @@ fn section(info: &OperatorInfo, language: Language, examples: &Examples) -> Resu
     let heading = word(language, "| Parameter | Default | Meaning |", "| 参数 | 默认值 | 含义 |");
     let _ = write!(text, "\n{heading}\n| --- | --- | --- |\n");
     for field in info.fields {
-        let default = defaults.get(field.name).map(|value| format!("`{}`", cell(&short(value)))).unwrap_or_default();
+        let default = defaults.get(field.name).map(|value| format!("`{}`", cell(&value.to_string()))).unwrap_or_default();
         let meaning = cell(field.docs.get(language));
         let column = keys.iter().find(|key| key.field == field.name).map(|key| use_of(key, language)).unwrap_or_default();
         let allowed = allowed(&schema, &schema["properties"][field.name], field.docs.get(language), language);
@@ -223,16 +223,6 @@ fn use_of(key: &KeyUse, language: Language) -> String {
     }
 }
 
-/// A default of many lines or entries is told by its beginning.
-fn short(value: &Value) -> String {
-    const LONGEST: usize = 80;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
 /// A text as a cell of a Markdown table.
 fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|").replace('`', if text.starts_with('"') { "'" } else { "`" })
@@ -251,6 +241,8 @@ mod tests {
         assert_eq!(hash, "| `hash_func` | `\"md5\"` | The hash by which parts are compared. One of `md5`, `sha256`, `xxh3`. |");
         let hash = told(page("NgramHashDeduplicateFilter", Language::Zh), "hash_func");
         assert_eq!(hash, "| `hash_func` | `\"md5\"` | 比较各段所用的哈希函数。可取 `md5`、`sha256`、`xxh3`。 |");
+        let bounds = told(page("LangkitFilter", Language::En), "max_scores");
+        assert!(bounds.contains("\"sentence_count\":") && bounds.contains("\"difficult_words\":213.4"), "a default stands there whole: {bounds}");
         // Where the description names them all, they are not told twice.
         assert!(!told(page("WordNumberFilter", Language::En), "language").contains("One of"));
     }

@@ -100,12 +100,13 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// The texts of a list in JSON.
+/// The texts of a list of texts and nulls in JSON.
 fn listed(text: &str) -> Option<Vec<String>> {
-    if !text.starts_with("[\"") {
+    if !text.starts_with("[\"") && !text.starts_with("[null") {
         return None;
     }
-    serde_json::from_str(text).ok()
+    let texts: Vec<Option<String>> = serde_json::from_str(text).ok()?;
+    Some(texts.into_iter().flatten().collect())
 }
 
 impl Columns for AgenticRAGQAF1SampleEvaluator {
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_list_in_a_column_of_texts_is_a_list() {
-        let frame = df!("refined_answer" => ["a cat", "cat", "[x"], "golden_doc_answer" => [r#"["dog", "cat"]"#, "cat", "[x"]).unwrap();
+        let frame = df!("refined_answer" => ["a cat", "cat", "[x", "cat", "cat"], "golden_doc_answer" => [r#"["dog", "cat"]"#, "cat", "[x", r#"[null,"cat"]"#, r#"["cat",null]"#]).unwrap();
         let (after, _) = dataflow_core::testing::run_rule(&AgenticRAGQAF1SampleEvaluator::default(), frame);
         assert!(after.column("F1Score").unwrap().f64().unwrap().iter().all(|score| score == Some(1.0)), "{after}");
     }

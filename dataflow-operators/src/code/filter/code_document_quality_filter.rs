@@ -8,7 +8,7 @@ use polars::prelude::DataFrame;
 
 use crate::bounds;
 use crate::code::document_quality::{DocumentQuality, QualityThresholds};
-use crate::code::measure::filtered;
+use crate::code::measure::{filtered, why};
 use crate::compatibility::Compatibility;
 use crate::score_columns::ScoreColumns;
 
@@ -67,6 +67,11 @@ impl Columns for CodeDocumentQualityFilter {
         )
     }
 
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let kept = self.min_score..=self.max_score;
+        why(&DocumentQuality(self.thresholds.clone()), frame, row, self.input_key.as_str(), &self.output_prefix, self.compatibility, &kept)
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = self.thresholds.problems();
         problems.extend(bounds::of_share(self.min_score, self.max_score));
@@ -89,5 +94,17 @@ mod tests {
         let score = after.columns().iter().find(|column| column.name().ends_with("Score")).unwrap();
         assert_eq!(score.f64().unwrap().iter().flatten().collect::<Vec<_>>(), [0.0, 1.0]);
         assert_eq!(kept, [false, true]);
+    }
+    #[test]
+    fn what_is_out_of_bounds_is_told() {
+        let frame = df!("text" => [Some(""), None]).unwrap();
+        assert_eq!(
+            [0, 1].map(|row| Columns::why(&CodeDocumentQualityFilter::default(), &frame, row).unwrap()),
+            ["`CodeDocumentQualityCharCount` is 0, below 1; `CodeDocumentQualityWordCount` is 0, below 1", "the code is null"]
+        );
+        let one_word = QualityThresholds([("max_frac_duplicate_2gram".to_owned(), 0.5)].into());
+        let repeats = CodeDocumentQualityFilter { thresholds: one_word, ..Default::default() };
+        let why = Columns::why(&repeats, &df!("text" => ["a b a b a b"]).unwrap(), 0);
+        assert_eq!(why.as_deref(), Some("`CodeDocumentQualityDuplicate_2Gram_RatioRatio` is 1, above 0.5"));
     }
 }

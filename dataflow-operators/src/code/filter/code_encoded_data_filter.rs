@@ -8,7 +8,7 @@ use polars::prelude::DataFrame;
 
 use crate::bounds;
 use crate::code::encoded_data::EncodedData;
-use crate::code::measure::filtered;
+use crate::code::measure::{filtered, why};
 use crate::compatibility::Compatibility;
 use crate::score_columns::ScoreColumns;
 
@@ -64,6 +64,11 @@ impl Columns for CodeEncodedDataFilter {
         )
     }
 
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let kept = self.min_score..=self.max_score;
+        why(&EncodedData, frame, row, self.input_key.as_str(), &self.output_prefix, self.compatibility, &kept)
+    }
+
     fn problems(&self) -> Vec<String> {
         bounds::of_share(self.min_score, self.max_score)
     }
@@ -84,5 +89,13 @@ mod tests {
         let score = after.columns().iter().find(|column| column.name().ends_with("Score")).unwrap();
         assert_eq!(score.f64().unwrap().iter().flatten().collect::<Vec<_>>(), [0.0, 1.0]);
         assert_eq!(kept, [false, true]);
+    }
+    #[test]
+    fn what_is_out_of_bounds_is_told() {
+        let frame = df!("text" => [Some(&*"A".repeat(80)), None]).unwrap();
+        assert_eq!(
+            [0, 1].map(|row| Columns::why(&CodeEncodedDataFilter::default(), &frame, row).unwrap()),
+            ["`CodeEncodedDataBase64Ratio` is 1, above 0.5", "the code is null"]
+        );
     }
 }

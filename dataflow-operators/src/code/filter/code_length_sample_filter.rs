@@ -8,7 +8,7 @@ use polars::prelude::DataFrame;
 
 use crate::bounds;
 use crate::code::length::CodeLength;
-use crate::code::measure::filtered;
+use crate::code::measure::{filtered, why};
 use crate::compatibility::Compatibility;
 use crate::score_columns::ScoreColumns;
 
@@ -64,6 +64,11 @@ impl Columns for CodeLengthSampleFilter {
         )
     }
 
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let kept = self.min_score..=self.max_score;
+        why(&CodeLength, frame, row, self.input_key.as_str(), &self.output_prefix, self.compatibility, &kept)
+    }
+
     fn problems(&self) -> Vec<String> {
         bounds::of_share(self.min_score, self.max_score)
     }
@@ -84,5 +89,15 @@ mod tests {
         let score = after.columns().iter().find(|column| column.name().ends_with("Score")).unwrap();
         assert_eq!(score.f64().unwrap().iter().flatten().collect::<Vec<_>>(), [0.0, 1.0]);
         assert_eq!(kept, [false, true]);
+    }
+    #[test]
+    fn what_is_out_of_bounds_is_told() {
+        let frame = df!("text" => [Some(&*"x".repeat(1001)), None]).unwrap();
+        assert_eq!(
+            [0, 1].map(|row| Columns::why(&CodeLengthSampleFilter::default(), &frame, row).unwrap()),
+            ["`CodeLengthAvgLineLength` is 1001, above 100; `CodeLengthMaxLineLength` is 1001, above 1000", "the code is null"]
+        );
+        let bad_alone = CodeLengthSampleFilter { min_score: 0.0, max_score: 0.5, ..Default::default() };
+        assert_eq!(Columns::why(&bad_alone, &df!("text" => ["short"]).unwrap(), 0).unwrap(), "`CodeLengthScore` is 1, above 0.5");
     }
 }

@@ -62,7 +62,14 @@ impl KeyField for SqlRule {
         // A rule that does not parse names no column; `problems` tells of it.
         for column in self.parse().map(|expression| columns_of(&expression)).unwrap_or_default() {
             if !uses.iter().any(|known| known.key == column) {
-                uses.push(KeyUse { field: field.into(), key: column, direction: Direction::Read, column_type: ColumnType::Any, nullable: true });
+                uses.push(KeyUse {
+                    field: field.into(),
+                    key: column,
+                    direction: Direction::Read,
+                    column_type: ColumnType::Any,
+                    nullable: true,
+                    may_be_missing: false,
+                });
             }
         }
     }

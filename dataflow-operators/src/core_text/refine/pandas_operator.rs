@@ -21,13 +21,13 @@ use crate::core_text::sql;
 /// Writes columns that SQL expressions give, row by row.
 ///
 /// Each entry is a new column, its expression such as `UPPER(title)`, `score * 2` or `CONCAT(question, ' ', answer)`, and the type that the result is
-/// brought to, which is text where the expression stands alone. All expressions see the columns as they were before the step.
+/// brought to; where none is given, it is what the expression gives, an integer, a number, a truth value or else text. All expressions see the columns as they were before the step.
 /// A cell that `CAST` or `STRPTIME` cannot read is null. A row whose result does not fit its `type`, or for which an expression cannot be worked out otherwise, fails, and the others go on. DataFlow takes Python functions over
 /// the whole table here, and this one Rust functions over a batch; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
 ///
 /// # 中文
 ///
-/// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型；只写表达式时为文本。
+/// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型；不写类型时以表达式的结果为准：整数、浮点数、布尔值，其余为文本。
 /// 所有表达式读取的都是此步之前的列。`CAST` 与 `STRPTIME` 读不懂的单元格为空值；结果与 `type` 不符或无法计算的行失败，其余行照常。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
 #[operator(core_text, refine, Columns)]
 #[derive(Default)]
@@ -46,7 +46,7 @@ pub struct PandasOperator {
 #[schemars(inline)]
 pub struct ComputedColumns(pub BTreeMap<String, ComputedColumn>);
 
-/// How one column is computed; written as an SQL expression alone, it holds text.
+/// How one column is computed; written as an SQL expression alone, it holds what that gives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ComputedColumn {
     /// The SQL expression.
@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for ComputedColumn {
             }
 
             fn visit_str<E: serde::de::Error>(self, sql: &str) -> Result<ComputedColumn, E> {
-                Ok(ComputedColumn { sql: sql.into(), r#type: ComputedType::Text })
+                Ok(ComputedColumn { sql: sql.into(), r#type: ComputedType::Auto })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ComputedColumn, A::Error> {
@@ -109,8 +109,10 @@ impl JsonSchema for ComputedColumn {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum ComputedType {
-    /// Text.
+    /// What the expression gives: integers, numbers, truth values or else text.
     #[default]
+    Auto,
+    /// Text.
     Text,
     /// 64-bit integers.
     Integer,
@@ -123,20 +125,21 @@ pub enum ComputedType {
 impl ComputedType {
     pub(in crate::core_text) fn column_type(self) -> ColumnType {
         match self {
+            Self::Auto => ColumnType::Inferred,
             Self::Text => ColumnType::Text,
             Self::Integer => ColumnType::Integer,
             Self::Float => ColumnType::Float,
             Self::Boolean => ColumnType::Boolean,
         }
     }
+}
 
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Integer => "an integer",
-            Self::Float => "a number",
-            Self::Boolean => "`true` or `false`",
-        }
+fn expected(column_type: &ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Integer => "an integer",
+        ColumnType::Float => "a number",
+        ColumnType::Boolean => "`true` or `false`",
+        _ => "text",
     }
 }
 
@@ -145,7 +148,7 @@ impl KeyField for ComputedColumns {
         for (name, column) in &self.0 {
             column.sql.collect(field, uses);
             let written = (Direction::Write, column.r#type.column_type());
-            uses.push(KeyUse { field: field.into(), key: name.clone(), direction: written.0, column_type: written.1, nullable: true });
+            uses.push(KeyUse { field: field.into(), key: name.clone(), direction: written.0, column_type: written.1, nullable: true, may_be_missing: false });
         }
     }
 }
@@ -158,8 +161,12 @@ impl Columns for PandasOperator {
             let unusable = |wrong: &str| Error::Data(format!("`process_fn`: `{name}`: {wrong}"));
             let expression = computed.sql.parse().map_err(|wrong| unusable(&wrong))?;
             let evaluated = sql::evaluated(&expression, frame).map_err(|wrong| unusable(&wrong))?;
-            let (column, misfits) = sql::brought_to(&evaluated.column, &computed.r#type.column_type().data_type());
-            let expected = computed.r#type.expected();
+            let column_type = match computed.r#type {
+                ComputedType::Auto => sql::type_of(&expression, frame).map_err(|wrong| unusable(&wrong))?,
+                given => given.column_type(),
+            };
+            let (column, misfits) = sql::brought_to(&evaluated.column, &column_type.data_type());
+            let expected = expected(&column_type);
             let misfits = misfits.into_iter().map(|(row, value)| {
                 (row, format!("{expected} was expected, found `{value}`\nhint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all"))
             });
@@ -189,10 +196,13 @@ impl Columns for PandasOperator {
 mod tests {
     use super::*;
     use dataflow_core::operator::Operator;
-    use dataflow_core::testing::{check_frame, conformance, frame_of};
+    use dataflow_core::pipeline::Pipeline;
+    use dataflow_core::testing::{MemoryStorage, check_frame, conformance, frame_of};
     use insta::assert_snapshot;
     use polars::prelude::df;
     use serde_json::json;
+
+    use crate::core_text::GeneralFilter;
 
     conformance!(PandasOperator);
 
@@ -217,7 +227,23 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_alone_gives_text() {
+    fn an_expression_alone_has_the_type_that_it_gives_for_later_steps_too() {
+        let expressions =
+            json!({ "double": "score * 2", "half": "score / 4.0", "is_big": "score > 1", "letters": "LENGTH(title)", "day": "DATE('2024-01-05')" });
+        let operator: PandasOperator = serde_json::from_value(json!({ "process_fn": expressions })).unwrap();
+        let row = json!({ "title": "owls", "score": 2 });
+        let shown = "title=owls score=2 day=2024-01-05 double=4 half=0.5 is_big=true letters=4";
+        assert_eq!(check_frame(&operator, frame_of(std::slice::from_ref(&row))), shown);
+        let mut pipeline = Pipeline::new("types", MemoryStorage::of(&[row]));
+        pipeline.step(operator);
+        pipeline.step(serde_json::from_value::<GeneralFilter>(json!({ "filter_rules": ["double > 3 AND is_big"] })).unwrap());
+        let compiled = pipeline.compile().unwrap();
+        let types: Vec<String> = compiled.schema().iter().map(|(name, found)| format!("{name} {found}")).collect();
+        assert_eq!(types, ["title str", "score i64", "day str", "double i64", "half f64", "is_big bool", "letters i64"]);
+    }
+
+    #[test]
+    fn an_expression_may_stand_beside_its_type() {
         let operator: PandasOperator =
             serde_json::from_value(json!({ "process_fn": { "up": "UPPER(title)", "n": { "sql": "score + 1", "type": "integer" } } })).unwrap();
         let frame = frame_of(&[json!({ "title": "owls", "score": 2 })]);

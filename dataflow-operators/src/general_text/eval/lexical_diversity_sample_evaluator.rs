@@ -20,7 +20,6 @@ use crate::score_columns::ScoreColumns;
 /// 写入两种词汇多样性指标：MTLD（大约多少词之后开始重复）与 HD-D（0 到 1）。不超过 50 个词的文本没有这两项得分，1000 词及以上的文本没有 HD-D。
 /// 全部词互不相同的文本 HD-D 为 1，MTLD 为该长度所能达到的最高值，至多 99,999；DataFlow 给出 -1，`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, eval, Columns)]
-#[derive(Default)]
 pub struct LexicalDiversitySampleEvaluator {
     /// The text to score. 中文：要评分的文本。
     pub input_key: Input<Text>,
@@ -31,6 +30,12 @@ pub struct LexicalDiversitySampleEvaluator {
     pub language: TextLanguage,
     /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
     pub compatibility: Compatibility,
+}
+
+impl Default for LexicalDiversitySampleEvaluator {
+    fn default() -> Self {
+        Self { input_key: "text".into(), output_prefix: ScoreColumns::default(), language: TextLanguage::Dataflow, compatibility: Compatibility::Own }
+    }
 }
 
 impl Columns for LexicalDiversitySampleEvaluator {
@@ -56,8 +61,7 @@ mod tests {
 
     #[test]
     fn long_texts_have_scores() {
-        let operator = LexicalDiversitySampleEvaluator { input_key: "text".into(), ..Default::default() };
-        let shown = check_rule(&operator, "text", [&*"a b ".repeat(30), "short"]);
+        let shown = check_rule(&LexicalDiversitySampleEvaluator::default(), "text", [&*"a b ".repeat(30), "short"]);
         let scores: Vec<&str> = shown.lines().map(|line| line.split_once(" Lexical").unwrap().1).collect();
         assert_snapshot!(scores.join("\n"), @r"
         DiversityMTLDScore=3.0 LexicalDiversityHD-DScore=0.047619047619047616

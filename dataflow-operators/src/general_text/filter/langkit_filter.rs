@@ -1,6 +1,7 @@
 //! Filters rows by how hard they are to read.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use dataflow_core::key::{Input, Text};
@@ -70,10 +71,9 @@ impl Default for LangkitFilter {
 }
 
 impl LangkitFilter {
-    fn is_well(&self, metric: ReadabilityMetric, value: f64) -> bool {
-        let least = self.min_scores.get(&metric).copied().unwrap_or(f64::NEG_INFINITY);
-        let most = self.max_scores.get(&metric).copied().unwrap_or(f64::INFINITY);
-        (least..=most).contains(&value)
+    fn bounds_of(&self, metric: ReadabilityMetric) -> RangeInclusive<f64> {
+        let bound = |bounds: &BTreeMap<ReadabilityMetric, f64>, otherwise| bounds.get(&metric).copied().unwrap_or(otherwise);
+        bound(&self.min_scores, f64::NEG_INFINITY)..=bound(&self.max_scores, f64::INFINITY)
     }
 }
 
@@ -83,7 +83,8 @@ impl Columns for LangkitFilter {
         let mut keep: Vec<bool> = values.iter().map(Option::is_some).collect();
         let mut columns = Vec::new();
         for metric in self.output_keys.metrics() {
-            let well: Vec<Option<bool>> = values.iter().map(|values| values.map(|values| self.is_well(*metric, values[*metric as usize]))).collect();
+            let bounds = self.bounds_of(*metric);
+            let well: Vec<Option<bool>> = values.iter().map(|values| values.map(|values| bounds.contains(&values[*metric as usize]))).collect();
             if self.metrics_to_keep.contains(metric) {
                 keep.iter_mut().zip(&well).for_each(|(keep, well)| *keep &= *well == Some(true));
             }
@@ -91,6 +92,16 @@ impl Columns for LangkitFilter {
             columns.push(Column::new(metric.label().into(), well.into_iter().map(|well| well.map(i64::from)).collect::<Vec<_>>()));
         }
         Ok(Changes { columns, keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
+    }
+
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let one = frame.slice(i64::try_from(row).ok()?, 1);
+        let Some(values) = *values_of(&one, self.input_key.as_str(), self.easy_words_path.as_deref()).ok()?.first()? else {
+            return Some("the text is null".into());
+        };
+        let looked_at = self.output_keys.metrics().iter().filter(|metric| self.metrics_to_keep.contains(metric));
+        let out = looked_at.filter_map(|metric| bounds::missed(&metric.column(), values[*metric as usize], &self.bounds_of(*metric)));
+        Some(out.collect::<Vec<_>>().join("; ")).filter(|out| !out.is_empty())
     }
 
     fn problems(&self) -> Vec<String> {
@@ -123,6 +134,10 @@ mod tests {
         text=one two three LangkitLexiconCountScore=3.0 LangkitLexiconCountScore_label=1 LangkitSyllableCountScore=3.0 LangkitSyllableCountScore_label=1
         text=a paper on paper LangkitLexiconCountScore=4.0 LangkitLexiconCountScore_label=1 LangkitSyllableCountScore=6.0 LangkitSyllableCountScore_label=0
         ");
+        let why = |text: Option<&str>| Columns::why(&operator, &df!("text" => [text]).unwrap(), 0).unwrap();
+        assert_eq!(why(Some("one two")), "`LangkitLexiconCountScore` is 2, below 3");
+        assert_eq!(why(Some("one two three four five")), "`LangkitLexiconCountScore` is 5, above 4");
+        assert_eq!(why(None), "the text is null");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Filters rows by how varied their words are.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator::Changes;
@@ -67,10 +68,13 @@ impl Default for LexicalDiversityFilter {
 }
 
 impl LexicalDiversityFilter {
-    fn is_well(&self, metric: usize, score: Option<f64>) -> bool {
-        let name = METRICS[metric];
-        let bound = |bounds: &BTreeMap<String, f64>, otherwise| bounds.get(name).copied().unwrap_or(otherwise);
-        score.is_none_or(|score| (bound(&self.min_scores, f64::NEG_INFINITY)..=bound(&self.max_scores, f64::INFINITY)).contains(&score))
+    fn bounds_of(&self, metric: usize) -> RangeInclusive<f64> {
+        let bound = |bounds: &BTreeMap<String, f64>, otherwise| bounds.get(METRICS[metric]).copied().unwrap_or(otherwise);
+        bound(&self.min_scores, f64::NEG_INFINITY)..=bound(&self.max_scores, f64::INFINITY)
+    }
+
+    fn looks_at(&self, metric: usize) -> bool {
+        self.metrics.iter().any(|wanted| wanted == METRICS[metric])
     }
 }
 
@@ -83,9 +87,10 @@ impl Columns for LexicalDiversityFilter {
         let mut columns = Vec::new();
         let labels = [&self.output_mtld_label_key, &self.output_hdd_label_key];
         for ((metric, name), label) in self.output_prefix.columns().enumerate().zip(labels) {
-            let is_well = |(text, scores): (Option<&str>, &[Option<f64>; 2])| text.is_some() && self.is_well(metric, scores[metric]);
+            let bounds = self.bounds_of(metric);
+            let is_well = |(text, scores): (Option<&str>, &[Option<f64>; 2])| text.is_some() && scores[metric].is_none_or(|score| bounds.contains(&score));
             let well: Vec<bool> = texts.iter().zip(&scores).map(is_well).collect();
-            if self.metrics.iter().any(|wanted| wanted == METRICS[metric]) {
+            if self.looks_at(metric) {
                 keep.iter_mut().zip(&well).for_each(|(keep, well)| *keep &= well);
             }
             let column: Float64Chunked = scores.iter().map(|scores| scores[metric]).collect();
@@ -93,6 +98,15 @@ impl Columns for LexicalDiversityFilter {
             columns.push(Column::new(label.as_str().into(), well.into_iter().map(i64::from).collect::<Vec<_>>()));
         }
         Ok(Changes { columns, keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
+    }
+
+    fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
+        let texts = texts_of(&frame.slice(i64::try_from(row).ok()?, 1), self.input_key.as_str()).ok()?;
+        let Some(text) = texts.get(0) else { return Some("the text is null".into()) };
+        let scores = scores(text, self.language, self.compatibility);
+        let looked_at = self.output_prefix.columns().enumerate().filter(|(metric, _)| self.looks_at(*metric));
+        let out = looked_at.filter_map(|(metric, name)| bounds::missed(&name, scores[metric]?, &self.bounds_of(metric)));
+        Some(out.collect::<Vec<_>>().join("; ")).filter(|out| !out.is_empty())
     }
 
     fn problems(&self) -> Vec<String> {
@@ -123,6 +137,9 @@ mod tests {
             shown,
             "dropped\ntext=short LexicalDiversityMTLDScore=null LexicalDiversityHD-DScore=null LexicalDiversityMTLDScore_label=1 LexicalDiversityHD-DScore_label=1"
         );
+        let why = |text: Option<&str>| Columns::why(&LexicalDiversityFilter::default(), &df!("text" => [text]).unwrap(), 0).unwrap();
+        let told = "`LexicalDiversityMTLDScore` is 3, below 50; `LexicalDiversityHD-DScore` is 0.047619047619047616, below 0.8";
+        assert_eq!([why(Some(&"a b ".repeat(30))), why(None)], [told, "the text is null"]);
         let different: Vec<String> = (0..60).map(|number| format!("w{number}")).collect();
         let kept = |compatibility| check_rule(&LexicalDiversityFilter { compatibility, ..Default::default() }, "text", [&*different.join(" ")]) != "dropped";
         assert!(kept(Compatibility::Own) && !kept(Compatibility::Dataflow));

@@ -10,16 +10,16 @@ use polars::prelude::PlHashMap;
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::{Beside, Deduplication, Entry, Found, HashFunction, Remember, Sign, in_table, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, HashFunction, Remember, Sign, Verify, in_table, key_problems};
 
 /// Keeps the first of the rows that share at least `diff_size` of their `n_gram` parts.
 ///
 /// A text is cut into `n_gram` parts of equal length, the last of which takes what remains, and a part may stand anywhere in the earlier row. A text whose parts would have fewer than eight characters repeats only an equal one. DataFlow leaves out what remains and compares the parts of short texts too, so that `b` and `ab` repeat `a`; `compatibility: dataflow` does as it does.
-/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 30 bytes are held for each part of a row that stays.
+/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 30 bytes are held for each part of a row that stays; with `verify` texts wait in a temporary file.
 ///
 /// # 中文
 ///
-/// 把文本等分为 `n_gram` 段，与之前的行共有至少 `diff_size` 段时视为重复，只保留最先出现的一行。余下的字符归入末段，段的位置不限。每段不足八个字符的短文本只与完全相同的文本重复。DataFlow 舍去余下的字符，短文本也逐段比较，因此 `b` 与 `ab` 都算重复 `a`；`compatibility: dataflow` 沿用其做法。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。保留的行每段约占 30 字节内存。
+/// 把文本等分为 `n_gram` 段，与之前的行共有至少 `diff_size` 段时视为重复，只保留最先出现的一行。余下的字符归入末段，段的位置不限。每段不足八个字符的短文本只与完全相同的文本重复。DataFlow 舍去余下的字符，短文本也逐段比较，因此 `b` 与 `ab` 都算重复 `a`；`compatibility: dataflow` 沿用其做法。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。保留的行每段约占 30 字节内存；使用 `verify` 时文本存放在临时文件中。
 #[operator(general_text, filter, Dataset)]
 pub struct NgramHashDeduplicateFilter {
     /// How many parts a text is cut into. 中文：文本等分的段数。
@@ -28,11 +28,13 @@ pub struct NgramHashDeduplicateFilter {
     pub hash_func: HashFunction,
     /// How many shared parts make a row a repetition. 中文：共有多少段即视为重复。
     pub diff_size: u32,
+    /// With `exact`, parts are compared themselves and not by 64 bits of their hashes, so that no row is dropped by chance. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时比较各段本身，而非其哈希的 64 位，不会误删；此时索引也保存文本，供其他运行比较。
+    pub verify: Option<Verify>,
     /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
-    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. Rows are called by their numbers in the input, from 1, and those of other runs by the name of their data set and their number, such as `may/17`. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。行以其在输入中的序号（从 1 开始）称呼，其他运行的行冠以其数据集的名称，如 `may/17`。
     #[path(writes)]
     pub pairs_path: Option<PathBuf>,
     /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
@@ -57,6 +59,7 @@ impl Default for NgramHashDeduplicateFilter {
             n_gram: 3,
             hash_func: HashFunction::Md5,
             diff_size: 1,
+            verify: None,
             input_keys: None,
             input_key: None,
             pairs_path: None,
@@ -86,7 +89,7 @@ impl NgramHashDeduplicateFilter {
                     Compatibility::Dataflow => "",
                 }
             ),
-            verified_from: None,
+            verified_from: self.verify.map(|Verify::Exact| f64::from(self.diff_size) / f64::from(self.n_gram)),
             memory_limit: self.memory_limit,
         }
     }
@@ -128,15 +131,24 @@ struct Parts {
 }
 
 impl Parts {
-    /// Writes the hashes of parts of so many characters; what remains at the end goes with the last one, if it should.
-    fn hash_parts(&self, text: &str, length: usize, with_rest: bool, signature: &mut [u64]) {
-        let (last, mut rest) = (signature.len() - 1, text);
-        for (number, hash) in signature.iter_mut().enumerate() {
-            let end = if with_rest && number == last { None } else { rest.char_indices().nth(length) };
+    /// The parts of so many characters; what remains at the end goes with the last one, or nowhere in DataFlow.
+    fn parts<'a>(&self, text: &'a str, length: usize) -> impl Iterator<Item = &'a str> {
+        let (whole, last, mut rest) = (self.compatibility == Compatibility::Own, self.count - 1, text);
+        (0..self.count).map(move |number| {
+            let end = if whole && number == last { None } else { rest.char_indices().nth(length) };
             let (part, after) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
-            *hash = self.hash.hash(part)[0];
             rest = after;
-        }
+            part
+        })
+    }
+
+    fn length_of_parts(&self, text: &str) -> usize {
+        text.chars().count() / self.count
+    }
+
+    /// Whether a text whose parts are so long repeats only an equal one.
+    fn is_short(&self, length: usize) -> bool {
+        self.compatibility == Compatibility::Own && length < SHORTEST_PART
     }
 }
 
@@ -156,19 +168,32 @@ impl Sign for Parts {
     }
 
     fn sign(&mut self, text: &str, signature: &mut [u64]) {
-        let length = text.chars().count() / self.count;
-        match self.compatibility {
-            Compatibility::Dataflow => self.hash_parts(text, length, false, signature),
-            Compatibility::Own if length < SHORTEST_PART => {
-                // Inverted, so that it is no part of a longer text.
-                signature.fill(!self.hash.hash(text)[0]);
-                number_equal(signature);
-            }
-            Compatibility::Own => {
-                self.hash_parts(text, length, true, signature);
-                number_equal(signature);
+        let length = self.length_of_parts(text);
+        if self.is_short(length) {
+            // Inverted, so that it is no part of a longer text.
+            signature.fill(!self.hash.hash(text)[0]);
+        } else {
+            signature.iter_mut().zip(self.parts(text, length)).for_each(|(hash, part)| *hash = self.hash.hash(part)[0]);
+        }
+        if self.compatibility == Compatibility::Own {
+            number_equal(signature);
+        }
+    }
+
+    fn similarity(&self, one: &str, other: &str) -> Option<f64> {
+        let lengths = [one, other].map(|text| self.length_of_parts(text));
+        if lengths.iter().any(|length| self.is_short(*length)) {
+            return Some(if one == other { 1.0 } else { 0.0 });
+        }
+        let (mut one, mut other): (Vec<&str>, Vec<&str>) = (self.parts(one, lengths[0]).collect(), self.parts(other, lengths[1]).collect());
+        if self.compatibility == Compatibility::Dataflow {
+            for parts in [&mut one, &mut other] {
+                parts.sort_unstable();
+                parts.dedup();
             }
         }
+        let shared = one.iter().filter(|part| other.iter().position(|known| known == *part).map(|at| other.swap_remove(at)).is_some()).count();
+        Some(shared as f64 / self.count as f64)
     }
 }
 
@@ -256,6 +281,19 @@ mod tests {
         assert_eq!(kept(&two, &texts), [true, true, false, false], "a part that stands twice in both counts twice");
         let all = NgramHashDeduplicateFilter { diff_size: 3, ..over("text") };
         assert_eq!(kept(&all, &["same", "same", texts[3], texts[3], texts[1]]), [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn parts_that_are_compared_themselves_are_the_same_as_by_their_hashes() {
+        let [one, two, three] = ["the harbour was ", "quiet in the mor", "ning, and boats "];
+        let texts = [[one, two, three], [three, one, one], [two, two, two], [two, two, one], [one, three, two]].map(|parts| parts.concat());
+        let texts: Vec<&str> = texts.iter().map(String::as_str).chain(["a", "ab", "a", "", "", "aaaaaa"]).collect();
+        for compatibility in [Compatibility::Own, Compatibility::Dataflow] {
+            for diff_size in 1..=3 {
+                let kept = |verify| kept(&NgramHashDeduplicateFilter { diff_size, verify, compatibility, ..over("text") }, &texts);
+                assert_eq!(kept(Some(Verify::Exact)), kept(None), "{compatibility:?} {diff_size}");
+            }
+        }
     }
 
     #[test]

@@ -6,12 +6,12 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::operator::DatasetWork;
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
-use polars::prelude::PlHashMap;
+use polars::prelude::{PlHashMap, PlHashSet};
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
 use crate::deduplication::vectors::{EIGHT, dispatch};
-use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, in_table, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, Verify, in_table, jaccard, key_problems};
 use crate::python::{is_space, is_word};
 
 use self::md5_of_eight::{Digests, Run};
@@ -21,22 +21,24 @@ mod md5_of_eight;
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
 ///
 /// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow; those of texts of marks alone are made of the marks, where DataFlow takes all such texts for one, as `compatibility: dataflow` does. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
-/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 100 bytes are held for each row that stays.
+/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 100 bytes are held for each row that stays; with `verify` texts wait in a temporary file.
 ///
 /// # 中文
 ///
-/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本，`compatibility: dataflow` 沿用其做法。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存。
+/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本，`compatibility: dataflow` 沿用其做法。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存；使用 `verify` 时文本存放在临时文件中。
 #[operator(general_text, filter, Dataset)]
 pub struct SimHashDeduplicateFilter {
     /// How many bits a fingerprint has, a multiple of 8 up to 128. 中文：指纹的位数，8 的倍数，最多 128。
     pub fingerprint_size: u32,
     /// The share of bits that may differ. 中文：允许不同的位所占的比例。
     pub bound: f64,
+    /// With `exact`, a row goes only where the runs of both texts also have a Jaccard similarity of 1 less `bound`, so that no row is dropped because fingerprints happen to be near. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时，两段文本的片段的 Jaccard 相似度还须达到 1 减 `bound` 才丢弃，不会因指纹偶然接近而误删；此时索引也保存文本，供其他运行比较。
+    pub verify: Option<Verify>,
     /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
-    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. Rows are called by their numbers in the input, from 1, and those of other runs by the name of their data set and their number, such as `may/17`. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。行以其在输入中的序号（从 1 开始）称呼，其他运行的行冠以其数据集的名称，如 `may/17`。
     #[path(writes)]
     pub pairs_path: Option<PathBuf>,
     /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
@@ -60,6 +62,7 @@ impl Default for SimHashDeduplicateFilter {
         Self {
             fingerprint_size: 64,
             bound: 0.1,
+            verify: None,
             input_keys: None,
             input_key: None,
             pairs_path: None,
@@ -88,7 +91,7 @@ impl SimHashDeduplicateFilter {
                     Compatibility::Dataflow => "",
                 }
             ),
-            verified_from: None,
+            verified_from: self.verify.map(|Verify::Exact| 1.0 - self.bound),
             memory_limit: self.memory_limit,
         }
     }
@@ -132,21 +135,35 @@ struct Fingerprint {
 /// The characters of a run.
 const RUN: usize = 4;
 
+impl Fingerprint {
+    /// What of a text its runs are made of.
+    fn words_of(&self, text: &str) -> String {
+        let words: String = text.to_lowercase().chars().filter(|character| is_word(*character)).collect();
+        if words.is_empty() && !self.as_dataflow {
+            // All texts of marks alone would be one.
+            return text.chars().filter(|character| !is_space(*character)).collect();
+        }
+        words
+    }
+}
+
+/// The runs of words, of which there is at least one.
+fn runs_of(words: &str) -> impl Iterator<Item = &str> {
+    let starts: Vec<usize> = words.char_indices().map(|(at, _)| at).chain([words.len()]).collect();
+    let runs = starts.len().saturating_sub(RUN).max(1);
+    (0..runs).map(move |run| &words[starts[run]..starts[(run + RUN).min(starts.len() - 1)]])
+}
+
 impl Sign for Fingerprint {
     fn width(&self) -> usize {
         2
     }
 
     fn sign(&mut self, text: &str, signature: &mut [u64]) {
-        let mut words: String = text.to_lowercase().chars().filter(|character| is_word(*character)).collect();
-        if words.is_empty() && !self.as_dataflow {
-            // All texts of marks alone would be one.
-            words = text.chars().filter(|character| !is_space(*character)).collect();
-        }
-        let starts: Vec<usize> = words.char_indices().map(|(at, _)| at).chain([words.len()]).collect();
-        let runs = starts.len().saturating_sub(RUN).max(1);
+        let words = self.words_of(text);
         self.runs.clear();
-        self.runs.extend((0..runs).map(|run| Run::of(&words[starts[run]..starts[(run + RUN).min(starts.len() - 1)]])));
+        self.runs.extend(runs_of(&words).map(Run::of));
+        let runs = self.runs.len();
         self.runs.resize(runs.next_multiple_of(EIGHT), Run::default());
         self.hashes.resize(self.runs.len(), 0);
         dispatch(Digests { runs: self.runs.as_chunks().0, digests: self.hashes.as_chunks_mut().0 });
@@ -154,6 +171,11 @@ impl Sign for Fingerprint {
         self.hashes[..runs].iter().for_each(|hash| weights.add(*hash));
         let fingerprint = (0..self.bits).filter(|bit| weights.of(*bit) * 2 > runs).fold(0u128, |bits, bit| bits | 1 << bit);
         signature.copy_from_slice(&[(fingerprint >> 64) as u64, fingerprint as u64]);
+    }
+
+    fn similarity(&self, one: &str, other: &str) -> Option<f64> {
+        let (one, other) = (self.words_of(one), self.words_of(other));
+        Some(jaccard(&runs_of(&one).collect::<PlHashSet<_>>(), &runs_of(&other).collect()))
     }
 }
 
@@ -287,6 +309,17 @@ mod tests {
         assert_eq!(kept(over("text")), [true, false, true, true, true, true, false]);
         let dataflow = SimHashDeduplicateFilter { compatibility: Compatibility::Dataflow, ..over("text") };
         assert_eq!(kept(dataflow), [true, false, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn what_is_compared_exactly_is_dropped_by_its_runs_alone() {
+        // With so few bits many texts have near fingerprints.
+        let few = |verify| SimHashDeduplicateFilter { fingerprint_size: 8, bound: 0.3, verify, ..over("text") };
+        let near = LONG.replace("old man", "young man");
+        let texts = [LONG, "a lighthouse keeper counts ships", "bread is baked before dawn", "nobody knows why owls turn their heads", &near];
+        let kept = |operator| dataflow_core::testing::run_rule(&operator, polars::prelude::df!("text" => texts).unwrap()).1;
+        assert_ne!(kept(few(None))[..4], [true; 4]);
+        assert_eq!(kept(few(Some(Verify::Exact))), [true, true, true, true, false]);
     }
 
     #[test]

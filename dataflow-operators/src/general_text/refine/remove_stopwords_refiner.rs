@@ -1,6 +1,7 @@
 //! Deletes stop words.
 
-use crate::python::split_words;
+use crate::language::TextLanguage;
+use crate::python::{is_space, split_words};
 use crate::word_list;
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
@@ -10,28 +11,34 @@ use std::path::PathBuf;
 
 /// Deletes stop words, whatever their case, and leaves one space between the other words.
 ///
-/// Words are what white space separates, as in DataFlow: `the,` stays, and line breaks become spaces. The list is English; another can be given as a file.
+/// Words are what white space separates, as in DataFlow: `the,` stays, and line breaks become spaces. The list is English; another can be given as a file. With a `language` words and the list are that language's, of which some sixty have one, the marks and spaces between the words that stay are left as they are, and only the space before a word that goes, or after the first one, goes with it.
 ///
 /// # 中文
 ///
-/// 删除停用词（忽略大小写），其余词之间保留一个空格。与 DataFlow 一致，词以空白分隔：`the,` 会保留，换行变为空格。内置英文停用词表，也可用文件给出其他词表。
+/// 删除停用词（忽略大小写），其余词之间保留一个空格。与 DataFlow 一致，词以空白分隔：`the,` 会保留，换行变为空格。内置英文停用词表，也可用文件给出其他词表。设 `language` 时按该语言切词并使用其词表（约六十种语言），保留的词之间的标点与空白不变，只删去被删词之前（句首则为之后）的空白。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveStopwordsRefiner {
     /// The text to change. 中文：要处理的文本。
     pub input_key: InOut<Text>,
     /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
     pub stopwords_path: Option<PathBuf>,
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for that of the text. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示按文本的语言。
+    pub language: TextLanguage,
 }
 
 impl Default for RemoveStopwordsRefiner {
     fn default() -> Self {
-        Self { input_key: "text".into(), stopwords_path: None }
+        Self { input_key: "text".into(), stopwords_path: None, language: TextLanguage::Dataflow }
     }
 }
 
 impl Refine for RemoveStopwordsRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Ok(list) = word_list::stop_words(self.stopwords_path.as_deref()) else { return text.into() }; // a problem at compile
+        let language = self.language.of(text);
+        let Ok(list) = word_list::stop_words_of(language, self.stopwords_path.as_deref()) else { return text.into() }; // a problem at compile
+        if language != TextLanguage::Dataflow {
+            return without(text, language, |word| list.contains(&*word.to_lowercase()));
+        }
         let mut kept = String::with_capacity(text.len());
         for word in split_words(text).filter(|word| !list.contains(&*word.to_lowercase())) {
             if !kept.is_empty() {
@@ -43,8 +50,30 @@ impl Refine for RemoveStopwordsRefiner {
     }
 
     fn problems(&self) -> Vec<String> {
-        word_list::problems("stopwords_path", self.stopwords_path.as_deref())
+        let mut problems = word_list::problems("stopwords_path", self.stopwords_path.as_deref());
+        if self.stopwords_path.is_none() {
+            problems.extend(word_list::stop_words_of(self.language, None).err().map(|error| format!("`language`: {error}")));
+        }
+        problems
     }
+}
+
+/// A text without some of its words, each gone with the white space before it; at the beginning of the text, with that after it.
+fn without(text: &str, language: TextLanguage, goes: impl Fn(&str) -> bool) -> Cow<'_, str> {
+    let (mut kept, mut from) = (String::new(), 0);
+    language.each_word(text, |word| {
+        if goes(word) {
+            let start = word.as_ptr() as usize - text.as_ptr() as usize;
+            kept.push_str(text[from..start].trim_end_matches(is_space));
+            from = start + word.len();
+        }
+    });
+    if from == 0 {
+        return text.into();
+    }
+    kept.push_str(&text[from..]);
+    let begins = if kept.starts_with(is_space) { kept.trim_start_matches(is_space).to_owned() } else { kept };
+    begins.into()
 }
 
 #[cfg(test)]
@@ -62,6 +91,19 @@ mod tests {
         text=the, end
         text=
         ");
+    }
+
+    #[test]
+    fn a_language_has_words_and_a_list_of_its_own() {
+        let refined = |language: &str, text| {
+            let operator: RemoveStopwordsRefiner = serde_json::from_value(serde_json::json!({ "language": language })).unwrap();
+            operator.refine(text).into_owned()
+        };
+        assert_eq!(refined("zh", "我们的猫在垫子上睡觉。"), refined("auto", "我们的猫在垫子上睡觉。"));
+        assert_snapshot!(refined("zh", "我们的猫在垫子上睡觉。"), @"猫垫子睡觉。");
+        assert_snapshot!(refined("en", "The cat,\nwhich is on the  mat, sleeps."), @"cat,  mat, sleeps.");
+        assert_snapshot!(refined("de", "Der Hund und die Katze"), @"Hund Katze");
+        assert!(matches!(RemoveStopwordsRefiner { language: TextLanguage::En, ..Default::default() }.refine("cat mat"), Cow::Borrowed(_)));
     }
 
     #[test]

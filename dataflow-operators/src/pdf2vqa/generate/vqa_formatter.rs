@@ -16,12 +16,12 @@ use serde_json::Value;
 /// Writes a question with its answer and solution as a conversation, and the images of both as a list of paths.
 ///
 /// The user's turn begins with a mark for each image; the assistant's is the answer and, after a blank line, the solution. A row without a question, or without both answer and solution, goes.
-/// Paths of images start from `image_folder`, where DataFlow searches the whole current folder for a file of the name. The other columns stay, where DataFlow drops them.
+/// Paths of images start from `image_folder`, which is by default where `LLMOutputParser` and `QA_Merger` write, and an image that is not there is warned of; DataFlow searches the whole current folder for a file of the name. The other columns stay, where DataFlow drops them.
 ///
 /// # 中文
 ///
 /// 将问题及其答案、解答写成对话，并列出两者中图片的路径。用户一轮以每张图片一个占位符开头；助手一轮为答案，空一行后为解答。没有问题、或答案与解答都没有的行会去掉。
-/// 图片路径从 `image_folder` 算起，DataFlow 则在整个当前目录中按文件名查找。其他列保留，DataFlow 则会丢弃。
+/// 图片路径从 `image_folder` 算起，默认为 `LLMOutputParser` 与 `QA_Merger` 的输出目录，图片不存在时给出警告；DataFlow 则在整个当前目录中按文件名查找。其他列保留，DataFlow 则会丢弃。
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct VQAFormatter {
     /// Not used: the rows are the output; DataFlow writes them to a second file. 中文：不使用；DataFlow 会另存一份文件。
@@ -29,7 +29,7 @@ pub struct VQAFormatter {
     pub output_json_file: Option<PathBuf>,
     /// What stands for an image in the user's turn. 中文：用户一轮中代表图片的占位符。
     pub image_placeholder: String,
-    /// The folder from which paths of images start; the current one where it is left out. 中文：图片路径的起始目录；缺省为当前目录。
+    /// The folder from which paths of images start; the current one where it is null. 中文：图片路径的起始目录；null 表示当前目录。
     #[path(keeps)]
     pub image_folder: Option<PathBuf>,
     /// The question with its answer: a record with `question`, `answer` and `solution`, or its JSON text. 中文：问答列：含 `question`、`answer`、`solution` 的记录或其 JSON 文本。
@@ -45,7 +45,7 @@ impl Default for VQAFormatter {
         Self {
             output_json_file: None,
             image_placeholder: "<image>".into(),
-            image_folder: None,
+            image_folder: Some("./vqa".into()),
             input_qa_item_key: "qa_item".into(),
             output_messages_key: "messages".into(),
             output_images_key: "images".into(),
@@ -81,6 +81,9 @@ impl AskModel for VQAFormatter {
         let mut paths = Vec::with_capacity(images.len());
         for image in &images {
             let path = std::path::absolute(folder.join(image)).map_err(|error| Error::Data(format!("`{image}` is no path of an image: {error}")))?;
+            if !path.is_file() {
+                tracing::warn!(image, path = %path.display(), "an image is not there: `image_folder` should be the folder from which its path starts");
+            }
             paths.push(path.to_string_lossy().into_owned());
         }
         let messages = vec![
@@ -117,6 +120,13 @@ mod tests {
         +> messages=Messages([Message { role: User, content: "<image><image>See  now" }, Message { role: Assistant, content: "A\n\nS \n\nend" }]) images=List([Text("/books/n/a.jpg"), Text("/books/b.png")]) (AsParent)
         "#);
         assert_eq!(check(&json!(item.to_string())), check(&item));
+    }
+
+    #[test]
+    fn images_are_looked_for_where_the_steps_before_write_them() {
+        let folder = VQAFormatter::default().image_folder;
+        assert_eq!(folder, Some(crate::pdf2vqa::QA_Merger::default().output_dir));
+        assert_eq!(folder, Some(crate::pdf2vqa::LLMOutputParser::default().output_dir));
     }
 
     #[test]

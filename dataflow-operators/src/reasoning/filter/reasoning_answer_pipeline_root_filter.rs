@@ -1,6 +1,6 @@
 //! Parts rows with a right answer from those without.
 
-use dataflow_core::key::{Input, Nullable, Output, Text};
+use dataflow_core::key::{IfPresent, Input, Output, Text};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
@@ -10,17 +10,17 @@ use crate::answer::extract_answer;
 
 /// Writes whether a row has a right answer, `with_gt` or `without_gt`, and fills a missing one in from the worked-out answer.
 ///
-/// All rows stay; a later filter chooses a branch. As in DataFlow any number at the end of a text counts as its answer; where nothing can be taken out, the right answer stays null.
+/// All rows stay; a later filter chooses a branch. Either column may be missing, which is as if it were null. As in DataFlow any number at the end of a text counts as its answer; where nothing can be taken out, the right answer stays null.
 ///
 /// # 中文
 ///
-/// 写入该行是否有标准答案（`with_gt` 或 `without_gt`），缺失时从解答中提取并填入。所有行都保留，由后续过滤器选择分支。与 DataFlow 一致，文本末尾的数字也算答案；无法提取时保持为空。
+/// 写入该行是否有标准答案（`with_gt` 或 `without_gt`），缺失时从解答中提取并填入。所有行都保留，由后续过滤器选择分支。两列都可以不存在，视为空值。与 DataFlow 一致，文本末尾的数字也算答案；无法提取时保持为空。
 #[operator(reasoning, filter, Columns)]
 pub struct ReasoningAnswerPipelineRootFilter {
     /// The answer, worked out. 中文：带推理过程的答案。
-    pub input_answer_key: Nullable<Input<Text>>,
-    /// The right answer. 中文：标准答案。
-    pub input_gt_key: Nullable<Input<Text>>,
+    pub input_answer_key: IfPresent<Input<Text>>,
+    /// The right answer; null where there is no such column. 中文：标准答案；没有该列时可设为 null。
+    pub input_gt_key: Option<IfPresent<Input<Text>>>,
     /// Where the right answer goes, filled in. 中文：写入补全后的标准答案的列。
     pub output_gt_key: Output<Text>,
     /// Where the branch goes. 中文：写入分支的列。
@@ -31,7 +31,7 @@ impl Default for ReasoningAnswerPipelineRootFilter {
     fn default() -> Self {
         Self {
             input_answer_key: "output".into(),
-            input_gt_key: "golden_answer".into(),
+            input_gt_key: Some("golden_answer".into()),
             output_gt_key: "golden_answer".into(),
             output_branch_key: "answer_branch".into(),
         }
@@ -40,11 +40,11 @@ impl Default for ReasoningAnswerPipelineRootFilter {
 
 impl Columns for ReasoningAnswerPipelineRootFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
-        let texts = |key: &str| -> Result<StringChunked> {
-            // A data set without one of the two columns is one in which it is null.
-            if frame.column(key).is_ok() { texts_of(frame, key) } else { Ok(StringChunked::full_null(key.into(), frame.height())) }
+        let texts = |key: Option<&IfPresent<Input<Text>>>| match key.map(|key| key.0.as_str()).filter(|key| frame.column(key).is_ok()) {
+            Some(key) => texts_of(frame, key),
+            None => Ok(StringChunked::full_null("".into(), frame.height())),
         };
-        let (answers, truths) = (texts(self.input_answer_key.0.as_str())?, texts(self.input_gt_key.0.as_str())?);
+        let (answers, truths) = (texts(Some(&self.input_answer_key))?, texts(self.input_gt_key.as_ref())?);
         let filled: Vec<Option<String>> = answers
             .iter()
             .zip(truths.iter())
@@ -74,5 +74,13 @@ mod tests {
         output=none golden_answer=null answer_branch=without_gt
         output=null golden_answer=1 answer_branch=with_gt
         ");
+    }
+
+    #[test]
+    fn a_table_without_right_answers_gets_them() {
+        for operator in [ReasoningAnswerPipelineRootFilter::default(), ReasoningAnswerPipelineRootFilter { input_gt_key: None, ..Default::default() }] {
+            let frame = df!("output" => ["\\boxed{7}"]).unwrap();
+            assert_eq!(check_frame(&operator, frame), r"output=\boxed{7} golden_answer=7 answer_branch=with_gt");
+        }
     }
 }

@@ -141,11 +141,14 @@ impl Columns for SQLComponentClassifier {
 
     fn problems(&self) -> Vec<String> {
         let (thresholds, labels) = (self.difficulty_thresholds.len(), self.difficulty_labels.len());
-        if labels == thresholds + 1 {
-            Vec::new()
-        } else {
-            vec![format!("`difficulty_labels` should be one more than `difficulty_thresholds`, found {labels} and {thresholds}")]
+        let mut problems = Vec::new();
+        if labels != thresholds + 1 {
+            problems.push(format!("`difficulty_labels` should be one more than `difficulty_thresholds`, found {labels} and {thresholds}"));
         }
+        if !self.difficulty_thresholds.is_sorted_by(|one, next| one < next) {
+            problems.push(format!("`difficulty_thresholds` should rise, found {:?}, of which a label could never be written", self.difficulty_thresholds));
+        }
+        problems
     }
 }
 
@@ -167,5 +170,10 @@ mod tests {
         ];
         let labels: Vec<String> = check_rule(&operator, "SQL", queries).lines().map(|line| line.rsplit('=').next().unwrap().to_owned()).collect();
         assert_snapshot!(labels.join(" "), @"easy medium extra");
+    }
+    #[test]
+    fn thresholds_that_do_not_rise_are_refused() {
+        let operator = SQLComponentClassifier { difficulty_thresholds: vec![2, 4, 4], ..Default::default() };
+        assert_eq!(Columns::problems(&operator), ["`difficulty_thresholds` should rise, found [2, 4, 4], of which a label could never be written"]);
     }
 }

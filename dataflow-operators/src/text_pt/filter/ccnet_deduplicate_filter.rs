@@ -8,25 +8,27 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 
 use crate::byte_size::ByteSize;
-use crate::deduplication::{Beside, Deduplication, Exact, Sign, halves, key_problems};
+use crate::deduplication::{Beside, Deduplication, Exact, Sign, Verify, halves, key_problems};
 
 /// Keeps the first of the rows whose texts have equal first `bit_length` bits of SHA-1.
 ///
-/// With few bits different texts meet by chance: of a million rows 32 bits drop some hundred that are unique, 64 bits none.
+/// With few bits different texts meet by chance: of a million rows 32 bits drop some hundred that are unique, 64 bits none; `verify: exact` drops none at any length, and has texts wait in a temporary file.
 /// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 50 bytes are held for each row that stays.
 ///
 /// # 中文
 ///
-/// 对 SHA-1 前 `bit_length` 位相同的文本，只保留最先出现的一行。位数少时不同文本会偶然相同：一百万行时 32 位约误删一百余行，64 位则不会。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 50 字节内存。
+/// 对 SHA-1 前 `bit_length` 位相同的文本，只保留最先出现的一行。位数少时不同文本会偶然相同：一百万行时 32 位约误删一百余行，64 位则不会；`verify: exact` 在任何位数下都不会误删，文本存放在临时文件中。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 50 字节内存。
 #[operator(text_pt, filter, Dataset)]
 pub struct CCNetDeduplicateFilter {
     /// How many bits are compared, a multiple of 8 up to 128. 中文：比较的位数，8 的倍数，最多 128。
     pub bit_length: u32,
+    /// With `exact`, a row goes only where the texts themselves are equal, so that none is dropped by chance. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时只有文本本身相同才丢弃，不会误删；此时索引也保存文本，供其他运行比较。
+    pub verify: Option<Verify>,
     /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
-    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。
+    /// Where a line of JSON goes for each pair that is found: the row that goes, the row that it repeats, and their similarity. Rows are called by their numbers in the input, from 1, and those of other runs by the name of their data set and their number, such as `may/17`. 中文：找到的每一对重复行写入此处，每对一行 JSON：被丢弃的行、它所重复的行、两者的相似度。行以其在输入中的序号（从 1 开始）称呼，其他运行的行冠以其数据集的名称，如 `may/17`。
     #[path(writes)]
     pub pairs_path: Option<PathBuf>,
     /// Where a line of JSON goes for each cluster: rows that pairs join, directly or through others. 中文：每个重复簇写入此处，每簇一行 JSON：直接或间接互为重复的行。
@@ -47,6 +49,7 @@ impl Default for CCNetDeduplicateFilter {
     fn default() -> Self {
         Self {
             bit_length: 64,
+            verify: None,
             input_keys: None,
             input_key: None,
             pairs_path: None,
@@ -67,7 +70,7 @@ impl CCNetDeduplicateFilter {
             index_path: self.index_path.clone(),
             index_name: self.index_name.clone(),
             settings: format!("CCNetDeduplicateFilter bit_length={}", self.bit_length),
-            verified_from: None,
+            verified_from: self.verify.map(|Verify::Exact| 1.0),
             memory_limit: self.memory_limit,
         }
     }
@@ -109,6 +112,10 @@ impl Sign for FirstBits {
         let bits = (u128::from(high) << 64 | u128::from(low)) >> (128 - self.0);
         signature.copy_from_slice(&[(bits >> 64) as u64, bits as u64]);
     }
+
+    fn similarity(&self, one: &str, other: &str) -> Option<f64> {
+        Some(if one == other { 1.0 } else { 0.0 })
+    }
 }
 
 #[cfg(test)]
@@ -130,9 +137,13 @@ mod tests {
         text=b minhash_deduplicated_label=1
         dropped
         ");
-        let few: Vec<String> = (0..400).map(|number| number.to_string()).collect();
+        let few: Vec<String> = (0..800).map(|number| (number % 400).to_string()).collect();
         let frame = polars::prelude::df!("text" => few).unwrap();
-        let kept = dataflow_core::testing::run_rule(&CCNetDeduplicateFilter { bit_length: 8, ..over("text") }, frame).1;
-        assert!(kept.iter().filter(|kept| **kept).count() <= 256, "8 bits tell 256 texts apart");
+        let kept = |verify| {
+            let kept = dataflow_core::testing::run_rule(&CCNetDeduplicateFilter { bit_length: 8, verify, ..over("text") }, frame.clone()).1;
+            kept.into_iter().filter(|kept| *kept).count()
+        };
+        assert!(kept(None) <= 256, "8 bits tell 256 texts apart");
+        assert_eq!(kept(Some(Verify::Exact)), 400);
     }
 }

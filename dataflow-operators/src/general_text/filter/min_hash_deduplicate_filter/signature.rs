@@ -21,14 +21,27 @@ impl Bands {
         let mut best = (f64::INFINITY, Self { count: 1, values: 1 });
         for count in 1..=num_perm {
             for values in 1..=num_perm / count {
-                let missed = |similarity: f64| (1.0 - similarity.powi(values as i32)).powi(count as i32);
-                let error = 0.5 * integral(0.0, threshold, |similarity| 1.0 - missed(similarity)) + 0.5 * integral(threshold, 1.0, missed);
+                let bands = Self { count, values };
+                let error = 0.5 * integral(0.0, threshold, |similarity| bands.recall(similarity))
+                    + 0.5 * integral(threshold, 1.0, |similarity| 1.0 - bands.recall(similarity));
                 if error < best.0 {
-                    best = (error, Self { count, values });
+                    best = (error, bands);
                 }
             }
         }
         best.1
+    }
+
+    /// The bands of most values, which call the fewest texts alike that are not, that find at least 95 % of the pairs at a threshold.
+    pub(super) fn that_find(threshold: f64, num_perm: usize) -> Self {
+        const FOUND: f64 = 0.95;
+        let mut bands = (1..=num_perm).rev().map(|values| Self { count: num_perm / values, values });
+        bands.find(|bands| bands.recall(threshold) >= FOUND).unwrap_or(Self { count: num_perm, values: 1 })
+    }
+
+    /// The share of pairs of a similarity that all values of a band are equal in, for one band at least.
+    fn recall(self, similarity: f64) -> f64 {
+        1.0 - (1.0 - similarity.powi(self.values as i32)).powi(self.count as i32)
     }
 }
 
@@ -347,6 +360,17 @@ mod tests {
         for (num_perm, threshold, count, values) in [(128, 0.9, 5, 25), (128, 0.5, 25, 5), (64, 0.7, 8, 8)] {
             assert_eq!(Bands::for_threshold(threshold, num_perm), Bands { count, values });
         }
+    }
+
+    #[test]
+    fn bands_that_are_verified_find_nearly_all_pairs_at_the_threshold() {
+        let told = |bands: Bands| [0.8, 0.9, 0.95, 0.99].map(|similarity| format!("{:.1}", 100.0 * bands.recall(similarity)));
+        // These figures stand in the description.
+        assert_eq!(told(Bands::for_threshold(0.9, 128)), ["1.9", "31.1", "80.3", "99.9"]);
+        assert_eq!(Bands::that_find(0.9, 128), Bands { count: 10, values: 12 });
+        assert_eq!(told(Bands::that_find(0.9, 128)), ["50.9", "96.4", "100.0", "100.0"]);
+        assert_eq!(Bands::that_find(1.0, 64), Bands { count: 1, values: 64 });
+        assert_eq!(Bands::that_find(0.0, 64), Bands { count: 64, values: 1 });
     }
 
     #[test]
