@@ -82,7 +82,8 @@ impl ProcessConfiguration {
             (storage, served) => {
                 let columns = storage.as_ref().and_then(|storage| storage.as_ref().ok()).map(|storage| storage.columns().to_vec());
                 let errors = storage.and_then(Result::err).into_iter().chain(served.err());
-                problems.extend(errors.flat_map(|error| problems_of(&error, path)));
+                let is_told = |problem: &String| problem.starts_with("warning: `global.log."); // as an error, with all that this file allows there
+                problems.extend(errors.flat_map(|error| problems_of(&error, path)).filter(|problem| !is_told(problem)));
                 let mut warnings = configuration.placeholder_warnings(&columns.unwrap_or_default());
                 if !configuration.prompt.template.trim().is_empty() {
                     warnings.extend(configuration.prompt_warnings());
