@@ -22,7 +22,13 @@ pub(crate) fn stop_words(path: Option<&Path>) -> Result<Arc<WordList>, String> {
 /// The stop words of a language, or those of a file.
 pub(crate) fn stop_words_of(language: TextLanguage, path: Option<&Path>) -> Result<Arc<WordList>, String> {
     static CHINESE: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_zh.txt"))));
+    /// Languages written without spaces, for which there is no segmenter here.
+    const WITHOUT_SPACES: [&str; 7] = ["bo", "dz", "ja", "km", "lo", "my", "th"];
     match (language, path) {
+        (TextLanguage::Other(code), _) if WITHOUT_SPACES.contains(&code.as_str()) => Err(format!(
+            "words of `{}` have no spaces between them, and there is no segmenter for it\nhint: leave `language` out, and separate the words by spaces before",
+            code.as_str()
+        )),
         (TextLanguage::Zh, None) => Ok(Arc::clone(&CHINESE)),
         (TextLanguage::Other(code), None) => of_crate(code.as_str()),
         (_, path) => stop_words(path),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use dataflow_core::key::ColumnType;
-use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, PolarsError, StringFunction, lit};
+use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, StringFunction, lit, when};
 use regex::{Captures, Regex};
 
 /// What an expression gives for the rows of a batch.
@@ -14,9 +14,13 @@ pub(super) struct Evaluated {
     pub(super) failed: Vec<(usize, String)>,
 }
 
-/// An expression in which a cell that cannot be read as a number, a date or another type is null.
+/// An expression in which a cell that cannot be read as a number, a date or another type is null, and so is a division by zero.
 pub(super) fn lenient(expression: Expr) -> Expr {
     expression.map_expr(|part| match part {
+        Expr::BinaryExpr { left, op: op @ (Operator::TrueDivide | Operator::RustDivide | Operator::FloorDivide | Operator::Modulus), right } => {
+            let is_zero = Expr::clone(&right).eq(lit(0));
+            when(is_zero).then(lit(NULL)).otherwise(Expr::BinaryExpr { left, op, right })
+        }
         Expr::Cast { expr, dtype, .. } => Arc::unwrap_or_clone(expr).cast(dtype),
         Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, mut options)) } => {
             options.strict = false;
@@ -29,7 +33,7 @@ pub(super) fn lenient(expression: Expr) -> Expr {
 /// Works an expression out. What is wrong with it whatever the rows is an error on a batch without rows, which the engine tries first; beside rows it is theirs.
 pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluated, String> {
     let wrong = match whole(expression, frame) {
-        Ok(column) => return Ok(Evaluated { column, failed: Vec::new() }),
+        Ok(column) => return Ok(Evaluated { column: finite(column), failed: Vec::new() }),
         Err(wrong) if frame.height() == 0 => return Err(told(&wrong, frame)),
         Err(wrong) => wrong,
     };
@@ -44,7 +48,18 @@ pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluate
         });
         column.append(&value).map_err(|wrong| told(&wrong, frame))?;
     }
-    Ok(Evaluated { column, failed })
+    Ok(Evaluated { column: finite(column), failed })
+}
+
+/// A column with nulls in the place of numbers that JSON does not have, and no output would keep.
+fn finite(column: Column) -> Column {
+    match column.f64() {
+        Ok(values) if values.iter().flatten().any(|value| !value.is_finite()) => {
+            let finite: Vec<Option<f64>> = values.iter().map(|value| value.filter(|value| value.is_finite())).collect();
+            Column::new(column.name().clone(), finite)
+        }
+        _ => column,
+    }
 }
 
 /// The type that an expression gives for a table, whatever its rows.

@@ -62,7 +62,7 @@ impl Index {
             let (header, mut file) = open(path)?;
             if self.texts && !header.texts {
                 return Err(Error::Configuration(format!(
-                    "the index should hold texts, with which `verify: exact` compares, found one without in {}\nhint: run its data set again with `verify: exact`",
+                    "the index should hold texts, with which `verify: exact` compares, found one without in {}\nhint: name a new `index_path`, and run all data sets again with `verify: exact`",
                     path.display()
                 )));
             }

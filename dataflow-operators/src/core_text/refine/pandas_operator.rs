@@ -372,4 +372,15 @@ mod tests {
         score.a: no field `a` is known: a dot reads a field of a record
         "#);
     }
+
+    #[test]
+    fn a_division_by_zero_and_what_is_no_number_are_null() {
+        let operator: PandasOperator =
+            serde_json::from_value(serde_json::json!({ "process_fn": { "d": "x / y", "m": "x % y", "r": "SQRT(x - 2)", "s": "x / 2" } })).unwrap();
+        let changes = operator.columns(&df!("x" => [1i64, 4], "y" => [0i64, 2]).unwrap()).unwrap();
+        let shown: Vec<String> =
+            changes.columns.iter().map(|column| format!("{} {:?}", column.name(), column.as_materialized_series().iter().collect::<Vec<_>>())).collect();
+        assert_eq!(shown, ["d [Null, Float64(2.0)]", "m [Null, Int64(0)]", "r [Null, Float64(1.4142135623730951)]", "s [Float64(0.5), Float64(2.0)]"]);
+        assert!(changes.failed.is_empty());
+    }
 }

@@ -29,7 +29,7 @@ pub struct BlocklistFilter {
     pub input_key: Input<Text>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
-    /// Whose built-in list is used; `auto` for that of the text. 中文：使用哪种语言的内置词表；`auto` 表示按文本的语言。
+    /// Whose built-in list is used; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：使用哪种语言的内置词表；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
     pub language: BlockedLanguage,
     /// The most such words to keep. 中文：允许的最多个数。
     pub threshold: u32,

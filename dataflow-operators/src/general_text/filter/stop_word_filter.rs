@@ -30,7 +30,7 @@ pub struct StopWordFilter {
     pub use_tokenizer: bool,
     /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
     pub stopwords_path: Option<PathBuf>,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for that of the text. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示按文本的语言。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
     pub language: TextLanguage,
 }
 
