@@ -72,6 +72,8 @@ pub struct TableColumn {
     pub kind: ColumnKind,
     /// Whether a cell may be null.
     pub nullable: bool,
+    /// Whether the table works its cells out itself, so that nothing can be written there.
+    pub is_generated: bool,
 }
 
 /// Which rows are to be done: those with something in their inputs, and an output that is still empty.

@@ -136,7 +136,8 @@ impl ProcessConfiguration {
         }
         let yaml = crate::pipeline_file::to_yaml(&spec)?;
         let place = if self.base == Path::new(".") { "this folder".to_owned() } else { format!("`{}`", self.base.display()) };
-        Ok(format!("# What `dataflow process -c {}` runs. Paths start from the folder of this file: keep it in {place}.\n{yaml}", self.path.display()))
+        let budget = if self.budget == Budget::default() { "" } else { "# The budget is not among it: `dataflow run` spends what the rows need.\n" };
+        Ok(format!("# What `dataflow process -c {}` runs. Paths start from the folder of this file: keep it in {place}.\n{budget}{yaml}", self.path.display()))
     }
 
     /// The prompts, each with what it is called.

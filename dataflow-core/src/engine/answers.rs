@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::journal::{Journal, QuestionKey};
 use crate::model::Answers;
 use crate::serving::{Chat, Embeddings, ErrorClass, Finish, LLMServing, Reply, ServingError};
+use crate::storage::Arrival;
 
 /// A serving within one run: all steps that name it share its limit.
 pub(crate) struct Served {
@@ -58,9 +59,10 @@ impl Served {
         }
     }
 
-    /// Rows that a step should have in work, so that some are ready whenever a call ends.
-    pub fn rows_in_work(&self) -> usize {
-        self.serving.max_concurrency().max(1) * 2 + 16
+    /// Rows that a step should have in work, so that some are ready whenever a call ends. Where others might buy again what is not written, these are no more than its calls.
+    pub fn rows_in_work(&self, arrival: Arrival) -> usize {
+        let calls = self.serving.max_concurrency().max(1);
+        if arrival == Arrival::AtOnce { calls } else { calls * 2 + 16 }
     }
 
     async fn call(&self, chat: &Chat, counts: &StepCounts) -> Result<Result<Reply, ServingError>> {

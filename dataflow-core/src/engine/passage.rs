@@ -228,10 +228,8 @@ impl Passage<'_> {
                 }
                 Work::Row(_) | Work::Source(_) => {
                     let (output, next) = channel(last(&mut remaining));
-                    let mut stage = self.row_stage(placed, work, served, shared);
-                    if output.is_none() {
-                        stage.arrival = arrival;
-                    }
+                    let arrival = if output.is_none() { arrival } else { Arrival::InOrder };
+                    let stage = self.row_stage(placed, work, served, shared, arrival);
                     stages.spawn(async move { Ok(stage.run(input, output).await?.map(|result| (number, result)).into_iter().collect()) });
                     next
                 }
@@ -244,30 +242,20 @@ impl Passage<'_> {
         self.settle(stages, writers, shared, &malformed).await
     }
 
-    fn row_stage(&self, placed: Placed, work: Work, served: &[Option<Arc<Served>>], shared: Arc<Shared>) -> RowStage {
+    fn row_stage(&self, placed: Placed, work: Work, served: &[Option<Arc<Served>>], shared: Arc<Shared>, arrival: Arrival) -> RowStage {
         let job = match work {
             Work::Row(work) => Job::Row(work),
             Work::Source(work) => Job::Seed(work),
             Work::Column(_) | Work::Dataset(_) => unreachable!("rules are stages of their own"),
         };
         let served = placed.step.serving.and_then(|serving| served[serving].clone());
-        let in_work = served.as_ref().map_or(64, |served| served.rows_in_work());
+        let in_work = served.as_ref().map_or(64, |served| served.rows_in_work(arrival));
         let model = match served {
             Some(served) => Model::new(Arc::new(StepAnswers { served, live: shared.live.clone(), place: placed.place })),
             None => Model::new(Arc::new(NoAnswers)),
         };
         let seed = self.pipeline.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(placed.step.number as u64);
-        RowStage {
-            placed,
-            job,
-            model,
-            in_work,
-            seed,
-            shared,
-            most_seeds: self.run.limit.unwrap_or(u64::MAX),
-            roots: self.plan.roots.clone(),
-            arrival: Arrival::InOrder,
-        }
+        RowStage { placed, job, model, in_work, seed, shared, most_seeds: self.run.limit.unwrap_or(u64::MAX), roots: self.plan.roots.clone(), arrival }
     }
 
     /// A writer for each step whose rows are written, each on a thread of its own; and how those of the last step should come.

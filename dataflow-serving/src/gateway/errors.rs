@@ -104,7 +104,9 @@ impl GatewayError {
     /// The gateway ends, and waits for the answer no longer.
     pub fn stops() -> Self {
         let message = "the gateway stops, and the answer was not there in time";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "gateway_stops", message).after(Duration::from_secs(1))
+        let stopped = Self::new(StatusCode::SERVICE_UNAVAILABLE, "gateway_stops", message).after(Duration::from_secs(1));
+        let way = Way { overhead: Some(Duration::ZERO), ..Way::default() }; // it waited for a service, or for its turn
+        Self { way: way.into(), ..stopped }
     }
 
     /// When it may be tried again.

@@ -119,7 +119,10 @@ impl CsvFile {
 
 impl FileContent for CsvFile {
     fn columns(&self) -> Vec<TableColumn> {
-        self.names.iter().map(|name| TableColumn { name: name.clone(), declared: "text".into(), kind: ColumnKind::Text, nullable: true }).collect()
+        self.names
+            .iter()
+            .map(|name| TableColumn { name: name.clone(), declared: "text".into(), kind: ColumnKind::Text, nullable: true, is_generated: false })
+            .collect()
     }
 
     fn text(&self) -> Option<String> {
@@ -127,7 +130,7 @@ impl FileContent for CsvFile {
         Some(format!("{}, separated by `{separator}`", self.encoding.name()))
     }
 
-    fn warnings(&self, _read: &[&str]) -> Vec<String> {
+    fn warnings(&self, _read: &[&str], _outputs: &[String]) -> Vec<String> {
         let name = self.encoding.name();
         let doubt = format!("the text is taken for {name}, which is a guess from little text: `csv.encoding` names the right one");
         self.encoding.is_doubtful.then_some(doubt).into_iter().collect()

@@ -163,12 +163,13 @@ fn text_of(cell: &Data) -> String {
         Data::Bool(value) => value.to_string(),
         Data::Int(value) => value.to_string(),
         Data::Float(value) => value.to_string(), // 3 for 3.0
-        Data::Error(error) => error.to_string(),
+        Data::Error(_) => String::new(),         // `#N/A` and its like say that there is no value
         Data::DateTime(moment) if moment.is_duration() => format!("{} days", moment.as_f64()),
-        Data::DateTime(moment) => match moment.as_datetime() {
+        Data::DateTime(at) => match at.as_datetime() {
+            Some(moment) if (0.0..1.0).contains(&at.as_f64()) => moment.format("%H:%M:%S%.f").to_string(),
             Some(moment) if moment.time() == chrono::NaiveTime::MIN => moment.date().to_string(),
             Some(moment) => moment.format("%Y-%m-%dT%H:%M:%S%.f").to_string(),
-            None => moment.as_f64().to_string(),
+            None => at.as_f64().to_string(),
         },
     }
 }
@@ -195,7 +196,10 @@ fn new_cell(value: &Value, held: Held) -> Result<NewCell, String> {
 
 impl FileContent for ExcelFile {
     fn columns(&self) -> Vec<TableColumn> {
-        self.names.iter().map(|name| TableColumn { name: name.clone(), declared: "cell".into(), kind: ColumnKind::Text, nullable: true }).collect()
+        self.names
+            .iter()
+            .map(|name| TableColumn { name: name.clone(), declared: "cell".into(), kind: ColumnKind::Text, nullable: true, is_generated: false })
+            .collect()
     }
 
     fn rows(&self) -> usize {
@@ -203,13 +207,16 @@ impl FileContent for ExcelFile {
     }
 
     /// Some programs write formulas and leave it to Excel to work them out.
-    fn warnings(&self, read: &[&str]) -> Vec<String> {
+    fn warnings(&self, read: &[&str], outputs: &[String]) -> Vec<String> {
         let mut warnings = Vec::new();
+        for (column, name) in self.names.iter().enumerate().filter(|(_, name)| outputs.contains(name)) {
+            let rows = (0..self.rows()).filter(|row| self.stays(*row, column)).count();
+            if rows > 0 {
+                warnings.push(format!("column `{name}` holds formulas in {rows} rows, which stay, so those rows are not asked about"));
+            }
+        }
         for (column, name) in self.names.iter().enumerate().filter(|(_, name)| read.contains(&name.as_str())) {
-            let has_formula = |row: usize| {
-                let place = (self.origin.0 + 1 + row as u32, self.column_number(column));
-                self.formulas.get_value(place).is_some_and(|formula| !formula.is_empty())
-            };
+            let has_formula = |row: usize| self.stays(row, column);
             let has_nothing = |row: usize| matches!(self.cells.get((row + 1, column)), None | Some(Data::Empty));
             let rows = (0..self.rows()).filter(|row| has_nothing(*row) && has_formula(*row)).count();
             if rows > 0 {
@@ -219,6 +226,11 @@ impl FileContent for ExcelFile {
             }
         }
         warnings
+    }
+
+    fn stays(&self, row: usize, column: usize) -> bool {
+        let place = (self.origin.0 + 1 + row as u32, self.column_number(column));
+        self.formulas.get_value(place).is_some_and(|formula| !formula.is_empty())
     }
 
     fn places(&self) -> Vec<u64> {
@@ -251,9 +263,9 @@ impl FileContent for ExcelFile {
     fn set(&mut self, row: usize, cells: &[(usize, &Value)]) -> Result<(), String> {
         for (column, value) in cells {
             new_cell(value, self.held(*column)).map_err(|message| format!("column `{}`: {message}\nhint: write csv or jsonl", self.names[*column]))?;
-            let (sheet_row, sheet_column) = (self.origin.0 + 1 + row as u32, self.column_number(*column));
-            if self.formulas.get_value((sheet_row, sheet_column)).is_some_and(|formula| !formula.is_empty()) {
-                return Err(format!("column `{}`: cell {}{} holds a formula, which stays", self.names[*column], letters(sheet_column), sheet_row + 1));
+            if self.stays(row, *column) {
+                let (sheet_row, sheet_column) = (self.origin.0 + 2 + row as u32, self.column_number(*column));
+                return Err(format!("column `{}`: cell {}{sheet_row} holds a formula, which stays", self.names[*column], letters(sheet_column)));
             }
         }
         let changes = self.changes.entry(row).or_default();

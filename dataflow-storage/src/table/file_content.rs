@@ -18,8 +18,13 @@ pub(super) trait FileContent: fmt::Debug + Send + Sync {
     }
 
     /// What a user should know before rows are asked about; each is told with the file's name.
-    fn warnings(&self, _read: &[&str]) -> Vec<String> {
+    fn warnings(&self, _read: &[&str], _outputs: &[String]) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether a cell stays whatever is written, such as one that holds a formula.
+    fn stays(&self, _row: usize, _column: usize) -> bool {
+        false
     }
 
     /// How many rows there are.

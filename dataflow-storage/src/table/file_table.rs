@@ -74,6 +74,14 @@ struct Content {
 impl FileTable {
     /// Reads the file, adds the columns that will be written, and takes over the answers that the output has already.
     pub async fn open(options: FileTableOptions) -> Result<Self> {
+        let has_macros = |path: &Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("xlsm"));
+        if has_macros(&options.input) != has_macros(&options.output) {
+            return Err(Error::Configuration(format!(
+                "`output_path` should end as `input_path` does, since a workbook keeps its macros, found `{}` for `{}`\nhint: Excel opens one with macros as `.xlsm` alone, and one without as `.xlsx`",
+                options.output.display(),
+                options.input.display()
+            )));
+        }
         off_the_async_threads(move || {
             let mut file = read_file(&options, &options.input)?;
             let is_one_file = same_file(&options.input, &options.output);
@@ -99,7 +107,8 @@ impl FileTable {
             let mut cells = content.file.cells(row, &places);
             let mut filled = cells[..inputs].iter().map(|cell| !is_blank(cell));
             let wanted = inputs == 0 || if todo.require_all { filled.all(|filled| filled) } else { filled.any(|filled| filled) };
-            if wanted && (todo.also_done || cells[read.len()..].iter().any(is_blank)) {
+            let is_open = || cells[read.len()..].iter().any(is_blank) && !places[read.len()..].iter().any(|output| content.file.stays(row, *output));
+            if wanted && (todo.also_done || is_open()) {
                 cells.truncate(read.len());
                 if see(row, cells).is_break() {
                     break;
@@ -304,7 +313,7 @@ impl Table for FileTable {
     }
 
     async fn warnings(&self, todo: &ToDo) -> Vec<String> {
-        let warnings = self.content.lock().await.file.warnings(&todo.columns_to_read());
+        let warnings = self.content.lock().await.file.warnings(&todo.columns_to_read(), &todo.outputs);
         warnings.into_iter().map(|warning| format!("`{}`: {warning}", self.options.input.display())).collect()
     }
 

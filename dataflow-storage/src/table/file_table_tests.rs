@@ -256,6 +256,25 @@ async fn formulas_without_results_are_warned_of() {
 }
 
 #[tokio::test]
+async fn a_row_whose_answer_would_stand_over_a_formula_is_not_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.xlsx");
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    sheet.write(0, 0, "q").unwrap().write(0, 1, "a").unwrap();
+    sheet.write(1, 0, "one").unwrap().write(2, 0, "two").unwrap().write(2, 1, Formula::new("A2").set_result("")).unwrap();
+    book.save(&path).unwrap();
+    let table = FileTable::open(options(TableFileKind::Excel, &path, &path, &["a"])).await.unwrap();
+    let open = table.page(&todo(&["q"], &["a"]), None, 10).await.unwrap();
+    assert_eq!(open.iter().map(|row| row.key.to_string()).collect::<Vec<_>>(), ["1"]);
+    let warnings = table.warnings(&todo(&["q"], &["a"])).await;
+    assert!(warnings.len() == 1 && warnings[0].contains("column `a` holds formulas in 1 rows, which stay"), "{warnings:?}");
+
+    let with_macros = options(TableFileKind::Excel, &path, &folder.path().join("y.xlsm"), &["a"]);
+    assert!(FileTable::open(with_macros).await.unwrap_err().to_string().contains("`output_path` should end as `input_path` does"));
+}
+
+#[tokio::test]
 async fn parquet_columns_keep_their_types() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.parquet");

@@ -53,7 +53,10 @@ impl JsonlFile {
 
 impl FileContent for JsonlFile {
     fn columns(&self) -> Vec<TableColumn> {
-        self.names.iter().map(|name| TableColumn { name: name.clone(), declared: "any".into(), kind: ColumnKind::Json, nullable: true }).collect()
+        self.names
+            .iter()
+            .map(|name| TableColumn { name: name.clone(), declared: "any".into(), kind: ColumnKind::Json, nullable: true, is_generated: false })
+            .collect()
     }
 
     fn rows(&self) -> usize {

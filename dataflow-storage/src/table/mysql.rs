@@ -111,7 +111,7 @@ const DESCRIBE: &str = "SELECT c.COLUMN_NAME, c.COLUMN_TYPE, c.DATA_TYPE, c.IS_N
        EXISTS (SELECT 1 FROM information_schema.STATISTICS s
                 WHERE s.TABLE_SCHEMA = c.TABLE_SCHEMA AND s.TABLE_NAME = c.TABLE_NAME AND s.COLUMN_NAME = c.COLUMN_NAME AND s.NON_UNIQUE = 0 AND s.SUB_PART IS NULL
                   AND (SELECT COUNT(*) FROM information_schema.STATISTICS o
-                        WHERE o.TABLE_SCHEMA = s.TABLE_SCHEMA AND o.TABLE_NAME = s.TABLE_NAME AND o.INDEX_NAME = s.INDEX_NAME) = 1)
+                        WHERE o.TABLE_SCHEMA = s.TABLE_SCHEMA AND o.TABLE_NAME = s.TABLE_NAME AND o.INDEX_NAME = s.INDEX_NAME) = 1), c.EXTRA
   FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = ? AND c.TABLE_NAME = ? ORDER BY c.ORDINAL_POSITION";
 
 #[async_trait]
@@ -200,8 +200,10 @@ impl Database for MysqlDatabase {
                 let is_json = checks.contains(&format!("json_valid({})", self.quote(&name)));
                 let kind = if is_json { ColumnKind::Json } else { kind(&row.try_get_unchecked::<String, _>(2)?, &declared) };
                 let nullable = row.try_get_unchecked::<String, _>(3)? == "YES";
+                let extra = row.try_get_unchecked::<String, _>(5)?.to_uppercase(); // an expression as default is `DEFAULT_GENERATED`
+                let is_generated = ["VIRTUAL GENERATED", "STORED GENERATED", "PERSISTENT"].iter().any(|words| extra.contains(words));
                 Ok(SqlColumn {
-                    column: TableColumn { name, declared, kind, nullable },
+                    column: TableColumn { name, declared, kind, nullable, is_generated },
                     cast: String::new(),
                     is_unique: row.try_get_unchecked::<i64, _>(4)? == 1,
                 })

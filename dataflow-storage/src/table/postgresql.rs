@@ -55,7 +55,7 @@ fn kind(category: &str, base: &str) -> ColumnKind {
 /// `format_type` with the modifier -1 names the type without a length: a cast to one with a length would cut the text, where an assignment refuses it.
 const DESCRIBE: &str =
     "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1), NOT a.attnotnull, b.typcategory::text, b.typname::text,
-       EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
+       EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum), a.attgenerated <> '' OR a.attidentity = 'a'
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -125,7 +125,7 @@ impl Database for PostgresqlDatabase {
         rows.iter()
             .map(|row| {
                 let kind = kind(row.try_get(4)?, row.try_get(5)?);
-                let column = TableColumn { name: row.try_get(0)?, declared: row.try_get(1)?, kind, nullable: row.try_get(3)? };
+                let column = TableColumn { name: row.try_get(0)?, declared: row.try_get(1)?, kind, nullable: row.try_get(3)?, is_generated: row.try_get(7)? };
                 Ok(SqlColumn { column, cast: row.try_get(2)?, is_unique: row.try_get(6)? })
             })
             .collect()

@@ -84,7 +84,7 @@ fn kind(declared: &str) -> ColumnKind {
 const DESCRIBE: &str = "SELECT name, type, \"notnull\" OR (pk = 1 AND upper(type) = 'INTEGER'),
        (pk = 1 AND (SELECT COUNT(*) FROM pragma_table_xinfo(?1) o WHERE o.pk > 0) = 1)
        OR EXISTS (SELECT 1 FROM pragma_index_list(?1) l
-                   WHERE l.\"unique\" = 1 AND l.partial = 0 AND (SELECT COUNT(*) FROM pragma_index_info(l.name)) = 1 AND (SELECT i.name FROM pragma_index_info(l.name) i) = c.name)
+                   WHERE l.\"unique\" = 1 AND l.partial = 0 AND (SELECT COUNT(*) FROM pragma_index_info(l.name)) = 1 AND (SELECT i.name FROM pragma_index_info(l.name) i) = c.name), hidden IN (2, 3)
   FROM pragma_table_xinfo(?1) c WHERE hidden <> 1 ORDER BY cid";
 
 #[async_trait]
@@ -149,7 +149,13 @@ impl Database for SqliteDatabase {
         rows.iter()
             .map(|row| {
                 let declared: String = row.try_get(1)?;
-                let column = TableColumn { name: row.try_get(0)?, kind: kind(&declared), declared, nullable: row.try_get::<i64, _>(2)? == 0 };
+                let column = TableColumn {
+                    name: row.try_get(0)?,
+                    kind: kind(&declared),
+                    declared,
+                    nullable: row.try_get::<i64, _>(2)? == 0,
+                    is_generated: row.try_get::<i64, _>(4)? == 1,
+                };
                 Ok(SqlColumn { column, cast: String::new(), is_unique: row.try_get::<i64, _>(3)? == 1 })
             })
             .collect()

@@ -182,3 +182,11 @@ async fn two_engines_share_the_rows_and_a_lease_that_has_ended_is_taken_over() {
     assert_eq!(one.claim(&todo, &one_row, &first).await.unwrap(), []);
     assert_eq!(two.renew(&second).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_column_that_the_database_works_out_is_known() {
+    let (_folder, path) = database("CREATE TABLE t (id INTEGER PRIMARY KEY, q TEXT, a TEXT, long TEXT GENERATED ALWAYS AS (q || q) VIRTUAL)").await;
+    let columns = table(&path, "t", "id").await.columns().await.unwrap();
+    let generated: Vec<&str> = columns.iter().filter(|column| column.is_generated).map(|column| column.name.as_str()).collect();
+    assert_eq!(generated, ["long"]);
+}

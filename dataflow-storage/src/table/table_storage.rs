@@ -223,6 +223,12 @@ impl TableStorage {
             problems
                 .push(format!("the table lacks columns that are to be written\nhint: add them with `{statement}`, or have that done with `--create-columns`"));
         }
+        for output in columns.iter().filter(|column| column.is_generated && outputs.contains(&column.name)) {
+            problems.push(format!(
+                "the table works out column `{}` itself (`{}`), so nothing can be written there\nhint: name another column",
+                output.name, output.declared
+            ));
+        }
         let lacking = outputs.into_iter().filter(|output| missing.is_some() && !columns.iter().any(|column| column.name == *output)).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         for column in options.todo.columns_to_read() {
