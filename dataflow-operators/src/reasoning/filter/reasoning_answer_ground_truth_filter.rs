@@ -15,6 +15,7 @@ use crate::compatibility::Compatibility;
 /// Keeps rows whose answer is the right one.
 ///
 /// The final answer is taken out of the text and compared with the right one: by value, so that `1/2`, `0.5` and `\\frac{1}{2}` are the same, or letter by letter with `compare_method: exact`.
+/// By value `1e3` is 1000, and a percent sign is left out as a unit is: `50%` is 50.
 /// A row without an answer, or without a right one, is dropped.
 ///
 /// With `compatibility: dataflow` values are compared as DataFlow does, by numbers alone: a letter, an interval, a set, a formula with letters in it and `1{,}000` are right for nothing,
@@ -23,6 +24,7 @@ use crate::compatibility::Compatibility;
 /// # 中文
 ///
 /// 保留答案正确的行。从文本中提取最终答案并与标准答案比较：按数值比较，`1/2`、`0.5` 与 `\\frac{1}{2}` 视为相同；`compare_method: exact` 则逐字比较。
+/// 按数值比较时，`1e3` 即 1000；百分号与单位一样略去，`50%` 即 50。
 /// 没有答案或没有标准答案的行会被丢弃。
 /// `compatibility: dataflow` 时，与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
 /// 此时 `compare_method: exact` 对 `x = 5` 原样比较，未闭合的方框取到结尾。
