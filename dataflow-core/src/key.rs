@@ -14,7 +14,7 @@ use crate::cell::Cell;
 /// What the cells of a column hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ColumnType {
-    /// Text; a plain number, date or truth value is read as its text.
+    /// Text; a plain number, date or truth value is read as its text, a list or a record as its JSON text.
     Text,
     /// 64-bit integers.
     Integer,
@@ -57,7 +57,12 @@ impl ColumnType {
         }
     }
 
-    /// Whether a column of `found` can be read as this type. A column of nulls can be read as any.
+    /// Whether a column of `found` is read as this type with its lists or records written out as JSON text, as they are in a column that holds text too.
+    pub(crate) fn reads_written_out(&self, found: &DataType) -> bool {
+        *self == Self::Text && found.is_nested()
+    }
+
+    /// Whether a column of `found` can be read as this type, as it stands. A column of nulls can be read as any.
     pub fn accepts(&self, found: &DataType) -> bool {
         if matches!(found, DataType::Null) {
             return true;
@@ -365,9 +370,11 @@ mod tests {
     }
 
     #[test]
-    fn text_reads_plain_values_and_no_nested_ones() {
+    fn text_reads_plain_values_as_they_stand_and_nested_ones_written_out() {
         assert!(ColumnType::Text.accepts(&DataType::Int64));
         assert!(!ColumnType::Text.accepts(&ColumnType::Messages.data_type()));
+        assert!(ColumnType::Text.reads_written_out(&ColumnType::Messages.data_type()));
+        assert!(!ColumnType::Text.reads_written_out(&DataType::Binary));
         assert!(ColumnType::Messages.accepts(&ColumnType::Messages.data_type()));
         assert!(ColumnType::List(Box::new(ColumnType::Text)).accepts(&DataType::List(Box::new(DataType::Null))));
     }

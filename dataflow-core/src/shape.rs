@@ -363,13 +363,13 @@ fn only_key<'a>(keys: &'a [KeyUse], direction: Direction, operator: &str) -> Res
     }
 }
 
-/// A column as texts: plain numbers, dates and truth values are written out, nulls stay null.
+/// A column as texts: plain numbers, dates and truth values are written out, lists and records as JSON, nulls stay null.
 pub fn texts_of(frame: &DataFrame, key: &str) -> Result<StringChunked> {
     let column = frame.column(key)?;
     if let Ok(texts) = column.str() {
         return Ok(texts.clone());
     }
-    if !ColumnType::Text.accepts(column.dtype()) {
+    if !(ColumnType::Text.accepts(column.dtype()) || ColumnType::Text.reads_written_out(column.dtype())) {
         return Err(Error::Data(format!("column `{key}` should hold text, found {}", column.dtype())));
     }
     // Not a cast: `true`, `2.0` and dates read as polars prints them, the same as in a row.

@@ -613,6 +613,24 @@ async fn an_empty_data_set_and_blank_cells_cost_nothing() {
     assert_eq!(storage.output_frame().unwrap().get_column_names(), ["text", "gold", "reply"]);
 }
 
+#[tokio::test]
+async fn lists_and_records_are_read_as_their_json_text() {
+    let storage = MemoryStorage::of(&[json!({ "tags": ["a", "b"], "page": { "n": 1 } }), json!({ "tags": null, "page": null })]);
+    let mut pipeline = Pipeline::new("nested", storage.clone());
+    pipeline.step(Longer { input_key: "page".into(), output_key: "length".into(), min: 0 });
+    pipeline.step(Loud { input_key: "tags".into() });
+    let compiled = pipeline.compile().unwrap();
+    insta::assert_snapshot!(compiled.warnings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r"
+    step 1 `Longer` (Longer): `input_key` reads `page` as text, and the column holds struct[1]
+        hint: each cell is read as its JSON text; a step that writes a column of text can take out what is meant
+    step 2 `Loud` (Loud): `input_key` reads `tags` as text, and the column holds list[str]
+        hint: each cell is read as its JSON text; a step that writes a column of text can take out what is meant
+    ");
+    compiled.forward(Run::default()).await.unwrap();
+    let frame = storage.output_frame().unwrap();
+    assert_eq!((texts(&frame, "length"), texts(&frame, "tags")), (vec!["7".into()], vec![r#"["A","B"]"#.to_owned()]));
+}
+
 #[test]
 fn compile_tells_all_problems_at_once() {
     let storage = MemoryStorage::of(&[json!({ "raw_content": "x", "id": 1, "tags": ["a"] })]);
@@ -625,7 +643,7 @@ fn compile_tells_all_problems_at_once() {
     pipeline.step(ask("", ""));
     let Err(Error::DoesNotCompile(problems)) = pipeline.compile() else { panic!("it compiles") };
     insta::assert_snapshot!(problems, @r"
-    pipeline `translate` does not compile: 8 problems
+    pipeline `translate` does not compile: 7 problems
       there is no serving `default`, which step 1 `op1` asks
         hint: the pipeline has no serving: add one named `default`
       there is no serving `judge`, which step 2 `op2` asks
@@ -636,12 +654,13 @@ fn compile_tells_all_problems_at_once() {
         hint: did you mean `raw_content` of the data set?
       step 4 `op4` (AskOnce): `input_key` reads `later`, which comes only later
         hint: step 5 `op5` writes it
-      step 5 `op5` (AskOnce): `input_key` reads `tags` as text, and the column holds list[str]
       step 6 `AskOnce` (AskOnce): `input_key` is not set
         hint: name a column of type text
       step 6 `AskOnce` (AskOnce): `output_key` is not set
         hint: name the column to write
       warning: step 4 `op4` (AskOnce): `output_key` overwrites `content_zh` of step 1 `op1`, which no step has read
+      warning: step 5 `op5` (AskOnce): `input_key` reads `tags` as text, and the column holds list[str]
+        hint: each cell is read as its JSON text; a step that writes a column of text can take out what is meant
     ");
 }
 

@@ -440,6 +440,11 @@ impl Check<'_> {
             }
             match available.get(&key.key) {
                 Some(found) if key.column_type.accepts(found) => {}
+                Some(found) if key.column_type.reads_written_out(found) => {
+                    let message = format!("`{}` reads `{}` as {}, and the column holds {found}", key.field, key.key, key.column_type);
+                    let hint = "each cell is read as its JSON text; a step that writes a column of text can take out what is meant";
+                    self.at(Severity::Warning, index, message, Some(hint.to_owned()));
+                }
                 Some(found) => {
                     let message = format!("`{}` reads `{}` as {}, and the column holds {found}", key.field, key.key, key.column_type);
                     self.at(Severity::Error, index, message, None);

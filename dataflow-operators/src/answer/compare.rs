@@ -15,7 +15,7 @@ const LONGEST: usize = 4000;
 ///
 /// Numbers are compared by value (fractions, percent, separators, roots, constants), expressions by their values at sample points,
 /// tuples, intervals and matrices item by item, sets and enumerations in any order, words letter case aside. A unit that only one of the two
-/// has is left out; `50%` is both 50 and 0.5.
+/// has is left out, and so is a percent sign: `50%` is 50 and not 0.5.
 ///
 /// ```
 /// use dataflow_operators::answer::answers_match;
@@ -54,8 +54,22 @@ fn same(answer: &str, reference: &str, depth: usize) -> bool {
     }
 }
 
+/// A text in small letters without white space, but for a space between two digits: `1 2` is not `12`.
 fn squeezed(text: &str) -> String {
-    text.chars().filter(|character| !character.is_whitespace()).flat_map(char::to_lowercase).collect()
+    let mut squeezed = String::with_capacity(text.len());
+    let mut after_space = false;
+    for character in text.chars() {
+        if character.is_whitespace() {
+            after_space = true;
+            continue;
+        }
+        if after_space && character.is_ascii_digit() && squeezed.ends_with(|before: char| before.is_ascii_digit()) {
+            squeezed.push(' ');
+        }
+        after_space = false;
+        squeezed.extend(character.to_lowercase());
+    }
+    squeezed
 }
 
 /// What an answer is made of.
@@ -261,7 +275,6 @@ struct Quantity {
     value: f64,
     /// The digits of a whole number, which may be more than a floating point number holds.
     digits: Option<String>,
-    percent: bool,
     unit: String,
 }
 
@@ -269,11 +282,7 @@ impl Quantity {
     fn of(text: &str) -> Option<Self> {
         let text = without_thousands(text).unwrap_or_else(|| text.to_owned());
         let (head, unit) = split_unit(&text);
-        let (head, percent) = match head.strip_suffix('%') {
-            Some(head) => (head.trim(), true),
-            None if unit == "percent" => (head, true),
-            None => (head, false),
-        };
+        let head = head.strip_suffix('%').map_or(head, str::trim);
         let unit = if unit == "percent" { String::new() } else { unit };
         let plain = head.strip_prefix('-').unwrap_or(head);
         let digits = (!plain.is_empty() && plain.chars().all(|character| character.is_ascii_digit())).then(|| {
@@ -284,7 +293,7 @@ impl Quantity {
             .or_else(|| word_value(&head.to_lowercase()).map(|value| value as f64))
             .or_else(|| Expression::parse(head)?.constant())
             .filter(|value| !value.is_nan())?;
-        Some(Self { value, digits, percent, unit })
+        Some(Self { value, digits, unit })
     }
 }
 
@@ -294,17 +303,10 @@ fn same_number(answer: &str, reference: &str) -> Option<bool> {
     if !left.unit.is_empty() && !right.unit.is_empty() && left.unit != right.unit {
         return Some(false);
     }
-    if left.percent == right.percent
-        && let (Some(left), Some(right)) = (&left.digits, &right.digits)
-    {
+    if let (Some(left), Some(right)) = (&left.digits, &right.digits) {
         return Some(left == right);
     }
-    let as_shares = match (left.percent, right.percent) {
-        (true, false) => expression::close(left.value / 100.0, right.value),
-        (false, true) => expression::close(left.value, right.value / 100.0),
-        _ => false,
-    };
-    Some(as_shares || expression::close(left.value, right.value))
+    Some(expression::close(left.value, right.value))
 }
 
 fn same_expression(answer: &str, reference: &str) -> bool {
@@ -322,9 +324,13 @@ fn same_expression(answer: &str, reference: &str) -> bool {
     }
 }
 
-/// The number of a text whose commas only group its digits, without them.
+/// The number of a text whose commas or spaces only group its digits, without them.
 fn without_thousands(text: &str) -> Option<String> {
     static GROUPED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?:[^\d,;][^,;]*)?$").ok());
+    static SPACED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(-?\d{1,3}(?: \d{3})+(?:\.\d+)?)(\s*[^\d\s,;/.][^,;/]*)?$").ok());
+    if let Some(found) = SPACED.as_ref()?.captures(text) {
+        return Some(format!("{}{}", found[1].replace(' ', ""), found.get(2).map_or("", |unit| unit.as_str())));
+    }
     // `1, 234` may be a list; with three digits in each group and no space it is a number.
     GROUPED.as_ref()?.is_match(text).then(|| text.replace(',', ""))
 }
@@ -339,7 +345,8 @@ fn mixed_number(text: &str) -> Option<f64> {
 
 /// A number and the unit or words after it.
 fn split_unit(text: &str) -> (&str, String) {
-    static WITH_UNIT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(.*?[\d)%])(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
+    static WITH_UNIT: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%])(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
     /// Units that may stand right after a number, or be one letter long.
     const UNITS: [&str; 32] = [
         "m", "g", "s", "h", "l", "n", "j", "w", "v", "k", "c", "f", "cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw",
@@ -374,8 +381,15 @@ mod tests {
             (r"\frac{1}{2}", "0.5"),
             (r"3\frac{1}{2}", "7/2"),
             ("3 1/2", "3.5"),
-            ("50%", "0.5"),
-            (r"50\%", "50"),
+            ("50%", "50"),
+            (r"12.5\%", "12.5 percent"),
+            ("1e3", "1000"),
+            ("1.5E-3", "0.0015"),
+            ("1e-7", "0.0000001"),
+            ("2e-05 m", "0.00002"),
+            ("2e-3", "-3+2e"),
+            (r"1\,000", "1000"),
+            ("12 000 km", "12000"),
             (r"\$18", "18"),
             ("18 dollars", "18"),
             (r"5\text{ cm}", "5"),
@@ -430,6 +444,12 @@ mod tests {
             ("5x", "5"),
             ("5 cm", "5 kg"),
             ("1, 234", "1234"),
+            ("1 2", "12"),
+            ("1 234/2", "617"),
+            (r"5\%", "0.05"),
+            ("50%", "1/2"),
+            ("1e3", "13"),
+            ("2e3", "2e"),
             ("D. 17", "E"),
             ("A", "B"),
             ("no", "on"),

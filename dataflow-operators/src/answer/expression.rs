@@ -302,7 +302,19 @@ impl Parser {
                 self.at += 1;
             }
         }
+        self.at += self.power_of_ten(start);
         self.source[start..self.at].iter().collect::<String>().parse().ok().map(Expression::Number)
+    }
+
+    /// How long the `e3` behind the number from `start` on is. In `2e-3` the letter is Euler's number, as it is where answers of exercises are written;
+    /// programs print `1e-7`, `2.5e-3` and `2e-05`.
+    fn power_of_ten(&self, start: usize) -> usize {
+        let mantissa = &self.source[start..self.at];
+        let [letter @ ('e' | 'E'), rest @ ..] = &self.source[self.at..] else { return 0 };
+        let signed = matches!(rest, ['+' | '-', ..]);
+        let digits = rest[usize::from(signed)..].iter().take_while(|character| character.is_ascii_digit()).count();
+        let may_be_euler = *letter == 'e' && signed && digits == 1 && mantissa != ['1'] && !mantissa.contains(&'.');
+        if digits == 0 || may_be_euler || mantissa.is_empty() { 0 } else { 1 + usize::from(signed) + digits }
     }
 
     fn name(&mut self) -> Option<Expression> {

@@ -37,7 +37,7 @@ fn hoped_for(text: &str) -> Option<String> {
 }
 
 /// What the last `\boxed` or `\fbox` holds; braces are matched, and without them the box ends at the next `$` or line.
-fn last_boxed(text: &str) -> Option<String> {
+pub(super) fn last_boxed(text: &str) -> Option<String> {
     let at = ["boxed", "fbox"].iter().filter_map(|name| text.rfind(name).map(|at| at + name.len())).max()?;
     let rest = text[at..].trim_start();
     let Some(inner) = rest.strip_prefix('{') else {

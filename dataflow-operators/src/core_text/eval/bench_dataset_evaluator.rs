@@ -14,17 +14,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::answer::{AnswerJudgePrompt, ask_judge, solution_matches};
+use crate::answer::{AnswerJudgePrompt, ask_judge, solution_matches_by};
+use crate::compatibility::Compatibility;
 
 /// Compares each answer with its reference answer and tells the accuracy of the whole set.
 ///
 /// `match` finds the final answer and compares it by its mathematical value, without a model; `semantic` asks the model. A row without a
 /// reference answer counts as wrong in its cell and not at all in the accuracy; a row without an answer is wrong in both.
 ///
+/// With `compatibility: dataflow`, `match` compares as DataFlow does, by numbers alone: a letter, an interval, a set, a formula with letters in it and `1{,}000` are right for
+/// nothing, and of a text without marks of LaTeX the last number counts.
+///
 /// # 中文
 ///
 /// 将每个答案与参考答案比较，并给出整个数据集的准确率。`match` 提取最终答案并按数学含义比较，不调用模型；`semantic` 由模型判断。
 /// 没有参考答案的行在单元格中记为假，但不计入准确率；没有答案的行两处都算错。
+/// `compatibility: dataflow` 时，`match` 与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
 #[operator(core_text, eval, AskModel)]
 pub struct BenchDatasetEvaluator {
     /// The file that the result is written to as well. 中文：另将统计结果写入的文件。
@@ -34,6 +39,8 @@ pub struct BenchDatasetEvaluator {
     pub bench_name: Option<String>,
     /// How answers are compared. 中文：比较方式，`match` 或 `semantic`。
     pub compare_method: CompareMethod,
+    /// Whose rule is followed. 中文：采用谁的规则。
+    pub compatibility: Compatibility,
     /// What the judge is told to be. 中文：系统提示词，说明裁判模型的角色。
     pub system_prompt: String,
     /// How the judge is asked. 中文：询问裁判模型所用的提示词。
@@ -65,6 +72,7 @@ impl Default for BenchDatasetEvaluator {
             eval_result_path: None,
             bench_name: None,
             compare_method: CompareMethod::Match,
+            compatibility: Compatibility::Own,
             system_prompt: "You are a helpful assistant specialized in evaluating answer correctness.".into(),
             prompt_template: AnswerJudgePrompt.into(),
             input_test_answer_key: "generated_cot".into(),
@@ -81,7 +89,7 @@ impl AskModel for BenchDatasetEvaluator {
         } else {
             let (answer, reference) = (row.text(&self.input_test_answer_key)?, row.text(&self.input_gt_answer_key)?);
             match self.compare_method {
-                CompareMethod::Match => solution_matches(&answer, &reference),
+                CompareMethod::Match => solution_matches_by(self.compatibility, &answer, &reference),
                 CompareMethod::Semantic => {
                     let request = self.prompt_template.build_prompt(context! { answer, reference_answer => reference })?;
                     ask_judge(model, &self.system_prompt, request).await?
@@ -185,6 +193,16 @@ mod tests {
         assert_eq!(verdict("3 + 4 = 7. The answer is 7.", "#### 7"), "-> answer_match_result=true");
         assert_eq!(verdict("The answer is 14.", "4"), "-> answer_match_result=false");
         assert_eq!(verdict("I cannot tell.", "4"), "-> answer_match_result=false");
+    }
+
+    #[test]
+    fn only_numbers_are_right_by_the_rule_of_dataflow() {
+        let dataflow = BenchDatasetEvaluator { compatibility: Compatibility::Dataflow, ..Default::default() };
+        for (answer, reference, own, theirs) in [("The answer is B.", "B", true, false), (r"\boxed{\frac{3}{4}}", "0.75", true, true)] {
+            for (operator, wanted) in [(&BenchDatasetEvaluator::default(), own), (&dataflow, theirs)] {
+                assert_eq!(check(operator, &[], &json!(answer), &json!(reference)), format!("-> answer_match_result={wanted}"));
+            }
+        }
     }
 
     #[test]

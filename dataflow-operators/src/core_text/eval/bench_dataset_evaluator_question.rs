@@ -11,7 +11,8 @@ use dataflow_core::shape::AskModel;
 use dataflow_core::{Cells, Result, context, operator};
 
 use super::bench_dataset_evaluator::{CompareMethod, Tally};
-use crate::answer::{AnswerJudgePromptQuestion, ask_judge, solution_matches};
+use crate::answer::{AnswerJudgePromptQuestion, ask_judge, solution_matches_by};
+use crate::compatibility::Compatibility;
 
 /// Compares each answer to a question with its reference answer and tells the accuracy of the whole set.
 ///
@@ -19,10 +20,14 @@ use crate::answer::{AnswerJudgePromptQuestion, ask_judge, solution_matches};
 /// model and without the question. A row without a reference answer counts as wrong in its cell and not at all in the accuracy. DataFlow's counting of
 /// sub-questions (`support_subquestions`) is not here, and every row stays (`keep_all_samples`).
 ///
+/// With `compatibility: dataflow`, `match` compares as DataFlow does, by numbers alone: a letter, an interval, a set, a formula with letters in it and `1{,}000` are right for
+/// nothing, and of a text without marks of LaTeX the last number counts.
+///
 /// # 中文
 ///
 /// 将每个问题的答案与参考答案比较，并给出整个数据集的准确率。与 `BenchDatasetEvaluator` 相同，但裁判模型会看到问题；`match` 提取最终答案并按数学含义比较，
 /// 不调用模型，也不需要问题。没有参考答案的行在单元格中记为假，但不计入准确率。DataFlow 的子问题计数（`support_subquestions`）此处没有，所有行都会保留（`keep_all_samples`）。
+/// `compatibility: dataflow` 时，`match` 与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
 #[operator(core_text, eval, AskModel)]
 pub struct BenchDatasetEvaluatorQuestion {
     /// The file that the result is written to as well. 中文：另将统计结果写入的文件。
@@ -32,6 +37,8 @@ pub struct BenchDatasetEvaluatorQuestion {
     pub bench_name: Option<String>,
     /// How answers are compared. 中文：比较方式，`match` 或 `semantic`。
     pub compare_method: CompareMethod,
+    /// Whose rule is followed. 中文：采用谁的规则。
+    pub compatibility: Compatibility,
     /// What the judge is told to be. 中文：系统提示词，说明裁判模型的角色。
     pub system_prompt: String,
     /// How the judge is asked. 中文：询问裁判模型所用的提示词。
@@ -53,6 +60,7 @@ impl Default for BenchDatasetEvaluatorQuestion {
             eval_result_path: None,
             bench_name: None,
             compare_method: CompareMethod::Match,
+            compatibility: Compatibility::Own,
             system_prompt: "You are a helpful assistant specialized in evaluating answer correctness.".into(),
             prompt_template: AnswerJudgePromptQuestion.into(),
             input_test_answer_key: "generated_cot".into(),
@@ -70,7 +78,7 @@ impl AskModel for BenchDatasetEvaluatorQuestion {
         } else {
             let (answer, reference) = (row.text(&self.input_test_answer_key)?, row.text(&self.input_gt_answer_key)?);
             match self.compare_method {
-                CompareMethod::Match => solution_matches(&answer, &reference),
+                CompareMethod::Match => solution_matches_by(self.compatibility, &answer, &reference),
                 CompareMethod::Semantic => {
                     let question = self.input_question_key.as_ref().map(|key| row.text_or_null(key)).transpose()?.flatten().unwrap_or_default();
                     let request = self.prompt_template.build_prompt(context! { question, answer, reference_answer => reference })?;

@@ -9,17 +9,25 @@ use dataflow_core::shape::{Columns, texts_of};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Units, answers_match, extract_answer, final_answer, reference_answer};
+use crate::answer::{Units, answers_match, extract_answer, final_answer, reference_answer, solution_matches_by};
+use crate::compatibility::Compatibility;
 
 /// Keeps rows whose answer is the right one.
 ///
 /// The final answer is taken out of the text and compared with the right one: by value, so that `1/2`, `0.5` and `\\frac{1}{2}` are the same, or letter by letter with `compare_method: exact`.
+/// By value `1e3` is 1000, and a percent sign is left out as a unit is: `50%` is 50.
 /// A row without an answer, or without a right one, is dropped.
+///
+/// With `compatibility: dataflow` values are compared as DataFlow does, by numbers alone: a letter, an interval, a set, a formula with letters in it and `1{,}000` are right for nothing,
+/// and of a text without marks of LaTeX the last number counts. `compare_method: exact` then takes `x = 5` as it stands, and a box that is not closed to its end.
 ///
 /// # 中文
 ///
 /// 保留答案正确的行。从文本中提取最终答案并与标准答案比较：按数值比较，`1/2`、`0.5` 与 `\\frac{1}{2}` 视为相同；`compare_method: exact` 则逐字比较。
+/// 按数值比较时，`1e3` 即 1000；百分号与单位一样略去，`50%` 即 50。
 /// 没有答案或没有标准答案的行会被丢弃。
+/// `compatibility: dataflow` 时，与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
+/// 此时 `compare_method: exact` 对 `x = 5` 原样比较，未闭合的方框取到结尾。
 #[operator(reasoning, filter, Columns)]
 pub struct ReasoningAnswerGroundTruthFilter {
     /// The answer, worked out. 中文：带推理过程的答案。
@@ -30,6 +38,8 @@ pub struct ReasoningAnswerGroundTruthFilter {
     pub output_key: Option<Output<Integer>>,
     /// How the two are compared. 中文：比较方式。
     pub compare_method: CompareMethod,
+    /// Whose rule is followed. 中文：采用谁的规则。
+    pub compatibility: Compatibility,
 }
 
 /// How an answer is compared with the right one.
@@ -50,13 +60,28 @@ impl Default for ReasoningAnswerGroundTruthFilter {
             input_gt_answer_key: "golden_answer".into(),
             output_key: None,
             compare_method: CompareMethod::MathVerify,
+            compatibility: Compatibility::Own,
         }
     }
 }
 
 impl ReasoningAnswerGroundTruthFilter {
+    /// The final answer of a solution.
+    fn answer(&self, solution: &str) -> Option<String> {
+        match self.compatibility {
+            Compatibility::Own => extract_answer(solution),
+            Compatibility::Dataflow => Some(final_answer(solution, Units::Everywhere)).filter(|answer| !answer.is_empty()),
+        }
+    }
+
     fn is_right(&self, solution: &str, truth: &str) -> bool {
-        let Some(answer) = extract_answer(solution) else { return false };
+        let Some(answer) = self.answer(solution) else { return false };
+        if self.compatibility == Compatibility::Dataflow {
+            return match self.compare_method {
+                CompareMethod::MathVerify => solution_matches_by(self.compatibility, solution, truth),
+                CompareMethod::Exact => answer == truth,
+            };
+        }
         match self.compare_method {
             CompareMethod::MathVerify => answers_match(&answer, &reference_answer(truth)),
             CompareMethod::Exact => {
@@ -82,7 +107,7 @@ impl Columns for ReasoningAnswerGroundTruthFilter {
     fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
         let text = |key: &str| Some(texts_of(frame, key).ok()?.get(row)?.to_owned());
         let Some(truth) = text(self.input_gt_answer_key.as_str()) else { return Some("the right answer is null".into()) };
-        Some(match text(self.input_test_answer_key.as_str()).and_then(|solution| extract_answer(&solution)) {
+        Some(match text(self.input_test_answer_key.as_str()).and_then(|solution| self.answer(&solution)) {
             Some(answer) => format!("found `{answer}`, and `{}` is right", truth.trim()),
             None => "no answer was found".into(),
         })
@@ -110,5 +135,9 @@ mod tests {
         assert_eq!(run_rule(&labelled, frame.clone()).0.column("right").unwrap().i64().unwrap().sum(), Some(3));
         assert_eq!(Columns::why(&labelled, &frame, 2).unwrap(), "found `8`, and `7` is right");
         assert_eq!(Columns::why(&labelled, &frame, 5).unwrap(), "no answer was found");
+        let dataflow = ReasoningAnswerGroundTruthFilter { compatibility: Compatibility::Dataflow, ..Default::default() };
+        assert_eq!(run_rule(&dataflow, frame.clone()).1, [true, true, false, false, false, false]);
+        let exact = ReasoningAnswerGroundTruthFilter { compatibility: Compatibility::Dataflow, ..exact };
+        assert_eq!(run_rule(&exact, frame).1, [false, true, false, true, false, false]);
     }
 }

@@ -1,0 +1,114 @@
+//! Compares answers as DataFlow does, which hands bare texts to math_verify: what is not marked as LaTeX is only searched for numbers.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::expression::{self, Expression};
+use super::extract::last_boxed;
+use super::final_answer::{Units, final_answer};
+use super::normal_form::normal_form;
+
+/// Whether the final answer of a solution has the value of the reference answer where both have one.
+///
+/// A letter, an interval, a set, and a formula with letters in it have no value, and so agree with nothing, not even with themselves.
+pub(super) fn bare_values_match(solution: &str, reference: &str) -> bool {
+    let answer = final_answer(solution, Units::Everywhere);
+    matches!((value(&answer), value(reference)), (Some(answer), Some(reference)) if expression::close(answer, reference))
+}
+
+/// The value of a text: of the last formula that is marked as LaTeX, else of the last fraction of two whole numbers, else of the last number or sum of numbers.
+fn value(text: &str) -> Option<f64> {
+    if let Some(formula) = marked_formula(text) {
+        return constant(&normal_form(formula.rsplit('=').next()?));
+    }
+    last_fraction(text).or_else(|| last_number(text))
+}
+
+fn constant(text: &str) -> Option<f64> {
+    Expression::parse(text)?.constant().filter(|value| !value.is_nan())
+}
+
+fn marked_formula(text: &str) -> Option<String> {
+    static MARKED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)\$+([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]").ok());
+    let in_marks = || {
+        let found = MARKED.as_ref()?.captures_iter(text).last()?;
+        (1..=3).find_map(|group| found.get(group)).map(|formula| formula.as_str().to_owned())
+    };
+    last_boxed(text).or_else(in_marks)
+}
+
+fn last_fraction(text: &str) -> Option<f64> {
+    static FRACTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(-?)\\[dt]?frac(?:\{\s*(-?\d+)\s*\}\{\s*(-?\d+)\s*\}|(\d)(\d))").ok());
+    let found = FRACTION.as_ref()?.captures_iter(text).last()?;
+    let part = |braced: usize, bare: usize| found.get(braced).or_else(|| found.get(bare))?.as_str().parse::<f64>().ok();
+    let share = part(2, 4)? / part(3, 5)?;
+    (!share.is_nan()).then_some(if &found[1] == "-" { -share } else { share })
+}
+
+/// The last number, or calculation with numbers, at the start of the text, after a space or after `=`.
+fn last_number(text: &str) -> Option<f64> {
+    static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let calculation = r"-?\(?-?\d[\d.\s+\-*×/^()÷]*[+\-*×/^()÷][\d.\s+\-*×/^()÷]+\)?";
+        let grouped = r"-? ?\d{1,3}(?:[ ,]\d{3})+(?:\.\d+)?";
+        let number = r"-? ?\d+[.,]\d+|-? ?\.\d+|-? ?\d+";
+        Regex::new(&format!(r"(?:^|[\s=])(?:\*\*)?(?:({calculation})(?:[.,:\s)$]|$)|[$€£¥₹]?({grouped}|{number})(\s*(?:%|[Pp]ercent))?)")).ok()
+    });
+    let found = NUMBER.as_ref()?.captures_iter(text).filter_map(|found| {
+        if let Some(calculation) = found.get(1) {
+            return constant(&normal_form(calculation.as_str()));
+        }
+        let plain = found.get(2)?.as_str().replace(' ', "");
+        // `1,000` groups digits, and `2,5` is two and a half.
+        let groups = plain.split_once(',').is_some_and(|(_, rest)| rest.split(['.', ',']).next().is_some_and(|group| group.len() == 3));
+        let number: f64 = plain.replace(',', if groups { "" } else { "." }).parse().ok()?;
+        Some(if found.get(3).is_some() { number / 100.0 } else { number })
+    });
+    found.last()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_numbers_have_a_value_where_nothing_is_marked() {
+        let values = [
+            ("42", 42.0),
+            ("So 7 and -3.5", -3.5),
+            (".5", 0.5),
+            ("2/4", 0.5),
+            (r"\frac{3}{4}", 0.75),
+            (r"-\frac12", -0.5),
+            ("1,000", 1000.0),
+            ("2,5", 2.5),
+            ("$0.5$", 0.5),
+            (r"$\frac{\pi}{\pi}$", 1.0),
+            ("$5 each", 5.0),
+            ("x = 5", 5.0),
+            ("5%", 0.05),
+        ];
+        for (text, wanted) in values {
+            assert!(value(text).is_some_and(|found| expression::close(found, wanted)), "{text}: {:?}", value(text));
+        }
+        for none in ["B", "", "x^2+1", "$1+x^2$", r"(-\infty,3]", "{1,2}", "a+b", r"$\{1, 2\}$"] {
+            assert_eq!(value(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_agrees_with_nothing() {
+        assert!(bare_values_match(r"So \boxed{\frac{3}{4}}.", "0.75"));
+        assert!(!bare_values_match("The answer is B.", "B"));
+        assert!(!bare_values_match(r"\boxed{2\pi}", r"$2\pi$"));
+        assert!(!bare_values_match(r"\boxed{1{,}000}", "1000"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in r"[\\boxed{}$(). =frac0-9,%+*/^\-é]{0,60}") {
+            bare_values_match(&text, &text);
+        }
+    }
+}
