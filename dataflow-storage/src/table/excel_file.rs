@@ -158,12 +158,11 @@ fn is_canonical(text: &str) -> bool {
 /// A cell as the text that a prompt has.
 fn text_of(cell: &Data) -> String {
     match cell {
-        Data::Empty => String::new(),
+        Data::Empty | Data::Error(_) => String::new(), // `#N/A` and its like say that there is no value
         Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
         Data::Bool(value) => value.to_string(),
         Data::Int(value) => value.to_string(),
         Data::Float(value) => value.to_string(), // 3 for 3.0
-        Data::Error(_) => String::new(),         // `#N/A` and its like say that there is no value
         Data::DateTime(moment) if moment.is_duration() => format!("{} days", moment.as_f64()),
         Data::DateTime(at) => match at.as_datetime() {
             Some(moment) if (0.0..1.0).contains(&at.as_f64()) => moment.format("%H:%M:%S%.f").to_string(),
