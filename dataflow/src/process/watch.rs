@@ -73,6 +73,10 @@ impl Companion for Watch {
         pauses.into_iter().chain([memory]).collect()
     }
 
+    fn is_stuck(&self) -> bool {
+        self.seen.ledger.too_small().is_some()
+    }
+
     fn about_failures(&self) -> &'static str {
         if self.has_refused_rows() {
             "hint: the answers of the refused rows are in the journal, and the same command writes them once the table takes them; with `--fresh` rows that are still to be done are asked about anew"

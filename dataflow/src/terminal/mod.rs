@@ -29,6 +29,9 @@ pub trait Companion: Observer {
 
     /// What a user does about the rows that failed.
     fn about_failures(&self) -> &'static str;
+
+    /// Whether a run that was stopped would stop there again.
+    fn is_stuck(&self) -> bool;
 }
 
 /// Runs a compiled pipeline in a terminal and tells how it went.
@@ -63,7 +66,9 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
         }
         Ok(report) => {
             say(&report.to_string());
-            if report.outcome == RunOutcome::Stopped {
+            if companion.as_ref().is_some_and(|companion| companion.is_stuck()) {
+                // The companion's owner says why.
+            } else if report.outcome == RunOutcome::Stopped {
                 say(&goes_on("run the same command again to go on", has_journal));
             } else if let Some(companion) = companion.filter(|_| has_failures(&report)) {
                 say(companion.about_failures());

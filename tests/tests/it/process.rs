@@ -455,7 +455,13 @@ fn a_budget_that_pays_for_no_call_is_an_error_of_the_file() {
     let service = Service::start(&[]);
     table.configure(service.url(), "", "budget: { tokens: 20 }\n");
     let (code, _, stderr) = process(folder.path(), &[]);
-    assert!(code == 78 && stderr.contains("does not pay for one call") && stderr.contains("`budget.tokens` is 20"), "{code} {stderr}");
+    assert!(
+        code == 78
+            && stderr.contains("does not pay for one call")
+            && stderr.contains("`budget.tokens` is 20")
+            && !stderr.contains("run the same command again"),
+        "{code} {stderr}"
+    );
     assert_eq!(asked(&service), 0);
 }
 
