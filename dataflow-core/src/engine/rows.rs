@@ -189,7 +189,7 @@ impl RowStage {
                 () = &mut given_up => return Err(Error::Stopped),
                 () = self.shared.stop.asked(), if more && !self.shared.stop.is_asked() => {}
                 () = &mut gathered, if waiting => {}
-                () = self.shared.unwritten.written(), if self.shared.unwritten.rows() > 0 => {}
+                () = self.shared.unwritten.written(), if self.arrival == Arrival::AtOnce && self.shared.unwritten.rows() > 0 => {}
                 Some(ended) = tasks.join_next() => {
                     // Many end at about the same time; what follows is done once for all of them.
                     for ended in std::iter::once(ended).chain(std::iter::from_fn(|| tasks.try_join_next())) {
