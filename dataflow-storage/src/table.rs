@@ -76,6 +76,13 @@ pub struct TableColumn {
     pub is_generated: bool,
 }
 
+impl TableColumn {
+    /// A column of a file, in which any cell may be empty and written.
+    pub(crate) fn of_file(name: &str, declared: &str, kind: ColumnKind) -> Self {
+        Self { name: name.to_owned(), declared: declared.to_owned(), kind, nullable: true, is_generated: false }
+    }
+}
+
 /// Which rows are to be done: those with something in their inputs, and an output that is still empty.
 ///
 /// In a database a cell is empty that is null, or is the empty text in a column of text. In a file a cell is empty that is absent, null or blank.

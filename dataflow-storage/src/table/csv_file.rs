@@ -119,10 +119,7 @@ impl CsvFile {
 
 impl FileContent for CsvFile {
     fn columns(&self) -> Vec<TableColumn> {
-        self.names
-            .iter()
-            .map(|name| TableColumn { name: name.clone(), declared: "text".into(), kind: ColumnKind::Text, nullable: true, is_generated: false })
-            .collect()
+        self.names.iter().map(|name| TableColumn::of_file(name, "text", ColumnKind::Text)).collect()
     }
 
     fn text(&self) -> Option<String> {

@@ -195,10 +195,7 @@ fn new_cell(value: &Value, held: Held) -> Result<NewCell, String> {
 
 impl FileContent for ExcelFile {
     fn columns(&self) -> Vec<TableColumn> {
-        self.names
-            .iter()
-            .map(|name| TableColumn { name: name.clone(), declared: "cell".into(), kind: ColumnKind::Text, nullable: true, is_generated: false })
-            .collect()
+        self.names.iter().map(|name| TableColumn::of_file(name, "cell", ColumnKind::Text)).collect()
     }
 
     fn rows(&self) -> usize {

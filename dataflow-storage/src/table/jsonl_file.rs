@@ -53,10 +53,7 @@ impl JsonlFile {
 
 impl FileContent for JsonlFile {
     fn columns(&self) -> Vec<TableColumn> {
-        self.names
-            .iter()
-            .map(|name| TableColumn { name: name.clone(), declared: "any".into(), kind: ColumnKind::Json, nullable: true, is_generated: false })
-            .collect()
+        self.names.iter().map(|name| TableColumn::of_file(name, "any", ColumnKind::Json)).collect()
     }
 
     fn rows(&self) -> usize {

@@ -83,13 +83,7 @@ fn kind(data_type: &DataType) -> ColumnKind {
 
 impl FileContent for ParquetFile {
     fn columns(&self) -> Vec<TableColumn> {
-        let column = |column: &Column| TableColumn {
-            name: column.name().to_string(),
-            declared: column.dtype().to_string(),
-            kind: kind(column.dtype()),
-            nullable: true,
-            is_generated: false,
-        };
+        let column = |column: &Column| TableColumn::of_file(column.name(), &column.dtype().to_string(), kind(column.dtype()));
         self.frame.columns().iter().map(column).collect()
     }
 

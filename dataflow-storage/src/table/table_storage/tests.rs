@@ -33,7 +33,7 @@ impl Table for InMemory {
             ("ratio", ColumnKind::Float),
         ];
         let declared = |name: &str| if name == "error" { "character varying(100)".to_owned() } else { String::new() };
-        Ok(kinds.map(|(name, kind)| TableColumn { name: name.into(), declared: declared(name), kind, nullable: true, is_generated: false }).into())
+        Ok(kinds.map(|(name, kind)| TableColumn::of_file(name, &declared(name), kind)).into())
     }
     async fn missing_columns(&self, _: &[String]) -> Result<Option<String>> {
         Ok(None)
