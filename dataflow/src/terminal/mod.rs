@@ -66,10 +66,10 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
         }
         Ok(report) => {
             say(&report.to_string());
-            if companion.as_ref().is_some_and(|companion| companion.is_stuck()) {
-                // The companion's owner says why.
-            } else if report.outcome == RunOutcome::Stopped {
-                say(&goes_on("run the same command again to go on", has_journal));
+            if report.outcome == RunOutcome::Stopped {
+                if !companion.is_some_and(|companion| companion.is_stuck()) {
+                    say(&goes_on("run the same command again to go on", has_journal));
+                }
             } else if let Some(companion) = companion.filter(|_| has_failures(&report)) {
                 say(companion.about_failures());
             } else if report.failed > 0 {
