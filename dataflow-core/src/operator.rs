@@ -78,6 +78,8 @@ pub enum PathUse {
     Writes,
     /// A folder that is written into, and stays from run to run.
     Keeps,
+    /// Such a folder that one step of a pipeline has to itself.
+    Owns,
 }
 
 /// What the registry knows of an operator.

@@ -187,7 +187,7 @@ fn names_columns(field: &Type) -> bool {
     mentions(field, &["Input", "Output", "InOut"])
 }
 
-/// For a field that names a file or a folder: `#[path(writes)]`, `#[path(keeps)]`, and else a file that is read.
+/// For a field that names a file or a folder: `#[path(writes)]`, `#[path(keeps)]`, `#[path(owns)]`, and else a file that is read.
 fn path_use(field: &mut Field) -> Result<Option<Ident>> {
     let is_path = mentions(&field.ty, &["PathBuf"]);
     let Some(at) = field.attrs.iter().position(|attribute| attribute.path().is_ident("path")) else {
@@ -195,8 +195,8 @@ fn path_use(field: &mut Field) -> Result<Option<Ident>> {
     };
     let attribute = field.attrs.remove(at);
     let word: Ident = attribute.parse_args()?;
-    if !is_path || !["writes", "keeps"].contains(&word.to_string().as_str()) {
-        return Err(Error::new(attribute.span(), "expected `#[path(writes)]` or `#[path(keeps)]` on a `PathBuf`"));
+    if !is_path || !["writes", "keeps", "owns"].contains(&word.to_string().as_str()) {
+        return Err(Error::new(attribute.span(), "expected `#[path(writes)]`, `#[path(keeps)]` or `#[path(owns)]` on a `PathBuf`"));
     }
     Ok(Some(variant(&word)))
 }

@@ -133,6 +133,9 @@ struct LastFirst {
     /// What is noted. 中文：记录。
     #[path(writes)]
     notes_path: Option<PathBuf>,
+    /// What is kept. 中文：留存。
+    #[path(owns)]
+    index_path: Option<PathBuf>,
 }
 
 impl Columns for LastFirst {
@@ -159,7 +162,7 @@ impl Columns for Filled {
 }
 
 fn last_first(notes_path: Option<PathBuf>) -> LastFirst {
-    LastFirst { input_key: "text".into(), output_one_key: "one".into(), output_two_key: "two".into(), notes_path }
+    LastFirst { input_key: "text".into(), output_one_key: "one".into(), output_two_key: "two".into(), notes_path, index_path: None }
 }
 
 /// Answers `re: <question>` after a while; questions that are told to fail do.
@@ -301,12 +304,18 @@ async fn columns_stand_in_the_order_of_their_keys_whatever_order_they_are_writte
 }
 
 #[test]
-fn a_file_beside_the_rows_is_one_steps_alone() {
+fn a_file_beside_the_rows_and_a_folder_of_its_own_are_one_steps_alone() {
     let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(1)));
     pipeline.step(last_first(Some("./notes.jsonl".into()))).named("first");
     pipeline.step(last_first(Some("notes.jsonl".into()))).named("second");
     let error = pipeline.compile().unwrap_err().to_string();
     assert!(error.contains("`notes_path` would be written over `notes_path` of step 1 `first`"), "{error}");
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(1)));
+    for name in ["first", "second"] {
+        pipeline.step(LastFirst { index_path: Some("index".into()), ..last_first(None) }).named(name);
+    }
+    let error = pipeline.compile().unwrap_err().to_string();
+    assert!(error.contains("`index_path` is the folder of `index_path` of step 1 `first` too"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

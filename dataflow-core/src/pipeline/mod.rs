@@ -1,5 +1,6 @@
 //! Pipelines: storage, servings by name, and steps; written in Rust or read from a file, the same value either way.
 
+mod check;
 mod compile;
 mod problems;
 mod spec;
@@ -16,8 +17,9 @@ use crate::operator::Operator;
 use crate::serving::LLMServing;
 use crate::storage::Storage;
 
+pub(crate) use check::place;
+pub(crate) use compile::CompiledStep;
 pub use compile::{CompiledPipeline, MostCalls};
-pub(crate) use compile::{CompiledStep, place};
 pub use problems::{Problem, Problems, Severity};
 pub use spec::{PipelineSpec, StepSpec};
 

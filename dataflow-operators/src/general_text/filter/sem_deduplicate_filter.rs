@@ -33,7 +33,7 @@ pub struct SemDeduplicateFilter {
     #[path(writes)]
     pub clusters_path: Option<PathBuf>,
     /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
-    #[path(keeps)]
+    #[path(owns)]
     pub index_path: Option<PathBuf>,
     /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
     pub index_name: Option<String>,

@@ -1,0 +1,312 @@
+//! What is looked at before a pipeline compiles: names, files, prompts, servings, and each step's keys against the columns before it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polars::prelude::{PlSmallStr, Schema};
+
+use super::compile::settle;
+use super::problems::apart;
+use super::{DEFAULT_SERVING, OnError, Problem, Severity, Step};
+use crate::engine::apply::schema_after;
+use crate::key::{Direction, KeyUse};
+use crate::operator::{Operator, PathUse};
+use crate::registry;
+use crate::serving::LLMServing;
+use crate::storage::Storage;
+
+/// What is known of the columns of the data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Columns {
+    Known,
+    /// There are no rows, which would show them.
+    OfNoRows,
+    /// The data set cannot be read, and that is a problem of its own.
+    Unknown,
+}
+
+/// What is looked at, and what was found wrong with it.
+pub(super) struct Check<'a> {
+    pub pipeline: &'a str,
+    pub columns: Columns,
+    pub source: &'a Schema,
+    pub servings: &'a [(String, Arc<dyn LLMServing>)],
+    pub steps: &'a [Step],
+    pub problems: Vec<Problem>,
+    /// Each step's keys; `all` asks for them.
+    pub compiled_keys: Vec<Vec<KeyUse>>,
+}
+
+impl Check<'_> {
+    /// Checks everything; of a storage that is not sound it is not known what it would write.
+    pub(super) fn all(&mut self, storage: &dyn Storage, sound: bool) {
+        if self.pipeline.is_empty() || self.pipeline.starts_with('.') || self.pipeline.contains(['/', '\\']) {
+            let message = format!("the pipeline's name is `{}`, and files are named after it", self.pipeline);
+            self.general(Severity::Error, message, Some("a name has no `/` or `\\`, and does not begin with a dot".into()));
+        }
+        if self.steps.is_empty() {
+            self.general(Severity::Error, "the pipeline has no steps".into(), None);
+        }
+        if sound && storage.output_path().is_none() && storage.step_path(self.steps.len().max(1)).is_none() {
+            let hint = "give the storage an `output`, or a `cache_type` other than `none`".to_owned();
+            self.general(Severity::Error, "nothing would be written: there is no output, and no step caches are kept".into(), Some(hint));
+        }
+        self.compiled_keys = self.steps.iter().map(Step::keys).collect();
+        self.names();
+        if sound {
+            self.own_files(storage);
+        }
+        let mut available = self.source.clone();
+        // Who wrote a column last, and whether it was read since.
+        let mut writers: HashMap<String, (usize, bool)> = HashMap::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let Some(operator) = &step.operator else {
+                // Told when the file was read; its outputs are unknown, see `unknown_outputs`.
+                if let Some(name) = step.serving.clone() {
+                    self.served_by(index, name);
+                }
+                continue;
+            };
+            for message in operator.problems() {
+                let (message, hint) = apart(&message);
+                self.at(Severity::Error, index, message, hint);
+            }
+            for usage in operator.prompts() {
+                for (message, hint) in usage.problems(operator.info().module) {
+                    self.at(Severity::Error, index, message, hint);
+                }
+                if let Some((message, hint)) = usage.warning() {
+                    self.at(Severity::Warning, index, message, hint);
+                }
+            }
+            if step.error_key.is_some() && step.on_error != OnError::Keep {
+                let hint = "add `on_error: keep`".to_owned();
+                self.at(Severity::Error, index, "`error_key` is set, and rows that fail are not kept".into(), Some(hint));
+            }
+            self.serving(index, operator.as_ref());
+            let mut keys = self.compiled_keys[index].clone();
+            settle(operator.as_ref(), &mut keys, &available);
+            self.reads(index, &keys, &available, &mut writers);
+            self.writes(index, &keys, &available, &mut writers);
+            available = schema_after(&keys, &available);
+        }
+        // A file that is not finished yet has other problems, and may name its input later.
+        let is_finished = storage.input_path().is_some() || self.problems.iter().all(|problem| problem.severity != Severity::Error);
+        if self.columns == Columns::OfNoRows && is_finished {
+            self.general(Severity::Warning, "the data set is empty, so its columns are not known and keys are not checked against them".into(), None);
+        }
+        let used: Vec<&str> = self
+            .steps
+            .iter()
+            .filter(|step| step.operator.as_ref().is_none_or(|operator| operator.at_most().calls > 0))
+            .map(|step| step.serving.as_deref().unwrap_or(DEFAULT_SERVING))
+            .collect();
+        let unused: Vec<String> = self.servings.iter().map(|(name, _)| name.clone()).filter(|name| !used.contains(&name.as_str())).collect();
+        for name in unused {
+            self.general(Severity::Warning, format!("no step uses the serving `{name}`"), None);
+        }
+    }
+
+    fn names(&mut self) {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        let mut twice = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            if let Some(name) = &step.name
+                && let Some(first) = seen.insert(name, index)
+            {
+                twice.push((index, format!("its name is step {}'s too", first + 1)));
+            }
+        }
+        for (index, message) in twice {
+            self.at(Severity::Error, index, message, Some("give each step a name of its own, or none".into()));
+        }
+    }
+
+    /// A file that a step writes beside the rows, and a folder that it keeps for itself, is nobody else's.
+    fn own_files(&mut self, storage: &dyn Storage) {
+        let mut others: Vec<(String, PathBuf)> = Vec::new();
+        others.extend(storage.input_path().map(|path| ("the input".to_owned(), place(&path))));
+        others.extend(storage.output_path().map(|path| ("the output".to_owned(), place(&path))));
+        others.extend((1..=self.steps.len()).filter_map(|step| Some((format!("the cache of step {step}"), place(&storage.step_path(step)?)))));
+        for index in 0..self.steps.len() {
+            let Some(operator) = &self.steps[index].operator else { continue };
+            for (field, path_use, path) in operator.info().paths(&operator.parameters()) {
+                let path = place(&path);
+                let taken = others.iter().find(|(_, other)| *other == path).map(|(whose, _)| whose.clone());
+                match (path_use, taken) {
+                    (PathUse::Writes, Some(whose)) => {
+                        let message = format!("`{field}` would be written over {whose}, `{}`", path.display());
+                        self.at(Severity::Error, index, message, Some("name another file".into()));
+                    }
+                    (PathUse::Owns, Some(whose)) => {
+                        let message = format!("`{field}` is the folder of {whose} too, `{}`", path.display());
+                        self.at(Severity::Error, index, message, Some("give each of them a folder of its own".into()));
+                    }
+                    (PathUse::Reads | PathUse::Keeps, _) | (_, None) => {}
+                }
+                others.push((format!("`{field}` of step {} `{}`", index + 1, self.shown(index)), path));
+            }
+        }
+    }
+
+    fn serving(&mut self, index: usize, operator: &dyn Operator) {
+        let named = self.steps[index].serving.clone();
+        if operator.at_most().calls == 0 {
+            if let Some(name) = named {
+                self.at(Severity::Warning, index, format!("asks no model, and names the serving `{name}`"), None);
+            }
+            return;
+        }
+        self.served_by(index, named.unwrap_or_else(|| DEFAULT_SERVING.to_owned()));
+    }
+
+    fn served_by(&mut self, index: usize, name: String) {
+        // A serving that is missing, or that could not be made, is told once and not at each step that asks it.
+        if self.problems.iter().any(|problem| problem.step.is_none() && problem.name == name) {
+            return;
+        }
+        if let Some((_, serving)) = self.servings.iter().find(|(known, _)| *known == name) {
+            if let Err(error) = serving.check() {
+                let (message, hint) = apart(&error.to_string());
+                self.problems.push(Problem {
+                    severity: Severity::Error,
+                    step: None,
+                    operator: String::new(),
+                    message: format!("serving `{name}`: {message}"),
+                    name,
+                    hint,
+                });
+            }
+            return;
+        }
+        let known: Vec<&str> = self.servings.iter().map(|(name, _)| name.as_str()).collect();
+        let hint = match registry::nearest(&name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "the pipeline has no serving: add one named `default`".to_owned(),
+            None => format!("the pipeline has {}", quoted(known)),
+        };
+        let message = format!("there is no serving `{name}`, which step {} `{}` asks", index + 1, self.shown(index));
+        self.problems.push(Problem { severity: Severity::Error, step: None, name, operator: String::new(), message, hint: Some(hint) });
+    }
+
+    fn reads(&mut self, index: usize, keys: &[KeyUse], available: &Schema, writers: &mut HashMap<String, (usize, bool)>) {
+        for key in keys.iter().filter(|key| key.direction != Direction::Write) {
+            if key.key.is_empty() {
+                self.at(Severity::Error, index, format!("`{}` is not set", key.field), Some(format!("name a column of type {}", key.column_type)));
+                continue;
+            }
+            if let Some((_, read)) = writers.get_mut(&key.key) {
+                *read = true;
+            }
+            match available.get(&key.key) {
+                Some(found) if key.column_type.accepts(found) => {}
+                Some(found) if key.column_type.reads_written_out(found) => {
+                    let message = format!("`{}` reads `{}` as {}, and the column holds {found}", key.field, key.key, key.column_type);
+                    let hint = "each cell is read as its JSON text; a step that writes a column of text can take out what is meant";
+                    self.at(Severity::Warning, index, message, Some(hint.to_owned()));
+                }
+                Some(found) => {
+                    let message = format!("`{}` reads `{}` as {}, and the column holds {found}", key.field, key.key, key.column_type);
+                    self.at(Severity::Error, index, message, None);
+                }
+                None => self.missing(index, key, available, writers),
+            }
+        }
+    }
+
+    fn missing(&mut self, index: usize, key: &KeyUse, available: &Schema, writers: &HashMap<String, (usize, bool)>) {
+        let KeyUse { field, key: name, .. } = key;
+        // A step whose operator could not be made may write anything; its own problem is told, and not what follows from it.
+        if self.columns != Columns::Known || self.steps[..index].iter().any(|step| step.operator.is_none()) {
+            return;
+        }
+        let later = self
+            .compiled_keys
+            .iter()
+            .enumerate()
+            .skip(index)
+            .find(|(_, keys)| keys.iter().any(|later| later.direction == Direction::Write && later.key == *name));
+        if key.may_be_missing && later.is_some_and(|(later, _)| later == index) {
+            return; // it fills in what may be missing
+        }
+        let (message, hint) = if let Some((later, _)) = later {
+            let message = if later == index {
+                format!("`{field}` reads `{name}`, which this step itself writes")
+            } else {
+                format!("`{field}` reads `{name}`, which comes only later")
+            };
+            (message, format!("step {} `{}` writes it", later + 1, self.shown(later)))
+        } else {
+            let hint = match registry::nearest(name, available.iter_names().map(PlSmallStr::as_str)) {
+                Some(near) => match writers.get(near) {
+                    Some((writer, _)) => format!("did you mean `{near}`, written by step {} `{}`?", writer + 1, self.shown(*writer)),
+                    None => format!("did you mean `{near}` of the data set?"),
+                },
+                None if self.source.is_empty() => "the data set has no columns".to_owned(),
+                None => format!("the data set has {}", quoted(self.source.iter_names().map(PlSmallStr::as_str))),
+            };
+            (format!("`{field}` reads `{name}`, which no earlier step and not the data set gives"), hint)
+        };
+        let (severity, message) = if key.may_be_missing { (Severity::Warning, format!("{message}, and is null")) } else { (Severity::Error, message) };
+        self.at(severity, index, message, Some(hint));
+    }
+
+    fn writes(&mut self, index: usize, keys: &[KeyUse], available: &Schema, writers: &mut HashMap<String, (usize, bool)>) {
+        let mut own: Vec<&KeyUse> = Vec::new();
+        for key in keys.iter().filter(|key| key.direction != Direction::Read) {
+            if key.key.is_empty() {
+                if key.direction == Direction::Write {
+                    self.at(Severity::Error, index, format!("`{}` is not set", key.field), Some("name the column to write".into()));
+                }
+                continue;
+            }
+            if let Some(other) = own.iter().find(|other| other.key == key.key) {
+                self.at(
+                    Severity::Error,
+                    index,
+                    format!("`{}` and `{}` both write `{}`", other.field, key.field, key.key),
+                    Some("give each a name of its own".into()),
+                );
+            }
+            own.push(key);
+            if key.direction == Direction::Write && available.contains(&key.key) {
+                let message = match writers.get(&key.key) {
+                    Some((writer, false)) => {
+                        format!("`{}` overwrites `{}` of step {} `{}`, which no step has read", key.field, key.key, writer + 1, self.shown(*writer))
+                    }
+                    Some((writer, true)) => format!("`{}` overwrites `{}` of step {} `{}`", key.field, key.key, writer + 1, self.shown(*writer)),
+                    None => format!("`{}` overwrites the column `{}` of the data set", key.field, key.key),
+                };
+                self.at(Severity::Warning, index, message, None);
+            }
+            writers.insert(key.key.clone(), (index, false));
+        }
+    }
+
+    fn shown(&self, index: usize) -> &str {
+        self.steps[index].name.as_deref().unwrap_or(&self.steps[index].operator_name)
+    }
+
+    fn at(&mut self, severity: Severity, index: usize, message: String, hint: Option<String>) {
+        let name = self.shown(index).to_owned();
+        self.problems.push(Problem { severity, step: Some(index + 1), name, operator: self.steps[index].operator_name.clone(), message, hint });
+    }
+
+    fn general(&mut self, severity: Severity, message: String, hint: Option<String>) {
+        self.problems.push(Problem { severity, step: None, name: String::new(), operator: String::new(), message, hint });
+    }
+}
+
+fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    let shown: Vec<String> = names.iter().take(12).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(12);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+/// Where a path leads, by which two ways to one file are told.
+pub(crate) fn place(path: &Path) -> PathBuf {
+    let beside = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(beside).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
+}
