@@ -6,6 +6,75 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
+/// What is wrong with something that was written, all of it told at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Where it stands, such as a file; empty where that is plain.
+    pub of: String,
+    /// What cannot be used; each with its hint, if it has one, in a line that begins with `hint: `.
+    pub problems: Vec<String>,
+    /// What could be, and may be why another thing is missed.
+    pub warnings: Vec<String>,
+}
+
+impl Faults {
+    /// The same, within something else.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        Self { of: if self.of.is_empty() { place.to_owned() } else { format!("{place}: {}", self.of) }, ..self }
+    }
+
+    /// The same, where each says itself where it stands.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        let of = self.of.clone();
+        let apart = Self { of: String::new(), ..self };
+        if of.is_empty() { apart } else { apart.map(|text| format!("{of}: {text}")) }
+    }
+
+    /// The same in other words.
+    #[must_use]
+    pub fn map(self, words: impl Fn(String) -> String) -> Self {
+        Self { problems: self.problems.into_iter().map(&words).collect(), warnings: self.warnings.into_iter().map(&words).collect(), ..self }
+    }
+
+    /// These, and those of others that are not among them.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        let (mut all, others) = (self.apart(), others.apart());
+        for (texts, others) in [(&mut all.problems, others.problems), (&mut all.warnings, others.warnings)] {
+            for text in others {
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+        }
+        all
+    }
+
+    /// A line for each, those of warnings marked.
+    pub fn told(&self) -> Vec<String> {
+        self.problems.iter().cloned().chain(self.warnings.iter().map(|warning| format!("warning: {warning}"))).collect()
+    }
+}
+
+impl From<Vec<String>> for Faults {
+    fn from(problems: Vec<String>) -> Self {
+        Self { problems, ..Self::default() }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.told();
+        match (self.of.as_str(), told.as_slice()) {
+            ("", _) => formatter.write_str(&told.join("\n")),
+            (of, [only]) => write!(formatter, "{of}: {only}"),
+            (of, _) => write!(formatter, "{of}: {}", told.join("\n").replace('\n', "\n  ")),
+        }
+    }
+}
+
 /// Something that stands at a place and cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
@@ -20,7 +89,7 @@ pub struct Unread {
 impl fmt::Display for Unread {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)?;
-        self.hint.map_or(Ok(()), |hint| write!(formatter, "\n  hint: {hint}"))
+        self.hint.map_or(Ok(()), |hint| write!(formatter, "\nhint: {hint}"))
     }
 }
 
@@ -170,8 +239,8 @@ mod tests {
             [
                 "`top.rows` should be a whole number from 0 on, found `-1`",
                 "`top.names`: invalid type: integer `5`, expected a string",
-                "`top.password` should be a text, found a number\n  hint: put it in quotes",
-                "`top.below.x.names` should be a list, found `b`\n  hint: put it in brackets, `[…]`",
+                "`top.password` should be a text, found a number\nhint: put it in quotes",
+                "`top.below.x.names` should be a list, found `b`\nhint: put it in brackets, `[…]`",
                 "`top.below.y` should be keys with values, found `3`",
             ]
         );

@@ -1,5 +1,6 @@
 //! What can go wrong, named for what it was.
 
+use crate::configuration::Faults;
 use crate::pipeline::Problems;
 use crate::serving::{ErrorClass, ServingError};
 
@@ -51,6 +52,9 @@ pub enum Error {
     /// A parameter, a serving, a storage or a pipeline file cannot be used as it is written.
     #[error("{0}")]
     Configuration(String),
+    /// Several such things at once, or one with what it is warned of.
+    #[error("{0}")]
+    Faults(Faults),
     /// An input that does not exist.
     #[error("{0}")]
     NotFound(String),
@@ -115,6 +119,14 @@ impl Error {
     /// Wraps an error of reading or writing with what was being done.
     pub fn storage(doing: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Storage { doing: doing.into(), source: source.into() }
+    }
+
+    /// What is wrong with a configuration, each thing by itself.
+    pub fn into_faults(self) -> Faults {
+        match self {
+            Self::Faults(faults) => faults,
+            error => vec![error.to_string()].into(),
+        }
     }
 
     /// A reply that could not be read, with its first 120 characters.

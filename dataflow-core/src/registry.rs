@@ -60,7 +60,7 @@ pub fn build_serving(name: &str, spec: &Value) -> Result<Arc<dyn LLMServing>> {
     let (kind, rest) =
         take_type(spec, None).ok_or_else(|| Error::Configuration(format!("serving `{name}` has no `type`\nhint: {}", one_of(serving_kinds()))))?;
     match inventory::iter::<ServingKind>().find(|known| known.name == kind) {
-        Some(known) => (known.build)(rest).map_err(|error| Error::Configuration(format!("serving `{name}`: {error}"))),
+        Some(known) => (known.build)(rest).map_err(|error| Error::Faults(error.into_faults().within(&format!("serving `{name}`")))),
         None => Err(Error::Configuration(format!("serving `{name}` has the unknown type `{kind}`\nhint: {}", one_of(serving_kinds())))),
     }
 }
@@ -71,7 +71,7 @@ pub fn build_storage(spec: &Value, context: &StorageContext) -> Result<Arc<dyn S
     let (kind, rest) = take_type(spec, Some("file")).unwrap_or_default();
     match inventory::iter::<StorageKind>().find(|known| known.name == kind) {
         Some(known) => (known.build)(rest, context).map_err(|error| match error {
-            Error::Configuration(message) => Error::Configuration(format!("storage: {message}")),
+            Error::Configuration(_) | Error::Faults(_) => Error::Faults(error.into_faults().within("storage")),
             other => other, // what is not there, or cannot be reached, says so itself
         }),
         None => Err(Error::Configuration(format!("storage has the unknown type `{kind}`\nhint: {}", one_of(kinds())))),

@@ -22,7 +22,7 @@ pub use options::{ApiOptions, SchemaMode};
 
 inventory::submit! {
     ServingKind { name: "api", build: |value| {
-        let serving = ApiServing::from(crate::options::read_with(value, |_| None, |options: ApiOptions| options.problems())?);
+        let serving = ApiServing::from(crate::options::read_with(value, |_| None, |options: ApiOptions| options.problems().into())?);
         serving.check()?;
         Ok(Arc::new(serving))
     } }
@@ -222,7 +222,7 @@ impl LLMServing for ApiServing {
     fn check(&self) -> Result<()> {
         let problems = self.options.problems();
         if !problems.is_empty() {
-            return Err(Error::Configuration(problems.join("\n")));
+            return Err(Error::Faults(problems.into()));
         }
         self.connection().map(|_| ()).map_err(|error| Error::Configuration(error.message))
     }

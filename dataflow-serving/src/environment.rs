@@ -81,15 +81,12 @@ impl EnvServing {
 
 /// The error with a hint that this type takes: a key has no option here.
 fn fitting(error: Error) -> Error {
-    match error {
-        Error::Configuration(message) => match message.split_once("\nhint: ") {
-            Some((told, hint)) if hint.contains("`api_key_env`") => Error::Configuration(format!(
-                "{told}\nhint: put the key in `DF_API_KEY`, or `none` for a service that wants no key; a key under another name needs `type: api`"
-            )),
-            _ => Error::Configuration(message),
-        },
-        other => other,
-    }
+    Error::Faults(error.into_faults().map(|text| match text.split_once("\nhint: ") {
+        Some((told, hint)) if hint.contains("`api_key_env`") => {
+            format!("{told}\nhint: put the key in `DF_API_KEY`, or `none` for a service that wants no key; a key under another name needs `type: api`")
+        }
+        _ => text,
+    }))
 }
 
 #[async_trait]

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use dataflow_core::configuration::Faults;
 use dataflow_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -101,7 +102,7 @@ impl State {
     fn take_over(&self) -> Result<Vec<String>> {
         configuration(&self.config, self.loopback).and_then(|(configuration, warnings)| {
             let cache = cache_of(&configuration.gateway)?;
-            self.pool.reload(&configuration).map_err(|problems| Error::Configuration(format!("{}: {}", self.config.display(), problems.join("\n  "))))?;
+            self.pool.reload(&configuration).map_err(|problems| faults(&self.config, problems))?;
             self.settings.store(Arc::new(configuration.gateway));
             self.cache.store(cache);
             Ok(warnings)
@@ -158,8 +159,12 @@ fn configuration(path: &Path, loopback: bool) -> Result<(Configuration, Vec<Stri
     })
 }
 
+fn faults(path: &Path, problems: Vec<String>) -> Error {
+    Error::Faults(Faults::from(problems).within(&path.display().to_string()))
+}
+
 const EXPOSED: &str =
-    "others could reach this gateway and spend on your keys: there are no `gateway.api_keys`\n  hint: list at least one key there, or listen at 127.0.0.1";
+    "others could reach this gateway and spend on your keys: there are no `gateway.api_keys`\nhint: list at least one key there, or listen at 127.0.0.1";
 
 /// A gateway that listens and is about to serve.
 pub struct Gateway {
@@ -186,14 +191,13 @@ impl Gateway {
         let addresses: Vec<SocketAddr> = (options.host.as_str(), options.port).to_socket_addrs().map_err(failed)?.collect();
         let loopback = addresses.iter().all(|address| address.ip().is_loopback());
         let (configuration, warnings) = configuration(&options.config, loopback)?;
-        let wrong = |problem: String| Error::Configuration(format!("{}: {problem}", options.config.display()));
-        let pool = Pool::new(&configuration).map_err(|problems| wrong(problems.join("\n  ")))?;
+        let pool = Pool::new(&configuration).map_err(|problems| faults(&options.config, problems))?;
         let listener = std::net::TcpListener::bind(addresses.as_slice()).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let cache = cache_of(&configuration.gateway)?;
-        let metrics = Metrics::new().map_err(|error| wrong(error.to_string()))?;
+        let metrics = Metrics::new().map_err(|error| faults(&options.config, vec![error.to_string()]))?;
         let state = State {
             pool,
             settings: ArcSwap::from_pointee(configuration.gateway),

@@ -13,7 +13,7 @@ use crate::{ApiServing, Secret, options};
 
 inventory::submit! {
     ServingKind { name: "gateway", build: |value| {
-        let check = |options: GatewayServingOptions| GatewayServing::from(options).problems();
+        let check = |options: GatewayServingOptions| GatewayServing::from(options).problems().into();
         let serving = GatewayServing::from(options::read_with::<GatewayServingOptions>(value, |_| None, check)?);
         serving.check()?;
         Ok(Arc::new(serving))
@@ -153,7 +153,7 @@ impl LLMServing for GatewayServing {
 
     fn check(&self) -> Result<()> {
         // The option is called otherwise here.
-        self.api.check().map_err(|error| dataflow_core::Error::Configuration(error.to_string().replace("`api_url`", "`url`")))
+        self.api.check().map_err(|error| dataflow_core::Error::Faults(error.into_faults().map(|text| text.replace("`api_url`", "`url`"))))
     }
 
     async fn start(&self) -> Result<(), ServingError> {

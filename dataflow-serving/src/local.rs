@@ -113,7 +113,7 @@ impl LLMServing for LocalServing {
 
     fn check(&self) -> Result<()> {
         let problems = self.options.problems();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Configuration(problems.join("\n"))) }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Faults(problems.into())) }
     }
 
     async fn start(&self) -> Result<(), ServingError> {

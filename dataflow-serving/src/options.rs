@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dataflow_core::configuration;
+use dataflow_core::configuration::{self, Faults};
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use serde::Serialize;
@@ -13,12 +13,12 @@ use crate::pool::POOL_CACHE;
 
 /// Reads a serving's options; `T` has defaults for all and denies unknown fields.
 pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
-    read_with(value, |_| None, |_| Vec::new())
+    read_with(value, |_| None, |_| Faults::default())
 }
 
 /// As [`read`]; all that is wrong is told at once. `elsewhere` is a hint for a key that stands in the wrong place, and `check` tells what else is wrong with what could be
 /// read, where something could not.
-pub(crate) fn read_with<T: DeserializeOwned>(mut value: Value, elsewhere: impl Fn(&str) -> Option<String>, check: impl FnOnce(T) -> Vec<String>) -> Result<T> {
+pub(crate) fn read_with<T: DeserializeOwned>(mut value: Value, elsewhere: impl Fn(&str) -> Option<String>, check: impl FnOnce(T) -> Faults) -> Result<T> {
     let mut problems = Vec::new();
     if let Some(given) = value.as_object_mut() {
         let known = known::<T>();
@@ -32,11 +32,10 @@ pub(crate) fn read_with<T: DeserializeOwned>(mut value: Value, elsewhere: impl F
     let (read, unread) = configuration::read::<T>("", value);
     problems.extend(unread.iter().map(ToString::to_string));
     match read {
-        Some(read) if problems.is_empty() => return Ok(read),
-        Some(read) => problems.extend(check(read)),
-        None => {}
+        Some(read) if problems.is_empty() => Ok(read),
+        Some(read) => Err(Error::Faults(Faults::from(problems).and(check(read)))),
+        None => Err(Error::Faults(problems.into())),
     }
-    Err(Error::Configuration(problems.join("\n")))
 }
 
 /// The names of all options: serde names an unknown field and then those that it knows, each in backticks.
@@ -159,7 +158,7 @@ mod tests {
         assert_eq!(check(json!({ "temprature": 1 })), "there is no option `temprature`\nhint: did you mean `temperature`?");
         assert_eq!(
             check(json!({ "model": 1, "temperature": "x" })),
-            "`model` should be a text, found `1`\n  hint: put it in quotes\n`temperature` should be a number, found `x`"
+            "`model` should be a text, found `1`\nhint: put it in quotes\n`temperature` should be a number, found `x`"
         );
         assert_eq!(check(json!({ "zzz": 1 })), "there is no option `zzz`\nhint: it has `temperature`, `model`");
         assert_eq!(check(json!({ "base_model": 1 })), "there is no option `base_model`\nhint: did you mean `model`?");

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use dataflow_core::configuration::Faults;
 use dataflow_core::serving::LLMServing;
 use dataflow_core::{Error, OnError, Pipeline, Result, registry};
 use dataflow_operators::core_text::{RecordGenerator, RecordProfile};
@@ -22,8 +23,6 @@ use dataflow_serving::pool::{PoolOptions, Prices};
 use dataflow_serving::{GatewayServing, PoolServing};
 use dataflow_storage::table::{ColumnKind, ROW_KEY, TableColumn, TableSpec, TableStorage};
 use serde_json::{Value, json};
-
-use self::reading::problems_of;
 
 pub use budget::Ledger;
 pub use configuration::{Budget, ProcessConfiguration, Prompt, TokenEstimation, Validation};
@@ -68,7 +67,7 @@ pub struct Process {
 impl ProcessConfiguration {
     /// Reads a file, opens its table and makes the pipeline. What is wrong with the file, the table and the models is told together.
     pub fn open(path: &Path, options: ProcessOptions) -> Result<(Self, Process)> {
-        let (mut configuration, mut problems) = Self::gather(path)?;
+        let (mut configuration, problems) = Self::gather(path)?;
         let is_described = configuration.table().is_some_and(|table| table.problems(&configuration.datasource.kind).is_empty());
         let storage = is_described.then(|| configuration.storage(options));
         match (storage, configuration.paid_serving(options)) {
@@ -81,14 +80,17 @@ impl ProcessConfiguration {
             (Some(Err(error)), Ok(_)) | (Some(Ok(_)), Err(error)) if problems.is_empty() => Err(error),
             (storage, served) => {
                 let columns = storage.as_ref().and_then(|storage| storage.as_ref().ok()).map(|storage| storage.columns().to_vec());
-                let errors = storage.and_then(Result::err).into_iter().chain(served.err());
-                let is_told = |problem: &String| problem.starts_with("warning: `global.log."); // as an error, with all that this file allows there
-                problems.extend(errors.flat_map(|error| problems_of(&error, path)).filter(|problem| !is_told(problem)));
-                let mut warnings = configuration.placeholder_warnings(&columns.unwrap_or_default());
-                if !configuration.prompt.template.trim().is_empty() {
-                    warnings.extend(configuration.prompt_warnings());
+                let mut faults = Faults { problems, warnings: configuration.warnings.clone(), ..Faults::default() };
+                for error in storage.and_then(Result::err).into_iter().chain(served.err()) {
+                    let more = error.into_faults();
+                    faults = faults.and(if more.of == path.display().to_string() { Faults { of: String::new(), ..more } } else { more });
                 }
-                Err(configuration.told(problems, &warnings))
+                faults.warnings.retain(|warning| !warning.starts_with("`global.log.")); // told as an error, with all that this file allows there
+                faults.warnings.extend(configuration.placeholder_warnings(&columns.unwrap_or_default()));
+                if !configuration.prompt.template.trim().is_empty() {
+                    faults.warnings.extend(configuration.prompt_warnings());
+                }
+                Err(Error::Faults(faults.within(&path.display().to_string())))
             }
         }
     }

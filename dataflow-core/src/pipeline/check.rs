@@ -10,6 +10,7 @@ use super::compile::settle;
 use super::problems::apart;
 use super::{DEFAULT_SERVING, OnError, Problem, Severity, Step};
 use crate::engine::apply::schema_after;
+use crate::error::Error;
 use crate::key::{Direction, KeyUse};
 use crate::operator::{Operator, PathUse};
 use crate::registry;
@@ -168,15 +169,8 @@ impl Check<'_> {
         }
         if let Some((_, serving)) = self.servings.iter().find(|(known, _)| *known == name) {
             if let Err(error) = serving.check() {
-                let (message, hint) = apart(&error.to_string());
-                self.problems.push(Problem {
-                    severity: Severity::Error,
-                    step: None,
-                    operator: String::new(),
-                    message: format!("serving `{name}`: {message}"),
-                    name,
-                    hint,
-                });
+                let error = Error::Faults(error.into_faults().within(&format!("serving `{name}`")));
+                self.problems.extend(Problem::of_error(&name, error));
             }
             return;
         }

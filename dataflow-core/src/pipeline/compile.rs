@@ -153,14 +153,7 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
         Err(error) => (None, Some(error)),
     };
     tell_of_storage(unfit.into_iter().chain(unread).collect(), &mut problems)?;
-    problems.extend(source.iter().flat_map(|source| source.warnings()).map(|message| Problem {
-        severity: Severity::Warning,
-        step: None,
-        name: String::new(),
-        operator: String::new(),
-        message,
-        hint: None,
-    }));
+    problems.extend(source.iter().flat_map(|source| source.warnings()).map(|message| Problem::general(Severity::Warning, "", &message)));
     problems.sort_by_key(|problem| problem.step); // stable: the order within a step stays
     let problems = Problems { pipeline: name.clone(), problems };
     let Some(source) = source.filter(|_| problems.errors().next().is_none()) else { return Err(Error::DoesNotCompile(problems)) };
@@ -200,11 +193,7 @@ fn tell_of_storage(mut wrong: Vec<Error>, problems: &mut Vec<Problem>) -> Result
     if wrong.len() == 1 && problems.iter().all(|problem| problem.severity != Severity::Error) {
         return wrong.pop().map_or(Ok(()), Err);
     }
-    let told = wrong.into_iter().map(|error| {
-        let (message, hint) = apart(&error.to_string());
-        Problem { severity: Severity::Error, step: None, name: String::new(), operator: String::new(), message, hint }
-    });
-    problems.splice(..0, told);
+    problems.splice(..0, wrong.into_iter().flat_map(|error| Problem::of_error("", error)));
     Ok(())
 }
 

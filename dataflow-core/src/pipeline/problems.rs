@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::configuration::Faults;
+use crate::error::Error;
+
 /// Whether a problem keeps the pipeline from running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +45,22 @@ impl fmt::Display for Problem {
             write!(formatter, "\n    hint: {hint}")?;
         }
         Ok(())
+    }
+}
+
+impl Problem {
+    /// Of the storage, or of a serving with this name.
+    pub(super) fn general(severity: Severity, name: &str, text: &str) -> Self {
+        let (message, hint) = apart(text);
+        Self { severity, step: None, name: name.to_owned(), operator: String::new(), message, hint }
+    }
+
+    /// Each problem that an error of the storage, or of a serving with this name, tells of.
+    pub(super) fn of_error(name: &str, error: Error) -> impl Iterator<Item = Self> {
+        let Faults { problems, warnings, .. } = error.into_faults().apart();
+        let errors = problems.into_iter().map(|text| (Severity::Error, text));
+        let all = errors.chain(warnings.into_iter().map(|text| (Severity::Warning, text)));
+        all.map(move |(severity, text)| Self::general(severity, name, &text))
     }
 }
 

@@ -6,7 +6,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::problems::apart;
 use super::{OnError, Pipeline, Problem, Severity, Step};
 use crate::configuration;
 use crate::error::Result;
@@ -163,10 +162,7 @@ impl Pipeline {
         for (name, serving) in &spec.serving {
             match registry::build_serving(name, serving) {
                 Ok(serving) => pipeline.servings.push((name.clone(), serving)),
-                Err(error) => {
-                    let (message, hint) = apart(&error.to_string());
-                    pipeline.problems.push(Problem { severity: Severity::Error, step: None, name: name.clone(), operator: String::new(), message, hint });
-                }
+                Err(error) => pipeline.problems.extend(Problem::of_error(name, error)),
             }
         }
         for (index, step) in spec.steps.into_iter().enumerate() {

@@ -207,7 +207,7 @@ impl LocalOptions {
                 other => return Err(Error::Configuration(format!("`extra_body` should be a mapping, found {other}"))),
             }
         }
-        crate::options::read_with(Value::Object(fields), |_| None, |options: Self| options.problems())
+        crate::options::read_with(Value::Object(fields), |_| None, |options: Self| options.problems().into())
     }
 
     /// Says what keeps the server from being started.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use dataflow_core::configuration::Faults;
 use dataflow_core::journal::QuestionKey;
 use dataflow_core::serving::{Chat, Embeddings, ErrorClass, Finish, LLMServing, Reply, ServingError, ServingKind};
 use dataflow_core::{Error, Result};
@@ -21,7 +22,7 @@ use crate::api::wire;
 
 inventory::submit! {
     ServingKind { name: "pool", build: |value| {
-        let check = |options| PoolServing::try_new(options).err().map(|error| error.to_string()).into_iter().collect();
+        let check = |options| PoolServing::try_new(options).err().map(Error::into_faults).unwrap_or_default();
         let serving = PoolServing::try_new(crate::options::read_with::<PoolOptions>(value, gateways, check)?)?;
         Ok(Arc::new(serving))
     } }
@@ -129,13 +130,13 @@ impl PoolServing {
         } else {
             let sections = [("models", &options.models), ("channels", &options.channels), ("gateway", &options.gateway)];
             let value: Map<String, Value> = sections.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
-            Configuration::of_value(value.into(), &|name| std::env::var(name).ok()).map_err(|problems| Error::Configuration(problems.join("\n")))
+            Configuration::of_value(value.into(), &|name| std::env::var(name).ok()).map_err(Error::Faults)
         };
         let problems = options.problems();
         let (configuration, warnings) = match read {
             read if problems.is_empty() => read?,
-            Err(Error::Configuration(more)) => return Err(Error::Configuration(format!("{}\n{more}", problems.join("\n")))),
-            _ => return Err(Error::Configuration(problems.join("\n"))),
+            Err(error) => return Err(Error::Faults(Faults::from(problems).and(error.into_faults()))),
+            Ok(_) => return Err(Error::Faults(problems.into())),
         };
         for warning in warnings {
             tracing::warn!("{warning}");
@@ -217,7 +218,7 @@ impl PoolServing {
         if let Some(pool) = self.pool.get() {
             return Ok(pool);
         }
-        let pool = Pool::new(&self.configuration).map_err(|problems| Error::Configuration(problems.join("\n")))?;
+        let pool = Pool::new(&self.configuration).map_err(|problems| Error::Faults(problems.into()))?;
         if let Some(model) = self.options.model.as_ref().filter(|model| !super::is_any(model) && !pool.knows(model)) {
             return Err(Error::Configuration(format!("`model` is `{model}`, and no model of the pool has this id, name or model")));
         }
@@ -441,6 +442,6 @@ mod tests {
         let options = json!({ "config": "no-such-file.yaml", "models": [], "gateway": { "backoff": "ladder" } });
         let error = PoolServing::try_new(crate::options::read(options).unwrap()).unwrap_err().to_string();
         let told = |key: &str| format!("`{key}` cannot stand beside `config`, whose file says all of it\nhint: leave one of them out");
-        assert_eq!(error, [told("models"), told("gateway")].join("\n"));
+        assert_eq!(error, [told("models"), told("gateway"), "there is no configuration file no-such-file.yaml".into()].join("\n"));
     }
 }

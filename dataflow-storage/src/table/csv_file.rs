@@ -25,7 +25,9 @@ impl NamedText {
     pub(super) fn problems(&self, section: &str) -> Vec<String> {
         let encoding = self.encoding.as_ref().filter(|name| encoding_named(name).is_none());
         let encoding = encoding.map(|name| {
-            format!("`{section}.encoding` is `{name}`, which is none\n  hint: it is one such as `utf-8`, `gb18030`, `big5`, `shift_jis`, `windows-1252` or `utf-16le`")
+            format!(
+                "`{section}.encoding` is `{name}`, which is none\nhint: it is one such as `utf-8`, `gb18030`, `big5`, `shift_jis`, `windows-1252` or `utf-16le`"
+            )
         });
         let separator = self.separator.as_ref().filter(|name| separator_named(name).is_none());
         let separator = separator.map(|name| format!("`{section}.separator` should be one character, such as `;` or `tab`, found `{name}`"));

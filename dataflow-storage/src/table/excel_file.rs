@@ -217,7 +217,7 @@ impl FileContent for ExcelFile {
             let rows = (0..self.rows()).filter(|row| has_nothing(*row) && has_formula(*row)).count();
             if rows > 0 {
                 warnings.push(format!(
-                    "column `{name}` holds formulas without results in {rows} rows, which count as empty\n  hint: open the workbook in Excel or LibreOffice, and save it there"
+                    "column `{name}` holds formulas without results in {rows} rows, which count as empty\nhint: open the workbook in Excel or LibreOffice, and save it there"
                 ));
             }
         }

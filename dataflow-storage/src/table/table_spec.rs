@@ -249,7 +249,7 @@ impl TableSpec {
         let mut problems: Vec<String> = missing.map(|(name, _)| format!("`{section}.{name}` is missing")).collect();
         if self.claim && self.source.file().is_some() {
             problems.push(format!(
-                "`claim` is for databases, and the table is in {}: a file is written by one engine\n  hint: leave `claim` out, or keep the rows in a database",
+                "`claim` is for databases, and the table is in {}: a file is written by one engine\nhint: leave `claim` out, or keep the rows in a database",
                 self.source.name()
             ));
         }
@@ -273,12 +273,12 @@ impl TableSpec {
                 ("the column that rows are known by", self.id_column == *column),
             ];
             problems.extend(uses.into_iter().filter(|(_, is_used)| *is_used).take(1).map(|(what, _)| {
-                format!("`error_column` is `{column}`, {what}: reasons would stand over what is in it\n  hint: give it a column of its own, such as `error`")
+                format!("`error_column` is `{column}`, {what}: reasons would stand over what is in it\nhint: give it a column of its own, such as `error`")
             }));
         }
         if self.outputs.contains(&self.id_column) {
             let column = &self.id_column;
-            problems.push(format!("column `{column}` is written, and rows are known by it\n  hint: write into another column, or name another `id_column`"));
+            problems.push(format!("column `{column}` is written, and rows are known by it\nhint: write into another column, or name another `id_column`"));
         }
         problems
     }
@@ -298,7 +298,7 @@ impl TableSpec {
     pub fn open(&self, base: &Path) -> Result<TableStorage> {
         let problems = self.problems("at");
         if !problems.is_empty() {
-            return Err(Error::Configuration(problems.join("\n")));
+            return Err(Error::Faults(problems.into()));
         }
         let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_mins(5));
         let mut spec = Map::from_iter([("type".to_owned(), Value::from("table"))]);
@@ -391,7 +391,7 @@ fn read(spec: Value) -> Result<TableSpec> {
             Err(error) => problems.push(error.to_string()),
         }
     }
-    Err(Error::Configuration(problems.join("\n")))
+    Err(Error::Faults(problems.into()))
 }
 
 #[cfg(test)]

@@ -242,7 +242,7 @@ impl TableStorage {
             }
         }
         if !problems.is_empty() {
-            return Err(Error::Configuration(problems.join("\n")));
+            return Err(Error::Faults(problems.into()));
         }
         if let Some(claimant) = options.claimant.clone() {
             runtime.spawn(keep_claims(Arc::clone(&table), claimant));

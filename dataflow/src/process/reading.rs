@@ -74,7 +74,7 @@ impl Reading {
             let near = nearest(key, known.iter().copied().filter(|known| !file.contains_key(*known)));
             match near {
                 Some(near) if near == kind || ["datasource", "columns_to_extract", "columns_to_write", "prompt"].contains(&near) => {
-                    self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?"));
+                    self.problems.push(format!("unknown key `{key}`\nhint: did you mean `{near}`?"));
                     self.unread.push(near.to_owned());
                 }
                 near => self.unknown(key, near),
@@ -86,8 +86,8 @@ impl Reading {
     fn unknown(&mut self, key: &str, near: Option<&str>) {
         let is_ours = near.is_some_and(|near| OURS.contains(&near)) && !key.starts_with("token_estimation.");
         match near {
-            Some(near) if is_ours => self.problems.push(format!("unknown key `{key}`\n  hint: did you mean `{near}`?")),
-            None if key.starts_with("budget.") => self.problems.push(format!("unknown key `{key}`\n  hint: a budget has `tokens` and `money`")),
+            Some(near) if is_ours => self.problems.push(format!("unknown key `{key}`\nhint: did you mean `{near}`?")),
+            None if key.starts_with("budget.") => self.problems.push(format!("unknown key `{key}`\nhint: a budget has `tokens` and `money`")),
             Some(near) => self.warnings.push(format!("unknown key `{key}`: did you mean `{near}`?")),
             None => self.warnings.push(format!("unknown key `{key}`")),
         }
@@ -178,17 +178,4 @@ pub(super) fn merged(below: Option<&Value>, above: Option<&Value>) -> Value {
         }
         (below, above) => above.or(below).cloned().unwrap_or_default(),
     }
-}
-
-/// The problems of an error that tells several of a file, each with its hint.
-pub(super) fn problems_of(error: &Error, path: &Path) -> Vec<String> {
-    let (text, before) = (error.to_string(), format!("{}: ", path.display()));
-    let mut problems: Vec<String> = Vec::new();
-    for line in text.lines().map(str::trim) {
-        match problems.last_mut().filter(|_| line.starts_with("hint: ")) {
-            Some(last) => *last += &format!("\n  {line}"),
-            None => problems.push(line.strip_prefix(&before).unwrap_or(line).to_owned()),
-        }
-    }
-    problems
 }

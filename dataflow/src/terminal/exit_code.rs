@@ -44,7 +44,7 @@ impl Exit {
             Error::DoesNotCompile(_) | Error::Malformed { .. } | Error::Data(_) => Self::BadData,
             Error::NotFound(_) => Self::NoInput,
             Error::Unreachable { .. } | Error::Serving(_) => Self::Unreachable,
-            Error::Configuration(_) | Error::Prompt { .. } => Self::BadConfiguration,
+            Error::Configuration(_) | Error::Faults(_) | Error::Prompt { .. } => Self::BadConfiguration,
             Error::Storage { source, .. } => of_storage(source.as_ref()),
             Error::Journal { source, .. } => of_storage(source),
             _ => Self::Stopped,

@@ -33,7 +33,7 @@ impl ModelSettings {
         }
         for (key, found) in [("safe_tpm", self.safe_tpm), ("max_concurrency", self.max_concurrency.map(|most| most as u64))] {
             if found == Some(0) {
-                wrong(format!("`{key}` should be at least 1, found 0\n  hint: leave it out for no limit"));
+                wrong(format!("`{key}` should be at least 1, found 0\nhint: leave it out for no limit"));
             }
         }
         if let Some(rate) = self.safe_rps.filter(|rate| *rate > 0.0 && !RATES.contains(rate)) {
@@ -53,7 +53,7 @@ impl ModelSettings {
         if let Some(name) = &self.api_key_env {
             match variable(name).filter(|key| !key.trim().is_empty()) {
                 Some(key) => self.api_key = Some(key.into()),
-                None => wrong(format!("the environment variable `{name}` is not set\n  hint: `export {name}=…`")),
+                None => wrong(format!("the environment variable `{name}` is not set\nhint: `export {name}=…`")),
             }
         }
         if let Err(message) = bearer(self) {
@@ -89,7 +89,7 @@ impl ChannelSettings {
         let Some((shorter, version)) = base.rsplit_once('/').filter(|(shorter, _)| shorter.contains("://")) else { return };
         let path = self.api_path.trim_start_matches('/');
         if path.split('/').next() == Some(version) {
-            warnings.push(format!("channel `{id}`: {base}/{path} is asked, with `/{version}` twice\n  hint: `base_url: {shorter}`"));
+            warnings.push(format!("channel `{id}`: {base}/{path} is asked, with `/{version}` twice\nhint: `base_url: {shorter}`"));
         }
     }
 }
@@ -136,7 +136,7 @@ pub(super) fn check_names(models: &[Value], channels: &Map<String, Value>, probl
         }
         let Some(channel) = text(model, "channel_id").filter(|channel| !channels.contains_key(channel)) else { continue };
         let id = id.unwrap_or_else(|| format!("models.{}", number + 1));
-        let hint = nearest(&channel, channels.keys().map(String::as_str)).map(|near| format!("\n  hint: did you mean `{near}`?")).unwrap_or_default();
+        let hint = nearest(&channel, channels.keys().map(String::as_str)).map(|near| format!("\nhint: did you mean `{near}`?")).unwrap_or_default();
         problems.push(format!("model `{id}` names the channel `{channel}`, which is not there{hint}"));
     }
 }
@@ -148,14 +148,14 @@ mod tests {
     #[test]
     fn all_problems_are_told_at_once() {
         let text = "models: [{ id: 1, model: m, channel_id: 2, api_key_env: NONE }, { id: 1, channel_id: 1 }]\nchannels: { 1: { base_url: nowhere } }\n";
-        let problems = Configuration::parse(text, &|_| None).unwrap_err();
+        let problems = Configuration::parse(text, &|_| None).unwrap_err().told();
         assert_eq!(
             problems,
             [
                 "`models.2`: missing field `model`",
                 "model `1` names the channel `2`, which is not there",
                 "two models have the id `1`",
-                "model `1`: the environment variable `NONE` is not set\n  hint: `export NONE=…`",
+                "model `1`: the environment variable `NONE` is not set\nhint: `export NONE=…`",
                 "channel `1`: `base_url` should be an address such as `https://api.openai.com`, found `nowhere`",
             ]
         );
@@ -167,12 +167,12 @@ mod tests {
                     channels: { a: { base_url: 'http://a.example', ssl_verify: maybe }, b: { base_url: 'http://b.example' } }\n\
                     gateway: { api_keys: [''], max_body_mb: 0, cors: [foo] }\nglobal: { log: { level: loud } }\n";
         assert_eq!(
-            Configuration::parse(text, &|_| None).unwrap_err(),
+            Configuration::parse(text, &|_| None).unwrap_err().told(),
             [
                 "`models.1.safe_rps` should be a number, found `fast`",
                 "`models.1.timeout` should be a number, found `soon`",
                 "`channels.a.ssl_verify` should be `true` or `false`, found `maybe`",
-                "model `2`: `max_concurrency` should be at least 1, found 0\n  hint: leave it out for no limit",
+                "model `2`: `max_concurrency` should be at least 1, found 0\nhint: leave it out for no limit",
                 "`gateway.max_body_mb` should be at least 1, found 0",
                 "`gateway.api_keys` holds an empty key, which opens nothing",
                 "`gateway.cors` should list origins such as `https://example.com`, or `*`; found `foo`",
@@ -186,7 +186,7 @@ mod tests {
         let text = "models: [{ id: 1, model: m, channel_id: 9, weight: abc }, { id: 1, channel_id: [], timeout: 0 }, { model: m, channel_id: 2, api_key: \"a\\nb\" }, 7]\n\
                     channels: { 1: { base_url: notaurl, ssl_verify: maybe, proxy: 'ftp://y' }, 2: { base_url: 5, proxy: 'ftp://z', timeout: 0 } }\n";
         assert_eq!(
-            Configuration::parse(text, &|_| None).unwrap_err(),
+            Configuration::parse(text, &|_| None).unwrap_err().told(),
             [
                 "`models.1.weight` should be a number, found `abc`",
                 "`models.2`: missing field `model`",
@@ -194,7 +194,7 @@ mod tests {
                 "`models.3`: missing field `id`",
                 "`models.4` should be keys with values, found `7`",
                 "`channels.1.ssl_verify` should be `true` or `false`, found `maybe`",
-                "`channels.2.base_url` should be a text, found `5`\n  hint: put it in quotes",
+                "`channels.2.base_url` should be a text, found `5`\nhint: put it in quotes",
                 "model `1` names the channel `9`, which is not there",
                 "two models have the id `1`",
                 "model `models.2`: `timeout` should be a number of seconds above 0, found 0",
@@ -205,7 +205,7 @@ mod tests {
                 "channel `2`: `timeout` should be a number of seconds above 0, found 0",
             ]
         );
-        let wrong = Configuration::parse("models: 5\nchannels: [x]\n", &|_| None).unwrap_err();
+        let wrong = Configuration::parse("models: 5\nchannels: [x]\n", &|_| None).unwrap_err().told();
         assert_eq!(wrong, ["`models` should be a list, found `5`", "`channels` should be keys with values, found `[\"x\"]`"]);
     }
 
@@ -215,7 +215,7 @@ mod tests {
                     - { id: 2, model: m, channel_id: a, weight: .inf, safe_rps: .nan, temperature: -0.1, safe_tpm: -5, max_concurrency: 0, prices: { in: -1 } }\n\
                     channels: { a: { base_url: 'http://a.example', timeout: -3 } }\ngateway: { queue_timeout: -5, max_queue: -1, max_connections: many }\n";
         assert_eq!(
-            Configuration::parse(text, &|_| None).unwrap_err(),
+            Configuration::parse(text, &|_| None).unwrap_err().told(),
             [
                 "`models.2.weight` should be a finite number, found `.inf`",
                 "`models.2.safe_rps` should be a finite number, found `.nan`",
@@ -223,7 +223,7 @@ mod tests {
                 "`gateway.max_connections` should be a whole number from 0 on, found `many`",
                 "`models.2.safe_tpm` should be a whole number from 0 on, found `-5`",
                 "model `2`: `temperature` should be 0 or more, found -0.1",
-                "model `2`: `max_concurrency` should be at least 1, found 0\n  hint: leave it out for no limit",
+                "model `2`: `max_concurrency` should be at least 1, found 0\nhint: leave it out for no limit",
                 "model `2`: `prices` should be 0 or more, found in -1 and out 0",
                 "channel `a`: `timeout` should be a number of seconds above 0, found -3",
                 "`gateway.queue_timeout` should be a number of seconds from 0 on, found -5",
@@ -240,19 +240,19 @@ mod tests {
             let text = format!("models: [{{ id: 1, model: m, channel_id: a }}]\nchannels: {{ a: {{ base_url: '{base}' }} }}\n");
             Configuration::parse(&text, &|_| None).unwrap().1
         };
-        let told = "channel `a`: https://a.example/x/v1/v1/chat/completions is asked, with `/v1` twice\n  hint: `base_url: https://a.example/x`";
+        let told = "channel `a`: https://a.example/x/v1/v1/chat/completions is asked, with `/v1` twice\nhint: `base_url: https://a.example/x`";
         assert_eq!(warnings("https://a.example/x/v1/"), [told]);
         assert!(warnings("https://a.example/x").is_empty() && warnings("https://a.example").is_empty() && warnings("https://v1").is_empty());
     }
 
     #[test]
     fn keys_and_sections_of_the_wrong_kind_are_told_in_plain_words() {
-        let check = |text: &str| Configuration::parse(text, &|_| None).unwrap_err().join("\n");
+        let check = |text: &str| Configuration::parse(text, &|_| None).unwrap_err().told().join("\n");
         let text = "gateway: { admin_key: [], api_keys: sk-1 }\nmodels: [{ id: 1, model: m, channel_id: a, api_key: true }]\nchannels: { a: { base_url: 'http://a' } }\n";
         assert_eq!(
             check(text),
-            "`gateway.admin_key` should be a text, found a list\n`gateway.api_keys` should be a list, found a text\n  hint: put it in brackets, `[…]`\n\
-             `models.1.api_key` should be a text, found a truth value\n  hint: put it in quotes"
+            "`gateway.admin_key` should be a text, found a list\n`gateway.api_keys` should be a list, found a text\nhint: put it in brackets, `[…]`\n\
+             `models.1.api_key` should be a text, found a truth value\nhint: put it in quotes"
         );
         assert_eq!(check("gateway: { api_keys: [[one]] }\n"), "`gateway.api_keys`: one of its items cannot be read");
         let twice = check("models: []\nchannels: {}\nmodels: []\n");
@@ -265,7 +265,7 @@ mod tests {
                     - { id: any, model: auto, channel_id: b, safe_rps: 0.000001 }\n\
                     channels: { a: { base_url: 'http://a.example', proxy: nonsense }, b: { base_url: 'http://b.example', proxy: 'localhost:3128' } }\n";
         assert_eq!(
-            Configuration::parse(text, &|_| None).unwrap_err(),
+            Configuration::parse(text, &|_| None).unwrap_err().told(),
             [
                 "model ``: `safe_rps` should be from 0.000001 to 1000000 requests a second, or 0 for no limit; found 0.000000000001",
                 "model ``: `model` is empty: it is the model's name at the service, such as `gpt-4o`",
@@ -285,7 +285,7 @@ mod tests {
                     gateway: { api_keys: ['${DOOR}'], queue_timeout: '${TIME}', max_body_mb: 0 }\nmysql: { password: '${WORD}' }\n";
         let unset = |place: &str, name: &str| format!("`{place}` reads the environment variable `{name}`, which is not set");
         assert_eq!(
-            Configuration::parse(text, &|_| None).unwrap_err(),
+            Configuration::parse(text, &|_| None).unwrap_err().told(),
             [
                 unset("models.1.id", "ID"),
                 unset("models.1.model", "MODEL"),

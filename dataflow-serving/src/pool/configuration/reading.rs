@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use dataflow_core::configuration;
+use dataflow_core::configuration::{self, Faults};
 use dataflow_core::registry::nearest;
 use dataflow_core::{Error, Result};
 use serde::Serialize;
@@ -72,23 +72,24 @@ impl Configuration {
         })?;
         let variable = |name: &str| std::env::var(name).ok();
         Values::of_text(&text, &variable)
+            .map_err(Faults::from)
             .and_then(|values| Self::gather(values, &variable, more))
-            .map_err(|problems| Error::Configuration(format!("{}: {}", path.display(), problems.join("\n  "))))
+            .map_err(|faults| Error::Faults(faults.within(&path.display().to_string())))
     }
 
     /// Reads the text of a file; the error tells all problems.
-    pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Vec<String>> {
+    pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Faults> {
         Self::gather(Values::of_text(text, variable)?, variable, &|_, _| {})
     }
 
     /// Takes what a file's value says.
-    pub fn of_value(value: Value, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Vec<String>> {
+    pub fn of_value(value: Value, variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<String>), Faults> {
         Self::gather(value.into(), variable, &|_, _| {})
     }
 
     /// Reads what can be read and looks at all of it, so that one problem hides no other.
-    fn gather(values: Values, variable: &dyn Fn(&str) -> Option<String>, more: &dyn Fn(&Self, &mut Vec<String>)) -> Result<(Self, Vec<String>), Vec<String>> {
-        let Value::Object(mut file) = values.value else { return Err(vec!["expected keys and values".into()]) };
+    fn gather(values: Values, variable: &dyn Fn(&str) -> Option<String>, more: &dyn Fn(&Self, &mut Vec<String>)) -> Result<(Self, Vec<String>), Faults> {
+        let Value::Object(mut file) = values.value else { return Err(vec!["expected keys and values".to_owned()].into()) };
         file.retain(|_, section| !section.is_null());
         let mut found = Found { problems: values.problems, warnings: Vec::new(), told: values.places };
         let known = ["models", "channels", "gateway", "global"];
@@ -120,8 +121,7 @@ impl Configuration {
             return Ok((configuration, warnings));
         }
         // A key that nobody knows may be why another is missed.
-        problems.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
-        Err(problems)
+        Err(Faults { problems, warnings, ..Faults::default() })
     }
 }
 
@@ -165,7 +165,7 @@ impl Found {
             if !self.told.contains(&format!("{place}.{key}")) {
                 let mut unknown = given.keys().filter(|given| !keys.contains(&given.as_str()));
                 let meant = unknown.find(|unknown| nearest(unknown, keys.iter().copied()) == Some(key));
-                let hint = meant.map(|meant| format!("\n  hint: did you mean it by `{meant}`?")).unwrap_or_default();
+                let hint = meant.map(|meant| format!("\nhint: did you mean it by `{meant}`?")).unwrap_or_default();
                 self.problems.push(format!("`{place}`: missing field `{key}`{hint}"));
             }
             value[key] = instead.into();
@@ -241,7 +241,7 @@ datasource: { type: excel }
     fn what_nobody_knows_is_told_with_what_is_wrong() {
         let text = "models: [{ id: 1, model: m, channel_id: a, timeout: 0 }]\nchannels: { a: { base_url: 'http://a.example' } }\ngateway: { apikeys: [a] }\n";
         assert_eq!(
-            Configuration::parse(text, &|_| None).unwrap_err(),
+            Configuration::parse(text, &|_| None).unwrap_err().told(),
             ["model `1`: `timeout` should be a number of seconds above 0, found 0", "warning: unknown key `gateway.apikeys`: did you mean `api_keys`?"]
         );
     }
