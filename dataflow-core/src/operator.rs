@@ -65,7 +65,7 @@ pub struct FieldInfo {
     pub name: &'static str,
     /// What it is for.
     pub docs: Docs,
-    /// For one that names a file or a folder: what becomes of it.
+    /// For one that names a file or a folder, or a column whose cells do: what becomes of it.
     pub path: Option<PathUse>,
 }
 
@@ -80,6 +80,8 @@ pub enum PathUse {
     Keeps,
     /// Such a folder that one step of a pipeline has to itself.
     Owns,
+    /// Of a column: its cells name files that are read, which may change while the cells do not.
+    Named,
 }
 
 /// What the registry knows of an operator.
@@ -124,9 +126,14 @@ impl OperatorInfo {
     pub fn paths(&self, parameters: &Value) -> Vec<(&'static str, PathUse, PathBuf)> {
         let path = |field: &FieldInfo| {
             let path = parameters.get(field.name)?.as_str().filter(|path| !path.is_empty())?;
-            Some((field.name, field.path?, path.into()))
+            Some((field.name, field.path.filter(|path| *path != PathUse::Named)?, path.into()))
         };
         self.fields.iter().filter_map(path).collect()
+    }
+
+    /// Whether it reads files that its rows name.
+    pub fn reads_files_of_rows(&self) -> bool {
+        self.fields.iter().any(|field| field.path == Some(PathUse::Named))
     }
 
     /// What the operator does and what each parameter is for, in a language; DataFlow's `get_desc`.

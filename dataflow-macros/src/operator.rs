@@ -187,16 +187,19 @@ fn names_columns(field: &Type) -> bool {
     mentions(field, &["Input", "Output", "InOut"])
 }
 
-/// For a field that names a file or a folder: `#[path(writes)]`, `#[path(keeps)]`, `#[path(owns)]`, and else a file that is read.
+/// For a field that names a file or a folder: `#[path(writes)]`, `#[path(keeps)]`, `#[path(owns)]`, and else a file that is read; for a key whose cells name files, `#[path(named)]`.
 fn path_use(field: &mut Field) -> Result<Option<Ident>> {
     let is_path = mentions(&field.ty, &["PathBuf"]);
+    let is_key = names_columns(&field.ty);
     let Some(at) = field.attrs.iter().position(|attribute| attribute.path().is_ident("path")) else {
         return Ok(is_path.then(|| Ident::new("Reads", Span::call_site())));
     };
     let attribute = field.attrs.remove(at);
     let word: Ident = attribute.parse_args()?;
-    if !is_path || !["writes", "keeps", "owns"].contains(&word.to_string().as_str()) {
-        return Err(Error::new(attribute.span(), "expected `#[path(writes)]`, `#[path(keeps)]` or `#[path(owns)]` on a `PathBuf`"));
+    let word_text = word.to_string();
+    if !(is_path && ["writes", "keeps", "owns"].contains(&word_text.as_str()) || is_key && word_text == "named") {
+        let expected = "expected `#[path(writes)]`, `#[path(keeps)]` or `#[path(owns)]` on a `PathBuf`, or `#[path(named)]` on a key";
+        return Err(Error::new(attribute.span(), expected));
     }
     Ok(Some(variant(&word)))
 }

@@ -250,7 +250,9 @@ impl CacheWriter {
 
 /// The last step whose cache holds: the same source and steps, no failed row, and all its files there.
 pub(crate) fn last_that_holds(pipeline: &CompiledPipeline, fingerprints: &[String]) -> Option<usize> {
-    (1..=pipeline.steps.len()).rev().find(|step| holds(pipeline, *step, &fingerprints[*step]))
+    // What a file says that a row names is in no fingerprint.
+    let last = pipeline.steps.iter().position(|step| step.info().reads_files_of_rows()).unwrap_or(pipeline.steps.len());
+    (1..=last).rev().find(|step| holds(pipeline, *step, &fingerprints[*step]))
 }
 
 pub(crate) fn holds(pipeline: &CompiledPipeline, step: usize, fingerprint: &str) -> bool {

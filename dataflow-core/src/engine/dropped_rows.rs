@@ -72,16 +72,17 @@ impl DroppedRows {
             serde_json::to_writer(&mut lines, &row).map_err(|error| Error::storage(format!("writing `{}`", self.path.display()), io::Error::from(error)))?;
             lines.push(b'\n');
         }
-        match &mut *self.file.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(file) => file.append(&lines),
-            None => Ok(()),
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = file.as_mut().map_or(Ok(()), |file| file.append(&lines));
+        if written.is_err() {
+            *file = None; // half a line would be in it
         }
+        written
     }
 
-    /// Gives the file its name; gives its path.
-    pub fn commit(&self) -> Result<PathBuf> {
+    /// Gives the file its name; gives its path, where all could be written.
+    pub fn commit(&self) -> Result<Option<PathBuf>> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
-        file.map_or(Ok(()), WholeFile::commit)?;
-        Ok(self.path.clone())
+        file.map(|file| file.commit().map(|()| self.path.clone())).transpose()
     }
 }

@@ -107,7 +107,7 @@ impl Passage<'_> {
         }
         report.failed = report.steps.iter().map(|step| step.failed).sum();
         report.errors = shared.letters.written();
-        match shared.dropped_rows.as_ref().map(DroppedRows::commit).transpose() {
+        match shared.dropped_rows.as_ref().map_or(Ok(None), DroppedRows::commit) {
             Ok(path) => report.dropped = path,
             Err(error) => done = done.and(Err(error)),
         }

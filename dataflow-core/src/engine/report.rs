@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::dead_letter::DeadLetter;
 use super::examples::{RowChange, RowExample};
 use crate::error::Error;
 
@@ -21,6 +22,7 @@ pub(crate) struct StepCounts {
     pub dropped: AtomicU64,
     pub failed: AtomicU64,
     pub failed_by_class: Mutex<BTreeMap<String, u64>>,
+    pub first_failure: OnceLock<String>,
     pub skipped: AtomicU64,
     pub calls: AtomicU64,
     pub from_journal: AtomicU64,
@@ -31,13 +33,24 @@ pub(crate) struct StepCounts {
     /// Microseconds of the run at which its first batch came and its last one went.
     pub first: AtomicU64,
     pub last: AtomicU64,
+    /// Nanoseconds that a rule worked, of all threads together.
+    pub worked: AtomicU64,
 }
 
 impl StepCounts {
     /// Counts a failed row under the class of its error.
-    pub fn row_failed(&self, class: &str) {
+    pub fn row_failed(&self, letter: &DeadLetter) {
         add(&self.failed, 1);
-        *self.failed_by_class.lock().unwrap_or_else(PoisonError::into_inner).entry(class.to_owned()).or_default() += 1;
+        *self.failed_by_class.lock().unwrap_or_else(PoisonError::into_inner).entry(letter.class.clone()).or_default() += 1;
+        self.first_failure.get_or_init(|| format!("row {}: {}", letter.row, letter.message));
+    }
+
+    /// Counts the time that a rule works.
+    pub fn worked<T>(&self, work: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let done = work();
+        add(&self.worked, begun.elapsed().as_nanos() as u64);
+        done
     }
 }
 
@@ -98,6 +111,7 @@ impl LiveRun {
                     dropped: get(&counts.dropped),
                     failed: get(&counts.failed),
                     failed_by_class: counts.failed_by_class.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                    first_failure: counts.first_failure.get().cloned(),
                     skipped: get(&counts.skipped),
                     calls: get(&counts.calls),
                     from_journal: get(&counts.from_journal),
@@ -106,6 +120,7 @@ impl LiveRun {
                     input_tokens: get(&counts.input_tokens),
                     output_tokens: get(&counts.output_tokens),
                     seconds: last.saturating_sub(first) as f64 / 1e6,
+                    work_seconds: Some(get(&counts.worked)).filter(|worked| *worked > 0).map(|worked| worked as f64 / 1e9),
                     result: None,
                     examples: Vec::new(),
                 }
@@ -155,6 +170,9 @@ pub struct StepReport {
     /// Failed rows by the class of their error.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub failed_by_class: BTreeMap<String, u64>,
+    /// The first row that failed, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_failure: Option<String>,
     /// Rows that were passed over, because what they are asked about is null or blank.
     pub skipped: u64,
     /// Model calls that were paid for, re-asks among them.
@@ -169,8 +187,11 @@ pub struct StepReport {
     pub input_tokens: u64,
     /// Tokens of the paid replies.
     pub output_tokens: u64,
-    /// From its first batch to its last.
+    /// From its first batch to its last, in which other steps work too.
     pub seconds: f64,
+    /// What a rule's own work took, of all threads together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_seconds: Option<f64>,
     /// The result for the whole set, where the operator gives one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
@@ -216,6 +237,9 @@ pub struct Report {
     /// The error that ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why this report itself could not be written, though the rows were.
+    #[serde(skip)]
+    pub unwritten: Option<String>,
     /// The steps that ran.
     pub steps: Vec<StepReport>,
 }
@@ -237,7 +261,7 @@ impl fmt::Display for Report {
             let numbers = [step.rows_in, step.rows_out, step.dropped, step.failed, step.calls, step.from_journal, step.input_tokens, step.output_tokens];
             std::iter::once(format!("{} {}", step.step, step.name))
                 .chain(numbers.map(|number| number.to_string()))
-                .chain([format!("{:.2}", step.seconds)])
+                .chain([format!("{:.2}", step.work_seconds.unwrap_or(step.seconds))])
                 .collect()
         }));
         let width = |column: usize| table.iter().map(|row| display_width(&row[column])).max().unwrap_or(0);
@@ -269,6 +293,10 @@ impl fmt::Display for Report {
         if !classes.is_empty() {
             let classes: Vec<String> = classes.into_iter().map(|(class, rows)| format!("{rows} {class}")).collect();
             write!(formatter, "\nfailed: {}", classes.join(", "))?;
+            let first = self.steps.iter().find_map(|step| step.first_failure.as_ref().map(|why| (step, why)));
+            if let Some((step, why)) = first {
+                write!(formatter, "\nthe first in step {} `{}`: {}", step.step, step.name, why.replace('\n', "\n  "))?;
+            }
         }
         if self.malformed > 0 {
             write!(formatter, "\n{} malformed records were set aside", self.malformed)?;
@@ -287,6 +315,9 @@ impl fmt::Display for Report {
         }
         if let Some(dropped) = &self.dropped {
             write!(formatter, "\ndropped rows: {}", dropped.display())?;
+        }
+        if let Some(why) = &self.unwritten {
+            write!(formatter, "\nwarning: the rows are written, and the report is not: {why}")?;
         }
         Ok(())
     }

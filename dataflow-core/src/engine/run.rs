@@ -79,6 +79,11 @@ impl CompiledPipeline {
         self.journal.is_some() || self.storage.journal_path().is_some()
     }
 
+    /// Whether a step asks a model.
+    pub fn asks_models(&self) -> bool {
+        self.steps.iter().any(|step| step.serving.is_some())
+    }
+
     /// Runs the pipeline: rows stream from the source through the steps to the output.
     ///
     /// Rows that failed are counted in the report and told in the dead-letter file. A run that was asked to stop is no error: its
@@ -109,12 +114,14 @@ impl CompiledPipeline {
         // Where no step had to run, the report of the run that made the caches stays.
         let nothing_ran = error.is_none() && report.resumed_after_step == Some(self.steps.len()) && tells_the_same(&report_path, &report);
         let written = if nothing_ran { Ok(()) } else { whole_file::write(&report_path, &serde_json::to_vec_pretty(&report).unwrap_or_default()) };
-        let error = error.or(written.err());
-        report.end_by(error.as_ref());
         if let Some(observer) = &run.observer {
             observer.ends(&report);
         }
-        error.map_or(Ok(report), Err)
+        if let (None, RunOutcome::Complete, Err(unwritten)) = (&error, report.outcome, &written) {
+            report.unwritten = Some(unwritten.to_string()); // the rows are there
+            return Ok(report);
+        }
+        error.or(written.err()).map_or(Ok(report), Err)
     }
 
     /// What is told of a run is not written over its rows.
@@ -162,6 +169,7 @@ impl CompiledPipeline {
             errors: None,
             dropped: None,
             error: None,
+            unwritten: None,
             steps: Vec::new(),
         }
     }
@@ -196,6 +204,8 @@ impl Plan {
         let fingerprints = cache::fingerprints(pipeline, run.limit)?;
         let after = match &run.from {
             RunFrom::Fresh => 0,
+            // To tell what every step drops they all run; answers come from the journal.
+            RunFrom::LastThatHolds if (run.explain_drops || run.dropped.is_some()) && (pipeline.has_journal() || !pipeline.asks_models()) => 0,
             RunFrom::LastThatHolds => cache::last_that_holds(pipeline, &fingerprints).unwrap_or(0),
             RunFrom::Step(step) => {
                 let before = pipeline.step_number(step)? - 1;
@@ -216,5 +226,5 @@ impl Plan {
 fn tells_the_same(path: &Path, report: &Report) -> bool {
     let known = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let (Some(known), Ok(new)) = (known, serde_json::to_value(report)) else { return false };
-    ["pipeline", "outcome", "rows_read", "rows_written"].iter().all(|field| known[*field] == new[*field])
+    ["pipeline", "outcome", "rows_written"].iter().all(|field| known[*field] == new[*field])
 }

@@ -118,8 +118,7 @@ pub(super) enum Fate {
 impl Shared {
     /// Tells of a row that its target refused when it was written.
     pub fn row_refused(&self, placed: &Placed, batch: &Batch, refused: Refused) -> Result<()> {
-        placed.counts(self).row_failed("refused");
-        self.letters.push(&self.letter(placed, batch, refused.row, "refused", refused.message))
+        self.tell(placed, &self.letter(placed, batch, refused.row, "refused", refused.message))
     }
 
     /// Whether somebody wants to see what steps do.
@@ -145,6 +144,11 @@ impl Shared {
         }
     }
 
+    fn tell(&self, placed: &Placed, letter: &DeadLetter) -> Result<()> {
+        placed.counts(self).row_failed(letter);
+        self.letters.push(letter)
+    }
+
     fn letter(&self, placed: &Placed, batch: &Batch, index: usize, class: &str, message: String) -> DeadLetter {
         let step = &placed.step;
         DeadLetter {
@@ -165,8 +169,7 @@ impl Shared {
         }
         let step = &placed.step;
         let message = error.to_string();
-        placed.counts(self).row_failed(error.class());
-        self.letters.push(&self.letter(placed, batch, index, error.class(), message.clone()))?;
+        self.tell(placed, &self.letter(placed, batch, index, error.class(), message.clone()))?;
         match step.on_error {
             OnError::Drop => Ok(Fate::Drop),
             OnError::Keep => Ok(Fate::Keep),
@@ -276,8 +279,10 @@ fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared:
         shared.live.mark(counts);
         add(&counts.rows_in, batch.height() as u64);
         if batch.height() > 0 {
-            let changes = guarded(&placed.step, || work.batch(&batch.frame))?;
-            batch = changed(shared, placed, batch, changes, |frame, index| work.why(frame, index))?;
+            batch = counts.worked(|| {
+                let changes = guarded(&placed.step, || work.batch(&batch.frame))?;
+                changed(shared, placed, batch, changes, |frame, index| work.why(frame, index))
+            })?;
         }
         shared.live.mark(counts);
         after.push(batch.clone());
@@ -315,8 +320,8 @@ pub(super) async fn dataset(
             batch = input.recv(), if more && prepared.len() < workers() => match batch {
                 Some(batch) => {
                     let preparing = preparation.clone().map(|preparation| {
-                        let (step, frame) = (placed.step.clone(), batch.frame.clone());
-                        tokio::task::spawn_blocking(move || guarded(&step, || preparation.prepare(&frame)))
+                        let (placed, shared, frame) = (placed.clone(), shared.clone(), batch.frame.clone());
+                        tokio::task::spawn_blocking(move || placed.counts(&shared).worked(|| guarded(&placed.step, || preparation.prepare(&frame))))
                     });
                     prepared.push_back(async move {
                         let prepared = match preparing {
@@ -339,14 +344,16 @@ fn dataset_batch(placed: &Placed, work: &mut dyn DatasetWork, batch: Batch, prep
     let counts = placed.counts(shared);
     shared.live.mark(counts);
     add(&counts.rows_in, batch.height() as u64);
-    let changes = guarded(&placed.step, || {
-        work.identities(&batch.ids);
-        match prepared {
-            Some(prepared) => work.prepared_batch(&batch.frame, prepared),
-            None => work.batch(&batch.frame),
-        }
+    let batch = counts.worked(|| {
+        let changes = guarded(&placed.step, || {
+            work.identities(&batch.ids);
+            match prepared {
+                Some(prepared) => work.prepared_batch(&batch.frame, prepared),
+                None => work.batch(&batch.frame),
+            }
+        })?;
+        changed(shared, placed, batch, changes, |_, index| work.why(index))
     })?;
-    let batch = changed(shared, placed, batch, changes, |_, index| work.why(index))?;
     shared.live.mark(counts);
     Ok(batch)
 }

@@ -33,6 +33,7 @@ impl Exit {
         match report.outcome {
             RunOutcome::Stopped | RunOutcome::Failed if signal > 0 => Self::Signal(signal),
             RunOutcome::Stopped | RunOutcome::Failed => Self::Stopped,
+            RunOutcome::Complete if report.unwritten.is_some() => Self::Stopped,
             RunOutcome::Complete if super::has_failures(report) => Self::RowsFailed,
             RunOutcome::Complete => Self::Well,
         }

@@ -56,7 +56,7 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
         (shown, other) => shown.or(other),
     };
     let retries = run.retry_failed;
-    let has_journal = compiled.has_journal();
+    let again = |how: &str| goes_on(how, compiled);
     let done = compiled.forward(run).await;
     let signal = signal.load(Ordering::SeqCst);
     match done {
@@ -68,7 +68,7 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
             say(&report.to_string());
             if report.outcome == RunOutcome::Stopped {
                 if !companion.is_some_and(|companion| companion.is_stuck()) {
-                    say(&goes_on("run the same command again to go on", has_journal));
+                    say(&again("run the same command again to go on"));
                 }
             } else if let Some(companion) = companion.filter(|_| has_failures(&report)) {
                 say(companion.about_failures());
@@ -81,8 +81,8 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
             tell(&error);
             let exit = Exit::of_error(&error);
             match exit {
-                Exit::Stopped => say(&goes_on("run the same command again to go on", has_journal)),
-                Exit::Unreachable => say(&goes_on("once that is mended the same command goes on", has_journal)),
+                Exit::Stopped => say(&again("run the same command again to go on")),
+                Exit::Unreachable => say(&again("once that is mended the same command goes on")),
                 _ => {}
             }
             exit
@@ -106,9 +106,12 @@ impl Observer for Both {
 }
 
 /// What a user does after a run that did not get to its end, and what becomes of its answers.
-fn goes_on(how: &str, has_journal: bool) -> String {
-    let answers =
-        if has_journal { "what was answered is in the journal and is not asked again" } else { "without a journal its last rows are asked about again" };
+fn goes_on(how: &str, compiled: &CompiledPipeline) -> String {
+    let answers = match (compiled.asks_models(), compiled.has_journal()) {
+        (true, true) => "what was answered is in the journal and is not asked again",
+        (true, false) => "without a journal its last rows are asked about again",
+        (false, _) => "no model is asked, and rules begin again after the last step whose cache is whole",
+    };
     format!("hint: {how}; {answers}")
 }
 

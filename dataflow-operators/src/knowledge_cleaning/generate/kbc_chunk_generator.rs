@@ -34,6 +34,7 @@ pub struct KBCChunkGenerator {
     /// What counts as a token. 中文：词元的计数方式。
     pub tokenizer: Tokenizer,
     /// The path of the text file. 中文：文本文件路径列。
+    #[path(named)]
     pub input_key: Input<Text>,
     /// Where the part goes. 中文：写入文本段的列。
     pub output_key: Output<Text>,

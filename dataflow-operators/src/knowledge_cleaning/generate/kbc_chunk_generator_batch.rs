@@ -35,6 +35,7 @@ pub struct KBCChunkGeneratorBatch {
     /// What counts as a token. 中文：词元的计数方式。
     pub tokenizer: Tokenizer,
     /// The path of the text file. 中文：文本文件路径列。
+    #[path(named)]
     pub input_key: Input<Text>,
     /// Where the path of the file of parts goes. 中文：写入分段文件路径的列。
     pub output_key: Output<Text>,

@@ -34,8 +34,10 @@ pub struct LLMOutputParser {
     #[path(keeps)]
     pub intermediate_dir: Option<PathBuf>,
     /// The path of the reply. 中文：模型回复的路径列。
+    #[path(named)]
     pub input_response_path_key: Input<Text>,
     /// The path of the numbered layout. 中文：编号后版面列表的路径列。
+    #[path(named)]
     pub input_converted_layout_path_key: Input<Text>,
     /// The name of the book. 中文：书名列。
     pub input_name_key: Input<Text>,

@@ -14,16 +14,17 @@ use crate::pdf2vqa::layout::{items, write};
 
 /// Numbers the items of the layout beside a Markdown file, and writes them beside it.
 ///
-/// MinerU writes `<name>_content_list.json` beside its Markdown. Its items are numbered from 0 without their places on the page; a list of texts becomes an item each, and other lists go.
+/// MinerU writes `<name>_content_list.json` beside its Markdown; where that has another name, the only such file of the folder is taken, and among several the row fails (DataFlow takes any). Its items are numbered from 0 without their places on the page; a list of texts becomes an item each, and other lists go.
 /// The result is `<name>_content_list_converted.json` in the same folder.
 ///
 /// # 中文
 ///
-/// 为 Markdown 文件旁的版面列表编号，并写到同一目录。MinerU 在 Markdown 旁写出 `<名称>_content_list.json`；其各项从 0 编号并去掉页面位置，文本列表逐项展开，其他列表略去。
+/// 为 Markdown 文件旁的版面列表编号，并写到同一目录。MinerU 在 Markdown 旁写出 `<名称>_content_list.json`；若无同名文件，则取目录中唯一的一个，有多个时该行失败（DataFlow 任取其一）；其各项从 0 编号并去掉页面位置，文本列表逐项展开，其他列表略去。
 /// 结果为同目录下的 `<名称>_content_list_converted.json`。
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct MinerU2LLMInputOperator {
     /// The path of the Markdown file. 中文：Markdown 文件路径列。
+    #[path(named)]
     pub input_markdown_path_key: Input<Text>,
     /// Where the path of the numbered list goes. 中文：写入编号后列表的路径的列。
     pub output_converted_layout_key: Output<Text>,
@@ -35,7 +36,7 @@ impl Default for MinerU2LLMInputOperator {
     }
 }
 
-/// The layout of a Markdown file: the one with its name, or else the first in its folder.
+/// The layout of a Markdown file: the one with its name, or else the only one in its folder.
 fn layout_of(markdown: &Path) -> Result<PathBuf> {
     const END: &str = "_content_list.json";
     let folder = markdown.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -43,10 +44,16 @@ fn layout_of(markdown: &Path) -> Result<PathBuf> {
     if own.is_file() {
         return Ok(own);
     }
+    if !markdown.exists() {
+        return Err(Error::Data(format!("there is no file `{}`", markdown.display())));
+    }
     let entries = std::fs::read_dir(folder).map_err(|error| Error::Data(format!("cannot read `{}`: {error}", folder.display())))?;
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(END)).collect();
-    found.sort();
-    found.into_iter().next().ok_or_else(|| Error::Data(format!("a layout `*{END}` was expected beside `{}`, and there is none", markdown.display())))
+    let mut found = entries.flatten().map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(END));
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(Error::Data(format!("a layout `*{END}` was expected beside `{}`, and there is none", markdown.display()))),
+        (Some(_), Some(_)) => Err(Error::Data(format!("the layout `{}` was expected, and there are several others beside `{}`", own.display(), markdown.display()))),
+    }
 }
 
 /// The items as the model sees them.
@@ -95,7 +102,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let markdown = folder.path().join("a.md");
         let check = || check_row(&MinerU2LLMInputOperator::default(), &ScriptedModel::replies([""; 0]), json!({ "vqa_markdown_path": markdown }));
+        assert!(check().contains("there is no file `"), "{}", check());
+        std::fs::write(&markdown, "# A").unwrap();
         assert!(check().contains("a layout `*_content_list.json` was expected beside"), "{}", check());
+        for other in ["b", "c"] {
+            std::fs::write(folder.path().join(format!("{other}_content_list.json")), "[]").unwrap();
+        }
+        assert!(check().contains("a_content_list.json` was expected, and there are several others"), "{}", check());
+        std::fs::remove_file(folder.path().join("c_content_list.json")).unwrap();
+        assert!(check().contains("b_content_list_converted.json"), "{}", check());
         let layout = json!([
             { "type": "text", "text": "1. Why?", "bbox": [1, 2, 3, 4], "page_idx": 0 },
             { "type": "list", "sub_type": "text", "list_items": ["a", "b"] },

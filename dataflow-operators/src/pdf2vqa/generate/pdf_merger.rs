@@ -29,6 +29,7 @@ pub struct PDF_Merger {
     #[path(keeps)]
     pub output_dir: PathBuf,
     /// The paths of the files: a list, its JSON text, or one path. 中文：文件路径列：列表、其 JSON 文本或单个路径。
+    #[path(named)]
     pub input_pdf_list_key: Input<Any>,
     /// The name of the book. 中文：书名列。
     pub input_name_key: Input<Text>,

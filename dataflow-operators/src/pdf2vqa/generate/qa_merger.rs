@@ -35,6 +35,7 @@ pub struct QA_Merger {
     /// Whether chapters are known by their whole titles. 中文：是否以整个标题辨认章节。
     pub strict_title_match: bool,
     /// The path of the list. 中文：列表路径列。
+    #[path(named)]
     pub input_qalist_path_key: Input<Text>,
     /// The name of the book. 中文：书名列。
     pub input_name_key: Input<Text>,
