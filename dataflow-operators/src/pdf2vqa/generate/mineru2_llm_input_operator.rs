@@ -52,7 +52,9 @@ fn layout_of(markdown: &Path) -> Result<PathBuf> {
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
         (None, _) => Err(Error::Data(format!("a layout `*{END}` was expected beside `{}`, and there is none", markdown.display()))),
-        (Some(_), Some(_)) => Err(Error::Data(format!("the layout `{}` was expected, and there are several others beside `{}`", own.display(), markdown.display()))),
+        (Some(_), Some(_)) => {
+            Err(Error::Data(format!("the layout `{}` was expected, and there are several others beside `{}`", own.display(), markdown.display())))
+        }
     }
 }
 

@@ -1,0 +1,95 @@
+//! What is told of a pipeline before it runs.
+
+use super::*;
+
+#[test]
+fn a_file_beside_the_rows_and_a_folder_of_its_own_are_one_steps_alone() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(1)));
+    pipeline.step(last_first(Some("./notes.jsonl".into()))).named("first");
+    pipeline.step(last_first(Some("notes.jsonl".into()))).named("second");
+    let error = pipeline.compile().unwrap_err().to_string();
+    assert!(error.contains("`notes_path` would be written over `notes_path` of step 1 `first`"), "{error}");
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(1)));
+    for name in ["first", "second"] {
+        pipeline.step(LastFirst { index_path: Some("index".into()), ..last_first(None) }).named(name);
+    }
+    let error = pipeline.compile().unwrap_err().to_string();
+    assert!(error.contains("`index_path` is the folder of `index_path` of step 1 `first` too"), "{error}");
+}
+
+#[tokio::test]
+async fn lists_and_records_are_read_as_their_json_text() {
+    let storage = MemoryStorage::of(&[json!({ "tags": ["a", "b"], "page": { "n": 1 } }), json!({ "tags": null, "page": null })]);
+    let mut pipeline = Pipeline::new("nested", storage.clone());
+    pipeline.step(Longer { input_key: "page".into(), output_key: "length".into(), min: 0 });
+    pipeline.step(Loud { input_key: "tags".into() });
+    let compiled = pipeline.compile().unwrap();
+    insta::assert_snapshot!(compiled.warnings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r"
+    step 1 `Longer` (Longer): `input_key` reads `page` as text, and the column holds struct[1]
+        hint: each cell is read as its JSON text; a step that writes a column of text can take out what is meant
+    step 2 `Loud` (Loud): `input_key` reads `tags` as text, and the column holds list[str]
+        hint: each cell is read as its JSON text; a step that writes a column of text can take out what is meant
+    ");
+    compiled.forward(Run::default()).await.unwrap();
+    let frame = storage.output_frame().unwrap();
+    assert_eq!((texts(&frame, "length"), texts(&frame, "tags")), (vec!["7".into()], vec![r#"["A","B"]"#.to_owned()]));
+}
+
+#[test]
+fn compile_tells_all_problems_at_once() {
+    let storage = MemoryStorage::of(&[json!({ "raw_content": "x", "id": 1, "tags": ["a"] })]);
+    let mut pipeline = Pipeline::new("translate", storage);
+    pipeline.step(ask("raw_content", "content_zh")).named("op1");
+    pipeline.step(ask("content_ZH", "content_en")).named("op2").on("judge");
+    pipeline.step(ask("raw_inputs", "x")).named("op3");
+    pipeline.step(ask("later", "content_zh")).named("op4");
+    pipeline.step(ask("tags", "later")).named("op5");
+    pipeline.step(ask("", ""));
+    let Err(Error::DoesNotCompile(problems)) = pipeline.compile() else { panic!("it compiles") };
+    insta::assert_snapshot!(problems, @r"
+    pipeline `translate` does not compile: 7 problems
+      there is no serving `default`, which step 1 `op1` asks
+        hint: the pipeline has no serving: add one named `default`
+      there is no serving `judge`, which step 2 `op2` asks
+        hint: the pipeline has no serving: add one named `default`
+      step 2 `op2` (AskOnce): `input_key` reads `content_ZH`, which no earlier step and not the data set gives
+        hint: did you mean `content_zh`, written by step 1 `op1`?
+      step 3 `op3` (AskOnce): `input_key` reads `raw_inputs`, which no earlier step and not the data set gives
+        hint: did you mean `raw_content` of the data set?
+      step 4 `op4` (AskOnce): `input_key` reads `later`, which comes only later
+        hint: step 5 `op5` writes it
+      step 6 `AskOnce` (AskOnce): `input_key` is not set
+        hint: name a column of type text
+      step 6 `AskOnce` (AskOnce): `output_key` is not set
+        hint: name the column to write
+      warning: step 4 `op4` (AskOnce): `output_key` overwrites `content_zh` of step 1 `op1`, which no step has read
+      warning: step 5 `op5` (AskOnce): `input_key` reads `tags` as text, and the column holds list[str]
+        hint: each cell is read as its JSON text; a step that writes a column of text can take out what is meant
+    ");
+}
+
+#[test]
+fn a_column_that_may_be_missing_is_warned_of_unless_the_step_itself_fills_it_in() {
+    let mut pipeline = Pipeline::new("sparse", MemoryStorage::of(&[json!({ "text": "x", "counts": 1 })]));
+    pipeline.step(Filled { input_key: "count".into(), output_key: "sum".into() });
+    pipeline.step(Filled { input_key: "total".into(), output_key: "total".into() });
+    let compiled = pipeline.compile().unwrap();
+    insta::assert_snapshot!(compiled.warnings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r"
+    step 1 `Filled` (Filled): `input_key` reads `count`, which no earlier step and not the data set gives, and is null
+        hint: did you mean `counts` of the data set?
+    ");
+}
+
+#[test]
+fn a_pipeline_and_its_file_are_one_value() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::of(&[json!({ "text": "x" })]));
+    pipeline.seed(7).serving("judge", Echo::of(1) as Arc<dyn LLMServing>);
+    pipeline.step(ask("text", "reply")).named("a").on("judge").on_error(OnError::Keep);
+    let spec = pipeline.to_spec();
+    let text = serde_json::to_string(&spec).unwrap();
+    assert_eq!(
+        text,
+        r#"{"name":"p","seed":7,"storage":{"type":"memory"},"serving":{"judge":{"type":"echo"}},"steps":[{"operator":"AskOnce","name":"a","serving":"judge","on_error":"keep","input_key":"text","output_key":"reply","before":""}]}"#
+    );
+    assert_eq!(serde_json::from_str::<crate::pipeline::PipelineSpec>(&text).unwrap(), spec);
+}

@@ -1,0 +1,251 @@
+//! Rows that fail, runs that end early, and those that go on from there.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_stopped_does_not_wait_for_a_service_and_blames_no_row_for_it() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(100)));
+    pipeline.serving("default", Arc::new(Cooling::default()) as Arc<dyn LLMServing>);
+    pipeline.step(ask("text", "reply"));
+    let stop = Stop::default();
+    let run = Run { stop: stop.clone(), grace: Duration::from_mins(10), ..Run::default() };
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.gently();
+    });
+    let forward = async { pipeline.compile().unwrap().forward(run).await };
+    let report = tokio::time::timeout(Duration::from_secs(20), forward).await.expect("nobody waits").unwrap();
+    assert_eq!((report.outcome, report.failed, report.rows_written), (RunOutcome::Stopped, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_row_is_dropped_kept_or_ends_the_run() {
+    let journal = || Arc::new(MemoryJournal::default());
+    let storage = MemoryStorage::new(rows(3));
+    let echo = Echo::failing(8, &["t2"]);
+    let report = one_step(&storage, &echo, &journal(), OnError::Drop).forward(Run::default()).await.unwrap();
+    assert_eq!(texts(&storage.output_frame().unwrap(), "text"), ["t1", "t3"]);
+    assert_eq!(report.failed, 1);
+    let letters = std::fs::read_to_string(report.errors.unwrap()).unwrap();
+    let letter: DeadLetter = serde_json::from_str(&letters).unwrap();
+    assert_eq!((&*letter.row, letter.step, &*letter.class, &*letter.message), ("2", 1, "transient", "the service said 500"));
+
+    one_step(&storage, &echo, &journal(), OnError::Keep).forward(Run::default()).await.unwrap();
+    assert_eq!(texts(&storage.output_frame().unwrap(), "reply"), ["re: t1", "null", "re: t3"]);
+
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.serving("default", echo.clone() as Arc<dyn LLMServing>);
+    pipeline.step(ask("text", "reply")).on_error(OnError::Keep).error_key("why");
+    pipeline.step(Longer { input_key: "why".into(), output_key: "length".into(), min: 1 });
+    pipeline.compile().unwrap().forward(Run::default()).await.unwrap();
+    let told = storage.output_frame().unwrap();
+    assert_eq!((texts(&told, "why"), texts(&told, "text")), (vec!["transient: the service said 500".to_owned()], vec!["t2".to_owned()]));
+
+    let error = one_step(&storage, &echo, &journal(), OnError::Fail).forward(Run::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "step 1 `AskOnce`: row 2: the service said 500");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_rows_are_run_alone_and_put_in_their_places() {
+    for on_error in [OnError::Drop, OnError::Keep] {
+        let storage = MemoryStorage::new(rows(300));
+        let (echo, journal) = (Echo::failing(8, &["t1", "t150", "t300"]), Arc::new(MemoryJournal::default()));
+        let mut pipeline = Pipeline::new("p", storage.clone());
+        pipeline.serving("default", echo.clone() as Arc<dyn LLMServing>).journal(journal);
+        pipeline.step(ask("text", "reply")).on_error(on_error);
+        pipeline.step(OneMore { input_key: "reply".into() });
+        let compiled = pipeline.compile().unwrap();
+        let run = Run { batch_rows: 64, ..Run::default() };
+        assert_eq!(compiled.forward(run.clone()).await.unwrap().failed, 3);
+        let before = echo.calls();
+        echo.fails.lock().unwrap().retain(|text| text == "t150");
+        let report = compiled.forward(Run { retry_failed: true, ..run.clone() }).await.unwrap();
+        assert_eq!((report.rows_read, report.failed, echo.calls() - before), (3, 1, 2), "{on_error:?}");
+        let read = |name: &str| serde_json::from_slice::<Value>(&std::fs::read(Storage::work_path(&storage).join(name)).unwrap()).unwrap()["rows_read"].clone();
+        assert_eq!((read("p_report.json"), read("p_retry_report.json")), (json!(300), json!(3)), "the report of all rows stays");
+        echo.fails.lock().unwrap().clear();
+        assert_eq!(compiled.forward(Run { retry_failed: true, ..run.clone() }).await.unwrap().rows_read, 1);
+        let expected: Vec<String> = (1..=300).flat_map(|n| [format!("re: t{n}"), format!("re: t{n}+")]).collect();
+        assert_eq!(texts(&storage.output_frame().unwrap(), "reply"), expected, "{on_error:?}");
+        assert_eq!(compiled.forward(Run { retry_failed: true, ..run }).await.unwrap().rows_read, 0, "nothing is left to retry");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_rows_are_put_among_those_of_their_own_run_only() {
+    let storage = MemoryStorage::new(rows(30));
+    let (echo, journal) = (Echo::failing(8, &["t1", "t20"]), Arc::new(MemoryJournal::default()));
+    let retry = |limit| Run { retry_failed: true, limit, ..Run::default() };
+    let pipeline = |on_error| one_step(&storage, &echo, &journal, on_error);
+    assert_eq!(pipeline(OnError::Drop).forward(Run { limit: Some(25), ..Run::default() }).await.unwrap().failed, 2);
+    let error = pipeline(OnError::Drop).forward(retry(None)).await.unwrap_err().to_string();
+    assert!(error.starts_with("the pipeline, its input or `--limit` is not that of the run before"), "{error}");
+    assert!(pipeline(OnError::Drop).forward(retry(Some(25))).await.is_ok());
+    // A run that ended early told of some failed rows only.
+    pipeline(OnError::Fail).forward(Run { from: RunFrom::Fresh, limit: Some(25), ..Run::default() }).await.unwrap_err();
+    let error = pipeline(OnError::Fail).forward(retry(Some(25))).await.unwrap_err().to_string();
+    assert!(error.starts_with("the run before did not come to its end"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_resumes_from_the_last_cache_that_holds() {
+    let storage = MemoryStorage::new(rows(5)).with_caches();
+    let (echo, journal) = (Echo::of(8), Arc::new(MemoryJournal::default()));
+    let pipeline = |storage: &MemoryStorage, before: &str| {
+        let mut pipeline = Pipeline::new("p", storage.clone());
+        pipeline.serving("default", echo.clone() as Arc<dyn LLMServing>).journal(journal.clone());
+        pipeline.step(Loud { input_key: "text".into() }).named("loud");
+        pipeline.step(AskOnce { before: before.into(), ..ask("text", "reply") }).named("ask");
+        pipeline.compile().unwrap()
+    };
+    let first = pipeline(&storage, "").forward(Run::default()).await.unwrap();
+    assert_eq!((first.resumed_after_step, first.steps.len()), (None, 2));
+    let again = pipeline(&storage, "").forward(Run::default()).await.unwrap();
+    assert_eq!((again.resumed_after_step, again.steps.len(), again.rows_written), (Some(2), 0, 5));
+    let changed = pipeline(&storage, "please ").forward(Run::default()).await.unwrap();
+    assert_eq!((changed.resumed_after_step, changed.steps[0].calls), (Some(1), 5));
+    assert_eq!(texts(&storage.output_frame().unwrap(), "reply")[0], "re: please T1");
+    let from = pipeline(&storage, "please ").forward(Run { from: RunFrom::Step("ask".into()), ..Run::default() }).await.unwrap();
+    assert_eq!((from.resumed_after_step, from.steps[0].from_journal), (Some(1), 5));
+
+    let explained = pipeline(&storage, "please ").forward(Run { explain_drops: true, ..Run::default() }).await.unwrap();
+    assert_eq!((explained.resumed_after_step, explained.steps[1].calls, explained.steps[1].from_journal), (None, 0, 5), "all that is dropped is told");
+
+    let other = storage.clone().with_input(rows(6));
+    let error = pipeline(&other, "").forward(Run { from: RunFrom::Step("2".into()), ..Run::default() }).await.unwrap_err();
+    assert!(error.to_string().starts_with("the cache of step 1 `loud` does not hold"), "{error}");
+    assert_eq!(pipeline(&other, "").forward(Run::default()).await.unwrap().resumed_after_step, None, "a stale cache is never used");
+}
+
+/// Puts what a file says in the place of its name. # 中文 读文件。
+#[operator(test, refine, Refine)]
+#[derive(Default)]
+struct Opened {
+    /// Paths. 中文：路径。
+    #[path(named)]
+    input_key: InOut<Text>,
+}
+
+impl Refine for Opened {
+    fn refine<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        std::fs::read_to_string(path).unwrap_or_default().into()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_whose_rows_name_files_is_run_each_time() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let storage = MemoryStorage::new(df!("text" => [file.path().to_str().unwrap()]).unwrap()).with_caches();
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.step(Filled { input_key: "gold".into(), output_key: "filled".into() });
+    pipeline.step(Opened { input_key: "text".into() });
+    pipeline.step(Loud { input_key: "text".into() });
+    let compiled = pipeline.compile().unwrap();
+    for (says, resumed_after) in [("one", None), ("two", Some(1))] {
+        std::fs::write(file.path(), says).unwrap();
+        assert_eq!(compiled.forward(Run::default()).await.unwrap().resumed_after_step, resumed_after);
+        assert_eq!(texts(&storage.output_frame().unwrap(), "text"), [says.to_uppercase()]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_cannot_be_written_is_told_and_the_rows_are_there() {
+    let storage = MemoryStorage::new(rows(3));
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.step(Loud { input_key: "text".into() });
+    let folder = tempfile::tempdir().unwrap();
+    let report = pipeline.compile().unwrap().forward(Run { report: Some(folder.path().to_owned()), ..Run::default() }).await.unwrap();
+    assert_eq!((report.outcome, report.rows_written), (RunOutcome::Complete, 3));
+    assert!(report.to_string().contains("the rows are written, and the report is not: "), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gentle_stop_keeps_what_is_in_flight_before_a_step_that_has_ended() {
+    let (slow, quick) = (Arc::new(Echo { limit: 20, delay: Duration::from_millis(100), ..Echo::default() }), Echo::of(20));
+    let stop = Stop::default();
+    *quick.stops.lock().unwrap() = Some((5, stop.clone()));
+    let journal = Arc::new(MemoryJournal::default());
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(rows(500)));
+    pipeline.serving("default", slow.clone() as Arc<dyn LLMServing>).serving("quick", quick.clone() as Arc<dyn LLMServing>).journal(journal.clone());
+    pipeline.step(ask("text", "a")).named("a");
+    pipeline.step(ask("a", "b")).named("b").on("quick");
+    let report = pipeline.compile().unwrap().forward(Run { stop, ..Run::default() }).await.unwrap();
+    assert_eq!(report.outcome, RunOutcome::Stopped);
+    assert_eq!((slow.in_flight.load(Ordering::SeqCst), journal.len()), (0, slow.calls() + quick.calls()), "no call is given up, and every answer is kept");
+    assert!(slow.calls() < 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_ends_the_run_lets_the_calls_in_flight_end() {
+    let echo = Arc::new(Echo { limit: 20, delay: Duration::from_millis(100), fails: Mutex::new(vec!["t3".into()]), ..Echo::default() });
+    let journal = Arc::new(MemoryJournal::default());
+    let compiled = one_step(&MemoryStorage::new(rows(500)), &echo, &journal, OnError::Fail);
+    let error = compiled.forward(Run::default()).await.unwrap_err();
+    assert!(matches!(&error, Error::RowFailed { row, .. } if row == "3"), "{error}");
+    assert_eq!((echo.in_flight.load(Ordering::SeqCst), journal.len()), (0, echo.calls()), "what was asked is kept");
+    assert!((1..100).contains(&echo.calls()), "no more is asked than what was begun before the failure was seen: {}", echo.calls());
+}
+
+/// Enough for so many calls.
+struct Calls(AtomicUsize, Stop);
+
+impl crate::engine::Purse for Calls {
+    fn reserve<'a>(&'a self, _: &'a Chat) -> futures::future::BoxFuture<'a, Option<super::Held>> {
+        let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if !left {
+            self.1.gently();
+        }
+        Box::pin(std::future::ready(left.then(super::Held::default)))
+    }
+    fn settle(&self, _: &Chat, _: super::Held, _: Option<&Reply>) {}
+    fn money(&self) -> Option<f64> {
+        Some(0.5)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_is_made_that_the_purse_does_not_allow_and_its_row_is_left_for_another_run() {
+    let storage = MemoryStorage::new(rows(200));
+    let (echo, journal) = (Echo::of(10), Arc::new(MemoryJournal::default()));
+    let compiled = one_step(&storage, &echo, &journal, OnError::Keep);
+    let stop = Stop::default();
+    let purse = Arc::new(Calls(AtomicUsize::new(30), stop.clone()));
+    let report = compiled.forward(Run { stop, purse: Some(purse), ..Run::default() }).await.unwrap();
+    assert_eq!((report.outcome, report.failed, report.money), (RunOutcome::Stopped, 0, Some(0.5)));
+    assert_eq!((echo.calls(), journal.len(), report.steps[0].rows_out), (30, 30, 30), "what was bought leaves the step");
+    compiled.forward(Run::default()).await.unwrap();
+    assert_eq!((echo.calls(), storage.output_frame().unwrap().height()), (200, 200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gentle_stop_keeps_what_is_in_flight_and_the_next_run_goes_on() {
+    let storage = MemoryStorage::new(rows(1000));
+    let (echo, journal) = (Echo::of(10), Arc::new(MemoryJournal::default()));
+    let compiled = one_step(&storage, &echo, &journal, OnError::Drop);
+    let stop = Stop::default();
+    *echo.stops.lock().unwrap() = Some((100, stop.clone()));
+    let report = compiled.forward(Run { stop, batch_rows: 100, ..Run::default() }).await.unwrap();
+    assert_eq!(report.outcome, RunOutcome::Stopped);
+    assert!(storage.output_frame().is_none(), "an output that is not whole is not there");
+    let answered = echo.calls();
+    assert!((100..=150).contains(&answered), "{answered}");
+    assert_eq!(journal.len(), answered);
+    assert_eq!(compiled.forward(Run::default()).await.unwrap().steps[0].from_journal as usize, answered);
+    assert_eq!(echo.calls(), 1000);
+    assert_eq!(storage.output_frame().unwrap().height(), 1000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_never_reached_ends_the_run() {
+    let echo = Arc::new(Echo { limit: 4, unreachable: true, ..Echo::default() });
+    let error = one_step(&MemoryStorage::new(rows(1000)), &echo, &Arc::default(), OnError::Drop).forward(Run::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "serving `default` gives no answers: connection refused");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_rule_names_the_operator() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(df!("text" => ["fine", "panic"]).unwrap()));
+    pipeline.step(Longer { input_key: "text".into(), output_key: "n".into(), min: 0 });
+    let error = pipeline.compile().unwrap().forward(Run::default()).await.unwrap_err().to_string();
+    assert!(error.starts_with("operator `Longer`: panicked: "), "{error}");
+}
