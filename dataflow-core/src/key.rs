@@ -187,6 +187,17 @@ pub trait KeyField {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>);
 }
 
+/// Collects the columns of a key within another, and marks each.
+fn collect_marked(key: &impl KeyField, field: &'static str, uses: &mut Vec<KeyUse>, mark: impl FnMut(&mut KeyUse)) {
+    let before = uses.len();
+    key.collect(field, uses);
+    uses[before..].iter_mut().for_each(mark);
+}
+
+fn nullable(key: &mut KeyUse) {
+    key.nullable = true;
+}
+
 macro_rules! single_keys {
     ($($(#[$doc:meta])* $name:ident => $direction:ident;)*) => {$(
         $(#[$doc])*
@@ -284,9 +295,7 @@ single_keys! {
 impl<K: KeyField> KeyField for Option<K> {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         if let Some(key) = self {
-            let before = uses.len();
-            key.collect(field, uses);
-            uses[before..].iter_mut().for_each(|key| key.nullable = true);
+            collect_marked(key, field, uses, nullable);
         }
     }
 }
@@ -299,9 +308,7 @@ pub struct Nullable<K>(pub K);
 
 impl<K: KeyField> KeyField for Nullable<K> {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
-        let before = uses.len();
-        self.0.collect(field, uses);
-        uses[before..].iter_mut().for_each(|key| key.nullable = true);
+        collect_marked(&self.0, field, uses, nullable);
     }
 }
 
@@ -319,11 +326,7 @@ pub struct IfPresent<K>(pub K);
 
 impl<K: KeyField> KeyField for IfPresent<K> {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
-        let before = uses.len();
-        self.0.collect(field, uses);
-        for key in &mut uses[before..] {
-            (key.nullable, key.may_be_missing) = (true, true);
-        }
+        collect_marked(&self.0, field, uses, |key| (key.nullable, key.may_be_missing) = (true, true));
     }
 }
 
@@ -337,9 +340,7 @@ impl<K: From<String>> From<&str> for IfPresent<K> {
 impl<K: KeyField> KeyField for Vec<K> {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         for key in self {
-            let before = uses.len();
-            key.collect(field, uses);
-            uses[before..].iter_mut().for_each(|key| key.nullable = true);
+            collect_marked(key, field, uses, nullable);
         }
     }
 }
@@ -348,12 +349,7 @@ impl<K: KeyField> KeyField for Vec<K> {
 impl<Key: KeyField> KeyField for BTreeMap<String, Key> {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         for (variable, key) in self {
-            let before = uses.len();
-            key.collect(field, uses);
-            for key in &mut uses[before..] {
-                key.field = format!("{field}.{variable}").into();
-                key.nullable = true;
-            }
+            collect_marked(key, field, uses, |key| (key.field, key.nullable) = (format!("{field}.{variable}").into(), true));
         }
     }
 }
