@@ -52,13 +52,17 @@ pub enum RowChange {
     },
 }
 
+/// Beside a reason, more columns than these are for the report.
+const WROTE_SHOWN: usize = 4;
+
 impl fmt::Display for RowExample {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = |map: &Map<String, Value>| map.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
         match &self.what {
             RowChange::Dropped { wrote, why, read } => {
                 let why = why.as_ref().map(|why| format!("({why})"));
-                let told: Vec<String> = [(!wrote.is_empty()).then(|| pairs(wrote)), why].into_iter().flatten().collect();
+                let shown = !wrote.is_empty() && (wrote.len() <= WROTE_SHOWN || why.is_none());
+                let told: Vec<String> = [shown.then(|| pairs(wrote)), why].into_iter().flatten().collect();
                 let told = if told.is_empty() { String::new() } else { format!("{} for ", told.join(" ")) };
                 write!(formatter, "row {}: {told}{}", self.row, pairs(read))
             }

@@ -253,6 +253,9 @@ impl Report {
     }
 }
 
+/// Characters of a step's result that are shown.
+const RESULT_SHOWN: usize = 400;
+
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = ["step", "rows in", "out", "dropped", "failed", "calls", "journal", "tokens in", "out", "seconds"];
@@ -276,6 +279,12 @@ impl fmt::Display for Report {
             }
         }
         self.explained(formatter)?;
+        for (step, result) in self.steps.iter().filter_map(|step| Some((step, step.result.as_ref()?))) {
+            let told = result.to_string();
+            let cut = told.char_indices().nth(RESULT_SHOWN).map_or(told.len(), |(end, _)| end);
+            let more = if cut < told.len() { "… (the report has all of it)" } else { "" };
+            writeln!(formatter, "step {} {}: {}{more}", step.step, step.name, &told[..cut])?;
+        }
         let ended = match self.outcome {
             RunOutcome::Complete => "complete",
             RunOutcome::Stopped => "stopped, and can be resumed",
