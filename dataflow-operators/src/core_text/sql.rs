@@ -6,6 +6,10 @@ use dataflow_core::key::ColumnType;
 use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, StringFunction, lit, when};
 use regex::{Captures, Regex};
 
+mod temporal;
+
+use temporal::Takes;
+
 /// What an expression gives for the rows of a batch.
 pub(super) struct Evaluated {
     /// Null for a row that failed.
@@ -21,11 +25,17 @@ pub(super) fn lenient(expression: Expr) -> Expr {
             let is_zero = Expr::clone(&right).eq(lit(0));
             when(is_zero).then(lit(NULL)).otherwise(Expr::BinaryExpr { left, op, right })
         }
-        Expr::Cast { expr, dtype, .. } => Arc::unwrap_or_clone(expr).cast(dtype),
-        Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, mut options)) } => {
-            options.strict = false;
-            Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, options)) }
-        }
+        Expr::Cast { expr, dtype, .. } => match dtype.as_literal() {
+            Some(wanted) if temporal::is_read_here(wanted) => temporal::read(Arc::unwrap_or_clone(expr), wanted, Takes::Anything),
+            _ => Arc::unwrap_or_clone(expr).cast(dtype),
+        },
+        Expr::Function { mut input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, mut options)) } => match dtype.as_literal() {
+            Some(wanted) if options.format.is_none() && temporal::is_read_here(wanted) => temporal::read(input.swap_remove(0), wanted, Takes::TextOrMoment),
+            _ => {
+                options.strict = false;
+                Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, options)) }
+            }
+        },
         other => other,
     })
 }
@@ -133,7 +143,7 @@ type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
 const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
 
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [Wording<&str>; 16] = [
+    let wordings: [Wording<&str>; 15] = [
         (r"^unable to parse '", |_| {
             "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
                 .into()
@@ -171,9 +181,6 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
         (r"^casting from (.+) to (.+) not supported", |found| format!("{} was expected, found {}", type_name(&found[2]), type_name(&found[1]))),
         (r"^regex error: (?s:.*)error: (.*)", |found| format!("a regular expression was expected: {}", &found[1])),
         (r"doesn't match the DataFrame height", |_| "one value for each row was expected, found a list of values".into()),
-        (r"^could not find an appropriate format", |_| {
-            "the form of a date or a time cannot be told from it\nhint: name its form, such as `DATE(day, '%d.%m.%Y')` or `TIME(hour, '%H:%M')`".into()
-        }),
     ];
     wordings.into_iter().filter_map(|(pattern, wording)| Some((Regex::new(pattern).ok()?, wording))).collect()
 });

@@ -22,13 +22,13 @@ use crate::core_text::sql;
 ///
 /// Each entry is a new column, its expression such as `UPPER(title)`, `score * 2` or `CONCAT(question, ' ', answer)`, and the type that the result is
 /// brought to; where none is given, it is what the expression gives, an integer, a number, a truth value or else text. All expressions see the columns as they were before the step.
-/// A cell that `CAST` or `STRPTIME` cannot read is null, and so is a division by zero; `CAST(… AS TIMESTAMP)` reads `2024-02-03T10:00:00`, and `STRPTIME` a form that is given. Whole numbers beyond 64 bits wrap. A row whose result does not fit its `type`, or for which an expression cannot be worked out otherwise, fails, and the others go on. DataFlow takes Python functions over
+/// A cell that `CAST` or `STRPTIME` cannot read is null, and so is a division by zero; `CAST(… AS TIMESTAMP)` reads `2024-02-03 10:00:00`, with `T` or a space, fractions, a zone (it gives that moment in UTC), or the date alone; `DATE`, `TIME` and `TIMESTAMP` read the same, and another form where it is given, as `STRPTIME` does. Whole numbers beyond 64 bits wrap. A row whose result does not fit its `type`, or for which an expression cannot be worked out otherwise, fails, and the others go on. DataFlow takes Python functions over
 /// the whole table here, and this one Rust functions over a batch; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
 ///
 /// # 中文
 ///
 /// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型；不写类型时以表达式的结果为准：整数、浮点数、布尔值，其余为文本。
-/// 所有表达式读取的都是此步之前的列。`CAST` 与 `STRPTIME` 读不懂的单元格为空值，除以零亦然；`CAST(… AS TIMESTAMP)` 读 `2024-02-03T10:00:00` 这种写法，其他写法用 `STRPTIME`；整数为 64 位，超出则回绕。结果与 `type` 不符或无法计算的行失败，其余行照常。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
+/// 所有表达式读取的都是此步之前的列。`CAST` 与 `STRPTIME` 读不懂的单元格为空值，除以零亦然；`CAST(… AS TIMESTAMP)` 读 `2024-02-03 10:00:00` 这种写法，中间可为 `T` 或空格，可带小数秒和时区（结果为 UTC 时间），也可只有日期；`DATE`、`TIME`、`TIMESTAMP` 读法相同，其他写法须给出格式，`STRPTIME` 亦然；整数为 64 位，超出则回绕。结果与 `type` 不符或无法计算的行失败，其余行照常。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
 #[operator(core_text, refine, Columns)]
 #[derive(Default)]
 pub struct PandasOperator {
@@ -277,21 +277,20 @@ mod tests {
 
     #[test]
     fn a_bad_cell_is_null_or_fails_its_row_alone() {
-        let frame = df!("n" => ["5", "owls", "2024-01-05"], "sure" => ["TRUE", "no", "false"]).unwrap();
+        let frame = df!("n" => ["5", "owls", "2024-01-05"], "sure" => ["TRUE", "no", "false"], "form" => ["(", "o", "$"]).unwrap();
         let lenient = computing(&[
             ("cast", "CAST(n AS BIGINT)", ComputedType::Integer),
             ("day", "STRPTIME(n, '%Y-%m-%d')", ComputedType::Text),
             ("date", "DATE(n)", ComputedType::Text),
         ]);
         assert_snapshot!(check_frame(&lenient, frame.clone()), @r#"
-        n=5 sure=TRUE cast=5 date=null day=null
-        n=owls sure=no cast=null date=null day=null
-        n=2024-01-05 sure=false cast=null date=2024-01-05 day=2024-01-05 00:00:00.000000
+        n=5 sure=TRUE form=( cast=5 date=null day=null
+        n=owls sure=no form=o cast=null date=null day=null
+        n=2024-01-05 sure=false form=$ cast=null date=2024-01-05 day=2024-01-05 00:00:00.000000
         "#);
-        let typed = computing(&[("integer", "n", ComputedType::Integer), ("boolean", "sure", ComputedType::Boolean), ("time", "TIME(n)", ComputedType::Text)]);
+        let typed = computing(&[("integer", "n", ComputedType::Integer), ("boolean", "sure", ComputedType::Boolean), ("like", "n REGEXP form", ComputedType::Auto)]);
         assert_snapshot!(failures(&typed, &frame), @r#"
-        0: `process_fn`: `time`: the form of a date or a time cannot be told from it
-        hint: name its form, such as `DATE(day, '%d.%m.%Y')` or `TIME(hour, '%H:%M')`
+        0: `process_fn`: `like`: a regular expression was expected: unclosed group
         1: `process_fn`: `boolean`: `true` or `false` was expected, found `no`
         hint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all
         2: `process_fn`: `integer`: an integer was expected, found `2024-01-05`
@@ -301,15 +300,33 @@ mod tests {
         assert_snapshot!(DataFrame::new(3, columns).unwrap(), @r#"
         shape: (3, 3)
         ┌─────────┬─────────┬──────┐
-        │ boolean ┆ integer ┆ time │
+        │ boolean ┆ integer ┆ like │
         │ ---     ┆ ---     ┆ ---  │
-        │ bool    ┆ i64     ┆ str  │
+        │ bool    ┆ i64     ┆ bool │
         ╞═════════╪═════════╪══════╡
         │ true    ┆ 5       ┆ null │
-        │ null    ┆ null    ┆ null │
-        │ false   ┆ null    ┆ null │
+        │ null    ┆ null    ┆ true │
+        │ false   ┆ null    ┆ true │
         └─────────┴─────────┴──────┘
         "#);
+    }
+
+    #[test]
+    fn a_text_is_read_as_a_date_or_a_time_whatever_the_other_rows_hold() {
+        let operator = computing(&[
+            ("cast", "CAST(x AS TIMESTAMP)", ComputedType::Text),
+            ("day", "CAST(x AS DATE)", ComputedType::Text),
+            ("hour", "CAST(x AS TIME)", ComputedType::Text),
+            ("named", "TIMESTAMP(x)", ComputedType::Text),
+        ]);
+        let frame = df!("x" => ["03/02/2024", "2024-01-02 03:04:05.5", "2024-01-02T03:04:05+02:00", "2024-01-02", "03:04"]).unwrap();
+        assert_snapshot!(check_frame(&operator, frame), @r"
+        x=03/02/2024 cast=null day=null hour=null named=null
+        x=2024-01-02 03:04:05.5 cast=2024-01-02 03:04:05.500000 day=2024-01-02 hour=03:04:05 named=2024-01-02 03:04:05.500000
+        x=2024-01-02T03:04:05+02:00 cast=2024-01-02 01:04:05.000000 day=2024-01-02 hour=03:04:05 named=2024-01-02 01:04:05.000000
+        x=2024-01-02 cast=2024-01-02 00:00:00.000000 day=2024-01-02 hour=00:00:00 named=2024-01-02 00:00:00.000000
+        x=03:04 cast=null day=null hour=03:04:00 named=null
+        ");
     }
 
     #[test]
