@@ -6,6 +6,7 @@ use dataflow_core::key::ColumnType;
 use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, StringFunction, lit, when};
 use regex::{Captures, Regex};
 
+mod comparison;
 mod temporal;
 
 use temporal::Takes;
@@ -18,8 +19,14 @@ pub(super) struct Evaluated {
     pub(super) failed: Vec<(usize, String)>,
 }
 
+/// An expression as it is worked out for columns of these types; what is wrong with it where two sides of a comparison are of different types.
+fn ready(expression: &Expr, frame: &DataFrame) -> Result<Expr, String> {
+    let fitted = comparison::fitted(expression.clone(), frame.schema())?;
+    Ok(lenient(fitted))
+}
+
 /// An expression in which a cell that cannot be read as a number, a date or another type is null, and so is a division by zero.
-pub(super) fn lenient(expression: Expr) -> Expr {
+fn lenient(expression: Expr) -> Expr {
     expression.map_expr(|part| match part {
         Expr::BinaryExpr { left, op: op @ (Operator::TrueDivide | Operator::RustDivide | Operator::FloorDivide | Operator::Modulus), right } => {
             let is_zero = Expr::clone(&right).eq(lit(0));
@@ -40,8 +47,34 @@ pub(super) fn lenient(expression: Expr) -> Expr {
     })
 }
 
+/// Whether each constant that is brought to a type can be: it would be null in every row.
+fn constants_can_be_read(expression: &Expr) -> Result<(), String> {
+    for part in expression {
+        let (constant, wanted) = match part {
+            Expr::Cast { expr, dtype, .. } => (&**expr, dtype.as_literal()),
+            Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, _)) } => (&input[0], dtype.as_literal()),
+            _ => continue,
+        };
+        let (Expr::Literal(literal), Some(wanted)) = (constant, wanted) else { continue };
+        let row = DataFrame::empty_with_height(1);
+        let is_null = |expression: &Expr| whole(expression, &row).is_ok_and(|column| column.null_count() == column.len());
+        if is_null(&lenient(part.clone())) && !is_null(constant) {
+            let shown = literal.extract_str().map_or_else(|| "a constant".to_owned(), |text| format!("`'{text}'`"));
+            let wanted = type_name(&wanted.to_string());
+            return Err(format!(
+                "{wanted} was expected, and {shown} cannot be read as one\nhint: it would be null in every row; `NULL` says so where that is meant"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Works an expression out. What is wrong with it whatever the rows is an error on a batch without rows, which the engine tries first; beside rows it is theirs.
 pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluated, String> {
+    if frame.height() == 0 {
+        constants_can_be_read(expression)?;
+    }
+    let expression = &ready(expression, frame)?;
     let wrong = match whole(expression, frame) {
         Ok(column) => return Ok(Evaluated { column: finite(column), failed: Vec::new() }),
         Err(wrong) if frame.height() == 0 => return Err(told(&wrong, frame)),
@@ -74,7 +107,7 @@ fn finite(column: Column) -> Column {
 
 /// The type that an expression gives for a table, whatever its rows.
 pub(super) fn type_of(expression: &Expr, frame: &DataFrame) -> Result<ColumnType, String> {
-    let column = whole(expression, &frame.clear()).map_err(|wrong| told(&wrong, frame))?;
+    let column = whole(&ready(expression, frame)?, &frame.clear()).map_err(|wrong| told(&wrong, frame))?;
     Ok(ColumnType::inferred_from(column.dtype()))
 }
 

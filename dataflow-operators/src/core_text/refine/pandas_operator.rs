@@ -288,7 +288,8 @@ mod tests {
         n=owls sure=no form=o cast=null date=null day=null
         n=2024-01-05 sure=false form=$ cast=null date=2024-01-05 day=2024-01-05 00:00:00.000000
         "#);
-        let typed = computing(&[("integer", "n", ComputedType::Integer), ("boolean", "sure", ComputedType::Boolean), ("like", "n REGEXP form", ComputedType::Auto)]);
+        let typed =
+            computing(&[("integer", "n", ComputedType::Integer), ("boolean", "sure", ComputedType::Boolean), ("like", "n REGEXP form", ComputedType::Auto)]);
         assert_snapshot!(failures(&typed, &frame), @r#"
         0: `process_fn`: `like`: a regular expression was expected: unclosed group
         1: `process_fn`: `boolean`: `true` or `false` was expected, found `no`
@@ -368,8 +369,8 @@ mod tests {
         SUBSTR(title): SUBSTR expects 2-3 arguments (found 1)
         title + 1: numbers were expected beside an arithmetic sign, found text and an integer
         hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
-        title > 5: two values of one type were expected in a comparison, found text and a number
-        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        title > 5: two values of one type were expected in a comparison: `title` is text, and `5` is an integer
+        hint: `CAST(title AS BIGINT)` reads a text as a number
         UPPER(score): text was expected, and `score` is an integer
         hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
         title IN (1, 2): text was expected in the list of `IN`, found an integer
