@@ -6,6 +6,7 @@ use dataflow_core::key::ColumnType;
 use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, StringFunction, lit, when};
 use regex::{Captures, Regex};
 
+mod arithmetic;
 mod comparison;
 mod temporal;
 
@@ -22,7 +23,7 @@ pub(super) struct Evaluated {
 /// An expression as it is worked out for columns of these types; what is wrong with it where two sides of a comparison are of different types.
 fn ready(expression: &Expr, frame: &DataFrame) -> Result<Expr, String> {
     let fitted = comparison::fitted(expression.clone(), frame.schema())?;
-    Ok(lenient(fitted))
+    Ok(arithmetic::in_64_bits(lenient(fitted), frame.schema()))
 }
 
 /// An expression in which a cell that cannot be read as a number, a date or another type is null, and so is a division by zero.
