@@ -1,9 +1,11 @@
 //! Works SQL expressions out over a batch so that a bad cell fails its row alone, and tells what is wrong with one in words that are not Polars'.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use dataflow_core::key::ColumnType;
-use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, StringFunction, lit, when};
+use dataflow_core::row::text_of;
+use polars::prelude::{Column, DataFrame, DataType, Expr, Field, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, PolarsResult, StringFunction, lit, when};
 use regex::{Captures, Regex};
 
 mod arithmetic;
@@ -35,6 +37,9 @@ fn lenient(expression: Expr) -> Expr {
         }
         Expr::Cast { expr, dtype, .. } => match dtype.as_literal() {
             Some(wanted) if temporal::is_read_here(wanted) => temporal::read(Arc::unwrap_or_clone(expr), wanted, Takes::Anything),
+            Some(DataType::String) => {
+                Arc::unwrap_or_clone(expr).map(|column| as_text(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::String)))
+            }
             _ => Arc::unwrap_or_clone(expr).cast(dtype),
         },
         Expr::Function { mut input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, mut options)) } => match dtype.as_literal() {
@@ -95,6 +100,15 @@ pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluate
     Ok(Evaluated { column: finite(column), failed })
 }
 
+/// A column as text, lists and records as their JSON.
+fn as_text(column: &Column) -> PolarsResult<Column> {
+    if !column.dtype().is_nested() {
+        return column.cast(&DataType::String);
+    }
+    let texts = (0..column.len()).map(|row| Ok(text_of(column.get(row)?).map(Cow::into_owned)));
+    Ok(Column::new(column.name().clone(), texts.collect::<PolarsResult<Vec<Option<String>>>>()?))
+}
+
 /// A column with nulls in the place of numbers that JSON does not have, and no output would keep.
 fn finite(column: Column) -> Column {
     match column.f64() {
@@ -131,6 +145,7 @@ pub(super) fn brought_to(column: &Column, wanted: &DataType) -> (Column, Vec<(us
             };
             Column::new(name.clone(), texts.iter().map(|text| text.and_then(truth)).collect::<Vec<Option<bool>>>())
         }),
+        (_, DataType::String) => as_text(column),
         _ => column.cast(wanted),
     };
     let brought = brought.unwrap_or_else(|_| Column::full_null(name, column.len(), wanted));
