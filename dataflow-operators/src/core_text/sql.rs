@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use dataflow_core::key::ColumnType;
+use dataflow_core::registry::nearest;
 use dataflow_core::row::text_of;
 use polars::prelude::{Column, DataFrame, DataType, Expr, Field, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, PolarsResult, StringFunction, lit, when};
+use polars::sql::keywords::all_functions;
 use regex::{Captures, Regex};
 
 mod arithmetic;
@@ -20,6 +22,14 @@ pub(super) struct Evaluated {
     pub(super) column: Column,
     /// The rows for which there is no value, and why.
     pub(super) failed: Vec<(usize, String)>,
+}
+
+/// Whether a query stands in an expression. Polars would run some of them while it reads the expression, and panic.
+pub(super) fn has_query_within(sql: &str) -> bool {
+    static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"'[^']*'|"[^"]*"|`[^`]*`"#).ok());
+    static QUERY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\(\s*(select|with)\s").ok());
+    let plain = QUOTED.as_ref().map_or(Cow::Borrowed(sql), |quoted| quoted.replace_all(sql, "''"));
+    QUERY.as_ref().is_some_and(|query| query.is_match(&plain))
 }
 
 /// An expression as it is worked out for columns of these types; what is wrong with it where two sides of a comparison are of different types.
@@ -192,16 +202,20 @@ type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
 const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
 
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [Wording<&str>; 15] = [
+    let wordings: [Wording<&str>; 22] = [
         (r"^unable to parse '", |_| {
             "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
                 .into()
         }),
-        (r"^unsupported function '(.*)'", |found| {
-            format!(
-                "no function of the name `{}` is known\nhint: the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS",
-                &found[1]
-            )
+        (r"^unsupported function '(.*)'", |found| format!("no function of the name `{}` is known\nhint: {}", &found[1], in_place_of(&found[1]))),
+        (r"^no function matches the given name and arguments: `(MAX|MIN)\(", |found| {
+            let of_a_row = if &found[1] == "MAX" { "GREATEST" } else { "LEAST" };
+            format!("an aggregate needs more than one row, and a rule sees one at a time\nhint: `{of_a_row}(…, …)` chooses among the values of a row")
+        }),
+        (r"^array element ", |_| "constants alone were expected in the list of `IN` or `ARRAY`\nhint: `OR` joins comparisons with columns".into()),
+        (r"^ESCAPE char", |_| "`ESCAPE` is not known\nhint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are".into()),
+        (r"^expression (\w+) (?s:.*) is not currently supported", |found| {
+            format!("a form of SQL stands in it that is not known, which its grammar calls {}", &found[1])
         }),
         (r"^sql parser error: (?s)(.*)", |found| found[1].replace("Line:", "line").replace("Column:", "column").to_lowercase()),
         (r#"^datatype "?(.*?)"? is not currently supported"#, |found| {
@@ -219,6 +233,20 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
         (r"^'is_in' cannot check for List\((.+)\) values in (\w+) data", |found| {
             format!("{} was expected in the list of `IN`, found {}{CAST}", type_name(&found[2]), type_name(&found[1]))
         }),
+        (r"^got invalid or ambiguous dtypes: '\[(.+?), (.+?)[\],]", |found| {
+            format!("values of one type were expected, found {} and {}{CAST}", type_name(&found[1]), type_name(&found[2]))
+        }),
+        (r"^`(hour|minute|second|\w*second)` operation not supported for dtype `date`", |_| {
+            "a date with a time was expected, found a date\nhint: `CAST(… AS TIMESTAMP)` makes one of it, at midnight".into()
+        }),
+        (r"^operator (\w+) is not currently supported", |found| {
+            let hint = match &found[1] {
+                "PGOverlap" => "\nhint: `AND` joins two conditions",
+                "BitwiseXor" => "\nhint: `POWER(x, 2)` raises to a power",
+                _ => "",
+            };
+            format!("a sign stands in it that is not known{hint}")
+        }),
         (r"^`(year|month|day|hour|minute|second|quarter|week|to_string|\w*day\w*|\w*year\w*)` operation not supported for dtype `(.+)`", |found| {
             format!("a date was expected, found {}\nhint: `STRPTIME(…, '%Y-%m-%d')` reads a text as a date", type_name(&found[2]))
         }),
@@ -233,6 +261,33 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
     ];
     wordings.into_iter().filter_map(|(pattern, wording)| Some((Regex::new(pattern).ok()?, wording))).collect()
 });
+
+/// What to write in the place of a function that is not known here.
+fn in_place_of(name: &str) -> String {
+    let known = match name.to_ascii_lowercase().as_str() {
+        "len" | "char_len" | "size" => "`LENGTH` counts the characters of a text, and `ARRAY_LENGTH` the values of a list",
+        "iif" => "`IF(…, …, …)` chooses between two values",
+        "nvl" | "isnull" => "`IFNULL(…, …)` and `COALESCE(…, …)` give a value for null",
+        "instr" | "charindex" | "contains" => "`STRPOS(text, 'a')` is the place of a text in another, and 0 where it is not in it",
+        "to_char" | "date_format" | "date_trunc" | "format_date" => "`STRFTIME(…, '%Y-%m')` writes a date in a form that is given",
+        "to_date" | "to_timestamp" | "str_to_date" | "parse_date" => "`STRPTIME(…, '%d.%m.%Y')` reads a text as a date",
+        "datediff" | "date_diff" | "timestampdiff" => "`CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates",
+        "year" | "month" | "day" | "hour" | "minute" | "second" => "`EXTRACT(YEAR FROM …)` and the like give the parts of a date",
+        "now" | "current_date" | "current_timestamp" | "today" | "getdate" => "a run gives the same on any day, so a date is named: `DATE '2024-01-31'`",
+        "json_extract" | "json_value" | "get_json_object" | "json_extract_string" => {
+            "a dot reads a field of a record, such as `meta.name`, and `tags[1]` an item of a list"
+        }
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let functions = all_functions().into_iter().filter(|known| !known.eq_ignore_ascii_case(name) && !known.starts_with("read_"));
+    nearest(name, functions).map_or_else(
+        || "the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS".to_owned(),
+        |near| format!("did you mean `{}`?", near.to_uppercase()),
+    )
+}
 
 /// What was expected and what was found, of an error of Polars.
 pub(super) fn told(wrong: &PolarsError, frame: &DataFrame) -> String {

@@ -143,6 +143,8 @@ fn expected(column_type: &ColumnType) -> &'static str {
     }
 }
 
+const SPAN: &str = "a value was expected, and it gives a span of time\nhint: `CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates, and `EXTRACT(EPOCH FROM last) - EXTRACT(EPOCH FROM first)` the seconds between two dates with a time";
+
 impl KeyField for ComputedColumns {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         for (name, column) in &self.0 {
@@ -161,6 +163,9 @@ impl Columns for PandasOperator {
             let unusable = |wrong: &str| Error::Data(format!("`process_fn`: `{name}`: {wrong}"));
             let expression = computed.sql.parse().map_err(|wrong| unusable(&wrong))?;
             let evaluated = sql::evaluated(&expression, frame).map_err(|wrong| unusable(&wrong))?;
+            if evaluated.column.dtype().is_duration() {
+                return Err(unusable(SPAN));
+            }
             let column_type = match computed.r#type {
                 ComputedType::Auto => sql::type_of(&expression, frame).map_err(|wrong| unusable(&wrong))?,
                 given => given.column_type(),
@@ -393,6 +398,23 @@ mod tests {
             "REGEXP_LIKE(title, '(')",
             "ARRAY[1, 2]",
             "score.a",
+            "score ^ 2",
+            "sure && sure",
+            "(SELECT MAX(score) FROM self)",
+            "score IN (SELECT 5)",
+            "DATE(title) - DATE(title)",
+            "GREATEST(title, DATE '2024-01-01')",
+            "EXTRACT(EPOCH FROM DATE(title))",
+            "DATE(score)",
+            "CAST('owls' AS DATE)",
+            "score + CAST('x' AS BIGINT)",
+            "UPER(title)",
+            "DATEDIFF('day', title, title)",
+            "MAX(score, 3)",
+            "5 IN (score, 3)",
+            "title LIKE '10!%' ESCAPE '!'",
+            "title SIMILAR TO 'a'",
+            "CAST(title AS JSON)",
         ];
         assert_snapshot!(expressions.iter().map(wrong).collect::<Vec<_>>().join("\n"), @r#"
         score +: an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one
@@ -424,6 +446,37 @@ mod tests {
         REGEXP_LIKE(title, '('): a regular expression was expected: unclosed group
         ARRAY[1, 2]: one value for each row was expected, found a list of values
         score.a: no field `a` is known: a dot reads a field of a record
+        score ^ 2: a sign stands in it that is not known
+        hint: `POWER(x, 2)` raises to a power
+        sure && sure: a sign stands in it that is not known
+        hint: `AND` joins two conditions
+        (SELECT MAX(score) FROM self): a query within needs more than one row, and a rule sees one at a time
+        score IN (SELECT 5): a query within needs more than one row, and a rule sees one at a time
+        DATE(title) - DATE(title): a value was expected, and it gives a span of time
+        hint: `CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates, and `EXTRACT(EPOCH FROM last) - EXTRACT(EPOCH FROM first)` the seconds between two dates with a time
+        GREATEST(title, DATE '2024-01-01'): values of one type were expected, found text and a date
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        EXTRACT(EPOCH FROM DATE(title)): a date with a time was expected, found a date
+        hint: `CAST(… AS TIMESTAMP)` makes one of it, at midnight
+        DATE(score): text was expected, and `score` is an integer
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        CAST('owls' AS DATE): a date was expected, and `'owls'` cannot be read as one
+        hint: it would be null in every row; `NULL` says so where that is meant
+        score + CAST('x' AS BIGINT): an integer was expected, and `'x'` cannot be read as one
+        hint: it would be null in every row; `NULL` says so where that is meant
+        UPER(title): no function of the name `uper` is known
+        hint: did you mean `UPPER`?
+        DATEDIFF('day', title, title): no function of the name `datediff` is known
+        hint: `CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates
+        MAX(score, 3): an aggregate needs more than one row, and a rule sees one at a time
+        hint: `GREATEST(…, …)` chooses among the values of a row
+        5 IN (score, 3): constants alone were expected in the list of `IN` or `ARRAY`
+        hint: `OR` joins comparisons with columns
+        title LIKE '10!%' ESCAPE '!': `ESCAPE` is not known
+        hint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are
+        title SIMILAR TO 'a': a form of SQL stands in it that is not known, which its grammar calls SimilarTo
+        CAST(title AS JSON): a text is not read as JSON
+        hint: what is nested in the input is a list or a record already, and `meta.name` reads a field of a record
         "#);
     }
 
