@@ -202,7 +202,7 @@ type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
 const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
 
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [Wording<&str>; 22] = [
+    let wordings: [Wording<&str>; 24] = [
         (r"^unable to parse '", |_| {
             "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
                 .into()
@@ -232,6 +232,12 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
         }),
         (r"^'is_in' cannot check for List\((.+)\) values in (\w+) data", |found| {
             format!("{} was expected in the list of `IN`, found {}{CAST}", type_name(&found[2]), type_name(&found[1]))
+        }),
+        (r"^'list.contains' cannot check for List\((.+?)\) values in (?:Unknown\()?(\w+)", |found| {
+            format!("{} was expected in `ARRAY_CONTAINS`, as the list holds, found {}{CAST}", type_name(&found[1]), type_name(&found[2]))
+        }),
+        (r"^`bit(and|or)` operation not supported for dtype `(.+)`", |found| {
+            format!("truth values were expected beside `{}`, found {}", found[1].to_uppercase(), type_name(&found[2]))
         }),
         (r"^got invalid or ambiguous dtypes: '\[(.+?), (.+?)[\],]", |found| {
             format!("values of one type were expected, found {} and {}{CAST}", type_name(&found[1]), type_name(&found[2]))

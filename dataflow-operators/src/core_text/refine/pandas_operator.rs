@@ -373,7 +373,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_an_expression_is_told_in_plain_words() {
-        let frame = df!("title" => ["owls"], "score" => [2_i64], "sure" => [true]).unwrap().clear();
+        let frame = df!("title" => ["owls"], "score" => [2_i64], "sure" => [true]).unwrap();
+        let tags = frame_of(&[json!({ "tags": ["a"] })]).column("tags").unwrap().clone();
+        let frame = frame.hstack(&[tags]).unwrap().clear();
         let wrong = |sql: &&str| {
             let operator = computing(&[("x", sql, ComputedType::Text)]);
             let problems = Operator::problems(&operator).join("\n");
@@ -415,6 +417,8 @@ mod tests {
             "title LIKE '10!%' ESCAPE '!'",
             "title SIMILAR TO 'a'",
             "CAST(title AS JSON)",
+            "ARRAY_CONTAINS(tags, 5)",
+            "sure AND 'x'",
         ];
         assert_snapshot!(expressions.iter().map(wrong).collect::<Vec<_>>().join("\n"), @r#"
         score +: an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one
@@ -477,6 +481,9 @@ mod tests {
         title SIMILAR TO 'a': a form of SQL stands in it that is not known, which its grammar calls SimilarTo
         CAST(title AS JSON): a text is not read as JSON
         hint: what is nested in the input is a list or a record already, and `meta.name` reads a field of a record
+        ARRAY_CONTAINS(tags, 5): text was expected in `ARRAY_CONTAINS`, as the list holds, found an integer
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        sure AND 'x': truth values were expected beside `AND`, found text
         "#);
     }
 
