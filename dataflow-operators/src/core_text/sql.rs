@@ -1,10 +1,20 @@
 //! Works SQL expressions out over a batch so that a bad cell fails its row alone, and tells what is wrong with one in words that are not Polars'.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use dataflow_core::key::ColumnType;
-use polars::prelude::{Column, DataFrame, DataType, Expr, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, StringFunction, lit, when};
+use dataflow_core::registry::nearest;
+use dataflow_core::row::text_of;
+use polars::prelude::{Column, DataFrame, DataType, Expr, Field, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, PolarsResult, StringFunction, lit, when};
+use polars::sql::keywords::all_functions;
 use regex::{Captures, Regex};
+
+mod arithmetic;
+mod comparison;
+mod temporal;
+
+use temporal::Takes;
 
 /// What an expression gives for the rows of a batch.
 pub(super) struct Evaluated {
@@ -14,24 +24,73 @@ pub(super) struct Evaluated {
     pub(super) failed: Vec<(usize, String)>,
 }
 
+/// Whether a query stands in an expression. Polars would run some of them while it reads the expression, and panic.
+pub(super) fn has_query_within(sql: &str) -> bool {
+    static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"'[^']*'|"[^"]*"|`[^`]*`"#).ok());
+    static QUERY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\(\s*(select|with)\s").ok());
+    let plain = QUOTED.as_ref().map_or(Cow::Borrowed(sql), |quoted| quoted.replace_all(sql, "''"));
+    QUERY.as_ref().is_some_and(|query| query.is_match(&plain))
+}
+
+/// An expression as it is worked out for columns of these types; what is wrong with it where two sides of a comparison are of different types.
+fn ready(expression: &Expr, frame: &DataFrame) -> Result<Expr, String> {
+    let fitted = comparison::fitted(expression.clone(), frame.schema())?;
+    Ok(arithmetic::in_64_bits(lenient(fitted), frame.schema()))
+}
+
 /// An expression in which a cell that cannot be read as a number, a date or another type is null, and so is a division by zero.
-pub(super) fn lenient(expression: Expr) -> Expr {
+fn lenient(expression: Expr) -> Expr {
     expression.map_expr(|part| match part {
         Expr::BinaryExpr { left, op: op @ (Operator::TrueDivide | Operator::RustDivide | Operator::FloorDivide | Operator::Modulus), right } => {
             let is_zero = Expr::clone(&right).eq(lit(0));
             when(is_zero).then(lit(NULL)).otherwise(Expr::BinaryExpr { left, op, right })
         }
-        Expr::Cast { expr, dtype, .. } => Arc::unwrap_or_clone(expr).cast(dtype),
-        Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, mut options)) } => {
-            options.strict = false;
-            Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, options)) }
-        }
+        Expr::Cast { expr, dtype, .. } => match dtype.as_literal() {
+            Some(wanted) if temporal::is_read_here(wanted) => temporal::read(Arc::unwrap_or_clone(expr), wanted, Takes::Anything),
+            Some(DataType::String) => {
+                Arc::unwrap_or_clone(expr).map(|column| as_text(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::String)))
+            }
+            _ => Arc::unwrap_or_clone(expr).cast(dtype),
+        },
+        Expr::Function { mut input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, mut options)) } => match dtype.as_literal() {
+            Some(wanted) if options.format.is_none() && temporal::is_read_here(wanted) => temporal::read(input.swap_remove(0), wanted, Takes::TextOrMoment),
+            _ => {
+                options.strict = false;
+                Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, options)) }
+            }
+        },
         other => other,
     })
 }
 
+/// Whether each constant that is brought to a type can be: it would be null in every row.
+fn constants_can_be_read(expression: &Expr) -> Result<(), String> {
+    for part in expression {
+        let (constant, wanted) = match part {
+            Expr::Cast { expr, dtype, .. } => (&**expr, dtype.as_literal()),
+            Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, _)) } => (&input[0], dtype.as_literal()),
+            _ => continue,
+        };
+        let (Expr::Literal(literal), Some(wanted)) = (constant, wanted) else { continue };
+        let row = DataFrame::empty_with_height(1);
+        let is_null = |expression: &Expr| whole(expression, &row).is_ok_and(|column| column.null_count() == column.len());
+        if is_null(&lenient(part.clone())) && !is_null(constant) {
+            let shown = literal.extract_str().map_or_else(|| "a constant".to_owned(), |text| format!("`'{text}'`"));
+            let wanted = type_name(&wanted.to_string());
+            return Err(format!(
+                "{wanted} was expected, and {shown} cannot be read as one\nhint: it would be null in every row; `NULL` says so where that is meant"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Works an expression out. What is wrong with it whatever the rows is an error on a batch without rows, which the engine tries first; beside rows it is theirs.
 pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluated, String> {
+    if frame.height() == 0 {
+        constants_can_be_read(expression)?;
+    }
+    let expression = &ready(expression, frame)?;
     let wrong = match whole(expression, frame) {
         Ok(column) => return Ok(Evaluated { column: finite(column), failed: Vec::new() }),
         Err(wrong) if frame.height() == 0 => return Err(told(&wrong, frame)),
@@ -51,6 +110,15 @@ pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluate
     Ok(Evaluated { column: finite(column), failed })
 }
 
+/// A column as text, lists and records as their JSON.
+fn as_text(column: &Column) -> PolarsResult<Column> {
+    if !column.dtype().is_nested() {
+        return column.cast(&DataType::String);
+    }
+    let texts = (0..column.len()).map(|row| Ok(text_of(column.get(row)?).map(Cow::into_owned)));
+    Ok(Column::new(column.name().clone(), texts.collect::<PolarsResult<Vec<Option<String>>>>()?))
+}
+
 /// A column with nulls in the place of numbers that JSON does not have, and no output would keep.
 fn finite(column: Column) -> Column {
     match column.f64() {
@@ -64,7 +132,7 @@ fn finite(column: Column) -> Column {
 
 /// The type that an expression gives for a table, whatever its rows.
 pub(super) fn type_of(expression: &Expr, frame: &DataFrame) -> Result<ColumnType, String> {
-    let column = whole(expression, &frame.clear()).map_err(|wrong| told(&wrong, frame))?;
+    let column = whole(&ready(expression, frame)?, &frame.clear()).map_err(|wrong| told(&wrong, frame))?;
     Ok(ColumnType::inferred_from(column.dtype()))
 }
 
@@ -87,6 +155,7 @@ pub(super) fn brought_to(column: &Column, wanted: &DataType) -> (Column, Vec<(us
             };
             Column::new(name.clone(), texts.iter().map(|text| text.and_then(truth)).collect::<Vec<Option<bool>>>())
         }),
+        (_, DataType::String) => as_text(column),
         _ => column.cast(wanted),
     };
     let brought = brought.unwrap_or_else(|_| Column::full_null(name, column.len(), wanted));
@@ -133,16 +202,20 @@ type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
 const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
 
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [Wording<&str>; 16] = [
+    let wordings: [Wording<&str>; 24] = [
         (r"^unable to parse '", |_| {
             "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
                 .into()
         }),
-        (r"^unsupported function '(.*)'", |found| {
-            format!(
-                "no function of the name `{}` is known\nhint: the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS",
-                &found[1]
-            )
+        (r"^unsupported function '(.*)'", |found| format!("no function of the name `{}` is known\nhint: {}", &found[1], in_place_of(&found[1]))),
+        (r"^no function matches the given name and arguments: `(MAX|MIN)\(", |found| {
+            let of_a_row = if &found[1] == "MAX" { "GREATEST" } else { "LEAST" };
+            format!("an aggregate needs more than one row, and a rule sees one at a time\nhint: `{of_a_row}(…, …)` chooses among the values of a row")
+        }),
+        (r"^array element ", |_| "constants alone were expected in the list of `IN` or `ARRAY`\nhint: `OR` joins comparisons with columns".into()),
+        (r"^ESCAPE char", |_| "`ESCAPE` is not known\nhint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are".into()),
+        (r"^expression (\w+) (?s:.*) is not currently supported", |found| {
+            format!("a form of SQL stands in it that is not known, which its grammar calls {}", &found[1])
         }),
         (r"^sql parser error: (?s)(.*)", |found| found[1].replace("Line:", "line").replace("Column:", "column").to_lowercase()),
         (r#"^datatype "?(.*?)"? is not currently supported"#, |found| {
@@ -160,6 +233,26 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
         (r"^'is_in' cannot check for List\((.+)\) values in (\w+) data", |found| {
             format!("{} was expected in the list of `IN`, found {}{CAST}", type_name(&found[2]), type_name(&found[1]))
         }),
+        (r"^'list.contains' cannot check for List\((.+?)\) values in (?:Unknown\()?(\w+)", |found| {
+            format!("{} was expected in `ARRAY_CONTAINS`, as the list holds, found {}{CAST}", type_name(&found[1]), type_name(&found[2]))
+        }),
+        (r"^`bit(and|or)` operation not supported for dtype `(.+)`", |found| {
+            format!("truth values were expected beside `{}`, found {}", found[1].to_uppercase(), type_name(&found[2]))
+        }),
+        (r"^got invalid or ambiguous dtypes: '\[(.+?), (.+?)[\],]", |found| {
+            format!("values of one type were expected, found {} and {}{CAST}", type_name(&found[1]), type_name(&found[2]))
+        }),
+        (r"^`(hour|minute|second|\w*second)` operation not supported for dtype `date`", |_| {
+            "a date with a time was expected, found a date\nhint: `CAST(… AS TIMESTAMP)` makes one of it, at midnight".into()
+        }),
+        (r"^operator (\w+) is not currently supported", |found| {
+            let hint = match &found[1] {
+                "PGOverlap" => "\nhint: `AND` joins two conditions",
+                "BitwiseXor" => "\nhint: `POWER(x, 2)` raises to a power",
+                _ => "",
+            };
+            format!("a sign stands in it that is not known{hint}")
+        }),
         (r"^`(year|month|day|hour|minute|second|quarter|week|to_string|\w*day\w*|\w*year\w*)` operation not supported for dtype `(.+)`", |found| {
             format!("a date was expected, found {}\nhint: `STRPTIME(…, '%Y-%m-%d')` reads a text as a date", type_name(&found[2]))
         }),
@@ -171,12 +264,36 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
         (r"^casting from (.+) to (.+) not supported", |found| format!("{} was expected, found {}", type_name(&found[2]), type_name(&found[1]))),
         (r"^regex error: (?s:.*)error: (.*)", |found| format!("a regular expression was expected: {}", &found[1])),
         (r"doesn't match the DataFrame height", |_| "one value for each row was expected, found a list of values".into()),
-        (r"^could not find an appropriate format", |_| {
-            "the form of a date or a time cannot be told from it\nhint: name its form, such as `DATE(day, '%d.%m.%Y')` or `TIME(hour, '%H:%M')`".into()
-        }),
     ];
     wordings.into_iter().filter_map(|(pattern, wording)| Some((Regex::new(pattern).ok()?, wording))).collect()
 });
+
+/// What to write in the place of a function that is not known here.
+fn in_place_of(name: &str) -> String {
+    let known = match name.to_ascii_lowercase().as_str() {
+        "len" | "char_len" | "size" => "`LENGTH` counts the characters of a text, and `ARRAY_LENGTH` the values of a list",
+        "iif" => "`IF(…, …, …)` chooses between two values",
+        "nvl" | "isnull" => "`IFNULL(…, …)` and `COALESCE(…, …)` give a value for null",
+        "instr" | "charindex" | "contains" => "`STRPOS(text, 'a')` is the place of a text in another, and 0 where it is not in it",
+        "to_char" | "date_format" | "date_trunc" | "format_date" => "`STRFTIME(…, '%Y-%m')` writes a date in a form that is given",
+        "to_date" | "to_timestamp" | "str_to_date" | "parse_date" => "`STRPTIME(…, '%d.%m.%Y')` reads a text as a date",
+        "datediff" | "date_diff" | "timestampdiff" => "`CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates",
+        "year" | "month" | "day" | "hour" | "minute" | "second" => "`EXTRACT(YEAR FROM …)` and the like give the parts of a date",
+        "now" | "current_date" | "current_timestamp" | "today" | "getdate" => "a run gives the same on any day, so a date is named: `DATE '2024-01-31'`",
+        "json_extract" | "json_value" | "get_json_object" | "json_extract_string" => {
+            "a dot reads a field of a record, such as `meta.name`, and `tags[1]` an item of a list"
+        }
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let functions = all_functions().into_iter().filter(|known| !known.eq_ignore_ascii_case(name) && !known.starts_with("read_"));
+    nearest(name, functions).map_or_else(
+        || "the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS".to_owned(),
+        |near| format!("did you mean `{}`?", near.to_uppercase()),
+    )
+}
 
 /// What was expected and what was found, of an error of Polars.
 pub(super) fn told(wrong: &PolarsError, frame: &DataFrame) -> String {

@@ -6,7 +6,7 @@ use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
-use polars::prelude::{AggExpr, BooleanChunked, ChunkFillNullValue, ChunkFull, DataFrame, DataType, Expr};
+use polars::prelude::{AggExpr, BooleanChunked, ChunkFillNullValue, ChunkFull, DataFrame, DataType, Expr, FunctionExpr, StringFunction};
 use polars::sql::sql_expr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -17,12 +17,12 @@ use crate::core_text::sql::{self, Evaluated};
 /// Keeps the rows for which every rule is true.
 ///
 /// A rule is an SQL condition over the columns, such as `LENGTH(answer) > 20 AND score >= 4`, with the functions of Polars' SQL. A
-/// condition that is null for a row is not true. A cell that `CAST` or `STRPTIME` cannot read is null; a row for which a rule cannot be worked out otherwise fails, and the others go on. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused. What SQL cannot say is a function of one's own in Rust.
+/// condition that is null for a row is not true. A cell that `CAST` or `STRPTIME` cannot read is null; `DATE(day) > '2024-01-31'` compares dates, and values of different types are not compared; a row for which a rule cannot be worked out otherwise fails, and the others go on. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused. What SQL cannot say is a function of one's own in Rust.
 ///
 /// # 中文
 ///
 /// 保留所有规则都为真的行。规则是针对各列的 SQL 条件，例如 `LENGTH(answer) > 20 AND score >= 4`，可用 Polars SQL 的函数。
-/// 结果为空的条件视为不成立。`CAST` 与 `STRPTIME` 读不懂的单元格为空值；其他无法计算的情形只让该行失败，其余行照常。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。SQL 无法表达的条件可用 Rust 自写函数。
+/// 结果为空的条件视为不成立。`CAST` 与 `STRPTIME` 读不懂的单元格为空值；`DATE(day) > '2024-01-31'` 按日期比较，类型不同的值不可比较；其他无法计算的情形只让该行失败，其余行照常。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。SQL 无法表达的条件可用 Rust 自写函数。
 #[operator(core_text, filter, Columns)]
 #[derive(Default)]
 pub struct GeneralFilter {
@@ -77,11 +77,19 @@ impl KeyField for SqlRule {
 
 impl SqlRule {
     pub(in crate::core_text) fn parse(&self) -> Result<Expr, String> {
+        if sql::has_query_within(&self.0) {
+            return Err("a query within needs more than one row, and a rule sees one at a time".into());
+        }
         let expression = sql_expr(&self.0).map_err(|error| sql::told(&error, &DataFrame::empty()))?;
+        if (&expression).into_iter().any(|part| matches!(part, Expr::Function { function: FunctionExpr::StringExpr(StringFunction::JsonDecode(_)), .. })) {
+            return Err(
+                "a text is not read as JSON\nhint: what is nested in the input is a list or a record already, and `meta.name` reads a field of a record".into(),
+            );
+        }
         let refused = (&expression).into_iter().find_map(needs_more_than_a_row);
         match refused {
             Some(what) => Err(format!("{what} needs more than one row, and a rule sees one at a time")),
-            None => Ok(sql::lenient(expression)),
+            None => Ok(expression),
         }
     }
 }
@@ -181,7 +189,7 @@ mod tests {
     use dataflow_core::operator::Operator;
     use dataflow_core::testing::{check_frame, conformance, frame_of};
     use insta::assert_snapshot;
-    use polars::prelude::df;
+    use polars::prelude::{Column, TimeUnit, TimeZone, df};
     use serde_json::json;
 
     conformance!(GeneralFilter);
@@ -275,8 +283,122 @@ mod tests {
         let frame = df!("n" => ["owls", "5", "2024-01-05", "12:30:00"]).unwrap();
         assert_eq!(check_frame(&filter(&["CAST(n AS BIGINT) > 3"]), frame.clone()), "dropped\nn=5\ndropped\ndropped");
         assert_eq!(check_frame(&filter(&["STRPTIME(n, '%Y-%m-%d') IS NOT NULL"]), frame.clone()), "dropped\ndropped\nn=2024-01-05\ndropped");
-        let changes = filter(&["TIME(n) IS NULL"]).columns(&frame).unwrap();
+        let frame = df!("n" => ["owls", "5"], "form" => ["(", "[0-9]"]).unwrap();
+        let changes = filter(&["n REGEXP form"]).columns(&frame).unwrap();
         let failed: Vec<usize> = changes.failed.iter().map(|(row, _)| *row).collect();
-        assert_eq!((failed, changes.keep.unwrap().get(3)), (vec![0, 1, 2], Some(false)));
+        assert_eq!((failed, changes.keep.unwrap().get(1)), (vec![0], Some(true)));
+    }
+    #[test]
+    fn a_text_constant_beside_a_date_is_read_as_one() {
+        let frame = df!("day" => ["2024-01-02", "2023-12-31", "owls"]).unwrap();
+        let kept = |rule| check_frame(&filter(&[rule]), frame.clone()).matches("day=").count();
+        for rule in [
+            "DATE(day) > '2024-01-01'",
+            "'2024-01-01' < DATE(day)",
+            "CAST(day AS TIMESTAMP) >= '2024-01-01 12:00:00'",
+            "DATE(day) > '2024-01-01 12:00:00'",
+            "CAST(day AS DATE) BETWEEN '2024-01-01' AND '2024-12-31'",
+            "DATE(day) IN ('2024-01-02', '2025-01-01')",
+            "CAST(day AS DATE) > CAST('2024-01-01 00:00:00' AS TIMESTAMP)",
+            "DATE(day) > DATE '2024-01-01'",
+            "DATE(day) = TIMESTAMP '2024-01-02 00:00:00'",
+        ] {
+            assert_eq!(kept(rule), 1, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_text_constant_is_read_beside_columns_of_dates_and_of_moments_in_a_zone_too() {
+        let noon = DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
+        let moments = Column::new("at".into(), [1_704_196_800_000_i64, 0]).cast(&noon).unwrap(); // 2024-01-02 12:00 in UTC
+        let days = Column::new("day".into(), [19_724_i32, 0]).cast(&DataType::Date).unwrap();
+        let frame = DataFrame::new(2, vec![moments, days]).unwrap();
+        let kept = |rule| filter(&[rule]).columns(&frame).unwrap().keep.unwrap().sum();
+        for rule in ["at > '2024-01-02'", "at = '2024-01-02 12:00:00'", "at < '2000-01-01T00:00:00+02:00'", "day = '2024-01-02'", "day > '1970-01-01 10:00:00'"]
+        {
+            assert_eq!(kept(rule), Some(1), "{rule}");
+        }
+        assert_eq!(kept("at > '2024-01-02 14:00:00+01:00'"), Some(0));
+    }
+
+    #[test]
+    fn a_comparison_that_holds_for_no_row_is_refused_before_there_are_rows() {
+        let frame = frame_of(&[json!({ "day": "2024-01-02", "score": 5, "sure": true, "tags": ["a"], "meta": { "k": "v" } })]).clear();
+        let wrong = |rule: &&str| {
+            let told = filter(&[rule]).columns(&frame).unwrap_err().to_string();
+            format!("{rule}: {}", told.trim_start_matches(&format!("`filter_rules`: `{rule}`: ")))
+        };
+        let rules = [
+            "day > TIMESTAMP '2024-01-01 00:00:00'",
+            "day > DATE '2024-01-01'",
+            "day > TIME '04:00:00'",
+            "day <> 5",
+            "score = '5'",
+            "score = 'x'",
+            "DATE(day) > 'owls'",
+            "DATE(day) IN ('2024-01-02', 'owls')",
+            "DATE(day) > 20240101",
+            "DATE(day) > CAST('owls' AS DATE)",
+            "score > CAST('x' AS BIGINT)",
+            "sure = 'yes'",
+            "sure = 5",
+            "day = TRUE",
+            "tags = 'a'",
+            "meta = 'v'",
+            "score <> NULL",
+            "CASE day WHEN DATE '2024-01-02' THEN TRUE END",
+        ];
+        assert_snapshot!(rules.iter().map(wrong).collect::<Vec<_>>().join("\n"), @r#"
+        day > TIMESTAMP '2024-01-01 00:00:00': two values of one type were expected in a comparison: `day` is text, and its right side is a date with a time
+        hint: `CAST(day AS TIMESTAMP)` reads a text as a date with a time
+        day > DATE '2024-01-01': two values of one type were expected in a comparison: `day` is text, and its right side is a date
+        hint: `CAST(day AS DATE)` reads a text as a date
+        day > TIME '04:00:00': two values of one type were expected in a comparison: `day` is text, and its right side is a time
+        hint: `CAST(day AS TIME)` reads a text as a time
+        day <> 5: two values of one type were expected in a comparison: `day` is text, and `5` is an integer
+        hint: `CAST(day AS BIGINT)` reads a text as a number
+        score = '5': two values of one type were expected in a comparison: `score` is an integer, and `'5'` is text
+        hint: a number has no quotes: `5`
+        score = 'x': two values of one type were expected in a comparison: `score` is an integer, and `'x'` is text
+        hint: `CAST(… AS VARCHAR)` and the like bring a value to another type
+        DATE(day) > 'owls': two values of one type were expected in a comparison: its left side is a date, and `'owls'` is text
+        hint: `'owls'` cannot be read as a date, and `'2024-01-31'` can
+        DATE(day) IN ('2024-01-02', 'owls'): a date was expected in the list of `IN`
+        hint: `'owls'` cannot be read as a date, and `'2024-01-31'` can
+        DATE(day) > 20240101: two values of one type were expected in a comparison: its left side is a date, and `20240101` is an integer
+        hint: `EXTRACT(YEAR FROM …)` and the like give numbers of a date, and `DATE '2024-01-31'` is one
+        DATE(day) > CAST('owls' AS DATE): a date was expected, and `'owls'` cannot be read as one
+        hint: it would be null in every row; `NULL` says so where that is meant
+        score > CAST('x' AS BIGINT): an integer was expected, and `'x'` cannot be read as one
+        hint: it would be null in every row; `NULL` says so where that is meant
+        sure = 'yes': two values of one type were expected in a comparison: `sure` is a truth value, and `'yes'` is text
+        hint: a truth value stands for itself, such as `sure` and `NOT sure`
+        sure = 5: two values of one type were expected in a comparison: `sure` is a truth value, and `5` is an integer
+        hint: a truth value stands for itself, such as `sure` and `NOT sure`
+        day = TRUE: two values of one type were expected in a comparison: `day` is text, and `true` is a truth value
+        hint: `day = 'true'` compares two texts
+        tags = 'a': two values of one type were expected in a comparison: `tags` is a list, and `'a'` is text
+        hint: `ARRAY_CONTAINS(tags, …)` tells whether a list holds a value, and `tags[1]` is its first
+        meta = 'v': two values of one type were expected in a comparison: `meta` is a record, and `'v'` is text
+        hint: a dot reads a field of a record, such as `meta.k`
+        score <> NULL: a comparison with `NULL` holds for no row
+        hint: `IS NULL` and `IS NOT NULL` tell whether there is a value
+        CASE day WHEN DATE '2024-01-02' THEN TRUE END: two values of one type were expected in a comparison: `day` is text, and its right side is a date
+        hint: `CAST(day AS DATE)` reads a text as a date
+        "#);
+        for rule in [
+            "sure = 'true'",
+            "sure = 1",
+            "score = TRUE",
+            "score IS NULL",
+            "score IS NOT DISTINCT FROM NULL",
+            "score > 1.5",
+            "LENGTH(day) > -1",
+            "sure",
+            "day = 'x'",
+            "score IN (1, 2)",
+        ] {
+            assert!(filter(&[rule]).columns(&frame).is_ok(), "{rule}");
+        }
     }
 }

@@ -22,13 +22,13 @@ use crate::core_text::sql;
 ///
 /// Each entry is a new column, its expression such as `UPPER(title)`, `score * 2` or `CONCAT(question, ' ', answer)`, and the type that the result is
 /// brought to; where none is given, it is what the expression gives, an integer, a number, a truth value or else text. All expressions see the columns as they were before the step.
-/// A cell that `CAST` or `STRPTIME` cannot read is null, and so is a division by zero; `CAST(… AS TIMESTAMP)` reads `2024-02-03T10:00:00`, and `STRPTIME` a form that is given. Whole numbers beyond 64 bits wrap. A row whose result does not fit its `type`, or for which an expression cannot be worked out otherwise, fails, and the others go on. DataFlow takes Python functions over
+/// A cell that `CAST` or `STRPTIME` cannot read is null, and so is a division by zero; `CAST(… AS TIMESTAMP)` reads `2024-02-03 10:00:00`, with `T` or a space, fractions, a zone (it gives that moment in UTC), or the date alone; `DATE`, `TIME` and `TIMESTAMP` read the same, and another form where it is given, as `STRPTIME` does. A whole number beyond 64 bits is null. A list or a record is written as its JSON text. A row whose result does not fit its `type`, or for which an expression cannot be worked out otherwise, fails, and the others go on. DataFlow takes Python functions over
 /// the whole table here, and this one Rust functions over a batch; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
 ///
 /// # 中文
 ///
 /// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型；不写类型时以表达式的结果为准：整数、浮点数、布尔值，其余为文本。
-/// 所有表达式读取的都是此步之前的列。`CAST` 与 `STRPTIME` 读不懂的单元格为空值，除以零亦然；`CAST(… AS TIMESTAMP)` 读 `2024-02-03T10:00:00` 这种写法，其他写法用 `STRPTIME`；整数为 64 位，超出则回绕。结果与 `type` 不符或无法计算的行失败，其余行照常。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
+/// 所有表达式读取的都是此步之前的列。`CAST` 与 `STRPTIME` 读不懂的单元格为空值，除以零亦然；`CAST(… AS TIMESTAMP)` 读 `2024-02-03 10:00:00` 这种写法，中间可为 `T` 或空格，可带小数秒和时区（结果为 UTC 时间），也可只有日期；`DATE`、`TIME`、`TIMESTAMP` 读法相同，其他写法须给出格式，`STRPTIME` 亦然；整数为 64 位，超出则为空值；列表与对象写为其 JSON 文本。结果与 `type` 不符或无法计算的行失败，其余行照常。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
 #[operator(core_text, refine, Columns)]
 #[derive(Default)]
 pub struct PandasOperator {
@@ -143,6 +143,8 @@ fn expected(column_type: &ColumnType) -> &'static str {
     }
 }
 
+const SPAN: &str = "a value was expected, and it gives a span of time\nhint: `CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates, and `EXTRACT(EPOCH FROM last) - EXTRACT(EPOCH FROM first)` the seconds between two dates with a time";
+
 impl KeyField for ComputedColumns {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         for (name, column) in &self.0 {
@@ -161,6 +163,9 @@ impl Columns for PandasOperator {
             let unusable = |wrong: &str| Error::Data(format!("`process_fn`: `{name}`: {wrong}"));
             let expression = computed.sql.parse().map_err(|wrong| unusable(&wrong))?;
             let evaluated = sql::evaluated(&expression, frame).map_err(|wrong| unusable(&wrong))?;
+            if evaluated.column.dtype().is_duration() {
+                return Err(unusable(SPAN));
+            }
             let column_type = match computed.r#type {
                 ComputedType::Auto => sql::type_of(&expression, frame).map_err(|wrong| unusable(&wrong))?,
                 given => given.column_type(),
@@ -277,21 +282,21 @@ mod tests {
 
     #[test]
     fn a_bad_cell_is_null_or_fails_its_row_alone() {
-        let frame = df!("n" => ["5", "owls", "2024-01-05"], "sure" => ["TRUE", "no", "false"]).unwrap();
+        let frame = df!("n" => ["5", "owls", "2024-01-05"], "sure" => ["TRUE", "no", "false"], "form" => ["(", "o", "$"]).unwrap();
         let lenient = computing(&[
             ("cast", "CAST(n AS BIGINT)", ComputedType::Integer),
             ("day", "STRPTIME(n, '%Y-%m-%d')", ComputedType::Text),
             ("date", "DATE(n)", ComputedType::Text),
         ]);
         assert_snapshot!(check_frame(&lenient, frame.clone()), @r#"
-        n=5 sure=TRUE cast=5 date=null day=null
-        n=owls sure=no cast=null date=null day=null
-        n=2024-01-05 sure=false cast=null date=2024-01-05 day=2024-01-05 00:00:00.000000
+        n=5 sure=TRUE form=( cast=5 date=null day=null
+        n=owls sure=no form=o cast=null date=null day=null
+        n=2024-01-05 sure=false form=$ cast=null date=2024-01-05 day=2024-01-05 00:00:00.000000
         "#);
-        let typed = computing(&[("integer", "n", ComputedType::Integer), ("boolean", "sure", ComputedType::Boolean), ("time", "TIME(n)", ComputedType::Text)]);
+        let typed =
+            computing(&[("integer", "n", ComputedType::Integer), ("boolean", "sure", ComputedType::Boolean), ("like", "n REGEXP form", ComputedType::Auto)]);
         assert_snapshot!(failures(&typed, &frame), @r#"
-        0: `process_fn`: `time`: the form of a date or a time cannot be told from it
-        hint: name its form, such as `DATE(day, '%d.%m.%Y')` or `TIME(hour, '%H:%M')`
+        0: `process_fn`: `like`: a regular expression was expected: unclosed group
         1: `process_fn`: `boolean`: `true` or `false` was expected, found `no`
         hint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all
         2: `process_fn`: `integer`: an integer was expected, found `2024-01-05`
@@ -301,20 +306,76 @@ mod tests {
         assert_snapshot!(DataFrame::new(3, columns).unwrap(), @r#"
         shape: (3, 3)
         ┌─────────┬─────────┬──────┐
-        │ boolean ┆ integer ┆ time │
+        │ boolean ┆ integer ┆ like │
         │ ---     ┆ ---     ┆ ---  │
-        │ bool    ┆ i64     ┆ str  │
+        │ bool    ┆ i64     ┆ bool │
         ╞═════════╪═════════╪══════╡
         │ true    ┆ 5       ┆ null │
-        │ null    ┆ null    ┆ null │
-        │ false   ┆ null    ┆ null │
+        │ null    ┆ null    ┆ true │
+        │ false   ┆ null    ┆ true │
         └─────────┴─────────┴──────┘
         "#);
     }
 
     #[test]
+    fn a_text_is_read_as_a_date_or_a_time_whatever_the_other_rows_hold() {
+        let operator = computing(&[
+            ("cast", "CAST(x AS TIMESTAMP)", ComputedType::Text),
+            ("day", "CAST(x AS DATE)", ComputedType::Text),
+            ("hour", "CAST(x AS TIME)", ComputedType::Text),
+            ("named", "TIMESTAMP(x)", ComputedType::Text),
+        ]);
+        let frame = df!("x" => ["03/02/2024", "2024-01-02 03:04:05.5", "2024-01-02T03:04:05+02:00", "2024-01-02", "03:04"]).unwrap();
+        assert_snapshot!(check_frame(&operator, frame), @r"
+        x=03/02/2024 cast=null day=null hour=null named=null
+        x=2024-01-02 03:04:05.5 cast=2024-01-02 03:04:05.500000 day=2024-01-02 hour=03:04:05 named=2024-01-02 03:04:05.500000
+        x=2024-01-02T03:04:05+02:00 cast=2024-01-02 01:04:05.000000 day=2024-01-02 hour=03:04:05 named=2024-01-02 01:04:05.000000
+        x=2024-01-02 cast=2024-01-02 00:00:00.000000 day=2024-01-02 hour=00:00:00 named=2024-01-02 00:00:00.000000
+        x=03:04 cast=null day=null hour=03:04:00 named=null
+        ");
+    }
+
+    #[test]
+    fn whole_numbers_do_not_wrap() {
+        let operator = computing(&[
+            ("short", "LENGTH(title) - 20", ComputedType::Auto),
+            ("minus", "-LENGTH(title)", ComputedType::Auto),
+            ("more", "n + 1", ComputedType::Auto),
+            ("twice", "n * 2 + 1", ComputedType::Auto),
+            ("cube", "POWER(n, 3)", ComputedType::Auto),
+            ("tenth", "POWER(10, -1)", ComputedType::Auto),
+            ("is_small", "n * n < 100", ComputedType::Auto),
+            ("ratio", "n * 0.5", ComputedType::Auto),
+        ]);
+        let frame = df!("title" => ["owls", "law"], "n" => [7_i64, i64::MAX]).unwrap();
+        assert_snapshot!(check_frame(&operator, frame), @r"
+        title=owls n=7 cube=343 is_small=true minus=-4 more=8 ratio=3.5 short=-16 tenth=0.1 twice=15
+        title=law n=9223372036854775807 cube=null is_small=null minus=-3 more=null ratio=4.611686018427388e18 short=-17 tenth=0.1 twice=null
+        ");
+    }
+
+    #[test]
+    fn a_list_or_a_record_is_its_json_text() {
+        let operator = computing(&[
+            ("list", "tags", ComputedType::Auto),
+            ("record", "meta", ComputedType::Auto),
+            ("cast", "CAST(tags AS VARCHAR)", ComputedType::Text),
+            ("letters", "LENGTH(CAST(tags AS VARCHAR))", ComputedType::Auto),
+            ("first", "tags[1]", ComputedType::Auto),
+            ("field", "meta.k", ComputedType::Auto),
+        ]);
+        let frame = frame_of(&[json!({ "tags": ["a", "b"], "meta": { "k": "v" } }), json!({ "tags": [], "meta": null })]).select(["tags", "meta"]).unwrap();
+        assert_eq!(failures(&operator, &frame), "");
+        let shown = check_frame(&operator, frame);
+        assert!(shown.contains(r#"cast=["a","b"] field=v first=a letters=9 list=["a","b"] record={"k":"v"}"#), "{shown}");
+        assert!(shown.ends_with("cast=[] field=null first=null letters=2 list=[] record=null"), "{shown}");
+    }
+
+    #[test]
     fn what_is_wrong_with_an_expression_is_told_in_plain_words() {
-        let frame = df!("title" => ["owls"], "score" => [2_i64], "sure" => [true]).unwrap().clear();
+        let frame = df!("title" => ["owls"], "score" => [2_i64], "sure" => [true]).unwrap();
+        let tags = frame_of(&[json!({ "tags": ["a"] })]).column("tags").unwrap().clone();
+        let frame = frame.hstack(&[tags]).unwrap().clear();
         let wrong = |sql: &&str| {
             let operator = computing(&[("x", sql, ComputedType::Text)]);
             let problems = Operator::problems(&operator).join("\n");
@@ -339,6 +400,25 @@ mod tests {
             "REGEXP_LIKE(title, '(')",
             "ARRAY[1, 2]",
             "score.a",
+            "score ^ 2",
+            "sure && sure",
+            "(SELECT MAX(score) FROM self)",
+            "score IN (SELECT 5)",
+            "DATE(title) - DATE(title)",
+            "GREATEST(title, DATE '2024-01-01')",
+            "EXTRACT(EPOCH FROM DATE(title))",
+            "DATE(score)",
+            "CAST('owls' AS DATE)",
+            "score + CAST('x' AS BIGINT)",
+            "UPER(title)",
+            "DATEDIFF('day', title, title)",
+            "MAX(score, 3)",
+            "5 IN (score, 3)",
+            "title LIKE '10!%' ESCAPE '!'",
+            "title SIMILAR TO 'a'",
+            "CAST(title AS JSON)",
+            "ARRAY_CONTAINS(tags, 5)",
+            "sure AND 'x'",
         ];
         assert_snapshot!(expressions.iter().map(wrong).collect::<Vec<_>>().join("\n"), @r#"
         score +: an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one
@@ -351,8 +431,8 @@ mod tests {
         SUBSTR(title): SUBSTR expects 2-3 arguments (found 1)
         title + 1: numbers were expected beside an arithmetic sign, found text and an integer
         hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
-        title > 5: two values of one type were expected in a comparison, found text and a number
-        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        title > 5: two values of one type were expected in a comparison: `title` is text, and `5` is an integer
+        hint: `CAST(title AS BIGINT)` reads a text as a number
         UPPER(score): text was expected, and `score` is an integer
         hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
         title IN (1, 2): text was expected in the list of `IN`, found an integer
@@ -370,6 +450,40 @@ mod tests {
         REGEXP_LIKE(title, '('): a regular expression was expected: unclosed group
         ARRAY[1, 2]: one value for each row was expected, found a list of values
         score.a: no field `a` is known: a dot reads a field of a record
+        score ^ 2: a sign stands in it that is not known
+        hint: `POWER(x, 2)` raises to a power
+        sure && sure: a sign stands in it that is not known
+        hint: `AND` joins two conditions
+        (SELECT MAX(score) FROM self): a query within needs more than one row, and a rule sees one at a time
+        score IN (SELECT 5): a query within needs more than one row, and a rule sees one at a time
+        DATE(title) - DATE(title): a value was expected, and it gives a span of time
+        hint: `CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates, and `EXTRACT(EPOCH FROM last) - EXTRACT(EPOCH FROM first)` the seconds between two dates with a time
+        GREATEST(title, DATE '2024-01-01'): values of one type were expected, found text and a date
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        EXTRACT(EPOCH FROM DATE(title)): a date with a time was expected, found a date
+        hint: `CAST(… AS TIMESTAMP)` makes one of it, at midnight
+        DATE(score): text was expected, and `score` is an integer
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        CAST('owls' AS DATE): a date was expected, and `'owls'` cannot be read as one
+        hint: it would be null in every row; `NULL` says so where that is meant
+        score + CAST('x' AS BIGINT): an integer was expected, and `'x'` cannot be read as one
+        hint: it would be null in every row; `NULL` says so where that is meant
+        UPER(title): no function of the name `uper` is known
+        hint: did you mean `UPPER`?
+        DATEDIFF('day', title, title): no function of the name `datediff` is known
+        hint: `CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates
+        MAX(score, 3): an aggregate needs more than one row, and a rule sees one at a time
+        hint: `GREATEST(…, …)` chooses among the values of a row
+        5 IN (score, 3): constants alone were expected in the list of `IN` or `ARRAY`
+        hint: `OR` joins comparisons with columns
+        title LIKE '10!%' ESCAPE '!': `ESCAPE` is not known
+        hint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are
+        title SIMILAR TO 'a': a form of SQL stands in it that is not known, which its grammar calls SimilarTo
+        CAST(title AS JSON): a text is not read as JSON
+        hint: what is nested in the input is a list or a record already, and `meta.name` reads a field of a record
+        ARRAY_CONTAINS(tags, 5): text was expected in `ARRAY_CONTAINS`, as the list holds, found an integer
+        hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
+        sure AND 'x': truth values were expected beside `AND`, found text
         "#);
     }
 
