@@ -109,7 +109,7 @@ fn each_kind_of_trouble_has_its_exit_code_and_its_words() {
         (replaced("table_name: work", "table_name: wrok"), 66, "has no table `wrok`\nhint: did you mean `work`?"),
         (replaced("[question]", "[qestion]"), 78, "has no column `qestion`\nhint: did you mean `question`?"),
         (replaced("answer: answer }\n", "answer: reply }\n"), 78, "ALTER TABLE \"work\" ADD COLUMN \"reply\" TEXT;"),
-        (replaced("type: sqlite", "type: sqlit"), 78, "`datasource.type` is `sqlit`\n  hint: did you mean `sqlite`?"),
+        (replaced("type: sqlite", "type: sqlit"), 78, "`datasource.type` is `sqlit`\nhint: did you mean `sqlite`?"),
         (replaced("type: sqlite", "type: csv") + "csv: { input_path: away.csv }\n", 66, "away.csv` is not there\nhint: `input_path` names"),
         (replaced("type: sqlite", "type: csv") + "csv: { input_path: empty.csv }\n", 65, "its first line should name the columns"),
         (replaced("type: sqlite", "type: sqlite, id_column: key"), 78, "has no column `key` to know its rows by"),
