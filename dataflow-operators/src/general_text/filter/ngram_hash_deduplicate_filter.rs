@@ -26,7 +26,7 @@ pub struct NgramHashDeduplicateFilter {
     pub n_gram: u32,
     /// The hash by which parts are compared. 中文：比较各段所用的哈希函数。
     pub hash_func: HashFunction,
-    /// How many shared parts make a row a repetition. 中文：共有多少段即视为重复。
+    /// How many shared parts make a row a repetition, at most `n_gram`. 中文：共有多少段即视为重复，至多为 `n_gram`。
     pub diff_size: u32,
     /// With `exact`, parts are compared themselves and not by 64 bits of their hashes, so that no row is dropped by chance. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时比较各段本身，而非其哈希的 64 位，不会误删；此时索引也保存文本，供其他运行比较。
     pub verify: Option<Verify>,
@@ -115,6 +115,9 @@ impl Dataset for NgramHashDeduplicateFilter {
         }
         if self.diff_size == 0 {
             problems.push("`diff_size` is 0, and every row would be a repetition".into());
+        }
+        if self.n_gram > 0 && self.diff_size > self.n_gram {
+            problems.push(format!("`diff_size` should be at most `n_gram`, {}, since a text has no more parts to share; found {}", self.n_gram, self.diff_size));
         }
         problems
     }
@@ -281,6 +284,14 @@ mod tests {
         assert_eq!(kept(&two, &texts), [true, true, false, false], "a part that stands twice in both counts twice");
         let all = NgramHashDeduplicateFilter { diff_size: 3, ..over("text") };
         assert_eq!(kept(&all, &["same", "same", texts[3], texts[3], texts[1]]), [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn more_shared_parts_than_a_text_has_are_refused() {
+        let problems = |n_gram, diff_size| Dataset::problems(&NgramHashDeduplicateFilter { n_gram, diff_size, ..over("text") }).join("\n");
+        assert_snapshot!(problems(3, 4), @"`diff_size` should be at most `n_gram`, 3, since a text has no more parts to share; found 4");
+        assert_snapshot!(problems(0, 1), @"`n_gram` is 0, and a text has at least one part");
+        assert_eq!(problems(3, 3), "");
     }
 
     #[test]
