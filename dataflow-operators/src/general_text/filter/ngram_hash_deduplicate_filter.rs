@@ -117,7 +117,8 @@ impl Dataset for NgramHashDeduplicateFilter {
             problems.push("`diff_size` is 0, and every row would be a repetition".into());
         }
         if self.n_gram > 0 && self.diff_size > self.n_gram {
-            problems.push(format!("`diff_size` should be at most `n_gram`, {}, since a text has no more parts to share; found {}", self.n_gram, self.diff_size));
+            problems
+                .push(format!("`diff_size` should be at most `n_gram`, {}, since a text has no more parts to share; found {}", self.n_gram, self.diff_size));
         }
         problems
     }
