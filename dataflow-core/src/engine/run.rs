@@ -196,10 +196,10 @@ impl Plan {
         let fingerprints = cache::fingerprints(pipeline, run.limit)?;
         let after = match &run.from {
             RunFrom::Fresh => 0,
-            RunFrom::LastThatHolds => cache::last_that_holds(pipeline, &fingerprints).unwrap_or(0),
+            RunFrom::LastThatHolds => cache::last_that_holds(pipeline, &fingerprints, run.limit).unwrap_or(0),
             RunFrom::Step(step) => {
                 let before = pipeline.step_number(step)? - 1;
-                if before > 0 && !cache::holds(pipeline, before, &fingerprints[before]) {
+                if before > 0 && !cache::holds(pipeline, before, &fingerprints[before], run.limit) {
                     return Err(Error::Configuration(format!(
                         "the cache of step {before} `{}` does not hold: it is missing, a row failed on the way to it, or the input or a step before it has changed\nhint: run without `--from`",
                         pipeline.steps[before - 1].name

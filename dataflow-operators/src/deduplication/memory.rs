@@ -104,6 +104,9 @@ impl<R: Remember> Memory<R> {
         if !self.opened {
             self.open()?;
         }
+        if let Some(index) = &mut self.index {
+            index.begin(text)?;
+        }
         self.found.clear();
         self.seen.find(signature, &mut self.found)?;
         if !self.found.is_empty() {

@@ -1,7 +1,7 @@
 //! Drops rows that mean what an earlier row means.
 
 use dataflow_core::key::{Input, Integer, Output, Vector};
-use dataflow_core::operator::{Changes, DatasetResult, DatasetWork};
+use dataflow_core::operator::{Changes, DatasetResult, DatasetWork, Kept};
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Error, Result, operator};
 use polars::prelude::*;
@@ -38,7 +38,7 @@ pub struct SemDeduplicateFilter {
     /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
     #[path(keeps)]
     pub index_path: Option<PathBuf>,
-    /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
+    /// The name of this data set in the index: a run under the same name does not meet its own rows, and replaces them. A step that has run is worked through again where the rows of other names have changed since. Runs at the same time do not meet each other's rows; the first of them meets those of the others when it is run again. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较，而是将其替换。其他名称的行有变化后，再次运行时该步骤会重新执行。同时进行的运行彼此不比较，再次运行其中一个时才会与其余的比较。
     pub index_name: Option<String>,
     /// How much memory holds vectors, in bytes or as `64MB` or `1GB`, those of one batch aside; above it they go to a temporary file. 中文：内存中保留向量的上限，以字节计，或写作 `64MB`、`1GB`，当前一批除外；超出部分写入临时文件。
     pub memory_limit: Option<ByteSize>,
@@ -76,6 +76,10 @@ impl SemDeduplicateFilter {
 }
 
 impl Dataset for SemDeduplicateFilter {
+    fn kept(&self) -> Result<Option<Kept>> {
+        self.beside().kept()
+    }
+
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         Ok(Box::new(Meaning {
             least: (1.0 - self.eps) as f32,
@@ -135,15 +139,19 @@ impl Meaning {
     }
 
     /// Opens the index and takes in the vectors of other runs, once the first row says how many numbers a vector has.
-    fn open_index(&mut self, dimensions: usize) -> Result<()> {
+    fn open_index(&mut self, first: &[f32]) -> Result<()> {
         self.index_opened = true;
+        let dimensions = first.len();
         let Beside { index_path: Some(folder), index_name: Some(name), settings, .. } = &self.beside else { return Ok(()) };
-        let index = Index::new(folder, name, &format!("{settings} dimensions={dimensions}"), dimensions.div_ceil(2), false);
+        let mut index = Index::new(folder, name, &format!("{settings} dimensions={dimensions}"), dimensions.div_ceil(2), false);
         index.read_others(|name, signature, _| {
             self.seen.remember(&vector_of(signature, dimensions));
             self.names.push(&name);
             self.seen.spill()
         })?;
+        // By its greatest number a data set is told from another of the same name: a service does not give a text the same vector to the last bit each time.
+        let greatest = (0..dimensions).max_by(|one, other| first[*one].abs().total_cmp(&first[*other].abs())).unwrap_or_default();
+        index.begin(&greatest.to_string())?;
         self.index = Some(index);
         Ok(())
     }
@@ -153,9 +161,7 @@ impl Meaning {
         self.seen.remember(vector);
         self.names.push(identity);
         if let Some(index) = &mut self.index {
-            // By its greatest number a data set is told from another of the same name: a service does not give a text the same vector to the last bit each time.
-            let greatest = (0..vector.len()).max_by(|one, other| vector[*one].abs().total_cmp(&vector[*other].abs())).unwrap_or_default();
-            index.push(identity, &greatest.to_string(), &signature_of(vector))?;
+            index.push(identity, "", &signature_of(vector))?;
         }
         Ok(())
     }
@@ -237,6 +243,9 @@ impl DatasetWork for Meaning {
         if let (Some(clusters), Some(path)) = (self.clusters.take(), &self.beside.clusters_path) {
             clusters.write(path, |row| self.names.get(row).to_owned())?;
         }
+        if let (Beside { index_path: Some(folder), index_name: Some(name), settings, .. }, false) = (&self.beside, self.index_opened) {
+            self.index = Some(Index::new(folder, name, settings, 0, false)); // no row has a vector
+        }
         match self.index.take() {
             Some(_) if self.leaves_index => tracing::warn!("the index is left as it was: it is written by a run over all rows"),
             Some(mut index) => index.finish()?,
@@ -251,7 +260,7 @@ impl DatasetWork for Meaning {
         }
         let vectors = self.vectors(frame.column(&self.input)?)?;
         if let Some(vector) = vectors.iter().find_map(|vector| vector.as_ref().ok()?.as_ref()).filter(|_| !self.index_opened) {
-            self.open_index(vector.len())?;
+            self.open_index(vector)?;
         }
         let in_file = self.seen.nearest_in_file(&vectors.iter().map(|vector| vector.as_ref().ok()?.as_deref()).collect::<Vec<_>>())?;
         let (mut kept, mut labels, mut failed) = (Vec::with_capacity(frame.height()), Vec::with_capacity(frame.height()), Vec::new());
@@ -377,7 +386,7 @@ mod tests {
     #[test]
     fn vectors_above_the_limit_go_to_disk_and_change_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let vector = |number: usize| json!({ "embeddings": (0..24).map(|place| ((number % 150 * (place + 3) * 31) % 97) as f64 - 48.0).collect::<Vec<_>>() });
+        let vector = |number: usize| json!({ "embeddings": (0..24).map(|place| ((number % 150 + place * 13).pow(2) * (place + 3) * 7 % 1009) as f64 - 504.0).collect::<Vec<_>>() });
         let rows: Vec<_> = (0..400).map(vector).collect();
         let run = |memory_limit: Option<u64>, name: &str, rows: &[serde_json::Value]| {
             let pairs_path = folder.path().join("pairs.jsonl");
@@ -437,10 +446,12 @@ mod tests {
         assert_eq!(run(&of("monday"), &[[1.0, 0.200_01, 0.0], [0.0, 1.0, 0.0]]).unwrap(), [true, true], "a run again, with vectors that differ a little");
         assert_eq!(run(&of("tuesday"), &[[0.0, 0.0, 1.0], [0.0, 5.0, 0.0]]).unwrap(), [true, false]);
         assert!(std::fs::read_to_string(&pairs).unwrap().contains("\"repeats\":\"monday/2\""));
-        let other = run(&of("monday"), &[[0.0, 0.0, 1.0]]);
-        assert_eq!(other.unwrap(), [false], "its row is in tuesday's");
-        let error = run(&of("monday"), &[[0.0, 1.0, 1.0]]).unwrap_err().to_string();
-        assert!(error.contains("the index has other data under the name `monday`"), "{error}");
+        for other in [[0.0, 0.0, 1.0], [0.0, 1.0, 1.0]] {
+            let error = run(&of("monday"), &[other]).unwrap_err().to_string();
+            assert!(error.contains("the index has other data under the name `monday`"), "also where the row is in tuesday's: {error}");
+        }
+        assert_eq!(run(&of("thursday"), &[]).unwrap(), [true; 0]);
+        assert_eq!(run(&of("friday"), &[[0.0, 1.0, 0.0]]).unwrap(), [false], "thursday had no vectors, and tells no length of them");
         let unnamed = SemDeduplicateFilter { index_path: Some("index".into()), ..Default::default() };
         assert_eq!(Dataset::problems(&unnamed), ["`index_path` is given without `index_name`, the name that this data set has in the index"]);
     }
