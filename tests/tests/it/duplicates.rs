@@ -6,8 +6,8 @@ use dataflow_tests::{dataflow, finished, rows};
 
 /// Writes a data set and its pipeline; all data sets share an index.
 fn write(folder: &Path, name: &str, parameters: &str, texts: &[&str]) {
-    let lines: String = texts.iter().map(|text| format!("{{\"text\":\"{text}\"}}\n")).collect();
-    std::fs::write(folder.join(format!("{name}.jsonl")), lines).unwrap();
+    let lines: Vec<String> = texts.iter().map(|text| format!("{{\"text\":\"{text}\"}}\n")).collect();
+    std::fs::write(folder.join(format!("{name}.jsonl")), lines.concat()).unwrap();
     let pipeline = format!(
         "name: {name}\nstorage: {{ input: {name}.jsonl, output: {name}_out.jsonl, cache_path: cache_{name} }}\nsteps:\n  - operator: HashDeduplicateFilter\n    input_key: text\n    index_path: index\n    index_name: {name}\n{parameters}"
     );
