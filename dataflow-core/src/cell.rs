@@ -180,7 +180,7 @@ pub fn column_of(name: &str, column_type: &ColumnType, cells: Vec<Cell>) -> Resu
                 .collect();
             Series::new(name.clone(), values?)
         }
-        ColumnType::List(_) | ColumnType::Messages => {
+        ColumnType::List(_) | ColumnType::Messages | ColumnType::Vector => {
             let values: Vec<AnyValue<'static>> = cells.into_iter().map(|cell| any_value(cell, column_type)).collect::<Result<_>>()?;
             Series::from_any_values_and_dtype(name.clone(), &values, &column_type.data_type(), true)?
         }
@@ -200,6 +200,7 @@ fn any_value(cell: Cell, column_type: &ColumnType) -> Result<AnyValue<'static>> 
             let items: Vec<AnyValue<'static>> = items.into_iter().map(|item| any_value(item, inner)).collect::<Result<_>>()?;
             AnyValue::List(Series::from_any_values_and_dtype(PlSmallStr::EMPTY, &items, &inner.data_type(), true)?)
         }
+        (cell @ Cell::List(_), ColumnType::Vector) => any_value(cell, &ColumnType::List(Box::new(ColumnType::Float)))?,
         (Cell::Messages(messages), ColumnType::Messages) => {
             let roles: Vec<&str> = messages.iter().map(|message| message.role.as_str()).collect();
             let contents: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();

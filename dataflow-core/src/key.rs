@@ -28,6 +28,8 @@ pub enum ColumnType {
     List(Box<ColumnType>),
     /// Conversations: lists of `{role, content}`.
     Messages,
+    /// Lists of numbers, or such lists as JSON text, as a csv file holds them.
+    Vector,
     /// Of a column that is written: text, integers, floats or truth values, as the operator gives for a batch without rows.
     Inferred,
 }
@@ -39,6 +41,7 @@ impl ColumnType {
             Self::Text | Self::Any | Self::Inferred => DataType::String,
             Self::Integer => DataType::Int64,
             Self::Float => DataType::Float64,
+            Self::Vector => DataType::List(Box::new(DataType::Float64)),
             Self::Boolean => DataType::Boolean,
             Self::List(inner) => DataType::List(Box::new(inner.data_type())),
             Self::Messages => {
@@ -73,6 +76,7 @@ impl ColumnType {
             Self::Integer => found.is_integer(),
             Self::Float => found.is_primitive_numeric() || matches!(found, DataType::Decimal(..)),
             Self::Boolean => found.is_bool(),
+            Self::Vector => found.is_string() || Self::List(Box::new(Self::Float)).accepts(found),
             Self::List(inner) => match found {
                 DataType::List(found) | DataType::Array(found, _) => inner.accepts(found),
                 _ => false,
@@ -98,12 +102,13 @@ impl fmt::Display for ColumnType {
             Self::Any => formatter.write_str("any"),
             Self::List(inner) => write!(formatter, "list of {inner}"),
             Self::Messages => formatter.write_str("messages"),
+            Self::Vector => formatter.write_str("list of float or its JSON text"),
             Self::Inferred => formatter.write_str("inferred"),
         }
     }
 }
 
-/// A marker for the type of a key's cells: [`Text`], [`Integer`], [`Float`], [`Boolean`], [`Any`], [`List`], [`Messages`].
+/// A marker for the type of a key's cells: [`Text`], [`Integer`], [`Float`], [`Boolean`], [`Any`], [`List`], [`Messages`], [`Vector`].
 pub trait CellType: 'static {
     /// What is written to a cell of this type.
     type Value: Into<Cell>;
@@ -136,6 +141,8 @@ cell_types! {
     Any => String;
     /// Conversations: lists of `{role, content}`.
     Messages => Vec<crate::serving::Message>;
+    /// Lists of numbers; such lists as JSON text are read as well.
+    Vector => Vec<f64>;
 }
 
 /// Lists of cells of one type.
@@ -372,6 +379,8 @@ mod tests {
         assert!(ColumnType::Text.reads_written_out(&ColumnType::Messages.data_type()));
         assert!(!ColumnType::Text.reads_written_out(&DataType::Binary));
         assert!(ColumnType::Messages.accepts(&ColumnType::Messages.data_type()));
+        assert!(ColumnType::Vector.accepts(&DataType::String) && ColumnType::Vector.accepts(&ColumnType::Vector.data_type()));
+        assert!(!ColumnType::Vector.accepts(&DataType::Float64) && !ColumnType::Vector.accepts(&DataType::List(Box::new(DataType::String))));
         assert!(ColumnType::List(Box::new(ColumnType::Text)).accepts(&DataType::List(Box::new(DataType::Null))));
     }
 

@@ -178,6 +178,20 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
 
     /// The most model calls that one row can need, re-asks of unreadable replies aside, and the most rows that it can become.
     fn at_most(&self) -> AtMost;
+
+    /// What it keeps from run to run beside the rows. Asked before each run; an error ends that before a row is read.
+    fn kept(&self) -> Result<Option<Kept>> {
+        Ok(None)
+    }
+}
+
+/// What a step keeps from run to run beside its rows, such as an index by which rows of several runs are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The file that a run over all rows leaves. Where it is gone, the step is worked through again.
+    pub file: PathBuf,
+    /// What other runs have left, in short. Where that has changed since, the step is worked through again.
+    pub others: String,
 }
 
 /// Upper bounds of what one row needs and becomes.

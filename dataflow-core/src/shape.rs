@@ -20,7 +20,7 @@ use crate::cell::{Cell, Cells, column_of};
 use crate::error::{Error, Result};
 use crate::key::{ColumnType, Direction, KeyUse};
 use crate::model::Model;
-use crate::operator::{AtMost, Changes, ColumnWork, DatasetWork, Kind, Operator, Outcome, RowWork, Seed, Shape, SourceWork, Summary, Work};
+use crate::operator::{AtMost, Changes, ColumnWork, DatasetWork, Kept, Kind, Operator, Outcome, RowWork, Seed, Shape, SourceWork, Summary, Work};
 use crate::row::Row;
 
 /// A value of a text: evaluators write it, filters keep the rows whose value is right.
@@ -338,6 +338,11 @@ pub trait Dataset: Operator + Clone {
     /// What is wrong with the parameters.
     fn problems(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What is kept from run to run beside the rows, and shapes what a later run gives. Asked before each run; an error ends that before a row is read.
+    fn kept(&self) -> Result<Option<Kept>> {
+        Ok(None)
     }
 
     #[doc(hidden)]

@@ -141,6 +141,13 @@ pub fn expand(arguments: &Arguments, mut item: ItemStruct) -> Result<TokenStream
             schema: || #private::schemars::schema_for!(#name).to_value(),
         }
     };
+    let kept = (shape_trait == "Dataset").then(|| {
+        quote! {
+            fn kept(&self) -> #core::Result<::std::option::Option<#core::operator::Kept>> {
+                #shape::kept(self)
+            }
+        }
+    });
     Ok(quote! {
         #[derive(Clone, Debug, #private::serde::Serialize, #private::serde::Deserialize, #private::schemars::JsonSchema)]
         #serde_attribute
@@ -176,6 +183,7 @@ pub fn expand(arguments: &Arguments, mut item: ItemStruct) -> Result<TokenStream
             fn at_most(&self) -> #core::operator::AtMost {
                 #shape::bounds(self)
             }
+            #kept
         }
 
         #private::inventory::submit! { #info }

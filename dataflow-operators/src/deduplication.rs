@@ -1,6 +1,6 @@
 //! What the filters that drop repeated rows share: reading the texts of a batch, signing them on all cores, and remembering in order.
 //!
-//! A new way to tell repeated rows is a [`Sign`] and a [`Remember`]. One by meaning compares vectors that an earlier step wrote: its memory is a [`NearestVectors`].
+//! A new way to tell repeated rows is a [`Sign`] and a [`Remember`]. One by meaning compares vectors that an earlier step wrote: its memory is [`Vectors`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ pub(crate) use self::beside::Beside;
 pub(crate) use self::clusters::Clusters;
 pub(crate) use self::index::Index;
 use self::memory::Memory;
-pub(crate) use self::nearest::{AllVectors, NearestVectors};
+pub(crate) use self::names::Names;
+pub(crate) use self::nearest::{Near, Vectors};
 pub(crate) use self::pairs::Pairs;
 use self::signing::Signing;
 pub(crate) use self::spill::Entry;
@@ -23,6 +24,7 @@ mod beside;
 mod clusters;
 mod index;
 mod memory;
+mod names;
 mod nearest;
 mod pairs;
 mod signing;

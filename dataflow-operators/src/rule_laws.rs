@@ -110,7 +110,7 @@ fn frame(keys: &[KeyUse], rows: &[Vec<Option<String>>]) -> DataFrame {
         let lengths = || rows.iter().map(|row| row[place % row.len()].as_ref().map(|text| text.len() as i64 - 3));
         let name = PlSmallStr::from(key.key.as_str());
         match &key.column_type {
-            ColumnType::Text | ColumnType::Any => texts.with_name(name).into_column(),
+            ColumnType::Text | ColumnType::Any | ColumnType::Vector => texts.with_name(name).into_column(),
             ColumnType::Integer => lengths().collect::<Int64Chunked>().with_name(name).into_column(),
             ColumnType::Float => lengths().map(|length| length.map(|length| length as f64 / 3.0)).collect::<Float64Chunked>().with_name(name).into_column(),
             ColumnType::Boolean => lengths().map(|length| length.map(|length| length % 2 == 0)).collect::<BooleanChunked>().with_name(name).into_column(),

@@ -215,6 +215,7 @@ fn rows_for(operator: &dyn Operator, texts: &[String]) -> Vec<Value> {
                 ColumnType::Float => json!(number as f64 / 100.0),
                 ColumnType::Boolean => json!(number % 2 == 0),
                 ColumnType::List(_) => json!([text]),
+                ColumnType::Vector => json!([number % 50, 1]),
                 ColumnType::Messages => json!([{ "role": "user", "content": text }]),
                 ColumnType::Text | ColumnType::Any | ColumnType::Inferred => text.as_str().into(),
             };

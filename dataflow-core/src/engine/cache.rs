@@ -44,7 +44,8 @@ pub(crate) fn fingerprints(pipeline: &CompiledPipeline, limit: Option<u64>) -> R
         let paths = step.info().paths(&step.operator.parameters());
         let read = paths.iter().filter(|(_, path_use, _)| *path_use == PathUse::Reads).map(|(_, _, path)| file_state(path));
         let serving = step.serving.map(|serving| pipeline.servings[serving].1.identity().to_string()).unwrap_or_default();
-        fingerprint = hash(&[
+        let kept = step.operator.kept()?.map(|kept| kept.others);
+        let parts = [
             &fingerprint,
             env!("CARGO_PKG_VERSION"),
             step.info().module,
@@ -54,7 +55,8 @@ pub(crate) fn fingerprints(pipeline: &CompiledPipeline, limit: Option<u64>) -> R
             &serving,
             &format!("{:?} {:?}", step.on_error, step.error_key),
             &format!("{:?}", read.collect::<Vec<_>>()),
-        ]);
+        ];
+        fingerprint = hash(&parts.into_iter().chain(kept.as_deref()).collect::<Vec<_>>());
         all.push(fingerprint.clone());
     }
     Ok(all)
@@ -249,16 +251,17 @@ impl CacheWriter {
 }
 
 /// The last step whose cache holds: the same source and steps, no failed row, and all its files there.
-pub(crate) fn last_that_holds(pipeline: &CompiledPipeline, fingerprints: &[String]) -> Option<usize> {
+pub(crate) fn last_that_holds(pipeline: &CompiledPipeline, fingerprints: &[String], limit: Option<u64>) -> Option<usize> {
     // What a file says that a row names is in no fingerprint.
     let last = pipeline.steps.iter().position(|step| step.info().reads_files_of_rows()).unwrap_or(pipeline.steps.len());
-    (1..=last).rev().find(|step| holds(pipeline, *step, &fingerprints[*step]))
+    (1..=last).rev().find(|step| holds(pipeline, *step, &fingerprints[*step], limit))
 }
 
-pub(crate) fn holds(pipeline: &CompiledPipeline, step: usize, fingerprint: &str) -> bool {
-    // What steps write beside the rows is made again with them.
+pub(crate) fn holds(pipeline: &CompiledPipeline, step: usize, fingerprint: &str, limit: Option<u64>) -> bool {
+    // What steps write beside the rows is made again with them; a run over the first rows alone leaves what is kept for later runs.
+    let is_kept = |step: &CompiledStep| limit.is_some() || step.operator.kept().is_ok_and(|kept| kept.is_none_or(|kept| kept.file.exists()));
     let written = |step: &Arc<CompiledStep>| {
-        step.info().paths(&step.operator.parameters()).iter().all(|(_, path_use, path)| *path_use == PathUse::Reads || path.exists())
+        is_kept(step) && step.info().paths(&step.operator.parameters()).iter().all(|(_, path_use, path)| *path_use == PathUse::Reads || path.exists())
     };
     if !pipeline.steps[..step].iter().all(written) {
         return false;

@@ -206,10 +206,10 @@ impl Plan {
             RunFrom::Fresh => 0,
             // To tell what every step drops they all run; answers come from the journal.
             RunFrom::LastThatHolds if (run.explain_drops || run.dropped.is_some()) && (pipeline.has_journal() || !pipeline.asks_models()) => 0,
-            RunFrom::LastThatHolds => cache::last_that_holds(pipeline, &fingerprints).unwrap_or(0),
+            RunFrom::LastThatHolds => cache::last_that_holds(pipeline, &fingerprints, run.limit).unwrap_or(0),
             RunFrom::Step(step) => {
                 let before = pipeline.step_number(step)? - 1;
-                if before > 0 && !cache::holds(pipeline, before, &fingerprints[before]) {
+                if before > 0 && !cache::holds(pipeline, before, &fingerprints[before], run.limit) {
                     return Err(Error::Configuration(format!(
                         "the cache of step {before} `{}` does not hold: it is missing, a row failed on the way to it, or the input or a step before it has changed\nhint: run without `--from`",
                         pipeline.steps[before - 1].name

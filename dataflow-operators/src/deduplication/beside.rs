@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use dataflow_core::Result;
+use dataflow_core::operator::Kept;
+
+use super::Index;
 use crate::byte_size::ByteSize;
 
 /// What is written beside the label, and with what else rows are compared.
@@ -23,6 +27,12 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
+    /// What the index keeps from run to run: an error where it is none that this run can use.
+    pub(crate) fn kept(&self) -> Result<Option<Kept>> {
+        let (Some(folder), Some(name)) = (&self.index_path, &self.index_name) else { return Ok(None) };
+        Index::new(folder, name, &self.settings, 0, self.verified_from.is_some()).kept().map(Some)
+    }
+
     /// What is wrong with it.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();

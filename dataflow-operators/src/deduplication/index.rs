@@ -4,16 +4,22 @@
 //! taken up again does not meet its own rows, and what it keeps is the same each time.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use dataflow_core::operator::Kept;
 use dataflow_core::whole_file::WholeFile;
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 const ENDING: &str = "duplicates";
 /// Stands in the place of an identity's length behind the last row.
 const END: u16 = u16::MAX;
+/// Files of version 1 have no hash at their end.
+const VERSION: u32 = 2;
+/// The bytes behind the last row: `END`, the number of rows, and a hash of all before it.
+const TRAILER: usize = 18;
 
 /// The first line of a data set's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,14 +29,20 @@ struct Header {
     settings: String,
     /// How many numbers a signature has.
     width: usize,
-    /// A hash of the data set's first text, by which another data set of the same name is told.
+    /// A hash of the data set's first text, by which another data set of the same name is told; empty where it has none.
     first: String,
     /// Whether each row has its text too.
     #[serde(default)]
     texts: bool,
 }
 
-/// The file that this run writes.
+impl Header {
+    fn has_rows(&self) -> bool {
+        !self.first.is_empty()
+    }
+}
+
+/// The index as a run sees it, and the file in it that this run writes.
 pub(crate) struct Index {
     folder: PathBuf,
     name: String,
@@ -38,7 +50,7 @@ pub(crate) struct Index {
     width: usize,
     /// Whether rows are compared by their texts, which it then holds.
     texts: bool,
-    file: Option<WholeFile>,
+    file: Option<(WholeFile, Xxh3)>,
     rows: u64,
 }
 
@@ -47,97 +59,149 @@ impl Index {
         Self { folder: folder.to_owned(), name: name.to_owned(), settings: settings.to_owned(), width, texts, file: None, rows: 0 }
     }
 
+    /// What later runs depend on. It looks at the beginning and the end of each file, so that an index that cannot be used is told before a row is read; the width of signatures need not be known.
+    pub(crate) fn kept(&self) -> Result<Kept> {
+        let mut others = String::new();
+        for path in self.paths()? {
+            let (header, mut file) = open(&path)?;
+            let length = file.seek(SeekFrom::End(0)).map_err(|error| broken(&path, &error))?;
+            let mut end = [0; TRAILER];
+            let read = file.seek(SeekFrom::Start(length.saturating_sub(TRAILER as u64))).and_then(|_| file.read_exact(&mut end));
+            read.map_err(|error| broken(&path, &error))?;
+            let at = if header.version == 1 { 8 } else { 0 };
+            if end[at..at + 2] != END.to_le_bytes() {
+                return Err(broken(&path, &malformed("its end is missing")));
+            }
+            self.fits(&header, &path)?;
+            if path != self.path() {
+                others += &format!("{} {length} {:016x}\n", path.file_name().unwrap_or_default().to_string_lossy(), xxh3_64(&end));
+            }
+        }
+        Ok(Kept { file: self.path(), others })
+    }
+
     /// Reads the rows of all other data sets: each one's name and identity, its signature, and its text where this run compares texts.
     pub(crate) fn read_others(&self, mut row: impl FnMut(String, &[u64], &[u8]) -> Result<()>) -> Result<()> {
-        let failed = |error| Error::storage(format!("cannot read the index {}", self.folder.display()), error);
-        std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
-            paths.push(entry.map_err(failed)?.path());
-        }
-        // In the order of their names, so that a run is the same each time.
-        paths.sort();
-        for path in paths.iter().filter(|path| path.extension().is_some_and(|ending| ending == ENDING) && **path != self.path()) {
+        for path in self.paths()?.into_iter().filter(|path| *path != self.path()) {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            let (header, mut file) = open(path)?;
-            if self.texts && !header.texts {
-                return Err(Error::Configuration(format!(
-                    "the index should hold texts, with which `verify: exact` compares, found one without in {}\nhint: name a new `index_path`, and run all data sets again with `verify: exact`",
-                    path.display()
-                )));
+            let (header, mut file) = open(&path)?;
+            self.fits(&header, &path)?;
+            if header.has_rows() && header.width != self.width {
+                return Err(broken(&path, &malformed("its signatures have another length")));
             }
-            self.fits(&header, path)?;
             let mut taken = Ok(());
             read_rows(&mut file, &header, |identity, signature, text| {
                 if taken.is_ok() {
                     taken = row(format!("{name}/{identity}"), signature, text);
                 }
             })
-            .map_err(|error| broken(path, &error))?;
+            .map_err(|error| broken(&path, &error))?;
             taken?;
         }
         Ok(())
     }
 
+    /// The files of all data sets in the order of their names, so that a run is the same each time.
+    fn paths(&self) -> Result<Vec<PathBuf>> {
+        let failed = |error| Error::storage(format!("cannot read the index {}", self.folder.display()), error);
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect::<Result<Vec<_>>>()?;
+        paths.retain(|path| path.extension().is_some_and(|ending| ending == ENDING));
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// Whether a file's rows can be compared with those of this run, or replaced by them.
     fn fits(&self, header: &Header, path: &Path) -> Result<()> {
-        if (header.version, header.width, &header.settings) == (1, self.width, &self.settings) {
+        let wrong = |message: String| Err(Error::Configuration(message));
+        if header.version > VERSION {
+            return wrong(format!(
+                "the index should be of version {VERSION} or before, found version {} in {}\nhint: it is of a newer DataFlow; use that, or name a new `index_path`",
+                header.version,
+                path.display()
+            ));
+        }
+        if self.texts && !header.texts && header.has_rows() && path != self.path() {
+            return wrong(format!(
+                "the index should hold texts, with which `verify: exact` compares, found one without in {}\nhint: name a new `index_path`, and run all data sets again with `verify: exact`",
+                path.display()
+            ));
+        }
+        // How many numbers vectors have is known from the first of them on.
+        let same = header.settings.strip_prefix(&self.settings).is_some_and(|more| more.is_empty() || more.starts_with(" dimensions="));
+        if same || !header.has_rows() {
             return Ok(());
         }
-        Err(Error::Configuration(format!(
+        wrong(format!(
             "the index should hold signatures of `{}`, found those of `{}` in {}\nhint: give each operator and each setting an `index_path` of its own",
             self.settings,
             header.settings,
             path.display()
-        )))
+        ))
     }
 
     /// Takes in the next row that stays.
     pub(crate) fn push(&mut self, identity: &str, text: &str, signature: &[u64]) -> Result<()> {
-        if self.file.is_none() {
-            self.file = Some(self.begin(text)?);
-        }
-        let Some(file) = &mut self.file else { return Ok(()) };
         let length = u16::try_from(identity.len()).ok().filter(|length| *length != END);
         let length = length.ok_or_else(|| Error::Data(format!("an identity should have fewer than {END} bytes to be indexed, found {}", identity.len())))?;
-        file.append(&length.to_le_bytes())?;
-        file.append(identity.as_bytes())?;
+        self.append(&length.to_le_bytes())?;
+        self.append(identity.as_bytes())?;
         for number in signature {
-            file.append(&number.to_le_bytes())?;
+            self.append(&number.to_le_bytes())?;
         }
         if self.texts {
-            file.append(&(text.len() as u64).to_le_bytes())?;
-            file.append(text.as_bytes())?;
+            self.append(&(text.len() as u64).to_le_bytes())?;
+            self.append(text.as_bytes())?;
         }
         self.rows += 1;
         Ok(())
     }
 
-    /// Begins the file, where it is none of other data.
-    fn begin(&self, first_text: &str) -> Result<WholeFile> {
-        let first = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(first_text.as_bytes()));
-        let header = Header { version: 1, settings: self.settings.clone(), width: self.width, first, texts: self.texts };
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some((file, hash)) = &mut self.file else { return Ok(()) };
+        hash.update(bytes);
+        file.append(bytes)
+    }
+
+    /// Begins the file with the first text of the data set, whether its row stays or not, where it is none of other data.
+    pub(crate) fn begin(&mut self, first_text: &str) -> Result<()> {
+        match self.file {
+            Some(_) => Ok(()),
+            None => self.begin_with(format!("{:016x}", xxh3_64(first_text.as_bytes()))),
+        }
+    }
+
+    fn begin_with(&mut self, first: String) -> Result<()> {
         let path = self.path();
         if path.exists() {
             let (known, _) = open(&path)?;
             self.fits(&known, &path)?;
-            if known.first != header.first {
+            if known.has_rows() && known.first != first {
+                let what = if first.is_empty() { "and this one has no rows" } else { "whose first text is not this one's" };
                 return Err(Error::Configuration(format!(
-                    "the index has other data under the name `{}`, whose first text is not this one's\nhint: give this data set an `index_name` of its own, or delete {} if its data has changed",
+                    "the index has other data under the name `{}`, {what}\nhint: give this data set an `index_name` of its own, or delete {} if its data has changed",
                     self.name,
                     path.display()
                 )));
             }
         }
-        let mut file = WholeFile::create(&path)?;
-        file.append(format!("{}\n", serde_json::to_string(&header).unwrap_or_default()).as_bytes())?;
-        Ok(file)
+        let header = Header { version: VERSION, settings: self.settings.clone(), width: self.width, first, texts: self.texts };
+        self.file = Some((WholeFile::create(&path)?, Xxh3::new()));
+        self.append(format!("{}\n", serde_json::to_string(&header).unwrap_or_default()).as_bytes())
     }
 
-    /// Makes the file visible to other runs.
+    /// Makes the file visible to other runs; one of a data set without a text has no rows.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        file.append(&END.to_le_bytes())?;
-        file.append(&self.rows.to_le_bytes())?;
+        if self.file.is_none() {
+            self.begin_with(String::new())?;
+        }
+        self.append(&END.to_le_bytes())?;
+        self.append(&self.rows.to_le_bytes())?;
+        let Some((mut file, hash)) = self.file.take() else { return Ok(()) };
+        file.append(&hash.digest().to_le_bytes())?;
         file.commit()
     }
 
@@ -146,23 +210,55 @@ impl Index {
     }
 }
 
-fn open(path: &Path) -> Result<(Header, BufReader<File>)> {
+/// A file, and a hash of what has been read of it.
+struct Hashed {
+    file: BufReader<File>,
+    hash: Xxh3,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        self.hash.update(&bytes[..read]);
+        Ok(read)
+    }
+}
+
+impl Seek for Hashed {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+fn open(path: &Path) -> Result<(Header, Hashed)> {
     let mut file = BufReader::new(File::open(path).map_err(|error| Error::storage(format!("cannot read {}", path.display()), error))?);
     let mut line = String::new();
     file.read_line(&mut line).map_err(|error| broken(path, &error))?;
     let header = serde_json::from_str(&line).map_err(|error| broken(path, &error.into()))?;
-    Ok((header, file))
+    let mut hash = Xxh3::new();
+    hash.update(line.as_bytes());
+    Ok((header, Hashed { file, hash }))
 }
 
-fn read_rows(file: &mut impl Read, header: &Header, mut row: impl FnMut(&str, &[u64], &[u8])) -> std::io::Result<()> {
-    let malformed = |what: &'static str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+fn malformed(what: &'static str) -> std::io::Error {
+    std::io::Error::new(ErrorKind::InvalidData, what)
+}
+
+fn read_rows(file: &mut Hashed, header: &Header, mut row: impl FnMut(&str, &[u64], &[u8])) -> std::io::Result<()> {
     let (mut two, mut eight, mut signature, mut text, mut rows) = ([0; 2], [0; 8], vec![0; header.width], Vec::new(), 0);
     loop {
         file.read_exact(&mut two)?;
         let length = u16::from_le_bytes(two);
         if length == END {
             file.read_exact(&mut eight)?;
-            return if u64::from_le_bytes(eight) == rows { Ok(()) } else { Err(malformed("rows are missing")) };
+            if u64::from_le_bytes(eight) != rows {
+                return Err(malformed("rows are missing"));
+            }
+            let hash = file.hash.digest();
+            if header.version > 1 {
+                file.read_exact(&mut eight)?;
+            }
+            return if header.version == 1 || u64::from_le_bytes(eight) == hash { Ok(()) } else { Err(malformed("its bytes have changed")) };
         }
         let mut identity = vec![0; usize::from(length)];
         file.read_exact(&mut identity)?;
@@ -196,6 +292,9 @@ mod tests {
 
     fn written(folder: &Path, name: &str, rows: &[(&str, u64)]) -> Result<()> {
         let mut index = Index::new(folder, name, "hash", 2, false);
+        if let Some((first, _)) = rows.first() {
+            index.begin(first)?;
+        }
         for (identity, hash) in rows {
             index.push(identity, identity, &[*hash, 0])?;
         }
@@ -226,6 +325,7 @@ mod tests {
     fn texts_come_back_where_they_are_compared_and_an_index_without_them_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let mut with_texts = Index::new(folder.path(), "a", "hash", 2, true);
+        with_texts.begin("a text").unwrap();
         with_texts.push("1", "a text", &[5, 0]).unwrap();
         with_texts.push("2", "", &[6, 0]).unwrap();
         with_texts.finish().unwrap();
@@ -253,8 +353,65 @@ mod tests {
         assert!(settings.starts_with("the index should hold signatures of `other`, found those of `hash`"), "{settings}");
         let path = folder.path().join("a.duplicates");
         let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &whole[..whole.len() - 11]).unwrap();
-        let cut = others(folder.path(), "b", "hash").unwrap_err().to_string();
-        assert!(cut.contains("found one that is cut or malformed"), "{cut}");
+        let told = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            others(folder.path(), "b", "hash").unwrap_err().to_string()
+        };
+        let kept = || Index::new(folder.path(), "b", "hash", 0, false).kept().map_err(|error| error.to_string());
+        for cut in [&whole[..whole.len() - 11], &whole[..40], b"", b"\xff\xff\n"] {
+            assert!(told(cut).contains("found one that is cut or malformed"), "{}", told(cut));
+            assert!(kept().unwrap_err().contains("found one that is cut or malformed"));
+        }
+        let mut flipped = whole.clone();
+        flipped[whole.len() - 30] ^= 1; // in the signature of the last row
+        assert!(told(&flipped).contains("malformed: its bytes have changed"), "{}", told(&flipped));
+    }
+
+    #[test]
+    fn what_other_runs_have_left_is_known_without_reading_it_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = |name: &str| Index::new(&folder.path().join("index"), name, "hash", 0, false).kept().unwrap();
+        assert_eq!(kept("a"), Kept { file: folder.path().join("index/a.duplicates"), others: String::new() });
+        assert!(!folder.path().join("index").exists(), "looking writes nothing");
+        let write = |name: &str, rows: &[(&str, u64)]| written(&folder.path().join("index"), name, rows).unwrap();
+        write("a", &[("1", 5)]);
+        assert_eq!(kept("a").others, "", "a run does not depend on its own rows");
+        let of_b = kept("b").others;
+        write("a", &[("1", 5)]);
+        assert_eq!(kept("b").others, of_b, "the same rows again change nothing");
+        write("a", &[("1", 5), ("2", 6)]);
+        assert_ne!(kept("b").others, of_b);
+        let other = Index::new(&folder.path().join("index"), "a", "other", 0, false).kept().unwrap_err().to_string();
+        assert!(other.starts_with("the index should hold signatures of `other`, found those of `hash`"), "{other}");
+        let texts = Index::new(&folder.path().join("index"), "b", "hash", 0, true).kept().unwrap_err().to_string();
+        assert!(texts.starts_with("the index should hold texts, with which `verify: exact` compares"), "{texts}");
+    }
+
+    #[test]
+    fn a_data_set_without_rows_leaves_a_file_without_rows_and_takes_none_away() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), "a", &[]).unwrap();
+        assert_eq!(others(folder.path(), "b", "any setting").unwrap(), []);
+        written(folder.path(), "a", &[("1", 5)]).unwrap();
+        let told = written(folder.path(), "a", &[]).unwrap_err().to_string();
+        assert!(told.starts_with("the index has other data under the name `a`, and this one has no rows"), "{told}");
+        assert_eq!(others(folder.path(), "b", "hash").unwrap(), [("a/1".into(), 5)]);
+    }
+
+    #[test]
+    fn files_of_the_version_before_are_read_and_those_of_a_later_one_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path(), "a", &[("1", 5)]).unwrap();
+        let path = folder.path().join("a.duplicates");
+        let whole = std::fs::read(&path).unwrap();
+        let of = |version: &[u8], rest: &[u8]| std::fs::write(&path, [b"{\"version\":", version, rest].concat()).unwrap();
+        let rest = whole.strip_prefix(b"{\"version\":2").unwrap();
+        of(b"1", &rest[..rest.len() - 8]);
+        assert_eq!(others(folder.path(), "b", "hash").unwrap(), [("a/1".into(), 5)]);
+        assert!(Index::new(folder.path(), "b", "hash", 0, false).kept().is_ok());
+        of(b"3", rest);
+        for told in [others(folder.path(), "b", "hash").unwrap_err(), Index::new(folder.path(), "b", "hash", 0, false).kept().unwrap_err()] {
+            assert!(told.to_string().starts_with("the index should be of version 2 or before, found version 3"), "{told}");
+        }
     }
 }

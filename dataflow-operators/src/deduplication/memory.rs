@@ -7,6 +7,7 @@ use dataflow_core::Result;
 use super::beside::Beside;
 use super::clusters::Clusters;
 use super::index::Index;
+use super::names::Names;
 use super::pairs::Pairs;
 use super::spill::Spill;
 use super::stored::Stored;
@@ -102,6 +103,9 @@ impl<R: Remember> Memory<R> {
     pub(super) fn stays<'a, S: Sign>(&mut self, signer: &S, text: &str, signature: &[u64], identity: impl Fn() -> Cow<'a, str>) -> Result<bool> {
         if !self.opened {
             self.open()?;
+        }
+        if let Some(index) = &mut self.index {
+            index.begin(text)?;
         }
         self.found.clear();
         self.seen.find(signature, &mut self.found)?;
@@ -209,24 +213,4 @@ fn bytes_of(signature: &[u64]) -> Vec<u8> {
 
 fn signature_of(bytes: &[u8]) -> Vec<u64> {
     bytes.as_chunks().0.iter().map(|number| u64::from_le_bytes(*number)).collect()
-}
-
-/// Names by their number, in one piece of memory.
-#[derive(Default)]
-struct Names {
-    text: String,
-    ends: Vec<usize>,
-}
-
-impl Names {
-    fn push(&mut self, name: &str) {
-        self.text.push_str(name);
-        self.ends.push(self.text.len());
-    }
-
-    fn get(&self, number: u32) -> &str {
-        let number = number as usize;
-        let start = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        self.ends.get(number).map_or("", |end| &self.text[start..*end])
-    }
 }

@@ -100,7 +100,7 @@ fn hashes(key: u128) -> (u64, u64) {
     (one, mix(one ^ 0x9e37_79b9_7f4a_7c15) | 1)
 }
 
-fn failed(error: std::io::Error) -> Error {
+pub(super) fn failed(error: std::io::Error) -> Error {
     Error::storage("cannot use a temporary file for what is remembered of rows\nhint: `TMPDIR` names the folder that it is in", error)
 }
 

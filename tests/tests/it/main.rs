@@ -4,6 +4,7 @@
 
 mod bad_days;
 mod command_line;
+mod duplicates;
 mod faults;
 mod first_run;
 mod gateway;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use dataflow_core::key::{Input, Integer, Output, Text};
-use dataflow_core::operator::DatasetWork;
+use dataflow_core::operator::{DatasetWork, Kept};
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
@@ -11,7 +11,7 @@ use polars::prelude::PlHashMap;
 use crate::byte_size::ByteSize;
 use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, Verify, in_table, jaccard, key_problems};
 
-use self::signature::{Bands, Signer};
+use self::signature::{Bands, Signer, TO_BE_FOUND};
 
 mod signature;
 
@@ -24,7 +24,7 @@ mod signature;
 ///
 /// A pair is found where all `r` values of one of `b` bands of the signatures are equal: of pairs of a similarity `s` the share 1-(1-s^r)^b, and no others. `b` and `r` are chosen as datasketch does, by default 5 and 25: of pairs with a
 /// similarity of 0.8, 0.9, 0.95 and 0.99 some 2, 31, 80 and 99.9 percent are found. With `verify`, which lets no pair below the threshold pass, bands are chosen that find at least 95 percent of the pairs at the threshold, by default 10 of 12
-/// values, which find 96 percent at 0.9 and 99.9 at 0.95.
+/// values, which find 96 percent at 0.9 and 99.9 at 0.95; a `num_perm` that is too small for it at a low threshold is refused.
 ///
 /// # 中文
 ///
@@ -34,7 +34,7 @@ mod signature;
 /// 使用 `verify` 时约 400 字节，文本存放在临时文件中；每个核心另占 1 MB，存放常用的哈希。
 ///
 /// 签名分为 `b` 段，每段 `r` 个值，任一段全部相等即找到一对：相似度为 `s` 的对被找到的比例为 1-(1-s^r)^b，其余会漏掉。`b` 与 `r` 的取法与 datasketch 相同，默认为 5 与 25：相似度为 0.8、0.9、0.95、0.99 的对约有 2%、31%、80%、99.9% 被找到。
-/// 使用 `verify` 时低于阈值的对不会被丢弃，因此改用在阈值处至少能找到 95% 的分段，默认为 10 段、每段 12 个值，在 0.9 处找到 96%，在 0.95 处找到 99.9%。
+/// 使用 `verify` 时低于阈值的对不会被丢弃，因此改用在阈值处至少能找到 95% 的分段，默认为 10 段、每段 12 个值，在 0.9 处找到 96%，在 0.95 处找到 99.9%；阈值低而 `num_perm` 过小、无法做到时会报错。
 #[operator(general_text, filter, Dataset)]
 pub struct MinHashDeduplicateFilter {
     /// How many hash functions a signature has. 中文：签名所用哈希函数的个数。
@@ -60,13 +60,16 @@ pub struct MinHashDeduplicateFilter {
     /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
     #[path(owns)]
     pub index_path: Option<PathBuf>,
-    /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
+    /// The name of this data set in the index: a run under the same name does not meet its own rows, and replaces them. A step that has run is worked through again where the rows of other names have changed since. Runs at the same time do not meet each other's rows; the first of them meets those of the others when it is run again. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较，而是将其替换。其他名称的行有变化后，再次运行时该步骤会重新执行。同时进行的运行彼此不比较，再次运行其中一个时才会与其余的比较。
     pub index_name: Option<String>,
     /// How much memory holds what is remembered of rows, in bytes or as `64MB` or `1GB`; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的上限，以字节计，或写作 `64MB`、`1GB`；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
     pub memory_limit: Option<ByteSize>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
+
+/// More hash functions than this make signing slow and nothing better.
+const MOST_FUNCTIONS: u32 = 4096;
 
 impl Default for MinHashDeduplicateFilter {
     fn default() -> Self {
@@ -93,6 +96,24 @@ impl MinHashDeduplicateFilter {
         if self.use_n_gram { self.ngram as usize } else { 1 }
     }
 
+    /// Says that too few hash functions are asked for to find the pairs at the threshold that `verify` promises.
+    fn missed_pairs(&self) -> Option<String> {
+        // Bands of one value find the most.
+        let recall = |num_perm: u32| Bands { count: num_perm as usize, values: 1 }.recall(self.threshold);
+        let found = recall(self.num_perm);
+        let enough = (2..=MOST_FUNCTIONS).find(|num_perm| recall(*num_perm) >= TO_BE_FOUND);
+        (found < TO_BE_FOUND).then(|| {
+            let hint = enough.map_or_else(|| "a higher `threshold`".to_owned(), |enough| format!("`num_perm` of at least {enough}"));
+            format!(
+                "`verify: exact` should find {:.0} percent of the pairs at `threshold` {}, and `num_perm` {} finds at most {:.1}\nhint: {hint}",
+                TO_BE_FOUND * 100.0,
+                self.threshold,
+                self.num_perm,
+                found * 100.0
+            )
+        })
+    }
+
     fn beside(&self) -> Beside {
         let shingle = self.shingle();
         Beside {
@@ -113,6 +134,10 @@ impl MinHashDeduplicateFilter {
 }
 
 impl Dataset for MinHashDeduplicateFilter {
+    fn kept(&self) -> Result<Option<Kept>> {
+        self.beside().kept()
+    }
+
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         let shingle = self.shingle();
         let of = if self.verify.is_some() { Bands::that_find } else { Bands::for_threshold };
@@ -127,11 +152,14 @@ impl Dataset for MinHashDeduplicateFilter {
     fn problems(&self) -> Vec<String> {
         let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
         problems.extend(self.beside().problems());
-        if !(2..=4096).contains(&self.num_perm) {
-            problems.push(format!("`num_perm` should be from 2 to 4096, found {}", self.num_perm));
+        if !(2..=MOST_FUNCTIONS).contains(&self.num_perm) {
+            problems.push(format!("`num_perm` should be from 2 to {MOST_FUNCTIONS}, found {}", self.num_perm));
         }
         if !(0.0..=1.0).contains(&self.threshold) {
             problems.push(format!("`threshold` should be a similarity from 0 to 1, found {}", self.threshold));
+        }
+        if problems.is_empty() && self.verify.is_some() {
+            problems.extend(self.missed_pairs());
         }
         if self.use_n_gram && self.ngram == 0 {
             problems.push("`ngram` is 0, and a run has at least one character".into());
@@ -307,6 +335,39 @@ mod tests {
         work.will_explain();
         work.batch(&df!("text" => [LONG, &format!("{LONG} ")]).unwrap()).unwrap();
         assert_eq!(work.why(1).as_deref(), Some("repeats row 1, similarity 0.994"));
+    }
+
+    #[test]
+    fn too_few_functions_to_find_the_pairs_that_verify_promises_are_refused() {
+        let problems = |num_perm, threshold, verify| Operator::problems(&MinHashDeduplicateFilter { num_perm, threshold, verify, ..over("text") }).join("\n");
+        let verify = Some(Verify::Exact);
+        assert_snapshot!(problems(4, 0.5, verify), @r"
+        `verify: exact` should find 95 percent of the pairs at `threshold` 0.5, and `num_perm` 4 finds at most 93.8
+        hint: `num_perm` of at least 5
+        ");
+        assert_snapshot!(problems(2, 0.01, verify), @r"
+        `verify: exact` should find 95 percent of the pairs at `threshold` 0.01, and `num_perm` 2 finds at most 2.0
+        hint: `num_perm` of at least 299
+        ");
+        assert_snapshot!(problems(4, 0.0, verify), @r"
+        `verify: exact` should find 95 percent of the pairs at `threshold` 0, and `num_perm` 4 finds at most 0.0
+        hint: a higher `threshold`
+        ");
+        assert_eq!([problems(4, 0.9, verify), problems(5, 0.5, verify), problems(4, 0.5, None)], ["", "", ""]);
+    }
+
+    #[test]
+    fn the_promised_share_of_pairs_at_the_threshold_is_found() {
+        // Two texts of 19 characters, 18 of which are the same, and none of which is in another pair: a similarity of 0.9.
+        let text = |pair: u32, last| (0..18).chain([last]).filter_map(|place| char::from_u32(0x4e00 + pair * 20 + place)).collect::<String>();
+        let texts: Vec<String> = (0..1000).flat_map(|pair| [text(pair, 18), text(pair, 19)]).collect();
+        let frame = df!("text" => texts).unwrap();
+        for num_perm in [3, 4, 16, 128] {
+            let filter = MinHashDeduplicateFilter { num_perm, verify: Some(Verify::Exact), use_n_gram: false, ..over("text") };
+            assert_eq!(Operator::problems(&filter), [""; 0]);
+            let found = dataflow_core::testing::run_rule(&filter, frame.clone()).1.into_iter().filter(|kept| !*kept).count();
+            assert!(found >= 930, "{found} of 1000 with {num_perm}"); // chance takes or gives some
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use dataflow_core::key::{Input, Integer, Output, Text};
-use dataflow_core::operator::DatasetWork;
+use dataflow_core::operator::{DatasetWork, Kept};
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::PlHashMap;
@@ -26,7 +26,7 @@ pub struct NgramHashDeduplicateFilter {
     pub n_gram: u32,
     /// The hash by which parts are compared. 中文：比较各段所用的哈希函数。
     pub hash_func: HashFunction,
-    /// How many shared parts make a row a repetition. 中文：共有多少段即视为重复。
+    /// How many shared parts make a row a repetition, at most `n_gram`. 中文：共有多少段即视为重复，至多为 `n_gram`。
     pub diff_size: u32,
     /// With `exact`, parts are compared themselves and not by 64 bits of their hashes, so that no row is dropped by chance. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时比较各段本身，而非其哈希的 64 位，不会误删；此时索引也保存文本，供其他运行比较。
     pub verify: Option<Verify>,
@@ -43,7 +43,7 @@ pub struct NgramHashDeduplicateFilter {
     /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
     #[path(owns)]
     pub index_path: Option<PathBuf>,
-    /// The name of this data set in the index: a run under the same name does not meet its own rows. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较。
+    /// The name of this data set in the index: a run under the same name does not meet its own rows, and replaces them. A step that has run is worked through again where the rows of other names have changed since. Runs at the same time do not meet each other's rows; the first of them meets those of the others when it is run again. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较，而是将其替换。其他名称的行有变化后，再次运行时该步骤会重新执行。同时进行的运行彼此不比较，再次运行其中一个时才会与其余的比较。
     pub index_name: Option<String>,
     /// How much memory holds what is remembered of rows, in bytes or as `64MB` or `1GB`; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的上限，以字节计，或写作 `64MB`、`1GB`；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
     pub memory_limit: Option<ByteSize>,
@@ -96,6 +96,10 @@ impl NgramHashDeduplicateFilter {
 }
 
 impl Dataset for NgramHashDeduplicateFilter {
+    fn kept(&self) -> Result<Option<Kept>> {
+        self.beside().kept()
+    }
+
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         Ok(Box::new(Deduplication::new(
             self.input_key.as_ref(),
@@ -115,6 +119,10 @@ impl Dataset for NgramHashDeduplicateFilter {
         }
         if self.diff_size == 0 {
             problems.push("`diff_size` is 0, and every row would be a repetition".into());
+        }
+        if self.n_gram > 0 && self.diff_size > self.n_gram {
+            problems
+                .push(format!("`diff_size` should be at most `n_gram`, {}, since a text has no more parts to share; found {}", self.n_gram, self.diff_size));
         }
         problems
     }
@@ -281,6 +289,14 @@ mod tests {
         assert_eq!(kept(&two, &texts), [true, true, false, false], "a part that stands twice in both counts twice");
         let all = NgramHashDeduplicateFilter { diff_size: 3, ..over("text") };
         assert_eq!(kept(&all, &["same", "same", texts[3], texts[3], texts[1]]), [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn more_shared_parts_than_a_text_has_are_refused() {
+        let problems = |n_gram, diff_size| Dataset::problems(&NgramHashDeduplicateFilter { n_gram, diff_size, ..over("text") }).join("\n");
+        assert_snapshot!(problems(3, 4), @"`diff_size` should be at most `n_gram`, 3, since a text has no more parts to share; found 4");
+        assert_snapshot!(problems(0, 1), @"`n_gram` is 0, and a text has at least one part");
+        assert_eq!(problems(3, 3), "");
     }
 
     #[test]

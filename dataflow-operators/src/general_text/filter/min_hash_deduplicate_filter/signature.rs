@@ -8,6 +8,9 @@ use crate::deduplication::vectors::{EIGHT, Vectors, Work, dispatch};
 
 mod sha1_of_eight;
 
+/// The share of the pairs at the threshold that is found where pairs are verified.
+pub(super) const TO_BE_FOUND: f64 = 0.95;
+
 /// How a signature is cut up: two texts are taken for the same where all values of one band are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bands {
@@ -32,15 +35,14 @@ impl Bands {
         best.1
     }
 
-    /// The bands of most values, which call the fewest texts alike that are not, that find at least 95 % of the pairs at a threshold.
+    /// The bands of most values, which call the fewest texts alike that are not, that find at least 95 % of the pairs at a threshold; where none do, those that find the most.
     pub(super) fn that_find(threshold: f64, num_perm: usize) -> Self {
-        const FOUND: f64 = 0.95;
         let mut bands = (1..=num_perm).rev().map(|values| Self { count: num_perm / values, values });
-        bands.find(|bands| bands.recall(threshold) >= FOUND).unwrap_or(Self { count: num_perm, values: 1 })
+        bands.find(|bands| bands.recall(threshold) >= TO_BE_FOUND).unwrap_or(Self { count: num_perm, values: 1 })
     }
 
     /// The share of pairs of a similarity that all values of a band are equal in, for one band at least.
-    fn recall(self, similarity: f64) -> f64 {
+    pub(super) fn recall(self, similarity: f64) -> f64 {
         1.0 - (1.0 - similarity.powi(self.values as i32)).powi(self.count as i32)
     }
 }
