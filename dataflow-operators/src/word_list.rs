@@ -55,7 +55,13 @@ fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
 /// The words of a file: one a line, in lower case; blank lines and those that begin with `#` are none. It is read once.
 pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
     static READ: ReadOnce<WordList> = Mutex::new(None);
-    read_once(&READ, path, &WORDS, |lines| Ok(lines.into_iter().map(str::to_lowercase).collect()))
+    read_once(&READ, path, &WORDS, |lines| {
+        let word = |line: &Line<'_>| match line.words("one word") {
+            Ok(word) if !word.contains(char::is_whitespace) => Ok(word.to_lowercase()),
+            _ => Err(line.wrong("one word")),
+        };
+        lines.iter().map(word).collect()
+    })
 }
 
 /// What a file lists, and how.
@@ -69,27 +75,94 @@ pub(crate) struct Listed {
 }
 
 const WORDS: Listed = Listed { form: "a word a line", entries: "words", remark: "#" };
+const BLOCKED: Listed = Listed { form: "a word or several words a line", entries: "words", remark: "#" };
+
+/// A line of a file that lists something.
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
+    /// From 1.
+    pub number: usize,
+    /// Without the white space around it.
+    pub text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// What is wrong with it, where something else is expected.
+    pub(crate) fn wrong(self, expected: &str) -> String {
+        const MOST_SHOWN: usize = 60;
+        let shown: String = self.text.chars().take(MOST_SHOWN).collect();
+        let more = if shown.len() < self.text.len() { "…" } else { "" };
+        format!("line {} should be {expected}, found `{shown}{more}`", self.number)
+    }
+
+    /// The line as a word or several; a value in quotation marks and a row of a table are none, and would never be found in a text.
+    pub(crate) fn words(self, expected: &str) -> Result<&'a str, String> {
+        let is_letter = |character: char| character.is_alphabetic() || character == '"';
+        let parted = self
+            .text
+            .match_indices([',', ';'])
+            .any(|(at, mark)| self.text[..at].chars().next_back().is_some_and(is_letter) && self.text[at + mark.len()..].chars().next().is_some_and(is_letter));
+        if self.is_value() || parted { Err(self.wrong(expected)) } else { Ok(self.text) }
+    }
+
+    /// Whether it is written as a value of JSON, of a program or of a table.
+    pub(crate) fn is_value(self) -> bool {
+        let bare = self.text.trim_end_matches(',');
+        let quoted = |mark| bare.len() > 1 && bare.starts_with(mark) && bare.ends_with(mark);
+        self.text.contains('\t') || quoted('"') || quoted('\'') && bare.len() < self.text.len()
+    }
+}
 
 /// What was made of files, by their paths.
 pub(crate) type ReadOnce<T> = Mutex<Option<HashMap<PathBuf, Arc<T>>>>;
 
 /// Makes something of the lines of a file that list something, the first time that it is asked for.
-pub(crate) fn read_once<T>(read: &ReadOnce<T>, path: &Path, listed: &Listed, of_lines: impl FnOnce(Vec<&str>) -> Result<T, String>) -> Result<Arc<T>, String> {
+pub(crate) fn read_once<T>(
+    read: &ReadOnce<T>,
+    path: &Path,
+    listed: &Listed,
+    of_lines: impl FnOnce(Vec<Line<'_>>) -> Result<T, String>,
+) -> Result<Arc<T>, String> {
     let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
     let read = read.get_or_insert_default();
     if let Some(made) = read.get(path) {
         return Ok(Arc::clone(made));
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {}", path.display(), listed.form))?;
-    let lines: Vec<&str> =
-        text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(listed.remark)).collect();
-    if lines.is_empty() {
-        return Err(format!("{} has no {}\nhint: give a text file with {}, or leave the parameter out", path.display(), listed.entries, listed.form));
-    }
-    let made = Arc::new(of_lines(lines).map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {}", path.display(), listed.form))?);
+    let form = listed.form;
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {form}", path.display()))?;
+    let made = text_of(&bytes).and_then(|text| {
+        let lines = text.lines().map(str::trim).enumerate().map(|(index, text)| Line { number: index + 1, text });
+        let lines: Vec<Line<'_>> = lines.filter(|line| !line.text.is_empty() && !line.text.starts_with(listed.remark)).collect();
+        match lines.first() {
+            None => Ok(None),
+            Some(first) if is_json(text, first.text) => Err(format!("line {} should be plain text, found the beginning of JSON", first.number)),
+            Some(_) => of_lines(lines).map(Some),
+        }
+    });
+    let made = made.map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {form}", path.display()))?;
+    let made = made.ok_or_else(|| format!("{} has no {}\nhint: give a text file with {form}, or leave the parameter out", path.display(), listed.entries))?;
+    let made = Arc::new(made);
     read.insert(path.to_owned(), Arc::clone(&made));
     Ok(made)
+}
+
+/// The text of a file without a mark of its byte order.
+fn text_of(bytes: &[u8]) -> Result<&str, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.valid_up_to());
+    let wrong = text.map_or_else(Some, |text| text.find('\0'));
+    match (text, wrong) {
+        (Ok(text), None) => Ok(text.trim_start_matches('\u{feff}')),
+        (_, at) => {
+            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..at.unwrap_or_default()]).count();
+            Err(format!("line {line} should be text in UTF-8, found bytes that are none"))
+        }
+    }
+}
+
+/// Whether a text is a list or a record of JSON, or begins as one that is written over several lines.
+fn is_json(text: &str, first: &str) -> bool {
+    let parses = |text| serde_json::from_str::<serde_json::Value>(text).is_ok();
+    matches!(first, "[" | "{" | "[{") || first.starts_with(['[', '{']) && (parses(text) || first.contains('"') && parses(first))
 }
 
 /// What is wrong with the parameter that names a list.
@@ -173,30 +246,75 @@ pub(crate) fn block_list(chinese: bool) -> Arc<BlockList> {
     Arc::clone(if chinese { &CHINESE } else { &ENGLISH })
 }
 
-/// The block list of a file, as [`of_file`] reads it.
+/// The block list of a file, whose entries may have several words. It is read once.
 pub(crate) fn block_list_of_file(path: &Path) -> Result<Arc<BlockList>, String> {
-    static MADE: Mutex<Option<HashMap<PathBuf, Arc<BlockList>>>> = Mutex::new(None);
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let made = made.get_or_insert_default();
-    if let Some(list) = made.get(path) {
-        return Ok(Arc::clone(list));
-    }
-    let list = Arc::new(BlockList::of(&*of_file(path)?)?);
-    made.insert(path.to_owned(), Arc::clone(&list));
-    Ok(list)
+    static READ: ReadOnce<BlockList> = Mutex::new(None);
+    read_once(&READ, path, &BLOCKED, |lines| {
+        let entries: Result<WordList, String> = lines.iter().map(|line| line.words("a word or several words").map(str::to_lowercase)).collect();
+        BlockList::of(&entries?)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use insta::assert_snapshot;
+
+    /// What reading a file of these bytes comes to.
+    fn told<T>(bytes: &[u8], read: impl Fn(&Path) -> Result<Arc<T>, String>) -> Result<Arc<T>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.txt");
+        std::fs::write(&path, bytes).unwrap();
+        read(&path).map_err(|error| error.replace(&path.display().to_string(), "list.txt"))
+    }
 
     #[test]
     fn a_list_is_read_whatever_wrote_it_and_holds_a_word() {
-        let folder = tempfile::tempdir().unwrap();
-        let (marked, empty) = (folder.path().join("marked.txt"), folder.path().join("empty.txt"));
-        std::fs::write(&marked, "\u{feff}Damn\r\n# a remark\r\nfoo\r\n").unwrap();
-        assert_eq!(*of_file(&marked).unwrap(), WordList::from_iter(["damn".to_owned(), "foo".to_owned()]));
-        std::fs::write(&empty, "# nothing\n\n").unwrap();
-        assert!(problems("words", Some(&empty)).concat().contains("has no words\nhint:"));
+        let words = told("\u{feff}Damn\r\n# a remark\r\nfoo\r\ndon't\r\nt'\r\n1,000\r\n".as_bytes(), of_file).unwrap();
+        assert_eq!(*words, WordList::from_iter(["damn", "foo", "don't", "t'", "1,000"].map(ToOwned::to_owned)));
+        assert_snapshot!(told(b"# nothing\n\n", of_file).unwrap_err(), @r"
+        list.txt has no words
+        hint: give a text file with a word a line, or leave the parameter out
+        ");
+    }
+
+    #[test]
+    fn a_file_of_another_form_is_refused_with_its_line() {
+        let files = [
+            r#"["the", "of"]"#.as_bytes(),
+            b"\n{\"words\": [\"the\"]}",
+            b"[\n  \"the\",\n]",
+            b"{\"word\":\"the\"}\n{\"word\":\"of\"}\n",
+            b"the\n\"of\",\n",
+            b"word,count\nthe,12\n",
+            b"the\nof and\n",
+            b"the\t12\n",
+            b"the\nna\xefve\n",
+            b"t\0h\0e\0\n\0",
+        ];
+        let wrong: Vec<String> = files.iter().map(|file| told(file, of_file).unwrap_err()).collect();
+        assert!(wrong.iter().all(|wrong| wrong.ends_with("\nhint: give a text file with a word a line")), "{wrong:?}");
+        let lines: Vec<&str> = wrong.iter().filter_map(|wrong| wrong.lines().next()).collect();
+        assert_snapshot!(lines.join("\n"), @r#"
+        list.txt: line 1 should be plain text, found the beginning of JSON
+        list.txt: line 2 should be plain text, found the beginning of JSON
+        list.txt: line 1 should be plain text, found the beginning of JSON
+        list.txt: line 1 should be plain text, found the beginning of JSON
+        list.txt: line 2 should be one word, found `"of",`
+        list.txt: line 1 should be one word, found `word,count`
+        list.txt: line 2 should be one word, found `of and`
+        list.txt: line 1 should be one word, found `the	12`
+        list.txt: line 2 should be text in UTF-8, found bytes that are none
+        list.txt: line 1 should be text in UTF-8, found bytes that are none
+        "#);
+    }
+
+    #[test]
+    fn entries_of_a_block_list_may_have_several_words() {
+        assert!(told(b"go away, you\nshoo\n", block_list_of_file).is_ok());
+        assert_snapshot!(told(b"shoo\n'go away',\n", block_list_of_file).err().unwrap(), @r"
+        list.txt: line 2 should be a word or several words, found `'go away',`
+        hint: give a text file with a word or several words a line
+        ");
     }
 }

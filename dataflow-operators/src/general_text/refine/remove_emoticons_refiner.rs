@@ -2,7 +2,7 @@
 
 use crate::compatibility::Compatibility;
 use crate::python::is_space;
-use crate::word_list::{self, Listed, ReadOnce};
+use crate::word_list::{self, Line, Listed, ReadOnce};
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
@@ -60,7 +60,16 @@ impl Emoticons {
 
     fn of_file(path: &Path) -> Result<Arc<Self>, String> {
         static READ: ReadOnce<Emoticons> = Mutex::new(None);
-        word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons", remark: "# " }, |lines| Self::of(lines))
+        word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons", remark: "# " }, |lines| {
+            // With its meaning beside it none would ever be found.
+            let is_meaning = |part: &str| part.len() >= 3 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
+            let emoticon = |line: &Line<'_>| match line.is_value() || line.text.split_whitespace().skip(1).any(is_meaning) {
+                true => Err(line.wrong("an emoticon alone")),
+                false => Ok(line.text.to_owned()),
+            };
+            let list: Result<Vec<String>, String> = lines.iter().map(emoticon).collect();
+            Self::of(list?.iter().map(String::as_str))
+        })
     }
 
     /// A text without them, one after the other: what is left of one may be another.
@@ -168,6 +177,25 @@ mod tests {
         text=hurray !
         text=a  :) ab
         ");
+        let found = |list: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap(); // each is read once
+            std::fs::write(file.path(), list).unwrap();
+            let operator = RemoveEmoticonsRefiner { emoticons_path: Some(file.path().to_owned()), ..Default::default() };
+            Refine::problems(&operator).concat().replace(file.path().to_str().unwrap(), "LIST")
+        };
+        assert_snapshot!(found(r#"[":)", ":("]"#), @r#"
+        `emoticons_path`: LIST: line 1 should be plain text, found the beginning of JSON
+        hint: give a text file with an emoticon a line
+        "#);
+        assert_snapshot!(found(":)\n:-( Sad face\n"), @r#"
+        `emoticons_path`: LIST: line 2 should be an emoticon alone, found `:-( Sad face`
+        hint: give a text file with an emoticon a line
+        "#);
+        assert_snapshot!(found(":)\n\":D\",\n"), @r#"
+        `emoticons_path`: LIST: line 2 should be an emoticon alone, found `":D",`
+        hint: give a text file with an emoticon a line
+        "#);
+        assert_eq!(found("( ͡° ͜ʖ ͡°)\nT,T\n'-'\n[:\n"), "");
         let missing = RemoveEmoticonsRefiner { emoticons_path: Some("/no/such/list".into()), ..Default::default() };
         assert_snapshot!(Refine::problems(&missing).join("\n"), @r"
         `emoticons_path`: cannot read /no/such/list: No such file or directory (os error 2)
