@@ -63,6 +63,24 @@ impl AskModel for OneMore {
     }
 }
 
+/// Texts without a 2 stay. # 中文 去掉含 2 的文本。
+#[operator(test, filter, AskModel)]
+#[derive(Default)]
+struct Without2 {
+    /// Text. 中文：文本。
+    input_key: Input<Text>,
+}
+
+impl AskModel for Without2 {
+    async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
+        let has = row.text(&self.input_key)?.contains('2');
+        Ok(if has { Outcome::drop_because("it has a 2") } else { Cells::new().into() })
+    }
+    fn calls_per_row(&self) -> u64 {
+        0
+    }
+}
+
 /// Rows out of nothing. # 中文 造行。
 #[operator(test, generate, MakeRows)]
 #[derive(Default)]
@@ -334,6 +352,17 @@ async fn a_run_shows_what_its_steps_drop_and_change() {
     assert!(told.contains("  row 10, text:\n    - \"t10\"\n    + \"T10\"\n"), "{told}");
     let plain = compiled.forward(Run::default()).await.unwrap();
     assert!(plain.steps.iter().all(|step| step.examples.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_works_on_single_rows_says_why_it_drops_them() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(df!("text" => [Some("1"), Some("2"), None, Some(" "), Some("3")]).unwrap()));
+    pipeline.step(Without2 { input_key: "text".into() });
+    let report = pipeline.compile().unwrap().forward(Run { explain_drops: true, ..Run::default() }).await.unwrap();
+    let told: Vec<Value> = report.steps[0].examples.iter().map(|example| serde_json::to_value(example).unwrap()).collect();
+    let why: Vec<(&Value, &Value)> = told.iter().map(|example| (&example["row"], &example["dropped"]["why"])).collect();
+    let blank = json!("`text` is null or blank");
+    assert_eq!(why, [(&json!("2"), &json!("it has a 2")), (&json!("3"), &blank), (&json!("4"), &blank)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
