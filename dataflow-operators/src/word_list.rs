@@ -1,5 +1,6 @@
 //! Lists of words: built in, or a file with a word a line.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind, packed};
 use polars::prelude::PlHashSet;
 
 use crate::language::TextLanguage;
-use crate::python::is_han;
+use crate::python::{is_space, is_unspaced};
 
 /// Words in lower case.
 pub(crate) type WordList = PlHashSet<String>;
@@ -176,10 +177,12 @@ fn words_of(text: &str) -> WordList {
 
 /// Entries that a text should not have.
 pub(crate) struct BlockList {
-    /// Entries of one word.
-    pub words: WordList,
+    /// All entries.
+    words: WordList,
     /// Entries that are found wherever they stand: those of several words, and those of languages without spaces.
     anywhere: Anywhere,
+    /// Whether there are entries of several words.
+    has_several: bool,
     /// Which beginnings words of the list have.
     beginnings: Box<[u64; BEGINNINGS / 64]>,
 }
@@ -207,25 +210,33 @@ fn beginning(word: &str) -> usize {
 
 impl BlockList {
     fn of(entries: &WordList) -> Result<Self, String> {
-        let inside: Vec<&String> = entries.iter().filter(|entry| entry.contains(' ') || entry.chars().any(is_han)).collect();
+        let words: WordList = entries.iter().map(|entry| entry.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let inside: Vec<&String> = words.iter().filter(|entry| is_anywhere(entry)).collect();
         let packed = || packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(&inside).build();
         let anywhere = match (inside.len() <= FEW).then(packed).flatten() {
             Some(few) => Anywhere::Few(few),
             None => Anywhere::Many(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?),
         };
         let mut beginnings = Box::new([0; BEGINNINGS / 64]);
-        for place in entries.iter().map(|entry| beginning(entry)) {
+        for place in words.iter().map(|entry| beginning(entry)) {
             beginnings[place / 64] |= 1 << (place % 64);
         }
-        Ok(Self { words: entries.clone(), anywhere, beginnings })
+        let has_several = inside.iter().any(|entry| entry.contains(' '));
+        Ok(Self { words, anywhere, has_several, beginnings })
     }
 
-    /// Shows each entry that a text in small letters has, of those that are found anywhere.
+    /// Shows each entry that a text in small letters has, of those that are found anywhere; any white space stands for that within an entry.
     pub fn each_anywhere(&self, lower: &str, mut show: impl FnMut(&str)) {
+        let spaced = if self.has_several { with_single_spaces(lower) } else { lower.into() };
         match &self.anywhere {
-            Anywhere::Few(few) => few.find_iter(lower).for_each(|found| show(&lower[found.range()])),
-            Anywhere::Many(many) => many.find_iter(lower).for_each(|found| show(&lower[found.range()])),
+            Anywhere::Few(few) => few.find_iter(&*spaced).for_each(|found| show(&spaced[found.range()])),
+            Anywhere::Many(many) => many.find_iter(&*spaced).for_each(|found| show(&spaced[found.range()])),
         }
+    }
+
+    /// Whether a word is an entry that is found as a word alone.
+    pub fn has_alone(&self, word: &str) -> bool {
+        self.has(word) && !is_anywhere(word)
     }
 
     /// Whether a word is an entry. Most words have the beginning of none, and are not looked up.
@@ -235,15 +246,43 @@ impl BlockList {
     }
 }
 
-/// The built-in block list, English or Chinese.
-pub(crate) fn block_list(chinese: bool) -> Arc<BlockList> {
+/// Whether an entry is found wherever it stands: what a text has between two spaces is longer than a word in a language without spaces, and shorter than several words.
+fn is_anywhere(entry: &str) -> bool {
+    entry.contains(' ') || entry.chars().any(is_unspaced)
+}
+
+/// A text with one space for each run of white space.
+fn with_single_spaces(text: &str) -> Cow<'_, str> {
+    let is_single = |text: &str| !text.bytes().any(|byte| byte.is_ascii_whitespace() && byte != b' ') && memchr::memmem::find(text.as_bytes(), b"  ").is_none();
+    if text.is_ascii() && is_single(text) {
+        return text.into();
+    }
+    let mut single = String::with_capacity(text.len());
+    for piece in text.split_inclusive(is_space) {
+        let word = piece.trim_end_matches(is_space);
+        single.push_str(word);
+        if word.len() < piece.len() && !single.ends_with(' ') {
+            single.push(' ');
+        }
+    }
+    single.into()
+}
+
+/// The built-in block list of a language. The text tells which one where that is to be seen by it.
+pub(crate) fn block_list(language: TextLanguage, text: &str) -> Result<Arc<BlockList>, String> {
     #[expect(clippy::expect_used, reason = "the lists are constants")]
     fn built(text: &str) -> Arc<BlockList> {
         Arc::new(BlockList::of(&words_of(text)).expect("a short list makes an automaton"))
     }
     static ENGLISH: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(include_str!("word_list/block_list_en.txt")));
     static CHINESE: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(include_str!("word_list/block_list_zh.txt")));
-    Arc::clone(if chinese { &CHINESE } else { &ENGLISH })
+    match language.of(text) {
+        TextLanguage::Zh => Ok(Arc::clone(&CHINESE)),
+        TextLanguage::Other(code) => {
+            Err(format!("no block list is built in for `{}`\nhint: give one as a file, `blocklist_path`, or use one of `en`, `zh` and `auto`", code.as_str()))
+        }
+        TextLanguage::Dataflow | TextLanguage::Auto | TextLanguage::En => Ok(Arc::clone(&ENGLISH)),
+    }
 }
 
 /// The block list of a file, whose entries may have several words. It is read once.
@@ -311,7 +350,12 @@ mod tests {
 
     #[test]
     fn entries_of_a_block_list_may_have_several_words() {
-        assert!(told(b"go away, you\nshoo\n", block_list_of_file).is_ok());
+        let list = told(b"go  away,\tyou\nshoo\n", block_list_of_file);
+        assert!(list.is_err(), "a tab parts the columns of a table");
+        let list = told("go  away,\u{3000}you\nshoo\n".as_bytes(), block_list_of_file).unwrap();
+        let mut found = Vec::new();
+        list.each_anywhere("now go\n away,   you! go away , you\u{a0}", |entry| found.push(entry.to_owned()));
+        assert_eq!(found, ["go away, you"]);
         assert_snapshot!(told(b"shoo\n'go away',\n", block_list_of_file).err().unwrap(), @r"
         list.txt: line 2 should be a word or several words, found `'go away',`
         hint: give a text file with a word or several words a line
