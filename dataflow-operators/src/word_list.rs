@@ -9,7 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind, packed};
 use polars::prelude::PlHashSet;
 
 use crate::language::TextLanguage;
-use crate::python::{is_space, is_unspaced};
+use crate::python::{is_space, is_unspaced, lower};
 
 /// Words in lower case.
 pub(crate) type WordList = PlHashSet<String>;
@@ -34,6 +34,34 @@ pub(crate) fn stop_words_of(language: TextLanguage, path: Option<&Path>) -> Resu
         (TextLanguage::Other(code), None) => of_crate(code.as_str()),
         (_, path) => stop_words(path),
     }
+}
+
+/// Whether a word in small letters is a stop word, or a contraction whose parts all are, whatever its apostrophe.
+pub(crate) fn is_stop_word(list: &WordList, word: &str) -> bool {
+    const APOSTROPHES: [char; 2] = ['\'', '’'];
+    list.contains(word)
+        || word.contains(APOSTROPHES)
+            && (list.contains(&*word.replace('’', "'")) || word.split(APOSTROPHES).all(|part| list.contains(part) || list.contains(&*format!("{part}'"))))
+}
+
+/// The stop words that stand without their last vowel before a word, by language.
+const ELIDED: [(&str, &[&str]); 3] = [
+    ("ca", &["d", "l", "m", "n", "s", "t"]),
+    ("fr", &["c", "d", "j", "jusqu", "l", "lorsqu", "m", "n", "puisqu", "qu", "quoiqu", "s", "t"]),
+    ("it", &["all", "c", "d", "dall", "dell", "l", "nell", "quell", "quest", "sull", "un"]),
+];
+
+/// What stays of a word where stop words go: nothing, or all, or in languages that write `l'homme` what follows the apostrophe.
+pub(crate) fn without_stop_words<'a>(list: &WordList, language: TextLanguage, word: &'a str) -> Option<&'a str> {
+    if is_stop_word(list, &lower(word)) {
+        return None;
+    }
+    let code = if let TextLanguage::Other(code) = &language { code.as_str() } else { "" };
+    let rest = ELIDED.iter().find(|(of, _)| *of == code).and_then(|(_, elided)| {
+        let (first, rest) = word.split_once(['\'', '’'])?;
+        (!rest.is_empty() && elided.contains(&&*lower(first))).then_some(rest)
+    });
+    Some(rest.unwrap_or(word))
 }
 
 /// The stop words of the lists of stopwords-iso.
