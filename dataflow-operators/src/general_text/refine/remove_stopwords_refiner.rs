@@ -125,7 +125,7 @@ mod tests {
         assert_snapshot!(refined("de", "Der Hund und die Katze"), @"Hund Katze");
         assert_snapshot!(refined("de", "Ist das so? Das ist es! „Hier“ (und dort) ist der Hund, d.h. z.B. die Katze."), @"Hund, Katze.");
         assert_snapshot!(refined("en", "That’s it. Don't you (or can’t they) see the world’s best “cats”, “dogs” and so?"), @"see world’s best “cats”, “dogs”?");
-        assert_snapshot!(refined("fr", "« C'est lui », dit l'homme qu’il n'est pas ; d'autres pommes, aujourd'hui."), @"homme; pommes.");
+        assert_snapshot!(refined("fr", "« C'est lui », dit l'homme qu’il n'est pas ; d'autres pommes, aujourd'hui."), @"homme ; pommes.");
         assert_snapshot!(refined("it", "L'uomo dell’isola non c'è, ma un'altra donna sì."), @"isola, altra donna sì.");
         assert_snapshot!(refined("en", "I have:\n- the apples\n- and\n- pears"), @r"
         - apples

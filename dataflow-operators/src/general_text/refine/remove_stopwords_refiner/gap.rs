@@ -45,6 +45,7 @@ enum Mark {
     End,
     /// Parts what stands in a sentence.
     Separator,
+    /// As well, or begins an entry of a list.
     Dash,
     /// Opens or closes something, as the marks before it tell.
     Bracket,
@@ -57,7 +58,7 @@ impl Mark {
             GONE => Self::Gone,
             '.' | '!' | '?' | '…' | '。' | '！' | '？' | '؟' | '।' | '։' => Self::End,
             ',' | ';' | ':' | '，' | '；' | '：' | '、' | '،' | '؛' | '·' => Self::Separator,
-            '-' | '‐' | '‑' | '–' | '—' => Self::Dash,
+            '-' | '‐' | '‑' | '–' | '—' | '•' => Self::Dash,
             '*' | '`' | '~' => Self::Bracket,
             _ if BRACKETS.contains(character) => Self::Bracket,
             _ if is_space(character) => Self::Space,
@@ -107,7 +108,9 @@ fn within_line(gap: &str, before: Beside, after: Beside) -> String {
         }
         match open.last() {
             Some(from) if closes(marks[*from].0, *character) => {
-                goes[*from..=place].fill(true);
+                // One that is empty anyway belongs to no word that is gone, such as that of `f()`.
+                let has_gone = marks[*from..place].iter().any(|(_, mark)| *mark == Mark::Gone);
+                goes[*from..=place].fill(has_gone);
                 open.pop();
             }
             _ => open.push(place),
@@ -133,7 +136,8 @@ fn within_line(gap: &str, before: Beside, after: Beside) -> String {
             Mark::Gone => {}
             _ if goes[place] => {}
             Mark::End | Mark::Separator if is_chosen => {
-                space = None; // it follows a word
+                let stood_apart = place > 0 && marks[place - 1].1 == Mark::Space;
+                kept.extend(space.take().filter(|_| stood_apart));
                 kept.push(*character);
             }
             Mark::End | Mark::Separator => {}
@@ -179,13 +183,15 @@ mod tests {
         assert_eq!(check(" (_ "), " (");
         assert_eq!(check(" \"_ "), " \"");
         assert_eq!(check("\" _ "), "\" ");
+        assert_eq!(check("() _ "), "() ");
+        assert_eq!(check(" ; _ "), " ; ");
         assert_eq!(check("_"), "");
     }
 
     #[test]
     fn lines_stay_apart_and_lines_of_marks_alone_go() {
         assert_eq!(check(",\n_ _ "), ",\n");
-        assert_eq!(check("\n- _\n- "), "\n- ");
+        assert_eq!(check("\n- _\n• _\n- "), "\n- ");
         assert_eq!(check(":\n\n  - _ "), ":\n\n  - ");
     }
 
