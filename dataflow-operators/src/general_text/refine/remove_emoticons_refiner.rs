@@ -15,11 +15,11 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 /// Deletes emoticons such as `:-)`, `XD` and `(^_^)` that stand for themselves.
 ///
-/// They have white space, the end of the text or punctuation of a sentence beside them. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file.
+/// They have white space, the end of the text or punctuation of a sentence beside them; numbers such as `80`, words such as `XS` and marks of programs such as `=>` are none. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file.
 ///
 /// # 中文
 ///
-/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。要求两侧为空白、文本首尾或句末标点。DataFlow 按列表逐个删除，不论出现在何处，`http://` 变为 `http/`，`10:30` 变为 `100`；`compatibility: dataflow` 沿用其做法，列表由本项目自编。也可用文件给出其他列表。
+/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。要求两侧为空白、文本首尾或句末标点；`80` 等数字、`XS` 等单词与 `=>` 等程序符号不算。DataFlow 按列表逐个删除，不论出现在何处，`http://` 变为 `http/`，`10:30` 变为 `100`；`compatibility: dataflow` 沿用其做法，列表由本项目自编。也可用文件给出其他列表。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveEmoticonsRefiner {
     /// The text to change. 中文：要处理的文本。
@@ -38,8 +38,9 @@ impl Default for RemoveEmoticonsRefiner {
 
 #[expect(clippy::expect_used, reason = "the pattern is a constant")]
 static EMOTICON: LazyLock<Regex> = LazyLock::new(|| {
-    let western = r"[<>]?[:;=8xX][-‑o*']?[)\](\[dDpP/\\|@3>{}oO0cCsSxX*#&$]+";
-    let mirrored = r"[)\](\[dD/\\|@{}]+[-‑o*']?[:;=8][<>]?";
+    // Neither numbers and words, such as `80`, `8/3` and `XS`, nor marks of programs, such as `=>` and `};`.
+    let western = r"[<>]?[:;][-‑o*']?[)\](\[dDpP/\\|@3>{}oO0cCsSxX*#&$]+|=[-‑o*']?[)\](\[dDpP/\\|3]+|8[-‑]?\)+|8[-‑][D(]+|[xX][-‑]?\)+|[xX][-‑][DpP(]+";
+    let mirrored = r"\(+[-‑o*']?[:;=]|[)\]\[/\\|]+[-‑o*']?:|[)\]]+[-‑o*']?=|[dD]+[-‑o*']:|D+[:=]|\(+[-‑]?8";
     let eastern = r"\([\^><TtoO;*=_.~oｏ・´`¯°ಠ╯ʘ◕•̀́ᴗ▽ω][_.\-o0ωᴗ▽‿~oｏ﹏д]*[\^><TtoO;*=_.~oｏ・´`¯°ಠ╯ʘ◕•̀́ᴗ▽ω]\)|\^[_.-]?\^|[TQ][_.][TQ]|[><]_+[><]|[oO]_+[oO]|-_+-|<3|</3|¯\\_\(ツ\)_/¯";
     Regex::new(&format!(r"{eastern}|:'-?[()]|{western}|{mirrored}|XD+|xD+")).expect("a valid pattern")
 });
@@ -63,9 +64,9 @@ impl Emoticons {
         word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons", remark: "# " }, |lines| {
             // With its meaning beside it none would ever be found.
             let is_meaning = |part: &str| part.len() >= 3 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
-            let emoticon = |line: &Line<'_>| match line.is_value() || line.text.split_whitespace().skip(1).any(is_meaning) {
-                true => Err(line.wrong("an emoticon alone")),
-                false => Ok(line.text.to_owned()),
+            let emoticon = |line: &Line<'_>| {
+                let has_more = line.is_value() || line.text.split_whitespace().skip(1).any(is_meaning);
+                if has_more { Err(line.wrong("an emoticon alone")) } else { Ok(line.text.to_owned()) }
             };
             let list: Result<Vec<String>, String> = lines.iter().map(emoticon).collect();
             Self::of(list?.iter().map(String::as_str))
@@ -149,6 +150,16 @@ mod tests {
         text=nice  !
         text=好的:)
         ");
+    }
+
+    #[test]
+    fn numbers_words_and_programs_have_no_emoticons() {
+        let texts = ["80 of 8000 owls, 8/3 or 83", "size XS, XX or XXL, Windows XP, xo", "let f = x => { d: 5 };", "};", "a |= b /= c", "xxxxxxxx"];
+        for text in texts {
+            assert_eq!(RemoveEmoticonsRefiner::default().refine(text), text);
+        }
+        let faces = ["8-)", "xD", "=)", "=P", "X-D", "(:", "D:", ")=", "=/", ":-*", ">:(", "x)"];
+        assert_eq!(faces.map(|face| RemoveEmoticonsRefiner::default().refine(face).into_owned()), [""; 12]);
     }
 
     #[test]
