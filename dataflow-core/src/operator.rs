@@ -312,6 +312,8 @@ pub struct Outcome {
     pub cells: Cells,
     /// Rows that come of it, right after it.
     pub rows: Vec<NewRow>,
+    /// Why it goes, where it does and nothing comes of it: told wherever dropped rows are shown.
+    pub why: Option<String>,
 }
 
 /// A row that comes of another.
@@ -334,20 +336,31 @@ pub enum Others {
 
 impl From<Cells> for Outcome {
     fn from(cells: Cells) -> Self {
-        Self { keep: true, cells, rows: Vec::new() }
+        Self { keep: true, cells, ..Self::default() }
     }
 }
 
 impl Outcome {
     /// For filters: the row stays or goes.
     pub fn keep_if(keep: bool, cells: Cells) -> Self {
-        Self { keep, cells, rows: Vec::new() }
+        Self { keep, cells, ..Self::default() }
     }
 
     /// The row becomes these rows, each with the row's other columns.
     pub fn become_rows(rows: impl IntoIterator<Item = Cells>) -> Self {
         let rows = rows.into_iter().map(|cells| NewRow { cells, others: Others::AsParent }).collect();
-        Self { keep: false, cells: Cells::new(), rows }
+        Self { rows, ..Self::default() }
+    }
+
+    /// The row goes, and nothing comes of it.
+    ///
+    /// ```
+    /// # use dataflow_core::operator::Outcome;
+    /// let outcome = Outcome::drop_because("it has no pair of a question and an answer");
+    /// assert!(!outcome.keep && outcome.rows.is_empty());
+    /// ```
+    pub fn drop_because(why: impl Into<String>) -> Self {
+        Self { why: Some(why.into()), ..Self::default() }
     }
 
     /// The row stays, and these rows come after it.

@@ -1,5 +1,6 @@
 //! Lists of words: built in, or a file with a word a line.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind, packed};
 use polars::prelude::PlHashSet;
 
 use crate::language::TextLanguage;
-use crate::python::is_han;
+use crate::python::{is_space, is_unspaced, lower};
 
 /// Words in lower case.
 pub(crate) type WordList = PlHashSet<String>;
@@ -35,6 +36,34 @@ pub(crate) fn stop_words_of(language: TextLanguage, path: Option<&Path>) -> Resu
     }
 }
 
+/// Whether a word in small letters is a stop word, or a contraction whose parts all are, whatever its apostrophe.
+pub(crate) fn is_stop_word(list: &WordList, word: &str) -> bool {
+    const APOSTROPHES: [char; 2] = ['\'', '’'];
+    list.contains(word)
+        || word.contains(APOSTROPHES)
+            && (list.contains(&*word.replace('’', "'")) || word.split(APOSTROPHES).all(|part| list.contains(part) || list.contains(&*format!("{part}'"))))
+}
+
+/// The stop words that stand without their last vowel before a word, by language.
+const ELIDED: [(&str, &[&str]); 3] = [
+    ("ca", &["d", "l", "m", "n", "s", "t"]),
+    ("fr", &["c", "d", "j", "jusqu", "l", "lorsqu", "m", "n", "puisqu", "qu", "quoiqu", "s", "t"]),
+    ("it", &["all", "c", "d", "dall", "dell", "l", "nell", "quell", "quest", "sull", "un"]),
+];
+
+/// What stays of a word where stop words go: nothing, or all, or in languages that write `l'homme` what follows the apostrophe.
+pub(crate) fn without_stop_words<'a>(list: &WordList, language: TextLanguage, word: &'a str) -> Option<&'a str> {
+    if is_stop_word(list, &lower(word)) {
+        return None;
+    }
+    let code = if let TextLanguage::Other(code) = &language { code.as_str() } else { "" };
+    let rest = ELIDED.iter().find(|(of, _)| *of == code).and_then(|(_, elided)| {
+        let (first, rest) = word.split_once(['\'', '’'])?;
+        (!rest.is_empty() && elided.contains(&&*lower(first))).then_some(rest)
+    });
+    Some(rest.unwrap_or(word))
+}
+
 /// The stop words of the lists of stopwords-iso.
 fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
     static MADE: Mutex<Option<HashMap<String, Arc<WordList>>>> = Mutex::new(None);
@@ -55,7 +84,13 @@ fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
 /// The words of a file: one a line, in lower case; blank lines and those that begin with `#` are none. It is read once.
 pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
     static READ: ReadOnce<WordList> = Mutex::new(None);
-    read_once(&READ, path, &WORDS, |lines| Ok(lines.into_iter().map(str::to_lowercase).collect()))
+    read_once(&READ, path, &WORDS, |lines| {
+        let word = |line: &Line<'_>| match line.words("one word") {
+            Ok(word) if !word.contains(char::is_whitespace) => Ok(word.to_lowercase()),
+            _ => Err(line.wrong("one word")),
+        };
+        lines.iter().map(word).collect()
+    })
 }
 
 /// What a file lists, and how.
@@ -69,27 +104,94 @@ pub(crate) struct Listed {
 }
 
 const WORDS: Listed = Listed { form: "a word a line", entries: "words", remark: "#" };
+const BLOCKED: Listed = Listed { form: "a word or several words a line", entries: "words", remark: "#" };
+
+/// A line of a file that lists something.
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
+    /// From 1.
+    pub number: usize,
+    /// Without the white space around it.
+    pub text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// What is wrong with it, where something else is expected.
+    pub(crate) fn wrong(self, expected: &str) -> String {
+        const MOST_SHOWN: usize = 60;
+        let shown: String = self.text.chars().take(MOST_SHOWN).collect();
+        let more = if shown.len() < self.text.len() { "…" } else { "" };
+        format!("line {} should be {expected}, found `{shown}{more}`", self.number)
+    }
+
+    /// The line as a word or several; a value in quotation marks and a row of a table are none, and would never be found in a text.
+    pub(crate) fn words(self, expected: &str) -> Result<&'a str, String> {
+        let is_letter = |character: char| character.is_alphabetic() || character == '"';
+        let parted = self
+            .text
+            .match_indices([',', ';'])
+            .any(|(at, mark)| self.text[..at].chars().next_back().is_some_and(is_letter) && self.text[at + mark.len()..].chars().next().is_some_and(is_letter));
+        if self.is_value() || parted { Err(self.wrong(expected)) } else { Ok(self.text) }
+    }
+
+    /// Whether it is written as a value of JSON, of a program or of a table.
+    pub(crate) fn is_value(self) -> bool {
+        let bare = self.text.trim_end_matches(',');
+        let quoted = |mark| bare.len() > 1 && bare.starts_with(mark) && bare.ends_with(mark);
+        self.text.contains('\t') || quoted('"') || quoted('\'') && bare.len() < self.text.len()
+    }
+}
 
 /// What was made of files, by their paths.
 pub(crate) type ReadOnce<T> = Mutex<Option<HashMap<PathBuf, Arc<T>>>>;
 
 /// Makes something of the lines of a file that list something, the first time that it is asked for.
-pub(crate) fn read_once<T>(read: &ReadOnce<T>, path: &Path, listed: &Listed, of_lines: impl FnOnce(Vec<&str>) -> Result<T, String>) -> Result<Arc<T>, String> {
+pub(crate) fn read_once<T>(
+    read: &ReadOnce<T>,
+    path: &Path,
+    listed: &Listed,
+    of_lines: impl FnOnce(Vec<Line<'_>>) -> Result<T, String>,
+) -> Result<Arc<T>, String> {
     let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
     let read = read.get_or_insert_default();
     if let Some(made) = read.get(path) {
         return Ok(Arc::clone(made));
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {}", path.display(), listed.form))?;
-    let lines: Vec<&str> =
-        text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(listed.remark)).collect();
-    if lines.is_empty() {
-        return Err(format!("{} has no {}\nhint: give a text file with {}, or leave the parameter out", path.display(), listed.entries, listed.form));
-    }
-    let made = Arc::new(of_lines(lines).map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {}", path.display(), listed.form))?);
+    let form = listed.form;
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {form}", path.display()))?;
+    let made = text_of(&bytes).and_then(|text| {
+        let lines = text.lines().map(str::trim).enumerate().map(|(index, text)| Line { number: index + 1, text });
+        let lines: Vec<Line<'_>> = lines.filter(|line| !line.text.is_empty() && !line.text.starts_with(listed.remark)).collect();
+        match lines.first() {
+            None => Ok(None),
+            Some(first) if is_json(text, first.text) => Err(format!("line {} should be plain text, found the beginning of JSON", first.number)),
+            Some(_) => of_lines(lines).map(Some),
+        }
+    });
+    let made = made.map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {form}", path.display()))?;
+    let made = made.ok_or_else(|| format!("{} has no {}\nhint: give a text file with {form}, or leave the parameter out", path.display(), listed.entries))?;
+    let made = Arc::new(made);
     read.insert(path.to_owned(), Arc::clone(&made));
     Ok(made)
+}
+
+/// The text of a file without a mark of its byte order.
+fn text_of(bytes: &[u8]) -> Result<&str, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.valid_up_to());
+    let wrong = text.map_or_else(Some, |text| text.find('\0'));
+    match (text, wrong) {
+        (Ok(text), None) => Ok(text.trim_start_matches('\u{feff}')),
+        (_, at) => {
+            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..at.unwrap_or_default()]).count();
+            Err(format!("line {line} should be text in UTF-8, found bytes that are none"))
+        }
+    }
+}
+
+/// Whether a text is a list or a record of JSON, or begins as one that is written over several lines.
+fn is_json(text: &str, first: &str) -> bool {
+    let parses = |text| serde_json::from_str::<serde_json::Value>(text).is_ok();
+    matches!(first, "[" | "{" | "[{") || first.starts_with(['[', '{']) && (parses(text) || first.contains('"') && parses(first))
 }
 
 /// What is wrong with the parameter that names a list.
@@ -103,10 +205,12 @@ fn words_of(text: &str) -> WordList {
 
 /// Entries that a text should not have.
 pub(crate) struct BlockList {
-    /// Entries of one word.
-    pub words: WordList,
+    /// All entries.
+    words: WordList,
     /// Entries that are found wherever they stand: those of several words, and those of languages without spaces.
     anywhere: Anywhere,
+    /// Whether there are entries of several words.
+    has_several: bool,
     /// Which beginnings words of the list have.
     beginnings: Box<[u64; BEGINNINGS / 64]>,
 }
@@ -134,25 +238,33 @@ fn beginning(word: &str) -> usize {
 
 impl BlockList {
     fn of(entries: &WordList) -> Result<Self, String> {
-        let inside: Vec<&String> = entries.iter().filter(|entry| entry.contains(' ') || entry.chars().any(is_han)).collect();
+        let words: WordList = entries.iter().map(|entry| entry.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let inside: Vec<&String> = words.iter().filter(|entry| is_anywhere(entry)).collect();
         let packed = || packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(&inside).build();
         let anywhere = match (inside.len() <= FEW).then(packed).flatten() {
             Some(few) => Anywhere::Few(few),
             None => Anywhere::Many(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?),
         };
         let mut beginnings = Box::new([0; BEGINNINGS / 64]);
-        for place in entries.iter().map(|entry| beginning(entry)) {
+        for place in words.iter().map(|entry| beginning(entry)) {
             beginnings[place / 64] |= 1 << (place % 64);
         }
-        Ok(Self { words: entries.clone(), anywhere, beginnings })
+        let has_several = inside.iter().any(|entry| entry.contains(' '));
+        Ok(Self { words, anywhere, has_several, beginnings })
     }
 
-    /// Shows each entry that a text in small letters has, of those that are found anywhere.
+    /// Shows each entry that a text in small letters has, of those that are found anywhere; any white space stands for that within an entry.
     pub fn each_anywhere(&self, lower: &str, mut show: impl FnMut(&str)) {
+        let spaced = if self.has_several { with_single_spaces(lower) } else { lower.into() };
         match &self.anywhere {
-            Anywhere::Few(few) => few.find_iter(lower).for_each(|found| show(&lower[found.range()])),
-            Anywhere::Many(many) => many.find_iter(lower).for_each(|found| show(&lower[found.range()])),
+            Anywhere::Few(few) => few.find_iter(&*spaced).for_each(|found| show(&spaced[found.range()])),
+            Anywhere::Many(many) => many.find_iter(&*spaced).for_each(|found| show(&spaced[found.range()])),
         }
+    }
+
+    /// Whether a word is an entry that is found as a word alone.
+    pub fn has_alone(&self, word: &str) -> bool {
+        self.has(word) && !is_anywhere(word)
     }
 
     /// Whether a word is an entry. Most words have the beginning of none, and are not looked up.
@@ -162,41 +274,119 @@ impl BlockList {
     }
 }
 
-/// The built-in block list, English or Chinese.
-pub(crate) fn block_list(chinese: bool) -> Arc<BlockList> {
+/// Whether an entry is found wherever it stands: what a text has between two spaces is longer than a word in a language without spaces, and shorter than several words.
+fn is_anywhere(entry: &str) -> bool {
+    entry.contains(' ') || entry.chars().any(is_unspaced)
+}
+
+/// A text with one space for each run of white space.
+fn with_single_spaces(text: &str) -> Cow<'_, str> {
+    let is_single = |text: &str| !text.bytes().any(|byte| byte.is_ascii_whitespace() && byte != b' ') && memchr::memmem::find(text.as_bytes(), b"  ").is_none();
+    if text.is_ascii() && is_single(text) {
+        return text.into();
+    }
+    let mut single = String::with_capacity(text.len());
+    for piece in text.split_inclusive(is_space) {
+        let word = piece.trim_end_matches(is_space);
+        single.push_str(word);
+        if word.len() < piece.len() && !single.ends_with(' ') {
+            single.push(' ');
+        }
+    }
+    single.into()
+}
+
+/// The built-in block list of a language. The text tells which one where that is to be seen by it.
+pub(crate) fn block_list(language: TextLanguage, text: &str) -> Result<Arc<BlockList>, String> {
     #[expect(clippy::expect_used, reason = "the lists are constants")]
     fn built(text: &str) -> Arc<BlockList> {
         Arc::new(BlockList::of(&words_of(text)).expect("a short list makes an automaton"))
     }
     static ENGLISH: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(include_str!("word_list/block_list_en.txt")));
     static CHINESE: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(include_str!("word_list/block_list_zh.txt")));
-    Arc::clone(if chinese { &CHINESE } else { &ENGLISH })
+    match language.of(text) {
+        TextLanguage::Zh => Ok(Arc::clone(&CHINESE)),
+        TextLanguage::Other(code) => {
+            Err(format!("no block list is built in for `{}`\nhint: give one as a file, `blocklist_path`, or use one of `en`, `zh` and `auto`", code.as_str()))
+        }
+        TextLanguage::Dataflow | TextLanguage::Auto | TextLanguage::En => Ok(Arc::clone(&ENGLISH)),
+    }
 }
 
-/// The block list of a file, as [`of_file`] reads it.
+/// The block list of a file, whose entries may have several words. It is read once.
 pub(crate) fn block_list_of_file(path: &Path) -> Result<Arc<BlockList>, String> {
-    static MADE: Mutex<Option<HashMap<PathBuf, Arc<BlockList>>>> = Mutex::new(None);
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    let made = made.get_or_insert_default();
-    if let Some(list) = made.get(path) {
-        return Ok(Arc::clone(list));
-    }
-    let list = Arc::new(BlockList::of(&*of_file(path)?)?);
-    made.insert(path.to_owned(), Arc::clone(&list));
-    Ok(list)
+    static READ: ReadOnce<BlockList> = Mutex::new(None);
+    read_once(&READ, path, &BLOCKED, |lines| {
+        let entries: Result<WordList, String> = lines.iter().map(|line| line.words("a word or several words").map(str::to_lowercase)).collect();
+        BlockList::of(&entries?)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use insta::assert_snapshot;
+
+    /// What reading a file of these bytes comes to.
+    fn told<T>(bytes: &[u8], read: impl Fn(&Path) -> Result<Arc<T>, String>) -> Result<Arc<T>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.txt");
+        std::fs::write(&path, bytes).unwrap();
+        read(&path).map_err(|error| error.replace(&path.display().to_string(), "list.txt"))
+    }
 
     #[test]
     fn a_list_is_read_whatever_wrote_it_and_holds_a_word() {
-        let folder = tempfile::tempdir().unwrap();
-        let (marked, empty) = (folder.path().join("marked.txt"), folder.path().join("empty.txt"));
-        std::fs::write(&marked, "\u{feff}Damn\r\n# a remark\r\nfoo\r\n").unwrap();
-        assert_eq!(*of_file(&marked).unwrap(), WordList::from_iter(["damn".to_owned(), "foo".to_owned()]));
-        std::fs::write(&empty, "# nothing\n\n").unwrap();
-        assert!(problems("words", Some(&empty)).concat().contains("has no words\nhint:"));
+        let words = told("\u{feff}Damn\r\n# a remark\r\nfoo\r\ndon't\r\nt'\r\n1,000\r\n".as_bytes(), of_file).unwrap();
+        assert_eq!(*words, WordList::from_iter(["damn", "foo", "don't", "t'", "1,000"].map(ToOwned::to_owned)));
+        assert_snapshot!(told(b"# nothing\n\n", of_file).unwrap_err(), @r"
+        list.txt has no words
+        hint: give a text file with a word a line, or leave the parameter out
+        ");
+    }
+
+    #[test]
+    fn a_file_of_another_form_is_refused_with_its_line() {
+        let files = [
+            r#"["the", "of"]"#.as_bytes(),
+            b"\n{\"words\": [\"the\"]}",
+            b"[\n  \"the\",\n]",
+            b"{\"word\":\"the\"}\n{\"word\":\"of\"}\n",
+            b"the\n\"of\",\n",
+            b"word,count\nthe,12\n",
+            b"the\nof and\n",
+            b"the\t12\n",
+            b"the\nna\xefve\n",
+            b"t\0h\0e\0\n\0",
+        ];
+        let wrong: Vec<String> = files.iter().map(|file| told(file, of_file).unwrap_err()).collect();
+        assert!(wrong.iter().all(|wrong| wrong.ends_with("\nhint: give a text file with a word a line")), "{wrong:?}");
+        let lines: Vec<&str> = wrong.iter().filter_map(|wrong| wrong.lines().next()).collect();
+        assert_snapshot!(lines.join("\n"), @r#"
+        list.txt: line 1 should be plain text, found the beginning of JSON
+        list.txt: line 2 should be plain text, found the beginning of JSON
+        list.txt: line 1 should be plain text, found the beginning of JSON
+        list.txt: line 1 should be plain text, found the beginning of JSON
+        list.txt: line 2 should be one word, found `"of",`
+        list.txt: line 1 should be one word, found `word,count`
+        list.txt: line 2 should be one word, found `of and`
+        list.txt: line 1 should be one word, found `the	12`
+        list.txt: line 2 should be text in UTF-8, found bytes that are none
+        list.txt: line 1 should be text in UTF-8, found bytes that are none
+        "#);
+    }
+
+    #[test]
+    fn entries_of_a_block_list_may_have_several_words() {
+        let list = told(b"go  away,\tyou\nshoo\n", block_list_of_file);
+        assert!(list.is_err(), "a tab parts the columns of a table");
+        let list = told("go  away,\u{3000}you\nshoo\n".as_bytes(), block_list_of_file).unwrap();
+        let mut found = Vec::new();
+        list.each_anywhere("now go\n away,   you! go away , you\u{a0}", |entry| found.push(entry.to_owned()));
+        assert_eq!(found, ["go away, you"]);
+        assert_snapshot!(told(b"shoo\n'go away',\n", block_list_of_file).err().unwrap(), @r"
+        list.txt: line 2 should be a word or several words, found `'go away',`
+        hint: give a text file with a word or several words a line
+        ");
     }
 }

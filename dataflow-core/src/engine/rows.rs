@@ -292,7 +292,7 @@ impl RowStage {
                         let number = batch.id(index).rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default();
                         let rows = work.rows(&Seed::new(number, seed), &model).await?;
                         let rows = rows.into_iter().map(|cells| NewRow { cells, others: Others::Null }).collect();
-                        Ok(Some(Outcome { keep: false, cells: Cells::new(), rows }))
+                        Ok(Some(Outcome { rows, ..Outcome::default() }))
                     }
                 }
             };
@@ -341,6 +341,13 @@ impl RowStage {
         })
     }
 
+    /// For a row that is not asked about: which column is to blame.
+    fn blank(&self, batch: &Batch, index: usize) -> Option<String> {
+        let row = Row::new(&batch.frame, index, batch.id(index), self.seed);
+        let mut needed = self.placed.step.keys.iter().filter(|key| key.direction != Direction::Write && !key.nullable);
+        needed.find(|key| row.is_blank_at(&key.key)).map(|key| format!("`{}` is null or blank", key.key))
+    }
+
     fn undeclared(&self, outcome: &Outcome) -> Option<String> {
         let declared = |name: &str| self.placed.step.keys.iter().any(|key| key.direction != Direction::Read && key.key == name);
         std::iter::once(&outcome.cells)
@@ -362,7 +369,8 @@ impl RowStage {
         let filter = self.placed.step.info().kind == Kind::Filter;
         let mut rows = Leaving::default();
         let mut judged = self.shared.is_observed().then(Leaving::default);
-        let mut dropped = vec![false; batch.height()];
+        // Which rows are dropped, and why where that is told.
+        let mut dropped: Vec<Option<Option<String>>> = vec![None; batch.height()];
         for (index, ended) in outcomes.enumerate() {
             if let (Some(judged), false) = (&mut judged, matches!(ended, Ended::Well(_))) {
                 judged.push(index, batch.id(index).to_owned(), Cells::new(), Others::AsParent);
@@ -371,7 +379,7 @@ impl RowStage {
                 Ended::Well(outcome) => {
                     if !outcome.keep && outcome.rows.is_empty() {
                         add(&counts.dropped, 1);
-                        dropped[index] = true;
+                        dropped[index] = Some(outcome.why);
                     }
                     if let Some(judged) = &mut judged {
                         judged.push(index, batch.id(index).to_owned(), outcome.cells.clone(), Others::AsParent);
@@ -386,7 +394,7 @@ impl RowStage {
                 // A filter cannot keep a row that it knows nothing of; other kinds pass it on with nulls.
                 Ended::Skipped if filter => {
                     add(&counts.dropped, 1);
-                    dropped[index] = true;
+                    dropped[index] = Some(self.blank(&batch, index));
                 }
                 Ended::Skipped => rows.push(index, batch.id(index).to_owned(), Cells::new(), Others::AsParent),
                 Ended::Kept(told) => {
@@ -402,7 +410,13 @@ impl RowStage {
         add(&counts.rows_out, rows.ids.len() as u64);
         if let Some(judged) = judged {
             let after = judged.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)?;
-            self.shared.observe(&self.placed, &batch.ids, (&batch.frame, &after.frame), |index| dropped[index], |_| None)?;
+            self.shared.observe(
+                &self.placed,
+                &batch.ids,
+                (&batch.frame, &after.frame),
+                |index| dropped[index].is_some(),
+                |index| dropped[index].clone().flatten(),
+            )?;
         }
         rows.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)
     }

@@ -67,6 +67,24 @@ impl AskModel for OneMore {
     }
 }
 
+/// Texts without a 2 stay. # 中文 去掉含 2 的文本。
+#[operator(test, filter, AskModel)]
+#[derive(Default)]
+struct Without2 {
+    /// Text. 中文：文本。
+    input_key: Input<Text>,
+}
+
+impl AskModel for Without2 {
+    async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
+        let has = row.text(&self.input_key)?.contains('2');
+        Ok(if has { Outcome::drop_because("it has a 2") } else { Cells::new().into() })
+    }
+    fn calls_per_row(&self) -> u64 {
+        0
+    }
+}
+
 /// Rows out of nothing. # 中文 造行。
 #[operator(test, generate, MakeRows)]
 #[derive(Default)]

@@ -176,9 +176,10 @@ fn print_chats(chats: &[Chat]) -> String {
 fn print_outcome(outcome: Result<Outcome>) -> String {
     match outcome {
         Err(error) => format!("failed ({}): {error}", error.class()),
-        Ok(Outcome { keep, cells, rows }) => {
+        Ok(Outcome { keep, cells, rows, why }) => {
             let own = if keep { format!("-> {}", print_cells(&cells)) } else { format!("-> dropped {}", print_cells(&cells)) };
-            std::iter::once(own.trim_end().to_owned())
+            let why = why.map(|why| format!(" because {why}")).unwrap_or_default();
+            std::iter::once(format!("{}{why}", own.trim_end()))
                 .chain(rows.iter().map(|row| format!("+> {} ({:?})", print_cells(&row.cells), row.others)))
                 .collect::<Vec<_>>()
                 .join("\n")

@@ -10,4 +10,4 @@ pub use bleu_sample_evaluator::{BleuSampleEvaluator, EffectiveLength};
 pub use cider_sample_evaluator::{CiderSampleEvaluator, DocumentFrequencies};
 pub use langkit_sample_evaluator::LangkitSampleEvaluator;
 pub use lexical_diversity_sample_evaluator::LexicalDiversitySampleEvaluator;
-pub use ngram_sample_evaluator::{Language, NgramSampleEvaluator};
+pub use ngram_sample_evaluator::NgramSampleEvaluator;

@@ -33,7 +33,7 @@ mod word_number_filter;
 
 pub use crate::deduplication::Verify;
 pub use alpha_words_filter::AlphaWordsFilter;
-pub use blocklist_filter::{BlockedLanguage, BlocklistFilter};
+pub use blocklist_filter::BlocklistFilter;
 pub use capital_words_filter::CapitalWordsFilter;
 pub use char_number_filter::CharNumberFilter;
 pub use colon_end_filter::ColonEndFilter;

@@ -49,3 +49,14 @@ async fn every_dropped_row_is_told_in_a_file() {
         })
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_works_on_single_rows_says_why_it_drops_them() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::new(df!("text" => [Some("1"), Some("2"), None, Some(" "), Some("3")]).unwrap()));
+    pipeline.step(Without2 { input_key: "text".into() });
+    let report = pipeline.compile().unwrap().forward(Run { explain_drops: true, ..Run::default() }).await.unwrap();
+    let told: Vec<Value> = report.steps[0].examples.iter().map(|example| serde_json::to_value(example).unwrap()).collect();
+    let why: Vec<(&Value, &Value)> = told.iter().map(|example| (&example["row"], &example["dropped"]["why"])).collect();
+    let blank = json!("`text` is null or blank");
+    assert_eq!(why, [(&json!("2"), &json!("it has a 2")), (&json!("3"), &blank), (&json!("4"), &blank)]);
+}

@@ -2,25 +2,11 @@
 
 use dataflow_core::key::{Float, Input, Output, Text};
 use dataflow_core::operator;
-use dataflow_core::private::schemars::{self, JsonSchema};
 use dataflow_core::shape::Measure;
-use serde::{Deserialize, Serialize};
 
+use crate::language::TextLanguage;
 use crate::ngram::{distinct_share, numbered};
 use crate::python::{is_han, is_space, is_word, lower, split_words};
-
-/// What the n-grams of a text are made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// Words between white space.
-    #[default]
-    En,
-    /// Characters.
-    Zh,
-    /// Characters where the text has a Chinese one, words elsewhere.
-    Auto,
-}
 
 /// Writes the share of distinct n-grams among all n-grams of a text: 1 where nothing is said twice, near 0 where it is one phrase over and over.
 ///
@@ -38,23 +24,28 @@ pub struct NgramSampleEvaluator {
     pub output_key: Output<Float>,
     /// How many words or characters an n-gram has. 中文：每个 n-gram 的词数或字数。
     pub ngrams: u32,
-    /// `en` for words, of whatever language, `zh` for characters, `auto` to decide by the text. 中文：`en` 按词（任何语言），`zh` 按字，`auto` 按文本内容判断。
-    pub language: Language,
+    /// What an n-gram is made of: `en`, or `dataflow`, for words between white space; `zh` for characters; `auto` for characters where a text has a Chinese one, and words otherwise; another code of ISO 639-1 for the words of that language as Unicode tells them apart, which for Japanese or Thai are mostly characters. 中文：n-gram 的单位：`en`（或 `dataflow`）为以空白分隔的词；`zh` 为字；`auto` 在文本含汉字时为字，否则为词；其他 ISO 639-1 代码按 Unicode 规则切分该语言的词，日文、泰文等大多为单字。
+    pub language: TextLanguage,
 }
 
 impl Default for NgramSampleEvaluator {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "NgramScore".into(), ngrams: 5, language: Language::En }
+        Self { input_key: "text".into(), output_key: "NgramScore".into(), ngrams: 5, language: TextLanguage::En }
     }
 }
 
 /// The share of distinct n-grams of a text, as the evaluator and the filter of this measure have it.
-pub(crate) fn score(text: &str, n: usize, language: Language) -> f64 {
+pub(crate) fn score(text: &str, n: usize, language: TextLanguage) -> f64 {
     let lower = lower(text);
     let by_character = match language {
-        Language::En => false,
-        Language::Zh => true,
-        Language::Auto => text.chars().any(is_han),
+        TextLanguage::Zh => true,
+        TextLanguage::Auto => text.chars().any(is_han),
+        TextLanguage::Dataflow | TextLanguage::En => false,
+        TextLanguage::Other(_) => {
+            let mut words = Vec::new();
+            language.each_word(&lower, |word| words.push(word));
+            return distinct_share(&numbered(words.into_iter()), n);
+        }
     };
     if by_character {
         let characters: Vec<char> = lower.chars().filter(|character| is_word(*character)).collect();
@@ -100,10 +91,20 @@ mod tests {
 
     #[test]
     fn chinese_is_counted_by_characters_where_it_is_found() {
-        let operator = NgramSampleEvaluator { ngrams: 2, language: Language::Auto, ..Default::default() };
+        let operator = NgramSampleEvaluator { ngrams: 2, language: TextLanguage::Auto, ..Default::default() };
         assert_snapshot!(check_rule(&operator, "text", ["春天，春天来了。", "spring spring has come"]), @r"
         text=春天，春天来了。 NgramScore=0.8
         text=spring spring has come NgramScore=1.0
         ");
+    }
+
+    #[test]
+    fn other_languages_are_counted_by_their_words() {
+        let of = |code: &str| NgramSampleEvaluator { ngrams: 2, language: code.to_owned().try_into().unwrap(), ..Default::default() };
+        let share = |code, text| of(code).measure(text).unwrap();
+        assert!((share("de", "Auf-und-ab, auf und ab.") - 0.6).abs() < 1e-12, "auf und, und ab, ab auf, auf und, und ab");
+        assert!((share("en", "Auf-und-ab, auf und ab.") - 1.0).abs() < 1e-12, "aufundab auf, auf und, und ab");
+        assert!((share("ja", "ねこねこねこ") - 0.4).abs() < 1e-12, "two of five pairs");
+        assert!((share("dataflow", "a-b ab a.b") - share("en", "a-b ab a.b")).abs() < 1e-12);
     }
 }

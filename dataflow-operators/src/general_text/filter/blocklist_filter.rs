@@ -10,27 +10,25 @@ use crate::language::TextLanguage;
 use crate::python::{is_word, lower};
 use crate::treebank::Words;
 use crate::word_list::{self, BlockList};
-use dataflow_core::private::schemars::{self, JsonSchema};
-use serde::{Deserialize, Serialize};
 
 /// Keeps rows with at most `threshold` words of a block list.
 ///
-/// Letter case does not count. Words are what white space separates, punctuation around them aside; Chinese entries and those of several words are found wherever they stand. DataFlow compares whole pieces between white space, so that `ass,` and running Chinese never match; `compatibility: dataflow` does as it does.
+/// Letter case does not count. Words are what white space separates, punctuation around them aside; entries of several words, whatever white space is between them, and those in scripts without spaces (Chinese, Japanese, Thai and others) are found wherever they stand. DataFlow compares whole pieces between white space, so that `ass,` and running Chinese never match; `compatibility: dataflow` does as it does.
 /// The built-in lists are written for this project and short: 97 English and 53 Chinese entries, where DataFlow's have 403 and 318. They find plain abuse; to keep what DataFlow keeps, or for other languages, give a list as a file.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留屏蔽词不超过 `threshold` 个的行。忽略大小写。词以空白分隔并去掉两端标点；中文词条与多词词条在任意位置查找。DataFlow 只比较空白之间的整段，`ass,` 与连续的中文从不匹配；`compatibility: dataflow` 沿用其做法。内置词表由本项目自编，较短：英文 97 条、中文 53 条，DataFlow 为 403 条与 318 条；只能识别明显的辱骂。如需与 DataFlow 结果一致或用于其他语言，请用文件给出词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留屏蔽词不超过 `threshold` 个的行。忽略大小写。词以空白分隔并去掉两端标点；多词词条（词间空白不限）与不用空格的文字（中文、日文、泰文等）的词条在任意位置查找。DataFlow 只比较空白之间的整段，`ass,` 与连续的中文从不匹配；`compatibility: dataflow` 沿用其做法。内置词表由本项目自编，较短：英文 97 条、中文 53 条，DataFlow 为 403 条与 318 条；只能识别明显的辱骂。如需与 DataFlow 结果一致或用于其他语言，请用文件给出词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct BlocklistFilter {
     /// The text to look at. 中文：要检查的文本。
     pub input_key: Input<Text>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
-    /// Whose built-in list is used; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：使用哪种语言的内置词表；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
-    pub language: BlockedLanguage,
+    /// Whose built-in list is used: `en` or `zh`; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. Another code of ISO 639-1 needs a file; words are then those of the language too, so that an entry is found in a compound with a hyphen. 中文：使用哪种语言的内置词表：`en` 或 `zh`；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。其他 ISO 639-1 代码需用文件给出词表，并按该语言切词，因此也能在带连字符的复合词中找到词条。
+    pub language: TextLanguage,
     /// The most such words to keep. 中文：允许的最多个数。
     pub threshold: u32,
     /// Whether words are told apart as NLTK's word tokenizer does, `the,` being two, or by white space alone. 中文：是否按 NLTK 分词器的规则切词（`the,` 为两个词）；否则仅按空白切分。
@@ -46,7 +44,7 @@ impl Default for BlocklistFilter {
         Self {
             input_key: "text".into(),
             output_key: "blocklist_filter_label".into(),
-            language: BlockedLanguage::En,
+            language: TextLanguage::En,
             threshold: 1,
             use_tokenizer: false,
             blocklist_path: None,
@@ -55,28 +53,11 @@ impl Default for BlocklistFilter {
     }
 }
 
-/// The language of a block list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum BlockedLanguage {
-    /// English.
-    #[default]
-    En,
-    /// Chinese.
-    Zh,
-    /// Chinese for a text with Chinese characters and no Japanese syllables, English for any other.
-    Auto,
-}
-
 impl BlocklistFilter {
     fn list(&self, text: &str) -> Result<Arc<BlockList>, String> {
         match &self.blocklist_path {
             Some(path) => word_list::block_list_of_file(path),
-            None => Ok(word_list::block_list(match self.language {
-                BlockedLanguage::En => false,
-                BlockedLanguage::Zh => true,
-                BlockedLanguage::Auto => TextLanguage::Auto.of(text) == TextLanguage::Zh,
-            })),
+            None => word_list::block_list(self.language, text),
         }
     }
 
@@ -89,12 +70,19 @@ impl BlocklistFilter {
                 return false; // most words have no marks at their ends
             }
             let inner = word.trim_matches(|character: char| !is_word(character));
-            inner.len() < word.len() && list.has(inner)
+            inner.len() < word.len() && list.has_alone(inner)
         };
+        let parted = matches!(self.language, TextLanguage::Other(_)).then_some(self.language);
         Words::of(lower, self.use_tokenizer).count(|word| {
-            let is_entry = list.has(word) || own && without_marks(word);
-            if is_entry {
-                show(word);
+            let is_entry = if own { list.has_alone(word) || without_marks(word) } else { list.has(word) };
+            match parted {
+                _ if is_entry => show(word),
+                Some(language) if own => language.each_word(word, |part| {
+                    if part.len() < word.len() && list.has_alone(part) {
+                        show(part);
+                    }
+                }),
+                _ => {}
             }
             is_entry
         });
@@ -138,7 +126,8 @@ impl Measure for BlocklistFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.list("").err().map(|error| format!("`blocklist_path`: {error}")).into_iter().collect()
+        let parameter = if self.blocklist_path.is_some() { "blocklist_path" } else { "language" };
+        self.list("").err().map(|error| format!("`{parameter}`: {error}")).into_iter().collect()
     }
 }
 
@@ -159,16 +148,56 @@ mod tests {
         text=Scunthorpe blocklist_filter_label=1
         dropped
         ");
-        let chinese = BlocklistFilter { language: BlockedLanguage::Zh, ..none.clone() };
+        let chinese = BlocklistFilter { language: TextLanguage::Zh, ..none.clone() };
         assert_snapshot!(check_rule(&chinese, "text", ["你这个下贱的人", "春天来了"]), @r"
         dropped
         text=春天来了 blocklist_filter_label=1
         ");
-        let either = BlocklistFilter { language: BlockedLanguage::Auto, ..none };
+        let either = BlocklistFilter { language: TextLanguage::Auto, ..none };
         assert_snapshot!(check_rule(&either, "text", ["你这个下贱的人", "Shit!", "春天来了"]), @r"
         dropped
         dropped
         text=春天来了 blocklist_filter_label=1
         ");
+    }
+
+    fn with_list(list: &str, operator: BlocklistFilter) -> (tempfile::NamedTempFile, BlocklistFilter) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), list).unwrap();
+        let operator = BlocklistFilter { blocklist_path: Some(file.path().to_owned()), ..operator };
+        (file, operator)
+    }
+
+    #[test]
+    fn an_entry_of_several_words_is_found_whatever_white_space_is_between_them() {
+        let (_file, operator) = with_list("go  away\nshoo\n", BlocklistFilter { threshold: 0, ..Default::default() });
+        assert_snapshot!(check_rule(&operator, "text", ["Go away!", "go\n  AWAY", "go, away", "a way to go"]), @r"
+        dropped
+        dropped
+        text=go, away blocklist_filter_label=1
+        text=a way to go blocklist_filter_label=1
+        ");
+    }
+
+    #[test]
+    fn an_entry_counts_once_where_it_stands_between_spaces() {
+        let operator = BlocklistFilter { language: TextLanguage::Zh, ..Default::default() };
+        assert_eq!(operator.measure("你 下贱 的 人"), Some(1));
+        let dataflow = BlocklistFilter { compatibility: Compatibility::Dataflow, ..operator };
+        assert_eq!((dataflow.measure("你 下贱 的 人"), dataflow.measure("你下贱的人")), (Some(1), Some(0)));
+    }
+
+    #[test]
+    fn other_languages_have_words_of_their_own_and_need_a_list() {
+        let of = |code: &str| BlocklistFilter { threshold: 0, language: code.to_owned().try_into().unwrap(), ..Default::default() };
+        let (_german, german) = with_list("Mist\nMist-Kerl\n", of("de"));
+        assert_eq!(["„Mist!“ sagt er", "so ein Mist-Wetter", "der Mist-Kerl", "Optimist"].map(|text| german.measure(text)), [1, 1, 1, 0].map(Some));
+        let (_thai, thai) = with_list("บ้า\nばか\n", of("th"));
+        assert_eq!(["เขาบ้ามาก", "お前はばかだ", "สวัสดี"].map(|text| thai.measure(text)), [1, 1, 0].map(Some));
+        assert_snapshot!(Measure::problems(&of("de")).concat(), @r"
+        `language`: no block list is built in for `de`
+        hint: give one as a file, `blocklist_path`, or use one of `en`, `zh` and `auto`
+        ");
+        assert_eq!(Measure::problems(&german), Vec::<String>::new());
     }
 }

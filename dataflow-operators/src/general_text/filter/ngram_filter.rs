@@ -5,7 +5,8 @@ use dataflow_core::operator;
 use dataflow_core::shape::Measure;
 
 use crate::bounds;
-use crate::general_text::eval::ngram_sample_evaluator::{Language, score};
+use crate::general_text::eval::ngram_sample_evaluator::score;
+use crate::language::TextLanguage;
 
 /// Keeps rows whose share of distinct n-grams lies between `min_score` and `max_score`.
 ///
@@ -26,13 +27,13 @@ pub struct NgramFilter {
     pub max_score: f64,
     /// How many words or characters an n-gram has. 中文：每个 n-gram 的词数或字数。
     pub ngrams: u32,
-    /// `en` for words, of whatever language, `zh` for characters, `auto` to decide by the text. 中文：`en` 按词（任何语言），`zh` 按字，`auto` 按文本内容判断。
-    pub language: Language,
+    /// What an n-gram is made of: `en`, or `dataflow`, for words between white space; `zh` for characters; `auto` for characters where a text has a Chinese one, and words otherwise; another code of ISO 639-1 for the words of that language as Unicode tells them apart, which for Japanese or Thai are mostly characters. 中文：n-gram 的单位：`en`（或 `dataflow`）为以空白分隔的词；`zh` 为字；`auto` 在文本含汉字时为字，否则为词；其他 ISO 639-1 代码按 Unicode 规则切分该语言的词，日文、泰文等大多为单字。
+    pub language: TextLanguage,
 }
 
 impl Default for NgramFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "NgramScore".into(), min_score: 0.8, max_score: 1.0, ngrams: 5, language: Language::En }
+        Self { input_key: "text".into(), output_key: "NgramScore".into(), min_score: 0.8, max_score: 1.0, ngrams: 5, language: TextLanguage::En }
     }
 }
 

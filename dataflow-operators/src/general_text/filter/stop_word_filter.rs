@@ -52,7 +52,8 @@ impl StopWordFilter {
     fn count(&self, text: &str) -> Option<(usize, usize)> {
         let language = self.language.of(text);
         let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
-        Some(language.count_wanted(&lower(text), self.use_tokenizer, |word| list.contains(word)))
+        let is_stop_word = |word: &str| if language == TextLanguage::Dataflow { list.contains(word) } else { word_list::is_stop_word(&list, word) };
+        Some(language.count_wanted(&lower(text), self.use_tokenizer, is_stop_word))
     }
 }
 
@@ -115,6 +116,7 @@ mod tests {
         dropped
         text=The cat is on the mat. stop_word_filter_label=1
         ");
+        assert_eq!(operator.count("That’s it, don't you think?"), Some((4, 5)), "with whatever apostrophe");
         let both = StopWordFilter { use_tokenizer: true, ..operator };
         assert_eq!(Measure::problems(&both), ["`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out"]);
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::compatibility::Compatibility;
-use crate::word_list::{self, Listed, ReadOnce};
+use crate::word_list::{self, Line, Listed, ReadOnce};
 
 /// Writes contracted words out: `I'm` becomes `I am`, `won't` becomes `will not`, `gonna` becomes `going to`.
 ///
@@ -143,13 +143,14 @@ impl Contractions {
         static READ: ReadOnce<Contractions> = Mutex::new(None);
         let listed = Listed { form: "a contraction a line, white space and what it stands for", entries: "contractions", remark: "#" };
         word_list::read_once(&READ, path, &listed, |lines| {
-            let parts = |line: &'_ str| {
-                line.split_once('\t')
-                    .or_else(|| line.split_once(char::is_whitespace))
-                    .map(|(word, full)| (word.trim_end().to_owned(), full.trim_start().to_owned()))
+            let parts = |line: Line<'_>| {
+                let parts = line.text.split_once('\t').or_else(|| line.text.split_once(char::is_whitespace));
+                // Rows of other tables have marks that no contraction has.
+                let parts = parts.filter(|(word, full)| !word.contains([',', ';', ':', '=', '"', '|', '{', '[', '>']) && !full.contains(['\t', '"', '|', '=']));
+                let parts = parts.map(|(word, full)| (word.trim_end().to_owned(), full.trim_start().to_owned()));
+                parts.ok_or_else(|| line.wrong("a contraction, white space and what it stands for"))
             };
-            let each: Result<Vec<(String, String)>, String> =
-                lines.into_iter().map(|line| parts(line).ok_or_else(|| format!("`{line}` should be followed by what it stands for"))).collect();
+            let each: Result<Vec<(String, String)>, String> = lines.into_iter().map(parts).collect();
             Self::of(each?.iter().map(|(word, full)| (word.as_str(), full.as_str())))
         })
     }
@@ -297,7 +298,14 @@ mod tests {
             Refine::problems(&operator).concat().replace(file.path().to_str().unwrap(), "LIST")
         };
         assert_snapshot!(found("gonna going to\nwanna\n"), @r"
-        `contractions_path`: LIST: `wanna` should be followed by what it stands for
+        `contractions_path`: LIST: line 2 should be a contraction, white space and what it stands for, found `wanna`
+        hint: give a text file with a contraction a line, white space and what it stands for
+        ");
+        for wrong in ["can't,can not\n", "\"can't\": \"cannot\",\n", "can't = cannot\n", "can't\tcannot\t12\n"] {
+            assert!(found(wrong).contains("LIST: line 1 should be a contraction, white space and what it stands for, found `"), "{}", found(wrong));
+        }
+        assert_snapshot!(found(r#"{"can't": "cannot"}"#), @r"
+        `contractions_path`: LIST: line 1 should be plain text, found the beginning of JSON
         hint: give a text file with a contraction a line, white space and what it stands for
         ");
         assert_snapshot!(found("# nothing\n"), @r"

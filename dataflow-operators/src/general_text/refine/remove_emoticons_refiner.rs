@@ -2,7 +2,7 @@
 
 use crate::compatibility::Compatibility;
 use crate::python::is_space;
-use crate::word_list::{self, Listed, ReadOnce};
+use crate::word_list::{self, Line, Listed, ReadOnce};
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
@@ -15,11 +15,11 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 /// Deletes emoticons such as `:-)`, `XD` and `(^_^)` that stand for themselves.
 ///
-/// They have white space, the end of the text or punctuation of a sentence beside them. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file.
+/// They have white space, the end of the text or punctuation of a sentence beside them; numbers such as `80`, words such as `XS` and marks of programs such as `=>` are none. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file.
 ///
 /// # 中文
 ///
-/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。要求两侧为空白、文本首尾或句末标点。DataFlow 按列表逐个删除，不论出现在何处，`http://` 变为 `http/`，`10:30` 变为 `100`；`compatibility: dataflow` 沿用其做法，列表由本项目自编。也可用文件给出其他列表。
+/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。要求两侧为空白、文本首尾或句末标点；`80` 等数字、`XS` 等单词与 `=>` 等程序符号不算。DataFlow 按列表逐个删除，不论出现在何处，`http://` 变为 `http/`，`10:30` 变为 `100`；`compatibility: dataflow` 沿用其做法，列表由本项目自编。也可用文件给出其他列表。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveEmoticonsRefiner {
     /// The text to change. 中文：要处理的文本。
@@ -38,8 +38,9 @@ impl Default for RemoveEmoticonsRefiner {
 
 #[expect(clippy::expect_used, reason = "the pattern is a constant")]
 static EMOTICON: LazyLock<Regex> = LazyLock::new(|| {
-    let western = r"[<>]?[:;=8xX][-‑o*']?[)\](\[dDpP/\\|@3>{}oO0cCsSxX*#&$]+";
-    let mirrored = r"[)\](\[dD/\\|@{}]+[-‑o*']?[:;=8][<>]?";
+    // Neither numbers and words, such as `80`, `8/3` and `XS`, nor marks of programs, such as `=>` and `};`.
+    let western = r"[<>]?[:;][-‑o*']?[)\](\[dDpP/\\|@3>{}oO0cCsSxX*#&$]+|=[-‑o*']?[)\](\[dDpP/\\|3]+|8[-‑]?\)+|8[-‑][D(]+|[xX][-‑]?\)+|[xX][-‑][DpP(]+";
+    let mirrored = r"\(+[-‑o*']?[:;=]|[)\]\[/\\|]+[-‑o*']?:|[)\]]+[-‑o*']?=|[dD]+[-‑o*']:|D+[:=]|\(+[-‑]?8";
     let eastern = r"\([\^><TtoO;*=_.~oｏ・´`¯°ಠ╯ʘ◕•̀́ᴗ▽ω][_.\-o0ωᴗ▽‿~oｏ﹏д]*[\^><TtoO;*=_.~oｏ・´`¯°ಠ╯ʘ◕•̀́ᴗ▽ω]\)|\^[_.-]?\^|[TQ][_.][TQ]|[><]_+[><]|[oO]_+[oO]|-_+-|<3|</3|¯\\_\(ツ\)_/¯";
     Regex::new(&format!(r"{eastern}|:'-?[()]|{western}|{mirrored}|XD+|xD+")).expect("a valid pattern")
 });
@@ -60,7 +61,16 @@ impl Emoticons {
 
     fn of_file(path: &Path) -> Result<Arc<Self>, String> {
         static READ: ReadOnce<Emoticons> = Mutex::new(None);
-        word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons", remark: "# " }, |lines| Self::of(lines))
+        word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons", remark: "# " }, |lines| {
+            // With its meaning beside it none would ever be found.
+            let is_meaning = |part: &str| part.len() >= 3 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
+            let emoticon = |line: &Line<'_>| {
+                let has_more = line.is_value() || line.text.split_whitespace().skip(1).any(is_meaning);
+                if has_more { Err(line.wrong("an emoticon alone")) } else { Ok(line.text.to_owned()) }
+            };
+            let list: Result<Vec<String>, String> = lines.iter().map(emoticon).collect();
+            Self::of(list?.iter().map(String::as_str))
+        })
     }
 
     /// A text without them, one after the other: what is left of one may be another.
@@ -143,6 +153,16 @@ mod tests {
     }
 
     #[test]
+    fn numbers_words_and_programs_have_no_emoticons() {
+        let texts = ["80 of 8000 owls, 8/3 or 83", "size XS, XX or XXL, Windows XP, xo", "let f = x => { d: 5 };", "};", "a |= b /= c", "xxxxxxxx"];
+        for text in texts {
+            assert_eq!(RemoveEmoticonsRefiner::default().refine(text), text);
+        }
+        let faces = ["8-)", "xD", "=)", "=P", "X-D", "(:", "D:", ")=", "=/", ":-*", ">:(", "x)"];
+        assert_eq!(faces.map(|face| RemoveEmoticonsRefiner::default().refine(face).into_owned()), [""; 12]);
+    }
+
+    #[test]
     fn dataflow_deletes_emoticons_wherever_they_stand() {
         let operator = RemoveEmoticonsRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
         assert_snapshot!(check_rule(&operator, "text", ["at 10:30 see http://a.org", "happy :) x=D", "(^_^) D:<", "COUNT(*) plain"]), @r"
@@ -168,6 +188,25 @@ mod tests {
         text=hurray !
         text=a  :) ab
         ");
+        let found = |list: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap(); // each is read once
+            std::fs::write(file.path(), list).unwrap();
+            let operator = RemoveEmoticonsRefiner { emoticons_path: Some(file.path().to_owned()), ..Default::default() };
+            Refine::problems(&operator).concat().replace(file.path().to_str().unwrap(), "LIST")
+        };
+        assert_snapshot!(found(r#"[":)", ":("]"#), @r#"
+        `emoticons_path`: LIST: line 1 should be plain text, found the beginning of JSON
+        hint: give a text file with an emoticon a line
+        "#);
+        assert_snapshot!(found(":)\n:-( Sad face\n"), @r#"
+        `emoticons_path`: LIST: line 2 should be an emoticon alone, found `:-( Sad face`
+        hint: give a text file with an emoticon a line
+        "#);
+        assert_snapshot!(found(":)\n\":D\",\n"), @r#"
+        `emoticons_path`: LIST: line 2 should be an emoticon alone, found `":D",`
+        hint: give a text file with an emoticon a line
+        "#);
+        assert_eq!(found("( ͡° ͜ʖ ͡°)\nT,T\n'-'\n[:\n"), "");
         let missing = RemoveEmoticonsRefiner { emoticons_path: Some("/no/such/list".into()), ..Default::default() };
         assert_snapshot!(Refine::problems(&missing).join("\n"), @r"
         `emoticons_path`: cannot read /no/such/list: No such file or directory (os error 2)

@@ -1,21 +1,24 @@
 //! Deletes stop words.
 
+use self::gap::{Beside, GONE, mended};
 use crate::language::TextLanguage;
-use crate::python::{is_space, split_words};
-use crate::word_list;
+use crate::python::split_words;
+use crate::word_list::{self, WordList};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+mod gap;
+
 /// Deletes stop words, whatever their case, and leaves one space between the other words.
 ///
-/// Words are what white space separates, as in DataFlow: `the,` stays, and line breaks become spaces. The list is English; another can be given as a file. With a `language` words and the list are that language's, of which some sixty have one, the marks and spaces between the words that stay are left as they are, and only the space before a word that goes, or after the first one, goes with it.
+/// Words are what white space separates, as in DataFlow: `the,` stays, and line breaks become spaces. The list is English; another can be given as a file. With a `language` words and the list are that language's, of which some sixty have one, and lines stay apart. Marks that belonged to deleted words alone go with them: brackets and quotation marks with nothing left between them, and all but one mark between two words. A contraction goes where all its parts are stop words, with whatever apostrophe, and in French, Italian and Catalan `l'` and the like before a word go.
 ///
 /// # 中文
 ///
-/// 删除停用词（忽略大小写），其余词之间保留一个空格。与 DataFlow 一致，词以空白分隔：`the,` 会保留，换行变为空格。内置英文停用词表，也可用文件给出其他词表。设 `language` 时按该语言切词并使用其词表（约六十种语言），保留的词之间的标点与空白不变，只删去被删词之前（句首则为之后）的空白。
+/// 删除停用词（忽略大小写），其余词之间保留一个空格。与 DataFlow 一致，词以空白分隔：`the,` 会保留，换行变为空格。内置英文停用词表，也可用文件给出其他词表。设 `language` 时按该语言切词并使用其词表（约六十种语言），换行保留；只属于被删词的标点一并删去：其间已无内容的括号与引号，以及两词之间除一个以外的标点。各部分均为停用词的缩写会删去（不论何种撇号）；法语、意大利语与加泰罗尼亚语中词前的 `l'` 等也会删去。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveStopwordsRefiner {
     /// The text to change. 中文：要处理的文本。
@@ -37,7 +40,7 @@ impl Refine for RemoveStopwordsRefiner {
         let language = self.language.of(text);
         let Ok(list) = word_list::stop_words_of(language, self.stopwords_path.as_deref()) else { return text.into() }; // a problem at compile
         if language != TextLanguage::Dataflow {
-            return without(text, language, |word| list.contains(&*word.to_lowercase()));
+            return without(text, language, &list);
         }
         let mut kept = String::with_capacity(text.len());
         for word in split_words(text).filter(|word| !list.contains(&*word.to_lowercase())) {
@@ -58,22 +61,36 @@ impl Refine for RemoveStopwordsRefiner {
     }
 }
 
-/// A text without some of its words, each gone with the white space before it; at the beginning of the text, with that after it.
-fn without(text: &str, language: TextLanguage, goes: impl Fn(&str) -> bool) -> Cow<'_, str> {
-    let (mut kept, mut from) = (String::new(), 0);
-    language.each_word(text, |word| {
-        if goes(word) {
-            let start = word.as_ptr() as usize - text.as_ptr() as usize;
-            kept.push_str(text[from..start].trim_end_matches(is_space));
-            from = start + word.len();
+/// A text without some of its words, and without the marks and white space that belonged to them alone.
+fn without<'a>(text: &'a str, language: TextLanguage, list: &WordList) -> Cow<'a, str> {
+    let (mut kept, mut gap, mut has_gone, mut from) = (String::new(), String::new(), false, 0);
+    let place = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+    let mut with = |word: Option<&'a str>| {
+        let start = word.map_or(text.len(), place);
+        gap.push_str(&text[from.min(start)..start]);
+        from = from.max(start);
+        let stays = word.and_then(|word| word_list::without_stop_words(list, language, word));
+        if word.is_some() && stays.is_none() {
+            has_gone = true;
+            gap.push(GONE);
+        } else {
+            let before = if kept.is_empty() { Beside::End } else { Beside::Word };
+            let after = if word.is_some() { Beside::Word } else { Beside::End };
+            kept.push_str(&if has_gone { Cow::Owned(mended(&gap, before, after)) } else { Cow::Borrowed(gap.as_str()) });
+            kept.push_str(stays.unwrap_or_default());
+            (gap, has_gone) = (String::new(), false);
         }
-    });
-    if from == 0 {
-        return text.into();
-    }
-    kept.push_str(&text[from..]);
-    let begins = if kept.starts_with(is_space) { kept.trim_start_matches(is_space).to_owned() } else { kept };
-    begins.into()
+        if let Some(word) = word {
+            from = start + word.len();
+            // The last mark of an abbreviation is no part of the word.
+            if stays.is_none() && word.contains('.') && text[from..].starts_with('.') {
+                from += 1;
+            }
+        }
+    };
+    language.each_word(text, |word| with(Some(word)));
+    with(None);
+    if kept == text { text.into() } else { kept.into() }
 }
 
 #[cfg(test)]
@@ -101,8 +118,21 @@ mod tests {
         };
         assert_eq!(refined("zh", "我们的猫在垫子上睡觉。"), refined("auto", "我们的猫在垫子上睡觉。"));
         assert_snapshot!(refined("zh", "我们的猫在垫子上睡觉。"), @"猫垫子睡觉。");
-        assert_snapshot!(refined("en", "The cat,\nwhich is on the  mat, sleeps."), @"cat,  mat, sleeps.");
+        assert_snapshot!(refined("en", "The cat,\nwhich is on the  mat, sleeps."), @r"
+        cat,
+        mat, sleeps.
+        ");
         assert_snapshot!(refined("de", "Der Hund und die Katze"), @"Hund Katze");
+        assert_snapshot!(refined("de", "Ist das so? Das ist es! „Hier“ (und dort) ist der Hund, d.h. z.B. die Katze."), @"Hund, Katze.");
+        assert_snapshot!(refined("en", "That’s it. Don't you (or can’t they) see the world’s best “cats”, “dogs” and so?"), @"see world’s best “cats”, “dogs”?");
+        assert_snapshot!(refined("fr", "« C'est lui », dit l'homme qu’il n'est pas ; d'autres pommes, aujourd'hui."), @"homme ; pommes.");
+        assert_snapshot!(refined("it", "L'uomo dell’isola non c'è, ma un'altra donna sì."), @"isola, altra donna sì.");
+        assert_snapshot!(refined("en", "I have:\n- the apples\n- and\n- pears"), @r"
+        - apples
+        - pears
+        ");
+        assert_eq!(refined("en", "The, and (of)."), "");
+        assert_eq!(refined("en", " * cats: (dogs) \n"), " * cats: (dogs) \n");
         assert!(matches!(RemoveStopwordsRefiner { language: TextLanguage::En, ..Default::default() }.refine("cat mat"), Cow::Borrowed(_)));
     }
 

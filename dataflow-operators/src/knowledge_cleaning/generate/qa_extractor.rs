@@ -13,12 +13,12 @@ use serde_json::Value;
 /// Makes a row of each question with an answer that stands in a cell, in the form of Alpaca: instruction, input, output.
 ///
 /// The cell holds a list of records with `question` and `answer`, a record with such a list as `qa_pairs`, or one of these as JSON text. A pair of which a part
-/// is blank is left out, and a row without pairs goes. The other columns stay with each new row, where DataFlow drops them.
+/// is blank is left out, and a row without pairs goes, with the reason where dropped rows are shown. The other columns stay with each new row, where DataFlow drops them.
 ///
 /// # 中文
 ///
 /// 为单元格中的每个问答对生成一行，格式为 Alpaca 的 instruction、input、output。单元格可以是含 `question`、`answer` 的记录列表、以 `qa_pairs` 存放该列表的记录，
-/// 或二者的 JSON 文本。缺少任一部分的问答对被略去，没有问答对的行会去掉。其他列随新行保留，DataFlow 则会丢弃。
+/// 或二者的 JSON 文本。缺少任一部分的问答对被略去，没有问答对的行会去掉，展示丢弃行时会给出原因。其他列随新行保留，DataFlow 则会丢弃。
 #[operator(knowledge_cleaning, generate, AskModel)]
 pub struct QAExtractor {
     /// Not used: the rows are the output; DataFlow writes them to a second file. 中文：不使用；DataFlow 会另存一份文件。
@@ -49,33 +49,47 @@ impl Default for QAExtractor {
     }
 }
 
-/// The pairs of a cell, in order.
-fn pairs(cell: Value) -> Vec<(String, String)> {
+/// The pairs of a cell, in order; what is wrong with it where there are none.
+fn pairs(cell: Value) -> Result<Vec<(String, String)>, String> {
+    let expected = |found: &str| Err(format!("a list of records with `question` and `answer` was expected, or a record with one as `qa_pairs`; found {found}"));
     let list = match cell {
         Value::String(text) => match serde_json::from_str(&text) {
-            Ok(Value::String(_)) | Err(_) => return Vec::new(),
+            Ok(Value::String(_)) => return expected("a text within a text"),
+            Err(error) => return expected(&format!("text that is no JSON: {error}")),
             Ok(inner) => return pairs(inner),
         },
         Value::Object(mut record) => match record.remove("qa_pairs") {
             Some(Value::Array(list)) => list,
-            _ => return Vec::new(),
+            Some(_) => return expected("a record whose `qa_pairs` is no list"),
+            None => {
+                let names: Vec<String> = record.keys().map(|name| format!("`{name}`")).collect();
+                return expected(&format!("a record with {}", if names.is_empty() { "nothing in it".to_owned() } else { names.join(", ") }));
+            }
         },
         Value::Array(list) => list,
-        _ => return Vec::new(),
+        Value::Null => return expected("null"),
+        other => return expected(&format!("`{other}`")),
     };
     let part = |pair: &Value, name: &str| pair.get(name)?.as_str().map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned);
-    list.iter().filter_map(|pair| Some((part(pair, "question")?, part(pair, "answer")?))).collect()
+    let found: Vec<(String, String)> = list.iter().filter_map(|pair| Some((part(pair, "question")?, part(pair, "answer")?))).collect();
+    match (list.len(), found.is_empty()) {
+        (0, _) => Err("its list of questions with answers is empty".into()),
+        (all, true) => Err(format!("none of its {all} pairs has both a `question` and an `answer`")),
+        (_, false) => Ok(found),
+    }
 }
 
 impl AskModel for QAExtractor {
     async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
-        let found = pairs(json_of(&row.value(&self.input_qa_key)?));
-        Ok(Outcome::become_rows(found.into_iter().map(|(question, answer)| {
-            Cells::new()
-                .set(&self.output_instruction_key, self.input_instruction.clone())
-                .set(&self.output_question_key, question)
-                .set(&self.output_answer_key, answer)
-        })))
+        Ok(match pairs(json_of(&row.value(&self.input_qa_key)?)) {
+            Err(why) => Outcome::drop_because(why),
+            Ok(found) => Outcome::become_rows(found.into_iter().map(|(question, answer)| {
+                Cells::new()
+                    .set(&self.output_instruction_key, self.input_instruction.clone())
+                    .set(&self.output_question_key, question)
+                    .set(&self.output_answer_key, answer)
+            })),
+        })
     }
 
     fn calls_per_row(&self) -> u64 {
@@ -91,6 +105,7 @@ impl AskModel for QAExtractor {
 mod tests {
     use super::*;
     use dataflow_core::testing::{ScriptedModel, check_row, conformance};
+    use insta::assert_snapshot;
     use serde_json::json;
 
     conformance!(QAExtractor);
@@ -110,9 +125,27 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_pairs_goes() {
-        for cell in [Value::Null, json!("no JSON"), json!("\"text\""), json!({ "pairs": [] })] {
-            assert_eq!(check(&cell), ["-> dropped"], "{cell}");
-        }
+    fn a_row_without_pairs_goes_and_says_why() {
+        let cells = [
+            Value::Null,
+            json!(7),
+            json!("no JSON"),
+            json!("\"text\""),
+            json!({ "pairs": [], "title": "Owls" }),
+            json!({ "qa_pairs": "none" }),
+            json!([]),
+            json!([{ "question": "Why?" }]),
+        ];
+        let told: Vec<String> = cells.iter().flat_map(check).collect();
+        assert_snapshot!(told.join("\n").replace("a list of records with `question` and `answer` was expected, or a record with one as `qa_pairs`", "…"), @r"
+        -> dropped because …; found null
+        -> dropped because …; found `7`
+        -> dropped because …; found text that is no JSON: expected ident at line 1 column 2
+        -> dropped because …; found a text within a text
+        -> dropped because …; found a record with `pairs`, `title`
+        -> dropped because …; found a record whose `qa_pairs` is no list
+        -> dropped because its list of questions with answers is empty
+        -> dropped because none of its 1 pairs has both a `question` and an `answer`
+        ");
     }
 }

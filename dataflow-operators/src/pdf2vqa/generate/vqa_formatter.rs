@@ -75,7 +75,7 @@ impl AskModel for VQAFormatter {
         let reply = [answer, solution].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
         images.extend(of_answer.into_iter().chain(of_solution));
         if question.is_empty() || reply.is_empty() {
-            return Ok(Outcome::become_rows([]));
+            return Ok(Outcome::drop_because(if question.is_empty() { "it has no question" } else { "it has neither an answer nor a solution" }));
         }
         let folder = self.image_folder.as_deref().unwrap_or(Path::new(""));
         let mut paths = Vec::with_capacity(images.len());
@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn a_row_without_a_question_or_an_answer_goes() {
-        assert_eq!(check(&json!({ "question": "Why?", "answer": "", "solution": null })), "-> dropped");
-        assert_eq!(check(&json!({ "question": "", "answer": "A" })), "-> dropped");
+        assert_eq!(check(&json!({ "question": "Why?", "answer": "", "solution": null })), "-> dropped because it has neither an answer nor a solution");
+        assert_eq!(check(&json!({ "question": "", "answer": "A" })), "-> dropped because it has no question");
         assert!(check(&json!("no JSON")).contains("a question with its answer was expected"));
     }
 }

@@ -7,6 +7,8 @@ use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
 use crate::bounds;
+use crate::general_text::eval::ngram_sample_evaluator;
+use crate::language::TextLanguage;
 use crate::ngram::{distinct_share, numbered};
 use crate::python::{is_space, is_word};
 
@@ -27,6 +29,8 @@ pub struct ReasoningAnswerNgramFilter {
     pub max_score: f64,
     /// How many words or characters an n-gram has. 中文：每个 n-gram 的词数或字数。
     pub ngrams: u32,
+    /// `dataflow` for the rule above; `en`, `zh`, `auto` or another code of ISO 639-1 for what `NgramFilter` counts by it. 中文：`dataflow` 表示上述规则；`en`、`zh`、`auto` 或其他 ISO 639-1 代码表示与 `NgramFilter` 的同名取值一致。
+    pub language: TextLanguage,
     /// The question. 中文：问题列。
     pub input_question_key: Input<Text>,
     /// The answer. 中文：答案列。
@@ -37,11 +41,22 @@ pub struct ReasoningAnswerNgramFilter {
 
 impl Default for ReasoningAnswerNgramFilter {
     fn default() -> Self {
-        Self { min_score: 0.1, max_score: 1.0, ngrams: 5, input_question_key: "instruction".into(), input_answer_key: "generated_cot".into(), output_key: None }
+        Self {
+            min_score: 0.1,
+            max_score: 1.0,
+            ngrams: 5,
+            language: TextLanguage::Dataflow,
+            input_question_key: "instruction".into(),
+            input_answer_key: "generated_cot".into(),
+            output_key: None,
+        }
     }
 }
 
-fn score(text: &str, n: usize) -> f64 {
+fn score(text: &str, n: usize, language: TextLanguage) -> f64 {
+    if language != TextLanguage::Dataflow {
+        return ngram_sample_evaluator::score(text, n, language);
+    }
     let text = text.to_lowercase();
     let is_chinese = |character: char| ('\u{4e00}'..='\u{9fff}').contains(&character);
     if text.contains(is_chinese) {
@@ -63,7 +78,7 @@ impl ReasoningAnswerNgramFilter {
         let share = |(question, answer): (Option<&str>, Option<&str>)| {
             both.clear();
             both.extend([question?, " ", answer?]);
-            Some(score(&both, self.ngrams as usize))
+            Some(score(&both, self.ngrams as usize, self.language))
         };
         Ok(questions.iter().zip(answers.iter()).map(share).collect())
     }
@@ -139,5 +154,11 @@ mod tests {
         `ngrams` is 0, and an n-gram has at least one word
         `min_score` is 0.9 and `max_score` 0.2, so no row can stay
         ");
+    }
+
+    #[test]
+    fn a_language_has_words_of_its_own() {
+        let of = |code: &str| score("ねこ ねこねこ", 2, code.to_owned().try_into().unwrap());
+        assert!(of("dataflow") > 0.99 && (of("ja") - 0.4).abs() < 1e-12, "{} {}", of("dataflow"), of("ja"));
     }
 }
