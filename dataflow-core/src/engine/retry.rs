@@ -12,7 +12,6 @@ use super::report::{Report, RunOutcome};
 use super::run::{Plan, Run};
 use super::stage::joined;
 use crate::error::{Error, Result};
-use crate::operator::Shape;
 use crate::pipeline::CompiledPipeline;
 use crate::row::{compare_ids, root_of};
 use crate::whole_file;
@@ -38,7 +37,7 @@ pub(super) async fn run(pipeline: &CompiledPipeline, run: &Run) -> Result<Report
         report.output = pipeline.output_path();
         return Ok(report);
     }
-    if let Some(step) = pipeline.steps.iter().find(|step| step.info().shape == Shape::Dataset) {
+    if let Some(step) = pipeline.dataset_step() {
         return Err(fail(Error::Configuration(format!(
             "step {} `{}` compares rows with one another, so failed rows cannot be run alone\nhint: run without `--retry-failed`; the journal answers what was paid for",
             step.number, step.name

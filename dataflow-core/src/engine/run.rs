@@ -13,7 +13,8 @@ use super::purse::Purse;
 use super::report::{Observer, Report, RunOutcome};
 use super::{cache, retry, stop::Stop};
 use crate::error::{Error, Result};
-use crate::pipeline::{CompiledPipeline, place};
+use crate::operator::Shape;
+use crate::pipeline::{CompiledPipeline, CompiledStep, place};
 use crate::whole_file;
 
 /// Where a run begins.
@@ -79,6 +80,15 @@ impl CompiledPipeline {
         self.journal.is_some() || self.storage.journal_path().is_some()
     }
 
+    /// Whether failed rows can be run alone: no step compares rows with one another.
+    pub fn can_retry_failed(&self) -> bool {
+        self.dataset_step().is_none()
+    }
+
+    pub(super) fn dataset_step(&self) -> Option<&CompiledStep> {
+        self.steps.iter().find(|step| step.info().shape == Shape::Dataset).map(AsRef::as_ref)
+    }
+
     /// Whether a step asks a model.
     pub fn asks_models(&self) -> bool {
         self.steps.iter().any(|step| step.serving.is_some())
@@ -136,21 +146,26 @@ impl CompiledPipeline {
         Ok(())
     }
 
-    /// Keeps other runs of this pipeline out of its work folder, where both would write the same files; gone when it is dropped.
-    fn alone(&self) -> Result<File> {
+    /// Keeps other runs of this pipeline out of its work folder, and those of other pipelines away from its step caches, where both would write the same files; gone
+    /// when it is dropped.
+    fn alone(&self) -> Result<Vec<File>> {
         let folder = self.storage.work_path();
-        let path = folder.join(format!(".{}.lock", self.name));
-        let failed = |error| Error::storage(format!("cannot write {}", path.display()), error);
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let file = File::create(&path).map_err(failed)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(Error::Configuration(format!(
-                "another run of `{}` is at work in {}\nhint: wait for its end, or give this one a `cache_path` of its own",
-                self.name,
-                folder.display()
-            ))),
-            _ => Ok(file), // some file systems have no locks
-        }
+        let caches = self.storage.step_path(1).and_then(|path| Some(path.with_file_name(format!(".{}.lock", path.file_name()?.to_string_lossy()))));
+        let run = (folder.join(format!(".{}.lock", self.name)), format!("another run of `{}` is at work in {}", self.name, folder.display()));
+        let locks =
+            std::iter::once(run).chain(caches.map(|path| (path, format!("another pipeline is at work with the same step caches in {}", folder.display()))));
+        let lock = |(path, taken): (PathBuf, String)| {
+            let failed = |error| Error::storage(format!("cannot write {}", path.display()), error);
+            std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
+            let file = File::create(&path).map_err(failed)?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => {
+                    Err(Error::Configuration(format!("{taken}\nhint: wait for its end, or give this one a `cache_path` of its own")))
+                }
+                _ => Ok(file), // some file systems have no locks
+            }
+        };
+        locks.map(lock).collect()
     }
 
     pub(super) fn empty_report(&self) -> Report {

@@ -72,7 +72,7 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
                 }
             } else if let Some(companion) = companion.filter(|_| has_failures(&report)) {
                 say(companion.about_failures());
-            } else if report.failed > 0 {
+            } else if report.failed > 0 && compiled.can_retry_failed() {
                 say("hint: `--retry-failed` runs the failed rows again and puts them in their places");
             }
             Exit::of_report(&report, signal)

@@ -149,6 +149,30 @@ async fn a_step_whose_rows_name_files_is_run_each_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_runs_do_not_write_the_same_files_at_once() {
+    let storage = MemoryStorage::new(rows(3)).with_caches();
+    let pipeline = |name: &str| {
+        let mut pipeline = Pipeline::new(name, storage.clone());
+        pipeline.step(Loud { input_key: "text".into() });
+        pipeline.compile().unwrap()
+    };
+    pipeline("p").forward(Run::default()).await.unwrap();
+    let locks = std::fs::read_dir(storage.work_path()).unwrap().map(|entry| entry.unwrap().path());
+    let (own, shared): (Vec<PathBuf>, Vec<PathBuf>) =
+        locks.filter(|path| path.extension().is_some_and(|ending| ending == "lock")).partition(|path| path.ends_with(".p.lock"));
+    for (lock, name, expected) in
+        [(&own[0], "p", "another run of `p` is at work in "), (&shared[0], "q", "another pipeline is at work with the same step caches in ")]
+    {
+        let file = std::fs::File::open(lock).unwrap();
+        file.lock().unwrap();
+        let error = pipeline(name).forward(Run::default()).await.unwrap_err().to_string();
+        assert!(error.starts_with(expected) && error.contains("a `cache_path` of its own"), "{error}");
+        drop(file);
+        pipeline(name).forward(Run::default()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_cannot_be_written_is_told_and_the_rows_are_there() {
     let storage = MemoryStorage::new(rows(3));
     let mut pipeline = Pipeline::new("p", storage.clone());
