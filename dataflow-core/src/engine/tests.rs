@@ -340,6 +340,20 @@ async fn the_serving_is_busy_to_its_limit_and_never_beyond_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_keep_their_places_until_they_are_written_wake_the_step_that_waits_for_them() {
+    for round in 0..20 {
+        let storage = MemoryStorage::new(rows(200)).arriving(crate::storage::Arrival::AtOnce);
+        let mut pipeline = Pipeline::new("p", storage.clone());
+        pipeline.serving("default", Echo::of(4) as Arc<dyn LLMServing>);
+        pipeline.step(ask("text", "a")).named("a");
+        pipeline.step(ask("a", "b")).named("b");
+        let compiled = pipeline.compile().unwrap();
+        let report = tokio::time::timeout(Duration::from_secs(20), compiled.forward(Run::default())).await;
+        assert_eq!(report.unwrap_or_else(|_| panic!("round {round} waits for ever")).unwrap().rows_written, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_is_not_asked_again_and_equal_questions_share() {
     let storage = MemoryStorage::new(df!("text" => ["same", "other", "same", "same"]).unwrap());
     let (echo, journal) = (Echo::of(8), Arc::new(MemoryJournal::default()));

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::journal::{Journal, QuestionKey};
 use crate::serving::Reply;
-use crate::storage::{FrameReader, Sink, Source, Storage};
+use crate::storage::{Arrival, FrameReader, Sink, Source, Storage};
 
 /// Rows in memory. Step caches and the output are kept in memory too; what the engine must remember lies in a folder, if one is given.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub struct MemoryStorage {
     input: DataFrame,
     work: PathBuf,
     caches: bool,
+    arrival: Arrival,
     written: Arc<Mutex<HashMap<PathBuf, DataFrame>>>,
 }
 
@@ -27,7 +28,7 @@ impl MemoryStorage {
     pub fn new(input: DataFrame) -> Self {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Self { input, work: std::env::temp_dir().join(format!("dataflow-core-test-{}-{number}", std::process::id())), caches: false, written: Arc::default() }
+        Self { input, work: std::env::temp_dir().join(format!("dataflow-core-test-{}-{number}", std::process::id())), caches: false, arrival: Arrival::InOrder, written: Arc::default() }
     }
 
     /// Rows of JSON objects with the same keys.
@@ -39,6 +40,13 @@ impl MemoryStorage {
     #[must_use]
     pub fn with_caches(mut self) -> Self {
         self.caches = true;
+        self
+    }
+
+    /// Wants rows to come so, as its output.
+    #[must_use]
+    pub fn arriving(mut self, arrival: Arrival) -> Self {
+        self.arrival = arrival;
         self
     }
 
@@ -63,7 +71,7 @@ impl MemoryStorage {
     }
 
     fn sink(&self, path: PathBuf, schema: &SchemaRef) -> Box<dyn Sink> {
-        Box::new(MemorySink { frame: DataFrame::empty_with_schema(schema), path, written: self.written.clone() })
+        Box::new(MemorySink { frame: DataFrame::empty_with_schema(schema), path, arrival: self.arrival, written: self.written.clone() })
     }
 }
 
@@ -127,6 +135,7 @@ impl FrameReader for MemoryReader {
 struct MemorySink {
     frame: DataFrame,
     path: PathBuf,
+    arrival: Arrival,
     written: Arc<Mutex<HashMap<PathBuf, DataFrame>>>,
 }
 
@@ -142,6 +151,9 @@ impl Sink for MemorySink {
         std::fs::write(&self.path, "in memory").map_err(|error| crate::Error::storage("cannot write", error))?;
         self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(self.path, self.frame);
         Ok(())
+    }
+    fn arrival(&self) -> Arrival {
+        self.arrival
     }
     fn aside(&mut self) -> Option<PathBuf> {
         self.path.set_extension("partial");
