@@ -25,7 +25,8 @@ use crate::row::Row;
 
 /// A value of a text: evaluators write it, filters keep the rows whose value is right.
 ///
-/// The operator has one key that is read and at most one that is written. A null has no value: an evaluator writes null and a filter drops the row.
+/// The operator has one key that is read and at most one that is written. A null has no value: null is written for it, and a filter keeps or drops the row as it
+/// does that of an empty text.
 pub trait Measure: Operator + Clone {
     /// What is measured.
     type Value: Copy + Into<Cell>;
@@ -83,7 +84,11 @@ impl<M: Measure> ColumnWork for Measuring<M> {
     fn batch(&self, frame: &DataFrame) -> Result<Changes> {
         let texts = texts_of(frame, &self.input.key)?;
         let values: Vec<Option<M::Value>> = texts.iter().map(|text| text.and_then(|text| self.operator.measure(text))).collect();
-        let keep = self.filter.then(|| values.iter().map(|value| Some(value.is_some_and(|value| self.operator.keep(value)))).collect::<BooleanChunked>());
+        let keep = self.filter.then(|| {
+            let of_null = if texts.null_count() > 0 { self.operator.measure("") } else { None };
+            let decisive = texts.iter().zip(&values).map(|(text, value)| if text.is_some() { *value } else { of_null });
+            decisive.map(|value| Some(value.is_some_and(|value| self.operator.keep(value)))).collect::<BooleanChunked>()
+        });
         let columns = match &self.output {
             Some(output) => {
                 let cells = values.into_iter().map(|value| value.map_or(Cell::Null, |value| self.operator.label(value))).collect();

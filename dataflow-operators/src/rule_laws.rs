@@ -7,10 +7,13 @@
 
 use std::path::Path;
 
+use dataflow_core::Cell;
+use dataflow_core::cell::column_of;
 use dataflow_core::example::example;
 use dataflow_core::key::{ColumnType, Direction, KeyUse};
 use dataflow_core::operator::{Changes, Operator, OperatorInfo, Shape, Work};
 use dataflow_core::registry;
+use dataflow_core::serving::{Message, Role};
 use dataflow_core::testing::run_rule;
 use polars::prelude::*;
 use serde_json::{Map, Value, json};
@@ -46,7 +49,7 @@ const KEYS: [(&str, &str); 5] = [
     ("input_labels_key", "labels"),
 ];
 
-/// Every operator that calls no model, with its defaults and with each choice among its parameters; in `folder` are the files that some cannot do without.
+/// Every operator that calls no model, with its defaults, with each choice and several numbers among its parameters, and with the files that it can write beside the rows; in `folder` are the files that some cannot do without.
 pub fn rules(folder: &Path) -> Vec<Vec<Rule>> {
     for (name, text) in FILES {
         std::fs::write(folder.join(name), text).unwrap();
@@ -58,7 +61,7 @@ pub fn rules(folder: &Path) -> Vec<Vec<Rule>> {
 /// An operator, and how it is named in a find.
 pub type Rule = (String, Box<dyn Operator>);
 
-/// An operator with its defaults, and with each other value of each parameter that is a choice.
+/// An operator with its defaults, and with other values of each parameter that is a choice or a number, and with files beside the rows.
 fn variants(info: &OperatorInfo, folder: &Path) -> Vec<Rule> {
     let schema = (info.schema)();
     let files = FILES.iter().filter(|(field, _)| info.fields.iter().any(|known| known.name == *field));
@@ -66,18 +69,42 @@ fn variants(info: &OperatorInfo, folder: &Path) -> Vec<Rule> {
     for (field, column) in KEYS.iter().filter(|(field, _)| info.fields.iter().any(|known| known.name == *field)) {
         needed.insert((*field).to_owned(), (*column).into());
     }
+    // Of one column or several, one of which has to be said.
+    let has_either = ["input_key", "input_keys"].iter().all(|name| info.fields.iter().any(|field| field.name == *name));
+    if has_either {
+        needed.insert("input_key".into(), "text".into());
+    }
+    for (field, computed) in [("filter_rules", json!(["LENGTH(text) > 3"])), ("process_fn", json!({ "length": { "sql": "LENGTH(text)", "type": "integer" } }))]
+    {
+        needed.extend(info.fields.iter().any(|known| known.name == field).then(|| (field.to_owned(), computed)));
+    }
     if info.fields.iter().any(|field| field.name == "output_dir") {
         needed.insert("output_dir".into(), folder.to_str().into());
     }
-    let mut found = vec![(info.name.to_owned(), (info.build)(Value::Object(needed.clone())).unwrap())];
-    for field in info.fields {
-        for value in choices(&schema, &schema["properties"][field.name]) {
-            let mut parameters = needed.clone();
-            parameters.insert(field.name.to_owned(), value.clone());
-            if let Ok(operator) = (info.build)(Value::Object(parameters)) {
-                found.push((format!("{} with {}: {value}", info.name, field.name), operator));
-            }
+    let plain = (info.build)(Value::Object(needed.clone())).unwrap();
+    let defaults = plain.parameters();
+    let mut found = vec![(info.name.to_owned(), plain)];
+    let mut with = |given: Value| {
+        let mut parameters = needed.clone();
+        parameters.extend(given.as_object().cloned().unwrap_or_default());
+        if let Ok(operator) = (info.build)(Value::Object(parameters)) {
+            found.push((format!("{} with {given}", info.name), operator));
         }
+    };
+    for field in info.fields {
+        let of = &schema["properties"][field.name];
+        for value in choices(&schema, of).into_iter().chain(numbers(&schema, of, &defaults[field.name])) {
+            with(json!({ field.name: value }));
+        }
+    }
+    if has_either {
+        with(json!({ "input_key": null, "input_keys": ["text", "title"] }));
+    }
+    if info.fields.iter().any(|field| field.name == "index_path") {
+        let file = |what: &str| folder.join(format!("{}-{what}", info.name));
+        with(json!({ "pairs_path": file("pairs"), "clusters_path": file("clusters") }));
+        with(json!({ "pairs_path": file("spilled"), "clusters_path": file("spilled-clusters"), "memory_limit": 100 }));
+        with(json!({ "index_path": file("index"), "index_name": "one", "pairs_path": file("met") }));
     }
     found.retain(|(_, operator)| operator.problems().is_empty() && operator.at_most().calls == 0);
     found
@@ -97,6 +124,31 @@ fn choices(schema: &Value, of: &Value) -> Vec<Value> {
     names.into_iter().chain(single).chain(each.flat_map(|inner| choices(schema, inner))).collect()
 }
 
+/// Values of a parameter that is a number: the least ones, and those around its default.
+fn numbers(schema: &Value, of: &Value, default: &Value) -> Vec<Value> {
+    if let Some(path) = of["$ref"].as_str() {
+        return numbers(schema, schema.pointer(path.trim_start_matches('#')).unwrap_or(&Value::Null), default);
+    }
+    let is = |name: &str| of["type"] == name || of["type"].as_array().is_some_and(|types| types.iter().any(|known| known == name));
+    let mut values = match () {
+        () if is("integer") => {
+            let default = default.as_u64().unwrap_or(10);
+            [0, 1, default / 2, default.saturating_mul(2)].map(Value::from).to_vec()
+        }
+        () if is("number") => {
+            let default = default.as_f64().unwrap_or(0.5);
+            [0.0, 1.0, default / 2.0, default * 2.0].map(Value::from).to_vec()
+        }
+        () => {
+            let each = ["oneOf", "anyOf", "allOf"].iter().filter_map(|key| of[*key].as_array()).flatten();
+            each.flat_map(|inner| numbers(schema, inner, default)).collect()
+        }
+    };
+    values.retain(|value| value != default);
+    values.dedup();
+    values
+}
+
 /// The columns that an operator reads: texts as they are given, other types made of them.
 fn frame(keys: &[KeyUse], rows: &[Vec<Option<String>>]) -> DataFrame {
     let mut names: Vec<&KeyUse> = Vec::new();
@@ -106,22 +158,38 @@ fn frame(keys: &[KeyUse], rows: &[Vec<Option<String>>]) -> DataFrame {
         }
     }
     let columns = names.iter().enumerate().map(|(place, key)| {
-        let texts: StringChunked = rows.iter().map(|row| row[place % row.len()].as_deref()).collect();
-        let lengths = || rows.iter().map(|row| row[place % row.len()].as_ref().map(|text| text.len() as i64 - 3));
-        let name = PlSmallStr::from(key.key.as_str());
-        match &key.column_type {
-            ColumnType::Text | ColumnType::Any | ColumnType::Vector => texts.with_name(name).into_column(),
-            ColumnType::Integer => lengths().collect::<Int64Chunked>().with_name(name).into_column(),
-            ColumnType::Float => lengths().map(|length| length.map(|length| length as f64 / 3.0)).collect::<Float64Chunked>().with_name(name).into_column(),
-            ColumnType::Boolean => lengths().map(|length| length.map(|length| length % 2 == 0)).collect::<BooleanChunked>().with_name(name).into_column(),
-            other => Column::full_null(name, rows.len(), &other.data_type()),
-        }
+        let cells = rows.iter().map(|row| row[place % row.len()].as_deref().map_or(Cell::Null, |text| cell(text, &key.column_type)));
+        column_of(&key.key, &key.column_type, cells.collect()).unwrap()
     });
     DataFrame::new(rows.len(), columns.collect()).unwrap()
 }
 
+/// A cell made of a text, equal for equal texts.
+fn cell(text: &str, column_type: &ColumnType) -> Cell {
+    let length = text.len() as i64 - 3;
+    match column_type {
+        ColumnType::Text | ColumnType::Any | ColumnType::Inferred => text.into(),
+        ColumnType::Integer => Cell::Integer(length),
+        ColumnType::Float => Cell::Float(length as f64 / 3.0),
+        ColumnType::Boolean => Cell::Boolean(length % 2 == 0),
+        ColumnType::Vector => {
+            // A vector of how often kinds of bytes occur, so that like texts have like vectors; one now and then is no vector among these.
+            let dimensions = if text.len() % 13 == 12 { 3 } else { 4 };
+            let number = |place| text.bytes().filter(|byte| byte % dimensions == place).count() as f64;
+            let odd = [("NaN", Cell::Float(f64::NAN)), ("null", Cell::Null)].into_iter().find(|(word, _)| text.contains(word));
+            let first = odd.map_or_else(|| Cell::Float(number(0)), |(_, cell)| cell);
+            Cell::List(std::iter::once(first).chain((1..dimensions).map(|place| Cell::Float(number(place)))).collect())
+        }
+        ColumnType::List(inner) => Cell::List(text.split_inclusive(' ').map(|part| cell(part, inner)).collect()),
+        ColumnType::Messages => {
+            let roles = [Role::User, Role::Assistant, Role::System].into_iter().cycle();
+            Cell::Messages(text.split_inclusive('\n').zip(roles).map(|(line, role)| Message { role, content: line.to_owned() }).collect())
+        }
+    }
+}
+
 /// What an operator makes of the pieces of a frame, in order.
-fn over(operator: &dyn Operator, frame: &DataFrame, cuts: &[usize]) -> Vec<Changes> {
+fn over(operator: &dyn Operator, frame: &DataFrame, cuts: &[usize]) -> Made {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (frame.height() + 1)).chain([0, frame.height()]).collect();
     cuts.sort_unstable();
     let mut work = operator.work().unwrap();
@@ -142,7 +210,22 @@ fn over(operator: &dyn Operator, frame: &DataFrame, cuts: &[usize]) -> Vec<Chang
         }
         changes
     };
-    cuts.windows(2).map(|cut| batch(frame.slice(cut[0] as i64, cut[1] - cut[0]))).collect()
+    let batches: Vec<Changes> = cuts.windows(2).map(|cut| batch(frame.slice(cut[0] as i64, cut[1] - cut[0]))).collect();
+    let result = if let Work::Dataset(work) = &mut work { work.end().unwrap().map(|result| result.value) } else { None };
+    let parameters = operator.parameters();
+    let paths = ["pairs_path", "clusters_path"].iter().filter_map(|name| parameters[*name].as_str());
+    let files = paths.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    Made { batches: told(&batches, frame), result, files }
+}
+
+/// All that came of a frame.
+#[derive(Debug, PartialEq)]
+struct Made {
+    batches: Told,
+    /// Of all rows together.
+    result: Option<Value>,
+    /// What was written beside the rows.
+    files: Vec<String>,
 }
 
 /// Columns, which rows stay, and which have failed.
@@ -186,13 +269,27 @@ pub fn hold(operator: &dyn Operator, rows: &[Vec<Option<String>>], cuts: &[usize
         }
         return Ok(());
     }
+    if let Some(index) = operator.parameters()["index_path"].as_str() {
+        fill_index(operator, Path::new(index), &frame.slice(0, rows.len().div_ceil(2)));
+    }
     run_rule(operator, frame.clone());
-    let (whole, parts) = (told(&over(operator, &frame, &[]), &frame), told(&over(operator, &frame, cuts), &frame));
+    let (whole, parts) = (over(operator, &frame, &[]), over(operator, &frame, cuts));
     if whole == parts { Ok(()) } else { Err(format!("it depends on how rows are cut into batches: {whole:?} and {parts:?}")) }
+}
+
+/// Leaves an index that knows rows of another run alone.
+fn fill_index(operator: &dyn Operator, index: &Path, rows: &DataFrame) {
+    if index.exists() {
+        std::fs::remove_dir_all(index).unwrap();
+    }
+    let mut parameters = operator.parameters();
+    parameters["index_name"] = json!("another");
+    over((operator.info().build)(parameters).unwrap().as_ref(), rows, &[]);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use proptest::collection::vec;
@@ -201,6 +298,7 @@ mod tests {
     use proptest::test_runner::{Config, TestRunner};
 
     use super::*;
+    use dataflow_core::operator::Kind;
 
     fn text() -> impl Strategy<Value = String> {
         let pieces = vec(proptest::sample::select(PIECES), 0..24).prop_map(|pieces| pieces.concat());
@@ -223,13 +321,63 @@ mod tests {
         (rows, vec(0_usize..9, 0..4))
     }
 
+    /// `docs/deviations.md` says why these drop a null whatever becomes of an empty text.
+    const NULLS_GO: [&str; 7] = [
+        "CodeAutoGeneratedFilter",
+        "CodeDocumentQualityFilter",
+        "CodeEncodedDataFilter",
+        "CodeLengthSampleFilter",
+        "CodeTextCompositionFilter",
+        "LexicalDiversityFilter",
+        "ReasoningAnswerNgramFilter",
+    ];
+
+    #[test]
+    fn a_filter_does_with_a_null_as_with_an_empty_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut held, mut other) = (0, BTreeSet::new());
+        for (_, rule) in rules(folder.path()).into_iter().flatten() {
+            let reads_text = |key: &KeyUse| key.direction == Direction::Write || matches!(key.column_type, ColumnType::Text | ColumnType::Any);
+            if rule.info().kind != Kind::Filter || rule.info().shape != Shape::Column || !rule.keys().iter().all(reads_text) {
+                continue;
+            }
+            let kept = |text: Option<&str>| run_rule(rule.as_ref(), frame(&rule.keys(), &[vec![text.map(str::to_owned)]])).1[0];
+            if kept(None) != kept(Some("")) {
+                assert!(!kept(None), "{}", rule.info().name);
+                other.insert(rule.info().name);
+            }
+            held += 1;
+        }
+        assert!(held > 100, "{held} rules");
+        assert_eq!(other.into_iter().collect::<Vec<_>>(), NULLS_GO);
+    }
+
+    #[test]
+    fn equal_texts_have_equal_vectors() {
+        let rule = registry::operator("SemDeduplicateFilter").unwrap().with_defaults().unwrap();
+        let rows = ["a b", "ccc", "a b"].map(|text| vec![Some(text.to_owned())]);
+        assert_eq!(run_rule(rule.as_ref(), frame(&rule.keys(), &rows)).1, [true, true, false]);
+    }
+
     #[test]
     fn every_rule_keeps_its_promises_on_any_text_and_in_any_batches() {
         let folder = tempfile::tempdir().unwrap();
         let rules: Vec<Rule> = rules(folder.path()).into_iter().flatten().collect();
-        for name in ["CiderSampleEvaluator", "SpellingCorrectionRefiner", "QAExtractor", "UnifiedBenchDatasetEvaluator with eval_type: \"key3_q_choices_as\""] {
+        for name in [
+            "CiderSampleEvaluator",
+            "SpellingCorrectionRefiner",
+            "QAExtractor",
+            "UnifiedBenchDatasetEvaluator with {\"eval_type\":\"key3_q_choices_as\"}",
+            "WordNumberFilter with {\"min_words\":0}",
+            "HashDeduplicateFilter with {\"memory_limit\":1}",
+            "SemDeduplicateFilter with {\"eps\":0.1}",
+        ] {
             assert!(rules.iter().any(|(known, _)| known == name), "{name}");
         }
+        let called: BTreeSet<_> = rules.iter().map(|(_, rule)| rule.info().name).collect();
+        let calls_none = |info: &&&OperatorInfo| info.shape != Shape::Source && info.with_defaults().unwrap().at_most().calls == 0;
+        let left_out: Vec<_> = registry::operators().iter().filter(calls_none).map(|info| info.name).filter(|name| !called.contains(name)).collect();
+        assert_eq!(left_out, [""; 0]);
         let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
         let law = |(rows, cuts): (Vec<Vec<Option<String>>>, Vec<usize>)| {
             for (name, rule) in &rules {

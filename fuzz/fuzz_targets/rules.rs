@@ -1,6 +1,6 @@
 //! Looks for a text on which a rule breaks a promise, led by what of the rule was reached. `cargo +nightly fuzz run rules --sanitizer none`
 //!
-//! The first byte of an input chooses the rule and the second where the rows are cut into batches; the rest is rows of cells (see [`rows`]).
+//! The first byte of an input chooses the rule, the second its parameters and the third where the rows are cut into batches; the rest is rows of cells (see [`rows`]).
 
 #![no_main]
 
@@ -19,13 +19,13 @@ const ROWS: usize = 32;
 static RULES: LazyLock<Vec<Vec<Rule>>> = LazyLock::new(|| rules(&tempfile::tempdir().expect("a temporary folder").keep()));
 
 fuzz_target!(|data: &[u8]| {
-    let &[rule, cut, ref cells @ ..] = data else { return };
+    let &[rule, variant, cut, ref cells @ ..] = data else { return };
     let rows = rows(cells);
     let cuts = [usize::from(cut & 15), usize::from(cut >> 4)];
-    for (name, rule) in &RULES[usize::from(rule) % RULES.len()] {
-        if let Err(broken) = hold(rule.as_ref(), &rows, &cuts) {
-            panic!("{name}: {broken}");
-        }
+    let variants = &RULES[usize::from(rule) % RULES.len()];
+    let (name, rule) = &variants[usize::from(variant) % variants.len()];
+    if let Err(broken) = hold(rule.as_ref(), &rows, &cuts) {
+        panic!("{name}: {broken}");
     }
 });
 

@@ -28,7 +28,13 @@ impl MemoryStorage {
     pub fn new(input: DataFrame) -> Self {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Self { input, work: std::env::temp_dir().join(format!("dataflow-core-test-{}-{number}", std::process::id())), caches: false, arrival: Arrival::InOrder, written: Arc::default() }
+        Self {
+            input,
+            work: std::env::temp_dir().join(format!("dataflow-core-test-{}-{number}", std::process::id())),
+            caches: false,
+            arrival: Arrival::InOrder,
+            written: Arc::default(),
+        }
     }
 
     /// Rows of JSON objects with the same keys.

@@ -8,35 +8,52 @@ use dataflow_core::docs::Language;
 use dataflow_core::operator::OperatorInfo;
 use dataflow_core::registry;
 
-use super::{Difference, Held, held};
+use super::{Difference, Differing, Held, held};
 use crate::compatibility::Compatibility;
 
 const EASY_WORDS: &str = "which words are easy says a list of our own, on which two of the measures depend";
 
 const NO_PROMPT: &str = "the default prompt works, where DataFlow's constructor raises on its own";
 
+const FOUND_AT_COMPILE: &str = "a key that is not there is found at compile";
+
+const COLUMNS_STAY: &str = "the other columns of the table stay, where DataFlow writes its own alone";
+
 const NULL_IS_NOT_NONE: &str = "DataFlow takes a null for the text `None`";
 
 /// Where ours differs, and why: operator, what happened in DataFlow, reason.
 const DEVIATIONS: &[(&str, Difference, &str)] = &[
-    ("*", Difference::RaisedOnNull, "DataFlow's step ends on a null cell; ours leaves it, or drops the row"),
+    (
+        "*",
+        Difference::RaisedOnNull,
+        "DataFlow's step ends on a null cell. Here a filter drops its row, a refiner leaves it, and any other operator writes null beside it; the rows around it are as without it",
+    ),
     ("*", Difference::RaisedOnNumber, "DataFlow's step ends on a number; ours reads its text"),
-    ("*", Difference::NullHasNoLabel, "a null has no count and no score, where DataFlow writes 0"),
+    ("*", Difference::NullHasNoLabel, "a null has no count and no score, where DataFlow writes 0; its row stays or goes as there"),
     ("BleuSampleEvaluator", Difference::TakesParameters, "`eff: closest` is refused by a fault of the constructor; with one reference it is `average`"),
     ("CiderSampleEvaluator", Difference::RefusedParameters, "`df_mode: corpus` gives 0 to every row of DataFlow; ours refuses it"),
     ("CiderSampleEvaluator", Difference::Raised, "n-grams of any length up to `n` are scored, where DataFlow raises unless `n` is 4"),
-    (
-        "SpellingCorrectionRefiner",
-        Difference::RefusedParameters,
-        "the dictionary is given as a file and not downloaded; the recorded one is not part of this project",
-    ),
+    ("SpellingCorrectionRefiner", Difference::NotHeld, "the dictionary is given as a file and not downloaded; the recorded one is not part of this project"),
     ("LangkitFilter", Difference::Raised, "measures without bounds pass, where DataFlow raises"),
     ("LangkitFilter", Difference::OfWordList, EASY_WORDS),
     ("LangkitSampleEvaluator", Difference::OfWordList, EASY_WORDS),
     ("LangkitSampleEvaluator", Difference::NumberIsText, "a number is read as its text; DataFlow gives it no scores"),
     ("LexicalDiversityFilter", Difference::Raised, "a table of short texts alone ends DataFlow's step; ours lets them pass as it lets one pass"),
     ("LexicalDiversitySampleEvaluator", Difference::Raised, "a word 171 times overflows DataFlow's factorials"),
-    ("*", Difference::MissingKey, "a key that is not there is found at compile"),
+    (
+        "AgenticRAGQAF1SampleEvaluator",
+        Difference::RaisedOnTakenColumn,
+        "a table that has the output column already ends DataFlow's step; ours writes the column anew",
+    ),
+    ("CodeFileTypeContentFilter", Difference::Raised, "a file without a type is kept, as one of a type without a rule"),
+    ("QAExtractor", Difference::MissingKey, FOUND_AT_COMPILE),
+    ("ReasoningDifficultyDatasetEvaluator", Difference::MissingKey, FOUND_AT_COMPILE),
+    ("ReasoningTokenDatasetEvaluator", Difference::MissingKey, FOUND_AT_COMPILE),
+    ("UnifiedBenchDatasetEvaluator", Difference::MissingKey, FOUND_AT_COMPILE),
+    ("QAExtractor", Difference::ColumnsStay, COLUMNS_STAY),
+    ("ReasoningPretrainFormatConvertGenerator", Difference::ColumnsStay, COLUMNS_STAY),
+    ("VQAFormatter", Difference::ColumnsStay, COLUMNS_STAY),
+    ("ReasoningAnswerPipelineRootFilter", Difference::EmptyIsNull, "an answer that cannot be found is null, where DataFlow writes an empty text"),
     ("ReasoningPretrainFormatConvertGenerator", Difference::Other, "`output_key` is followed, where DataFlow always writes `text`"),
     ("ReasoningPretrainFormatConvertGenerator", Difference::Raised, "a number is read as its text"),
     ("ReasoningCategoryDatasetEvaluator", Difference::Raised, "DataFlow raises on every category that it knows"),
@@ -46,7 +63,7 @@ const DEVIATIONS: &[(&str, Difference, &str)] = &[
     ("NgramHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
     ("SimHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
     ("CCNetDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
-    ("*", Difference::RaisedOnParameters, "refused at compile, where DataFlow raises in the run"),
+    ("*", Difference::RaisedOnParameters, "refused at compile, where DataFlow raises in the run on every row"),
     ("MinHashDeduplicateFilter", Difference::NullIsNotNone, NULL_IS_NOT_NONE),
     ("BenchDatasetEvaluator", Difference::TakesParameters, NO_PROMPT),
     ("BenchDatasetEvaluatorQuestion", Difference::TakesParameters, NO_PROMPT),
@@ -99,7 +116,17 @@ const NOT_RECORDED: &[(&str, &str)] = &[
     ("PandasOperator", "`process_fn` names columns with expressions of SQL, or functions of Rust; DataFlow takes functions of Python over the whole table"),
     ("GeneralFilter", "`filter_rules` are expressions of SQL; DataFlow takes functions of Python"),
     ("SemDeduplicateFilter", "it compares the vectors of a column that `EmbeddingGenerator` wrote; DataFlow runs a model of its own over texts"),
-    ("ReasoningAnswerPipelineRootFilter", "an answer that cannot be found is null, where DataFlow writes an empty text"),
+    ("PDF_Merger", "a file that cannot be read is an error of its row, where DataFlow writes a null"),
+    ("LLMOutputParser", "`intermediate_dir` is null and not used, since nothing is written in between; DataFlow's default is `intermediate`"),
+    ("CharNumberFilter", "with `threshold: 0` an empty text stays, and a null with it; DataFlow drops both whatever the bound is"),
+    ("SentenceNumberFilter", "with `min_sentences: 0` an empty text stays, and a null with it; DataFlow drops both whatever the bounds are"),
+    ("CodeAutoGeneratedFilter", NULL_CODE_GOES),
+    ("CodeDocumentQualityFilter", NULL_CODE_GOES),
+    ("CodeEncodedDataFilter", NULL_CODE_GOES),
+    ("CodeLengthSampleFilter", NULL_CODE_GOES),
+    ("CodeTextCompositionFilter", NULL_CODE_GOES),
+    ("LexicalDiversityFilter", "a null is dropped, where an empty text stays as any that is too short for a score; DataFlow's step ends on a null"),
+    ("ReasoningAnswerNgramFilter", "a null is dropped, where with `min_score: 0` an empty text stays; DataFlow takes a null for the word `none`"),
     ("ReasoningAnswerGroundTruthFilter", BARE_NUMBERS),
     ("ReasoningAnswerGroundTruthFilter", BY_VALUE),
     ("BenchDatasetEvaluator", BARE_NUMBERS),
@@ -117,6 +144,8 @@ const NOT_RECORDED: &[(&str, &str)] = &[
     ("BlocklistFilter", "the built-in lists are ours, and shorter, with 97 English and 53 Chinese entries for 403 and 318; `blocklist_path` takes others"),
 ];
 
+const NULL_CODE_GOES: &str = "a null is dropped whatever the bounds are, where an empty text has a score and may stay; DataFlow's step ends on a null";
+
 const BARE_NUMBERS: &str = "with `compatibility: dataflow` the reference answer's formula between marks of LaTeX has a value only where it is a number; math_verify also knows formulas with letters in them";
 
 const BY_VALUE: &str = "by our rule `1e3` is 1000, and the percent sign of either answer is left out, where DataFlow leaves out that of the solution's alone";
@@ -127,18 +156,16 @@ const EMBEDDINGS_ARE_A_COLUMN: &str = "vectors are a column, which `EmbeddingGen
 
 const A_FUNCTION_IS_NO_DATA: &str = "a pipeline is data, and a function of Python is none: `row_filter!` has `GeneralFilter` use one of Rust";
 
+/// The line of [`DEVIATIONS`] that tells of a difference.
+fn line_of(differing: &Differing) -> Option<usize> {
+    DEVIATIONS.iter().position(|(operator, known, _)| (*operator == "*" || *operator == differing.operator) && *known == differing.difference)
+}
+
 #[test]
 fn our_rules_do_what_dataflow_does() {
     let Held { differing, rows, absent } = held(Compatibility::Dataflow);
-    let mut met = BTreeSet::new();
-    let mut wrong = Vec::new();
-    for differing in &differing {
-        let line = |(operator, known, _): &(&str, Difference, &str)| (*operator == "*" || *operator == differing.operator) && *known == differing.difference;
-        match DEVIATIONS.iter().position(line) {
-            Some(line) => _ = met.insert(line),
-            None => wrong.push(differing.told.as_str()),
-        }
-    }
+    let met: BTreeSet<_> = differing.iter().filter_map(line_of).collect();
+    let wrong: Vec<&str> = differing.iter().filter(|differing| line_of(differing).is_none()).map(|differing| differing.told.as_str()).collect();
     assert!(wrong.is_empty(), "{} of {} rows differ:\n{}", wrong.len(), rows.values().sum::<usize>(), wrong[..wrong.len().min(40)].join("\n"));
     assert_eq!(absent, ABSENT.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "operators with vectors that are not registered");
     let stale: Vec<_> = DEVIATIONS.iter().enumerate().filter(|(line, _)| !met.contains(line)).map(|(_, line)| line).collect();
@@ -146,21 +173,23 @@ fn our_rules_do_what_dataflow_does() {
 }
 
 /// A line for each operator with a rule of its own, which is its default: in how many rows it differs from DataFlow's where `compatibility: dataflow` does not.
-fn of_own_rules() -> Vec<String> {
-    let rows_of = |held: &Held| {
+fn of_own_rules(dataflow: &Held) -> Vec<String> {
+    let rows_of = |held: &Held, which: fn(Difference) -> bool| {
         let mut rows: BTreeMap<String, BTreeSet<(usize, usize)>> = BTreeMap::new();
-        for differing in &held.differing {
+        for differing in held.differing.iter().filter(|differing| which(differing.difference)) {
             rows.entry(differing.operator.clone()).or_default().insert(differing.row);
         }
         rows
     };
     let (own, none) = (held(Compatibility::Own), BTreeSet::new());
-    let (own_rows, dataflow) = (rows_of(&own), rows_of(&held(Compatibility::Dataflow)));
+    let (own_rows, unmet, dataflow) = (rows_of(&own, |_| true), rows_of(&own, Difference::is_unmet), rows_of(dataflow, |_| true));
     let has_both = registry::operators().iter().copied().filter(|info| info.fields.iter().any(|field| field.name == "compatibility"));
     let line = |info: &OperatorInfo| {
         let differing = own_rows.get(info.name).unwrap_or(&none).difference(dataflow.get(info.name).unwrap_or(&none)).count();
-        let (rows, what) = (own.rows.get(info.name).copied().unwrap_or_default(), sentences_about_dataflow(info.docs.get(Language::En)));
-        format!("| [`{}`](operators/en/{}.md) | {differing} of {rows} | {what} |", info.name, info.category)
+        let rows = own.rows.get(info.name).copied().unwrap_or_default() - unmet.get(info.name).map_or(0, BTreeSet::len);
+        let what = sentences_about_dataflow(info.docs.get(Language::En));
+        let rows = if rows == 0 { "not held, see above".to_owned() } else { format!("{differing} of {rows}") };
+        format!("| [`{}`](operators/en/{}.md) | {rows} | {what} |", info.name, info.category)
     };
     has_both.map(line).collect()
 }
@@ -189,15 +218,20 @@ fn a_parameter_that_is_absent_is_one_of_no_operator_here() {
 /// `docs/deviations.md`, made of the tables above. `UPDATE_DOCS=1 cargo test --workspace --lib -- deviations` writes it anew.
 #[test]
 fn the_page_of_deviations_is_up_to_date() {
+    let held = held(Compatibility::Dataflow);
+    let rows_of = |line: usize| {
+        let told = held.differing.iter().filter(|differing| line_of(differing) == Some(line));
+        told.map(|differing| (&differing.operator, differing.row)).collect::<BTreeSet<_>>().len()
+    };
     let mut lines: Vec<String> = DEVIATIONS
         .iter()
-        .map(|(operator, difference, reason)| {
+        .enumerate()
+        .map(|(line, (operator, difference, reason))| {
             let operator = if *operator == "*" { "all".to_owned() } else { format!("`{operator}`") };
-            format!("| {operator} | {} | {} |", difference.told(), reason.replace('|', "\\|"))
+            format!("| {operator} | {} | {} | {} |", difference.told(), rows_of(line), reason.replace('|', "\\|"))
         })
         .collect();
     lines.sort_by_key(|line| (!line.starts_with("| all"), line.clone()));
-    lines.dedup();
     let not_recorded: Vec<String> = NOT_RECORDED.iter().map(|(name, what)| format!("| `{name}` | {what} |")).collect();
     let absent: Vec<String> = ABSENT.iter().map(|(name, reason)| format!("| `{name}` | {reason} |")).collect();
     let parameters: Vec<String> =
@@ -205,17 +239,19 @@ fn the_page_of_deviations_is_up_to_date() {
     let text = format!(
         "# Where the rules differ from OpenDCAI DataFlow 1.0.13\n\n\
         Each rule is held against inputs and outcomes recorded from DataFlow. What differs there is listed here, and a difference that is not listed fails a test. \
-        Operators with a parameter `compatibility` are held with `compatibility: dataflow`; what they do without it is told below.\n\n\
-        | Operator | Where | What differs, or why |\n| --- | --- | --- |\n{}\n\n\
+        Operators with a parameter `compatibility` are held with `compatibility: dataflow`; what they do without it is told below. \
+        A line for all tells of a row only where a cell that the operator itself reads is null or a number and what comes of it is what the line says; \
+        and of parameters where all their rows failed in DataFlow.\n\n\
+        | Operator | Where | Recorded rows | What differs, or why |\n| --- | --- | --- | --- |\n{}\n\n\
         ## Rules of our own\n\n\
-        By default these operators do otherwise than DataFlow; with `compatibility: dataflow` they do as it does. The number is that of recorded rows with another outcome.\n\n\
+        By default these operators do otherwise than DataFlow; with `compatibility: dataflow` they do as it does. The number is that of recorded rows with another outcome, of those whose parameters are taken.\n\n\
         | Operator | Recorded rows | What differs |\n| --- | --- | --- |\n{}\n\n\
         ## Beyond the recorded rows\n\n| Operator | What differs |\n| --- | --- |\n{}\n\n\
         ## Pipelines\n\n`text_pt_filter` has the 23 rules of DataFlow's in another order: blank pages go first, and white space is tidied last, since a tidied page is one line, and three of the rules look at lines.\n\n\
         ## Absent\n\n| Operator | Why |\n| --- | --- |\n{}\n\n\
         ## Absent parameters\n\n| Operator | Parameter | Why, and what does its work |\n| --- | --- | --- |\n{}\n",
         lines.join("\n"),
-        of_own_rules().join("\n"),
+        of_own_rules(&held).join("\n"),
         not_recorded.join("\n"),
         absent.join("\n"),
         parameters.join("\n"),

@@ -21,7 +21,7 @@ fn a_file_beside_the_rows_and_a_folder_of_its_own_are_one_steps_alone() {
 async fn lists_and_records_are_read_as_their_json_text() {
     let storage = MemoryStorage::of(&[json!({ "tags": ["a", "b"], "page": { "n": 1 } }), json!({ "tags": null, "page": null })]);
     let mut pipeline = Pipeline::new("nested", storage.clone());
-    pipeline.step(Longer { input_key: "page".into(), output_key: "length".into(), min: 0 });
+    pipeline.step(Longer { input_key: "page".into(), output_key: "length".into(), min: 1 });
     pipeline.step(Loud { input_key: "tags".into() });
     let compiled = pipeline.compile().unwrap();
     insta::assert_snapshot!(compiled.warnings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r"

@@ -14,20 +14,20 @@ use crate::compatibility::Compatibility;
 /// Keeps files that are not too long for their type: of text, JSON, YAML, OWL, Graphviz and DOT those of 512 lines at the most, of HTML those with 100
 /// visible characters that are a fifth of all, and all others.
 ///
-/// The columns of counts may be missing, or their keys null. Lines are then counted in `input_key`, where there is one.
+/// The columns of counts and of texts may be missing, or their keys null. Lines are counted in `input_key` where their count is missing.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A file without a type is kept; one whose count is needed and is missing or no number, such as a page of HTML in a table without its two counts, is dropped.
 ///
 /// # 中文
 ///
 /// 按文件类型保留长度合适的文件：文本、JSON、YAML、OWL、Graphviz、DOT 不超过 512 行，HTML 的可见字符至少 100 个且占五分之一，其他类型全部保留。
-/// 各计数列可以不存在，也可将其键设为 null；此时若有 `input_key`，则统计其行数。
+/// 各计数列与文本列可以不存在，也可将其键设为 null；没有行数列时统计 `input_key` 的行数。
 ///
 /// 保留的行标签为 1，丢弃的为 0。没有类型的文件保留；需要的计数缺失或不是数字时丢弃，例如缺少这两项计数的 HTML 页面。
 #[operator(code, filter, Columns)]
 pub struct CodeFileTypeContentFilter {
     /// The text of the file, whose lines are counted where the column of line counts is missing. 中文：文件文本；没有行数列时统计其行数。
-    pub input_key: Option<Input<Any>>,
+    pub input_key: Option<IfPresent<Input<Any>>>,
     /// The type of the file. 中文：文件类型。
     pub input_filetype_key: Input<Text>,
     /// How many lines it has. 中文：行数。
@@ -65,11 +65,12 @@ struct Counts {
 impl CodeFileTypeContentFilter {
     /// The type of each file and its counts.
     fn files(&self, frame: &DataFrame) -> Result<Vec<(Option<String>, Counts)>> {
-        let counted = |key: &Option<IfPresent<Input<Any>>>| key.as_ref().and_then(|key| frame.column(key.0.as_str()).ok()).map(numbers_of);
+        let present = |key: &Option<IfPresent<Input<Any>>>| key.as_ref().and_then(|key| frame.column(key.0.as_str()).ok());
+        let counted = |key| present(key).map(numbers_of);
         let none = || Ok(vec![None; frame.height()]);
-        let lines = match (counted(&self.input_line_count_key), &self.input_key) {
+        let lines = match (counted(&self.input_line_count_key), present(&self.input_key)) {
             (Some(counts), _) => counts?,
-            (None, Some(text)) => lines_of(frame.column(text.as_str())?)?,
+            (None, Some(texts)) => lines_of(texts)?,
             (None, None) => none()?,
         };
         let visible = counted(&self.input_visible_text_length_key).unwrap_or_else(none)?;
@@ -184,6 +185,8 @@ mod tests {
         assert_eq!(kept(frame), [false, false, false, false, true]);
         let counted = CodeFileTypeContentFilter { input_key: Some("text".into()), ..Default::default() };
         assert_eq!(run_rule(&counted, df!("filetype" => ["json"], "text" => ["{}"]).unwrap()).1, [true]);
+        assert_eq!(run_rule(&counted, df!("filetype" => ["json", "json"], "line_count" => [512, 513]).unwrap()).1, [true, false]);
+        assert_eq!(run_rule(&counted, df!("filetype" => ["json", "Rust"]).unwrap()).1, [false, true]);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use crate::scan::{count_bytes, wide};
 
 /// Keeps rows whose text has at least `threshold` characters, white space at the ends and spaces, line feeds and tabs within not counted.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null goes or stays as an empty text does.
 ///
 /// # 中文
 ///
-/// 保留字符数不少于 `threshold` 的行；首尾空白以及文中的空格、换行和制表符不计。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留字符数不少于 `threshold` 的行；首尾空白以及文中的空格、换行和制表符不计。保留的行标签为 1，丢弃的为 0；空值与空文本同去留。
 #[operator(general_text, filter, Measure)]
 pub struct CharNumberFilter {
     /// The text to count. 中文：要计数的文本。

@@ -10,11 +10,11 @@ use crate::language::TextLanguage;
 
 /// Keeps rows whose share of distinct n-grams lies between `min_score` and `max_score`.
 ///
-/// The score is that of `NgramSampleEvaluator`: a text with fewer than `ngrams` words scores 0 and is dropped, as in DataFlow. A null is dropped.
+/// The score is that of `NgramSampleEvaluator`: a text with fewer than `ngrams` words scores 0 and is dropped, as in DataFlow. A null goes or stays as an empty text does.
 ///
 /// # 中文
 ///
-/// 保留不重复 n-gram 占比在 `min_score` 与 `max_score` 之间（含两端）的行。得分与 `NgramSampleEvaluator` 相同：词数少于 `ngrams` 的文本得 0 而被丢弃，与 DataFlow 一致。空值会被丢弃。
+/// 保留不重复 n-gram 占比在 `min_score` 与 `max_score` 之间（含两端）的行。得分与 `NgramSampleEvaluator` 相同：词数少于 `ngrams` 的文本得 0 而被丢弃，与 DataFlow 一致。空值与空文本同去留。
 #[operator(general_text, filter, Measure)]
 pub struct NgramFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -12,11 +12,11 @@ use crate::python::is_word;
 ///
 /// As in DataFlow a sentence begins with a letter or a number and ends at `.`, `!`, `?` or the end of its line, so that `3.50` is two and a line of Chinese one; `language` asks for those of a language.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null goes or stays as an empty text does.
 ///
 /// # 中文
 ///
-/// 保留句数在 `min_sentences` 与 `max_sentences` 之间（含两端）的行。与 DataFlow 一致：句子始于文字或数字，止于 `.`、`!`、`?` 或行尾，因此 `3.50` 算两句，一行中文算一句；可用 `language` 按语言断句。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留句数在 `min_sentences` 与 `max_sentences` 之间（含两端）的行。与 DataFlow 一致：句子始于文字或数字，止于 `.`、`!`、`?` 或行尾，因此 `3.50` 算两句，一行中文算一句；可用 `language` 按语言断句。保留的行标签为 1，丢弃的为 0；空值与空文本同去留。
 #[operator(general_text, filter, Measure)]
 pub struct SentenceNumberFilter {
     /// The text to look at. 中文：要检查的文本。

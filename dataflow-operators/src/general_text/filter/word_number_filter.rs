@@ -9,11 +9,11 @@ use crate::language::TextLanguage;
 
 /// Keeps rows whose text has at least `min_words` and fewer than `max_words` words.
 ///
-/// Words are what white space separates, as in DataFlow, or those of a `language`; a null has no words and is dropped.
+/// Words are what white space separates, as in DataFlow, or those of a `language`; a null goes or stays as an empty text does, and has no count.
 ///
 /// # 中文
 ///
-/// 保留词数不少于 `min_words` 且少于 `max_words` 的行；词以空白分隔（与 DataFlow 一致），或按 `language` 切分。空值视为没有词，会被丢弃。
+/// 保留词数不少于 `min_words` 且少于 `max_words` 的行；词以空白分隔（与 DataFlow 一致），或按 `language` 切分。空值与空文本同去留，且没有计数。
 #[operator(general_text, filter, Measure)]
 pub struct WordNumberFilter {
     /// The text to count. 中文：要计数的文本。
@@ -53,8 +53,9 @@ impl Measure for WordNumberFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflow_core::testing::{check_rule, conformance};
+    use dataflow_core::testing::{check_frame, check_rule, conformance};
     use insta::assert_snapshot;
+    use polars::prelude::df;
 
     conformance!(WordNumberFilter);
 
@@ -65,6 +66,17 @@ mod tests {
         dropped
         text=one word_number_filter_label=1
         text=one two word_number_filter_label=2
+        dropped
+        ");
+    }
+
+    #[test]
+    fn a_null_stays_where_an_empty_text_stays() {
+        let operator = WordNumberFilter { min_words: 0, max_words: 1, ..Default::default() };
+        let texts = df!("text" => [None, Some(""), Some("one")]).unwrap();
+        assert_snapshot!(check_frame(&operator, texts), @r"
+        text=null word_number_filter_label=null
+        text= word_number_filter_label=0
         dropped
         ");
     }

@@ -8,11 +8,11 @@ use crate::compatibility::Compatibility;
 
 /// Keeps answers whose result stands in a box, `\\boxed{…}`.
 ///
-/// DataFlow's check is commented out and keeps every row; `compatibility: dataflow` does as it does. A null is dropped.
+/// DataFlow's check is commented out and keeps every row; `compatibility: dataflow` does as it does. A null goes or stays as an empty text does.
 ///
 /// # 中文
 ///
-/// 保留结果写在 `\\boxed{…}` 中的答案。DataFlow 的检查被注释掉，会保留所有行；`compatibility: dataflow` 沿用其做法。空值会被丢弃。
+/// 保留结果写在 `\\boxed{…}` 中的答案。DataFlow 的检查被注释掉，会保留所有行；`compatibility: dataflow` 沿用其做法。空值与空文本同去留。
 #[operator(reasoning, filter, Measure)]
 pub struct ReasoningAnswerFormatterFilter {
     /// The answer. 中文：答案。
