@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -56,10 +56,25 @@ pub(crate) fn fingerprints(pipeline: &CompiledPipeline, limit: Option<u64>) -> R
             &format!("{:?} {:?}", step.on_error, step.error_key),
             &format!("{:?}", read.collect::<Vec<_>>()),
         ];
-        fingerprint = hash(&parts.into_iter().chain(kept.as_deref()).collect::<Vec<_>>());
+        let program = runs_code_of_ones_own(step).then(program);
+        fingerprint = hash(&parts.into_iter().chain(kept.as_deref()).chain(program).collect::<Vec<_>>());
         all.push(fingerprint.clone());
     }
     Ok(all)
+}
+
+/// Whether a step does what the program's own code says, which may change with each build; DataFlow's operators change with its version.
+pub(super) fn runs_code_of_ones_own(step: &CompiledStep) -> bool {
+    let info = step.info();
+    let parameters = step.operator.parameters();
+    let functions = info.fields.iter().filter(|field| field.name.ends_with("_functions"));
+    !info.module.starts_with("dataflow_operators::") || functions.filter_map(|field| parameters[field.name].as_array()).any(|names| !names.is_empty())
+}
+
+/// The state of the program's file.
+fn program() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| format!("{:?}", std::env::current_exe().ok().and_then(|path| file_state(&path))))
 }
 
 fn hash(parts: &[&str]) -> String {

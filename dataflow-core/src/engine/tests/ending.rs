@@ -108,6 +108,7 @@ async fn a_run_resumes_from_the_last_cache_that_holds() {
     let from = pipeline(&storage, "please ").forward(Run { from: RunFrom::Step("ask".into()), ..Run::default() }).await.unwrap();
     assert_eq!((from.resumed_after_step, from.steps[0].from_journal), (Some(1), 5));
 
+    assert!(crate::engine::cache::runs_code_of_ones_own(&pipeline(&storage, "").steps[0]), "an operator of another crate changes with its program");
     let explained = pipeline(&storage, "please ").forward(Run { explain_drops: true, ..Run::default() }).await.unwrap();
     assert_eq!((explained.resumed_after_step, explained.steps[1].calls, explained.steps[1].from_journal), (None, 0, 5), "all that is dropped is told");
 
