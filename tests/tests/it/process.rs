@@ -116,7 +116,7 @@ fn each_kind_of_trouble_has_its_exit_code_and_its_words() {
         (replaced("type: sqlite", "type: csv, claim: true") + "csv: { input_path: empty.csv }\n", 78, "`claim` is for databases"),
         (replaced("channel_id: '1'", "channel_id: '2'"), 78, "names the channel `2`, which is not there"),
         (replaced("api_key: sk-geheim", "api_key_env: NOT_SET_ANYWHERE"), 78, "`NOT_SET_ANYWHERE` is not set"),
-        (replaced("prompt:", "promt:"), 78, "unknown key `promt`\n  hint: did you mean `prompt`?"),
+        (replaced("prompt:", "promt:"), 78, "unknown key `promt`\nhint: did you mean `prompt`?"),
         (replaced("models:", "error_column: question\nmodels:"), 78, "`error_column` is `question`, a column that is read"),
         (replaced("models:", "error_column: answer\nmodels:"), 78, "`error_column` is `answer`, a column that is written"),
         (replaced("answer: answer }\n", "answer: id }\n"), 78, "column `id` is written, and rows are known by it"),
