@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -82,6 +82,13 @@ pub enum PathUse {
     Owns,
     /// Of a column: its cells name files that are read, which may change while the cells do not.
     Named,
+    /// Of a parameter that names what is built in: a value that ends in `.json` is a file that is [read](Self::Reads).
+    Json,
+}
+
+/// Whether a value of a parameter that may name what is built in names a file of JSON.
+pub fn is_json_file(value: &str) -> bool {
+    Path::new(value).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
 }
 
 /// What the registry knows of an operator.
@@ -126,7 +133,12 @@ impl OperatorInfo {
     pub fn paths(&self, parameters: &Value) -> Vec<(&'static str, PathUse, PathBuf)> {
         let path = |field: &FieldInfo| {
             let path = parameters.get(field.name)?.as_str().filter(|path| !path.is_empty())?;
-            Some((field.name, field.path.filter(|path| *path != PathUse::Named)?, path.into()))
+            let path_use = match field.path? {
+                PathUse::Json if is_json_file(path) => PathUse::Reads,
+                PathUse::Named | PathUse::Json => return None,
+                others => others,
+            };
+            Some((field.name, path_use, path.into()))
         };
         self.fields.iter().filter_map(path).collect()
     }

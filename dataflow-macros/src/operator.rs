@@ -195,7 +195,8 @@ fn names_columns(field: &Type) -> bool {
     mentions(field, &["Input", "Output", "InOut"])
 }
 
-/// For a field that names a file or a folder: `#[path(writes)]`, `#[path(keeps)]`, `#[path(owns)]`, and else a file that is read; for a key whose cells name files, `#[path(named)]`.
+/// For a field that names a file or a folder: `#[path(writes)]`, `#[path(keeps)]`, `#[path(owns)]`, and else a file that is read; for a key whose cells name files, `#[path(named)]`;
+/// for one that names what is built in or a file of JSON, `#[path(json)]`.
 fn path_use(field: &mut Field) -> Result<Option<Ident>> {
     let is_path = mentions(&field.ty, &["PathBuf"]);
     let is_key = names_columns(&field.ty);
@@ -205,8 +206,8 @@ fn path_use(field: &mut Field) -> Result<Option<Ident>> {
     let attribute = field.attrs.remove(at);
     let word: Ident = attribute.parse_args()?;
     let word_text = word.to_string();
-    if !(is_path && ["writes", "keeps", "owns"].contains(&word_text.as_str()) || is_key && word_text == "named") {
-        let expected = "expected `#[path(writes)]`, `#[path(keeps)]` or `#[path(owns)]` on a `PathBuf`, or `#[path(named)]` on a key";
+    if !(is_path && ["writes", "keeps", "owns"].contains(&word_text.as_str()) || is_key && word_text == "named" || !is_path && !is_key && word_text == "json") {
+        let expected = "expected `#[path(writes)]`, `#[path(keeps)]` or `#[path(owns)]` on a `PathBuf`, `#[path(named)]` on a key, or `#[path(json)]` on another parameter";
         return Err(Error::new(attribute.span(), expected));
     }
     Ok(Some(variant(&word)))

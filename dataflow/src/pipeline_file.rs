@@ -221,6 +221,28 @@ mod tests {
     }
 
     #[test]
+    fn the_tokenizer_of_a_model_stands_beside_the_pipeline() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in.jsonl"), "{\"text\": \"x\"}\n").unwrap();
+        let words = r#"{ "version": "1.0", "model": { "type": "WordLevel", "vocab": { "?": 0 }, "unk_token": "?" } }"#;
+        std::fs::write(folder.path().join("words.json"), words).unwrap();
+        let told = |tokenizer: &str| {
+            let step = format!("{{ operator: ReasoningAnswerTokenLengthFilter, input_key: text, tokenizer: {tokenizer} }}");
+            let file = PipelineFile::parse(&format!("name: p\nstorage: {{ input: in.jsonl }}\nsteps: [{step}]\n"), &folder.path().join("p.yaml"));
+            file.unwrap()
+                .pipeline()
+                .and_then(Pipeline::compile)
+                .err()
+                .map(|error| error.to_string().replace(&*folder.path().to_string_lossy(), ""))
+                .unwrap_or_default()
+        };
+        assert_eq!(told("words.json"), "");
+        assert!(told("word.json").contains("`tokenizer`: cannot read /word.json: "), "{}", told("word.json"));
+        let name = "`tokenizer`: expected `o200k_base`, `cl100k_base`, `whitespace` or the path of a `tokenizer.json`, found `Qwen/Qwen2`\n    hint: nothing is downloaded: ";
+        assert!(told("Qwen/Qwen2").contains(name), "{}", told("Qwen/Qwen2"));
+    }
+
+    #[test]
     fn a_storage_that_is_wrong_is_told_with_all_else() {
         let column = "`input_key` reads `texts`, which no earlier step and not the data set gives";
         let with = |more: &[&'static str]| [&OF_STEPS[..], more].concat();

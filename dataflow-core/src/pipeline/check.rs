@@ -144,7 +144,7 @@ impl Check<'_> {
                         let message = format!("`{field}` is the folder of {whose} too, `{}`", path.display());
                         self.at(Severity::Error, index, message, Some("give each of them a folder of its own".into()));
                     }
-                    (PathUse::Reads | PathUse::Keeps | PathUse::Named, _) | (_, None) => {}
+                    (PathUse::Reads | PathUse::Json | PathUse::Keeps | PathUse::Named, _) | (_, None) => {}
                 }
                 others.push((format!("`{field}` of step {} `{}`", index + 1, self.shown(index)), path));
             }

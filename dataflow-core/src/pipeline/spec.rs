@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::problems::apart;
 use super::{OnError, Pipeline, Problem, Severity, Step};
 use crate::configuration;
 use crate::error::Result;
@@ -216,7 +217,8 @@ impl Pipeline {
                     let messages: Vec<String> = parameters.iter().filter(|(key, _)| !unknown.contains(key)).filter_map(alone).collect();
                     let messages = if messages.is_empty() { vec![error.to_string()] } else { messages };
                     for message in messages {
-                        problem(message, None);
+                        let (message, hint) = apart(&message);
+                        problem(message, hint);
                     }
                 }
                 whole.ok()

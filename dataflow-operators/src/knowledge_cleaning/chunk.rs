@@ -4,7 +4,7 @@ use dataflow_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::tokens::Tokenizer;
+use crate::tokens::{Parts, Tokenizer};
 
 /// Where a text may be parted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,11 +62,11 @@ pub(super) fn read_document(path: &str) -> Result<String> {
 
 /// The parts of a text, in order, without white space at their ends.
 ///
-/// Tokens are counted by word, so that no part breaks a character. A word alone never has fewer tokens than within a text; a part may therefore have some fewer
+/// Tokens are counted by word, so that no part breaks a character. By a built-in vocabulary, a word alone never has fewer tokens than within a text; a part may therefore have some fewer
 /// than it could, and more only where a single character has.
-pub(super) fn chunks(text: &str, method: SplitMethod, lengths: Lengths, tokenizer: Tokenizer) -> Vec<&str> {
+pub(super) fn chunks<'a>(text: &'a str, method: SplitMethod, lengths: Lengths, tokenizer: &Tokenizer) -> Result<Vec<&'a str>> {
     let mut pieces = Vec::new();
-    cut(text, 0, Boundary::of(method), lengths.most, tokenizer, &mut pieces);
+    cut(text, 0, Boundary::of(method), lengths.most, &tokenizer.parts(text)?, &mut pieces)?;
     let mut parts: Vec<(usize, usize)> = Vec::new();
     let mut first = 0;
     while first < pieces.len() {
@@ -97,7 +97,7 @@ pub(super) fn chunks(text: &str, method: SplitMethod, lengths: Lengths, tokenize
         }
     }
     let slices = parts.into_iter().map(|(first, end)| text[pieces[first].start..pieces[end - 1].end].trim());
-    slices.filter(|part| !part.is_empty()).collect()
+    Ok(slices.filter(|part| !part.is_empty()).collect())
 }
 
 struct Piece {
@@ -148,7 +148,7 @@ impl Boundary {
 }
 
 /// Cuts a text at a boundary, and what is too long at a finer one. `start` is where the text stands within the whole.
-fn cut(text: &str, start: usize, boundary: Boundary, most: usize, tokenizer: Tokenizer, pieces: &mut Vec<Piece>) {
+fn cut(text: &str, start: usize, boundary: Boundary, most: usize, parts_of: &Parts<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
     let mut begin = 0;
     let mut before = [None, None];
     let ends = text.char_indices().filter_map(|(place, character)| {
@@ -158,14 +158,15 @@ fn cut(text: &str, start: usize, boundary: Boundary, most: usize, tokenizer: Tok
     });
     for end in ends.chain([text.len()]) {
         let part = &text[begin..end];
-        let tokens = tokenizer.count(part);
+        let tokens = parts_of.count(start + begin..start + end)?;
         match boundary.finer() {
-            Some(finer) if tokens > most => cut(part, start + begin, finer, most, tokenizer, pieces),
+            Some(finer) if tokens > most => cut(part, start + begin, finer, most, parts_of, pieces)?,
             _ if part.is_empty() => {}
             _ => pieces.push(Piece { start: start + begin, end: start + end, tokens }),
         }
         begin = end;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -174,7 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn words(text: &str, method: SplitMethod, most: usize, overlap: usize, least: usize) -> Vec<&str> {
-        chunks(text, method, Lengths { most, overlap, least }, Tokenizer::Whitespace)
+        chunks(text, method, Lengths { most, overlap, least }, &Tokenizer::Whitespace).unwrap()
     }
 
     #[test]
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!(words("One two. Three four five. Six.", SplitMethod::Sentence, 4, 0, 0), ["One two.", "Three four five. Six."]);
         assert_eq!(words("One two three four. Five.", SplitMethod::Sentence, 3, 0, 0), ["One two three", "four. Five."]);
         assert_eq!(
-            chunks("今天下雨。我们在家看书。", SplitMethod::Sentence, Lengths { most: 8, overlap: 0, least: 0 }, Tokenizer::O200kBase),
+            chunks("今天下雨。我们在家看书。", SplitMethod::Sentence, Lengths { most: 8, overlap: 0, least: 0 }, &Tokenizer::O200kBase).unwrap(),
             ["今天下雨。", "我们在家看书。"]
         );
     }
@@ -198,6 +199,23 @@ mod tests {
     #[test]
     fn paragraphs_come_before_sentences() {
         assert_eq!(words("One. Two.\n\nThree. Four.", SplitMethod::Recursive, 3, 0, 0), ["One. Two.", "Three. Four."]);
+    }
+
+    #[test]
+    fn a_models_tokens_are_those_within_the_text() {
+        // One that has a mark before each text: a word alone, with its space, would have a token more.
+        const TOKENIZER: &str = r#"{
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "pre_tokenizer": null, "post_processor": null, "decoder": null,
+            "normalizer": { "type": "Sequence", "normalizers": [{ "type": "Prepend", "prepend": "_" }, { "type": "Replace", "pattern": { "String": " " }, "content": "_" }] },
+            "model": { "type": "BPE", "vocab": { "_": 0, "a": 1, "b": 2, "_a": 3 }, "merges": [["_", "a"]] }
+        }"#;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, TOKENIZER).unwrap();
+        let parts = |text, most| chunks(text, SplitMethod::Token, Lengths { most, overlap: 0, least: 0 }, &Tokenizer::File(path.clone())).unwrap();
+        assert_eq!(parts("a a a", 2), ["a a", "a"]);
+        assert_eq!(parts("a abb abbb", 3), ["a", "abb", "abb", "b"], "_a | _a b b | _a b b | b");
+        assert!(chunks("a", SplitMethod::Token, Lengths { most: 2, overlap: 0, least: 0 }, &Tokenizer::File("none.json".into())).is_err());
     }
 
     proptest! {

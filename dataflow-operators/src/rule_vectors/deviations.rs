@@ -150,7 +150,8 @@ const BARE_NUMBERS: &str = "with `compatibility: dataflow` the reference answer'
 
 const BY_VALUE: &str = "by our rule `1e3` is 1000, and the percent sign of either answer is left out, where DataFlow leaves out that of the solution's alone";
 
-const BUILT_IN_VOCABULARY: &str = "a vocabulary is not downloaded in the run: `tokenizer` chooses among those that are built in";
+const BUILT_IN_VOCABULARY: &str =
+    "a vocabulary is not downloaded in the run: `tokenizer` chooses among those that are built in, or names a model's `tokenizer.json`";
 
 const EMBEDDINGS_ARE_A_COLUMN: &str = "vectors are a column, which `EmbeddingGenerator` writes with any model of embeddings";
 

@@ -246,7 +246,7 @@ pub struct TokenEstimation {
     pub mode: String,
     /// How many rows are looked at, the first ones; -1 is all.
     pub sample_size: i64,
-    /// The vocabulary: `o200k_base` or `cl100k_base`.
+    /// The vocabulary: `o200k_base`, `cl100k_base`, or the path of a model's `tokenizer.json` from the folder of the file.
     pub encoding: String,
     /// Named for files that have it.
     pub tiktoken_model: Option<String>,
@@ -259,9 +259,17 @@ impl Default for TokenEstimation {
 }
 
 impl TokenEstimation {
-    /// The vocabulary.
-    pub fn tokenizer(&self) -> Tokenizer {
-        if self.encoding == "cl100k_base" { Tokenizer::Cl100kBase } else { Tokenizer::O200kBase }
+    /// The vocabulary, where paths are from the folder `base`; tells what is wrong with its name or its file.
+    pub fn tokenizer(&self, base: &Path) -> Result<Tokenizer, String> {
+        let tokenizer = match Tokenizer::try_from(self.encoding.clone()) {
+            Ok(Tokenizer::File(path)) => Tokenizer::File(base.join(path)),
+            Ok(tokenizer @ (Tokenizer::O200kBase | Tokenizer::Cl100kBase)) => tokenizer,
+            Ok(Tokenizer::Whitespace) | Err(_) => {
+                let hint = "nothing is downloaded: save the `tokenizer.json` of the model's page on Hugging Face, and give its path";
+                return Err(format!("expected `o200k_base`, `cl100k_base` or the path of a `tokenizer.json`, found `{}`\nhint: {hint}", self.encoding));
+            }
+        };
+        tokenizer.problem().map_or(Ok(tokenizer), Err)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use dataflow_core::Result;
 use dataflow_core::row::Row;
 use dataflow_core::serving::Chat;
+use dataflow_core::{Error, Result};
 use dataflow_operators::tokens::Tokenizer;
 use dataflow_serving::pool::Prices;
 use dataflow_storage::table::{TableRow, TableStorage, ToDo};
@@ -96,7 +96,7 @@ impl ProcessConfiguration {
     }
 
     pub(crate) fn estimated(&self, storage: &TableStorage, mode: Mode, rows: Rows, most: Option<usize>) -> Result<Estimate> {
-        let tokenizer = self.token_estimation.tokenizer();
+        let tokenizer = self.token_estimation.tokenizer(&self.base).map_err(Error::Configuration)?;
         let most = most.unwrap_or(usize::MAX);
         let spec = self.table_spec()?;
         let questions = if mode.has(Mode::In) {
@@ -108,7 +108,7 @@ impl ProcessConfiguration {
                 let frame = storage.frame(page)?;
                 for row in 0..frame.height() {
                     if let Some(chat) = question(&Row::new(&frame, row, "", 0))? {
-                        counted.tokens.push(tokens_of(&chat, tokenizer));
+                        counted.tokens.push(tokens_of(&chat, &tokenizer)?);
                     }
                 }
                 Ok(())
@@ -122,7 +122,9 @@ impl ProcessConfiguration {
             let todo = ToDo { inputs: spec.outputs.clone(), require_all: true, also_done: true, ..ToDo::default() };
             let mut counted = Counted::default();
             counted.rows = each_row(storage, &todo, most, |page| {
-                counted.tokens.extend(page.into_iter().map(|row| tokenizer.count(&self.reply_of(&row.values))));
+                for row in page {
+                    counted.tokens.push(tokenizer.count(&self.reply_of(&row.values))?);
+                }
                 Ok(())
             })?;
             Some(counted)
@@ -160,7 +162,7 @@ fn each_row(storage: &TableStorage, todo: &ToDo, most: usize, mut see: impl FnMu
 }
 
 /// Tokens of a question's texts, a line break between them.
-fn tokens_of(chat: &Chat, tokenizer: Tokenizer) -> usize {
+fn tokens_of(chat: &Chat, tokenizer: &Tokenizer) -> Result<usize> {
     let texts: Vec<&str> = chat.messages.iter().map(|message| message.content.as_str()).filter(|text| !text.is_empty()).collect();
     tokenizer.count(&texts.join("\n"))
 }

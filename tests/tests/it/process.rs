@@ -423,6 +423,15 @@ fn tokens_are_counted_without_a_call() {
         assert_eq!((line("questions").as_deref(), line("replies").as_deref()), (questions, replies), "{stdout}");
         assert!(stdout.contains("o200k_base") && stdout.contains("money: 0.0"), "{stdout}");
     }
+    // A vocabulary of a file: each text is a word that it does not know.
+    let one_token = r#"{ "version": "1.0", "model": { "type": "WordLevel", "vocab": { "?": 0 }, "unk_token": "?" } }"#;
+    std::fs::write(folder.path().join("words.json"), one_token).unwrap();
+    table.configure(service.url(), "", "token_estimation: { encoding: words.json }\n");
+    let (code, stdout, stderr) = finished(dataflow(folder.path()).args(["token", "-c", "jobs.yaml"]));
+    assert_eq!(code, 0, "{stderr}");
+    let line =
+        |name: &str| stdout.lines().find(|line| line.starts_with(name)).map(|line| line.split_whitespace().skip(1).take(2).collect::<Vec<_>>().join(" "));
+    assert_eq!((line("questions").as_deref(), line("replies").as_deref()), (Some("30 30"), Some("12 12")), "{stdout}");
     assert_eq!(asked(&service), 0);
     assert!(!folder.path().join("cache").exists());
 }

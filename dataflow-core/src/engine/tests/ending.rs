@@ -149,6 +149,41 @@ async fn a_step_whose_rows_name_files_is_run_each_time() {
     }
 }
 
+/// Puts a text after each, which may be in a file. # 中文 追加文本。
+#[operator(test, refine, Refine)]
+#[derive(Default)]
+struct Followed {
+    /// Texts. 中文：文本。
+    input_key: InOut<Text>,
+    /// The text, or the path of a file that ends in `.json`. 中文：文本或文件路径。
+    #[path(json)]
+    by: String,
+}
+
+impl Refine for Followed {
+    fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        format!("{text}{}", std::fs::read_to_string(&self.by).unwrap_or(self.by.clone())).into()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_is_run_again_when_the_file_changes_that_stands_for_what_is_built_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (by, second) in [(path("file.json"), None), (path("no file"), Some(1))] {
+        let storage = MemoryStorage::new(rows(1)).with_caches();
+        let mut pipeline = Pipeline::new("p", storage.clone());
+        pipeline.step(Followed { input_key: "text".into(), by: by.clone() });
+        let compiled = pipeline.compile().unwrap();
+        for (says, resumed_after) in [("!", None), ("?!", second), ("?!", Some(1))] {
+            if std::fs::read_to_string(path("file.json")).ok().as_deref() != Some(says) {
+                std::fs::write(path("file.json"), says).unwrap();
+            }
+            assert_eq!(compiled.forward(Run::default()).await.unwrap().resumed_after_step, resumed_after, "{by}: {says}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_runs_do_not_write_the_same_files_at_once() {
     let storage = MemoryStorage::new(rows(3)).with_caches();

@@ -15,12 +15,13 @@ use crate::tokens::Tokenizer;
 /// A part has at most `chunk_size` tokens. Words stay whole, and sentences and paragraphs too where `split_method` says so and they are short enough. Paths start
 /// from the current folder. A file without text leaves its row, with a null.
 ///
-/// Tokens are those of a built-in vocabulary, where DataFlow downloads one (`tokenizer_name`). DataFlow's `semantic` needs a model of embeddings and is not here.
+/// Tokens are those of a built-in vocabulary or of a model's `tokenizer.json`, where DataFlow downloads one (`tokenizer_name`); the special tokens that a model's tokenizer puts around a text are
+/// not counted. DataFlow's `semantic` needs a model of embeddings and is not here.
 ///
 /// # 中文
 ///
 /// 读取每行所指的文本文件，并为文本的每一段生成一行。每段至多 `chunk_size` 个词元；不拆开单词，并按 `split_method` 尽量保持句子与段落完整。路径相对当前目录。
-/// 没有文本的文件保留原行，写入空值。词元按内置词表计数，DataFlow 则下载词表（`tokenizer_name`）；DataFlow 的 `semantic` 需要嵌入模型，此处没有。
+/// 没有文本的文件保留原行，写入空值。词元按内置词表或模型的 `tokenizer.json` 计数，DataFlow 则下载词表（`tokenizer_name`）；分词器在文本首尾添加的特殊词元不计。DataFlow 的 `semantic` 需要嵌入模型，此处没有。
 #[operator(knowledge_cleaning, generate, AskModel)]
 pub struct KBCChunkGenerator {
     /// The most tokens of a part. 中文：每段的最多词元数。
@@ -31,7 +32,8 @@ pub struct KBCChunkGenerator {
     pub split_method: SplitMethod,
     /// A last part of fewer tokens is joined to the one before it. 中文：末段不足此词元数时并入上一段。
     pub min_tokens_per_chunk: u32,
-    /// What counts as a token. 中文：词元的计数方式。
+    /// What counts as a token: `o200k_base`, `cl100k_base`, `whitespace`, or the path of a model's `tokenizer.json`. 中文：词元的计数方式：`o200k_base`、`cl100k_base`、`whitespace`，或模型的 `tokenizer.json` 路径。
+    #[path(json)]
     pub tokenizer: Tokenizer,
     /// The path of the text file. 中文：文本文件路径列。
     #[path(named)]
@@ -64,7 +66,7 @@ impl AskModel for KBCChunkGenerator {
     async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
         let path = row.text(&self.input_key)?;
         let text = read_document(&path)?;
-        let parts = chunks(&text, self.split_method, self.lengths(), self.tokenizer);
+        let parts = chunks(&text, self.split_method, self.lengths(), &self.tokenizer)?;
         if parts.is_empty() {
             return Ok(Cells::new().set_option(&self.output_key, None::<String>).into());
         }
@@ -80,7 +82,9 @@ impl AskModel for KBCChunkGenerator {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.lengths().problems()
+        let mut problems = self.lengths().problems();
+        problems.extend(self.tokenizer.problem().map(|problem| format!("`tokenizer`: {problem}")));
+        problems
     }
 }
 

@@ -32,7 +32,8 @@ pub struct KBCChunkGeneratorBatch {
     pub split_method: SplitMethod,
     /// A last part of fewer tokens is joined to the one before it. 中文：末段不足此词元数时并入上一段。
     pub min_tokens_per_chunk: u32,
-    /// What counts as a token. 中文：词元的计数方式。
+    /// What counts as a token: `o200k_base`, `cl100k_base`, `whitespace`, or the path of a model's `tokenizer.json`. 中文：词元的计数方式：`o200k_base`、`cl100k_base`、`whitespace`，或模型的 `tokenizer.json` 路径。
+    #[path(json)]
     pub tokenizer: Tokenizer,
     /// The path of the text file. 中文：文本文件路径列。
     #[path(named)]
@@ -65,7 +66,8 @@ impl AskModel for KBCChunkGeneratorBatch {
     async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
         let path = row.text(&self.input_key)?;
         let text = read_document(&path)?;
-        let parts: Vec<Value> = chunks(&text, self.split_method, self.lengths(), self.tokenizer).into_iter().map(|part| json!({ "raw_chunk": part })).collect();
+        let parts: Vec<Value> =
+            chunks(&text, self.split_method, self.lengths(), &self.tokenizer)?.into_iter().map(|part| json!({ "raw_chunk": part })).collect();
         let path = Path::new(&*path);
         let name = format!("{}_chunk.json", path.file_stem().unwrap_or_default().to_string_lossy());
         let written = path.parent().unwrap_or(Path::new("")).join("extract").join(name);
@@ -78,7 +80,9 @@ impl AskModel for KBCChunkGeneratorBatch {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.lengths().problems()
+        let mut problems = self.lengths().problems();
+        problems.extend(self.tokenizer.problem().map(|problem| format!("`tokenizer`: {problem}")));
+        problems
     }
 }
 

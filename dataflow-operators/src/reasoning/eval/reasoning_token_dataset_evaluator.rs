@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dataflow_core::key::{Input, Text};
 use dataflow_core::operator::{Changes, DatasetResult, DatasetWork, Prepare, Prepared};
 use dataflow_core::shape::{Dataset, texts_of};
-use dataflow_core::{Error, Result, operator};
+use dataflow_core::{Result, operator};
 use polars::prelude::DataFrame;
 use serde_json::{Map, json};
 
@@ -13,18 +13,19 @@ use crate::tokens::Tokenizer;
 
 /// Tells how long questions and answers are in tokens: how many are empty, the least, the most, the mean and the upper median.
 ///
-/// The result stands in the report. Rows pass as they are.
+/// The result stands in the report. Rows pass as they are. The special tokens that a model's tokenizer puts around a text are not counted.
 ///
 /// # 中文
 ///
-/// 统计问题与答案的 token 长度：为空的个数、最小、最大、平均与上中位数。结果写入运行报告，各行原样通过。
+/// 统计问题与答案的 token 长度：为空的个数、最小、最大、平均与上中位数。结果写入运行报告，各行原样通过。分词器在文本首尾添加的特殊 token 不计。
 #[operator(reasoning, eval, Dataset)]
 pub struct ReasoningTokenDatasetEvaluator {
     /// The question. 中文：问题。
     pub input_question_key: Input<Text>,
     /// The answer. 中文：答案。
     pub input_answer_key: Input<Text>,
-    /// The vocabulary that is counted by. 中文：计数所用的词表。
+    /// The vocabulary that is counted by: `o200k_base`, `cl100k_base`, `whitespace`, or the path of a model's `tokenizer.json`. 中文：计数所用的词表：`o200k_base`、`cl100k_base`、`whitespace`，或模型的 `tokenizer.json` 路径。
+    #[path(json)]
     pub tokenizer: Tokenizer,
 }
 
@@ -45,13 +46,17 @@ impl Dataset for ReasoningTokenDatasetEvaluator {
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         Ok(Box::new(Counting { operator: self.clone(), ..Counting::default() }))
     }
+
+    fn problems(&self) -> Vec<String> {
+        self.tokenizer.problem().map(|problem| format!("`tokenizer`: {problem}")).into_iter().collect()
+    }
 }
 
 impl ReasoningTokenDatasetEvaluator {
     /// How many tokens the questions have, and the answers.
     fn lengths(&self, frame: &DataFrame) -> Result<[Vec<u32>; 2]> {
         let of = |key: &Input<Text>| {
-            Ok::<_, Error>(texts_of(frame, key.as_str())?.iter().map(|text| text.map_or(0, |text| self.tokenizer.count(text) as u32)).collect())
+            texts_of(frame, key.as_str())?.iter().map(|text| text.map_or(Ok(0), |text| Ok(self.tokenizer.count(text)? as u32))).collect::<Result<Vec<u32>>>()
         };
         Ok([of(&self.input_question_key)?, of(&self.input_answer_key)?])
     }

@@ -113,9 +113,7 @@ impl ProcessConfiguration {
                 problems.push(format!("`datasource.type` is `{kind}`\nhint: {hint}"));
             }
         }
-        if !["o200k_base", "cl100k_base"].contains(&self.token_estimation.encoding.as_str()) {
-            problems.push(format!("`token_estimation.encoding` should be `o200k_base` or `cl100k_base`, found `{}`", self.token_estimation.encoding));
-        }
+        problems.extend(self.token_estimation.tokenizer(&self.base).err().map(|problem| format!("`token_estimation.encoding`: {problem}")));
         for (name, value, values) in [
             ("level", &self.log.level, ["debug", "info", "warning", "error"].as_slice()),
             ("format", &self.log.format, &["text", "json"]),
@@ -256,6 +254,10 @@ models: []
             let error = told(&format!("{WHOLE}{line}\n"));
             assert!(error.contains(&format!("unknown key `{key}`\n  hint: {hint}")), "{error}");
         }
+        let encoding = |name: &str| told(&format!("{WHOLE}token_estimation: {{ encoding: {name} }}\n"));
+        assert!(encoding("words.json").contains("`token_estimation.encoding`: cannot read /words.json: "), "{}", encoding("words.json"));
+        let name = "`token_estimation.encoding`: expected `o200k_base`, `cl100k_base` or the path of a `tokenizer.json`, found `gpt2`";
+        assert!(encoding("gpt2").contains(name), "{}", encoding("gpt2"));
         assert!(told(&WHOLE.replace("concurency", "clam")).contains("unknown key `datasource.clam`\nhint: did you mean `claim`?"));
         let theirs = read(&format!("{WHOLE}gatway: {{}}\n"), &[("one.yaml", "prompt: { template: other }\n")]).unwrap();
         assert_eq!(theirs.warnings.len(), 2, "{:?}", theirs.warnings);
