@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use dataflow_core::key::ColumnType;
 use dataflow_core::registry::nearest;
 use dataflow_core::row::text_of;
-use polars::prelude::{Column, DataFrame, DataType, Expr, Field, FunctionExpr, IntoLazy, NULL, Operator, PolarsError, PolarsResult, StringFunction, lit, when};
+use polars::prelude::{
+    Column, DataFrame, DataType, Expr, Field, FunctionExpr, IntoLazy, NULL, Operator, PlSmallStr, PolarsError, PolarsResult, StringFunction, lit, when,
+};
 use polars::sql::keywords::all_functions;
 use regex::{Captures, Regex};
 
@@ -90,6 +92,7 @@ pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluate
     if frame.height() == 0 {
         constants_can_be_read(expression)?;
     }
+    let frame = &with_typed_nulls(expression, frame);
     let expression = &ready(expression, frame)?;
     let wrong = match whole(expression, frame) {
         Ok(column) => return Ok(Evaluated { column: finite(column), failed: Vec::new() }),
@@ -132,8 +135,27 @@ fn finite(column: Column) -> Column {
 
 /// The type that an expression gives for a table, whatever its rows.
 pub(super) fn type_of(expression: &Expr, frame: &DataFrame) -> Result<ColumnType, String> {
+    let frame = &with_typed_nulls(expression, frame);
     let column = whole(&ready(expression, frame)?, &frame.clear()).map_err(|wrong| told(&wrong, frame))?;
     Ok(ColumnType::inferred_from(column.dtype()))
+}
+
+/// A table in which columns of nothing but nulls have a type with which the expression can be worked out, where there is one: other rows may show another day what they hold.
+fn with_typed_nulls(expression: &Expr, frame: &DataFrame) -> DataFrame {
+    let is_null = |part: &Expr| match part {
+        Expr::Column(name) => frame.column(name).is_ok_and(|column| column.dtype().is_null()).then(|| name.clone()),
+        _ => None,
+    };
+    let nulls: Vec<PlSmallStr> = expression.into_iter().filter_map(is_null).collect();
+    let typed = |column: &Column, data_type: &DataType| if nulls.contains(column.name()) { column.cast(data_type) } else { Ok(column.clone()) };
+    let of_type = |data_type: &DataType| {
+        let columns = frame.columns().iter().map(|column| typed(column, data_type)).collect::<PolarsResult<Vec<Column>>>();
+        columns.and_then(|columns| DataFrame::new(frame.height(), columns)).ok()
+    };
+    let works = |frame: &DataFrame| ready(expression, frame).is_ok_and(|expression| whole(&expression, &frame.clear()).is_ok());
+    let types = [DataType::Null, DataType::String, DataType::Float64, DataType::Boolean];
+    let found = if nulls.is_empty() { None } else { types.iter().filter_map(of_type).find(works) };
+    found.unwrap_or_else(|| frame.clone())
 }
 
 fn whole(expression: &Expr, frame: &DataFrame) -> Result<Column, PolarsError> {

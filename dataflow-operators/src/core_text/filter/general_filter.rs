@@ -194,6 +194,16 @@ mod tests {
 
     conformance!(GeneralFilter);
 
+    #[test]
+    fn a_column_of_nothing_but_nulls_is_of_any_type() {
+        let nulls = || Column::full_null("a".into(), 2, &polars::prelude::DataType::Null);
+        let frame = || DataFrame::new(2, vec![nulls(), Column::new("n".into(), [1, 5])]).unwrap();
+        for rule in ["LENGTH(a) > 3", "a LIKE 'x%'", "a > 3", "a * 2 > n", "a", "NOT a", "a || 'x' = 'yx'"] {
+            assert_eq!(check_frame(&filter(&[rule]), frame()), "dropped\ndropped", "{rule}");
+        }
+        assert_eq!(check_frame(&filter(&["a IS NULL", "n > 1"]), frame()), "dropped\na=null n=5");
+    }
+
     fn filter(rules: &[&str]) -> GeneralFilter {
         GeneralFilter { filter_rules: rules.iter().map(|rule| (*rule).into()).collect(), ..Default::default() }
     }
