@@ -70,7 +70,11 @@ impl fmt::Display for Faults {
         match (self.of.as_str(), told.as_slice()) {
             ("", _) => formatter.write_str(&told.join("\n")),
             (of, [only]) => write!(formatter, "{of}: {only}"),
-            (of, _) => write!(formatter, "{of}: {}", told.join("\n").replace('\n', "\n  ")),
+            (of, _) => {
+                let problems = self.problems.len();
+                write!(formatter, "{of}: {problems} problem{}", if problems == 1 { "" } else { "s" })?;
+                told.iter().try_for_each(|text| write!(formatter, "\n  {}", text.replace('\n', "\n    ")))
+            }
         }
     }
 }

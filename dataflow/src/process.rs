@@ -72,6 +72,9 @@ impl ProcessConfiguration {
         let storage = is_described.then(|| configuration.storage(options));
         match (storage, configuration.paid_serving(options)) {
             (Some(Ok(storage)), Ok(served)) if problems.is_empty() => {
+                let of_pool = served.1.iter().flat_map(|pool| pool.warnings());
+                let new: Vec<String> = of_pool.filter(|warning| !configuration.warnings.contains(warning)).cloned().collect();
+                configuration.warnings.extend(new);
                 let todo = storage.todo();
                 configuration.warnings.extend(storage.look(|table| async move { Ok(table.warnings(&todo).await) })?);
                 let process = configuration.process(storage, served, options)?;

@@ -136,12 +136,14 @@ impl CompiledPipeline {
 
     /// What is told of a run is not written over its rows.
     fn check_written(&self, run: &Run) -> Result<()> {
-        let rows = [("the input", self.storage.input_path()), ("the output", self.storage.output_path())];
+        let mut taken = vec![("the input", self.storage.input_path()), ("the output", self.storage.output_path())];
         for (what, path) in [("report", &run.report), ("dropped rows", &run.dropped)] {
             let Some(path) = path else { continue };
-            if let Some((whose, _)) = rows.iter().find(|(_, rows)| rows.as_ref().is_some_and(|rows| place(rows) == place(path))) {
+            let whose = taken.iter().find(|(_, other)| other.as_ref().is_some_and(|other| place(other) == place(path)));
+            if let Some((whose, _)) = whose {
                 return Err(Error::Configuration(format!("the {what} would be written over {whose}, `{}`\nhint: name another file", path.display())));
             }
+            taken.push(("the report", Some(path.clone())));
         }
         Ok(())
     }
@@ -226,9 +228,12 @@ impl Plan {
                 let before = pipeline.step_number(step)? - 1;
                 if before > 0 && !cache::holds(pipeline, before, &fingerprints[before], run.limit) {
                     return Err(Error::Configuration(format!(
-                        "the cache of step {before} `{}` does not hold: it is missing, a row failed on the way to it, or the input or a step before it has changed\nhint: run without `--from`",
+                        "the cache of step {before} `{}` does not hold: it is missing, a row failed on the way to it, or the input, a step before it or an index that it compares with has changed\nhint: run without `--from`",
                         pipeline.steps[before - 1].name
                     )));
+                }
+                if let Some(reads) = pipeline.steps[..before].iter().find(|step| step.info().reads_files_of_rows()) {
+                    tracing::warn!("step {} `{}` reads files that its rows name: they are taken as they were when it ran", reads.number, reads.name);
                 }
                 before
             }

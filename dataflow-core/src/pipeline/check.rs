@@ -73,6 +73,10 @@ impl Check<'_> {
                 let (message, hint) = apart(&message);
                 self.at(Severity::Error, index, message, hint);
             }
+            if let Err(error) = operator.kept() {
+                let (message, hint) = apart(&error.to_string());
+                self.at(Severity::Error, index, message, hint);
+            }
             for usage in operator.prompts() {
                 for (message, hint) in usage.problems(operator.info().module) {
                     self.at(Severity::Error, index, message, hint);
@@ -174,7 +178,9 @@ impl Check<'_> {
             }
             return;
         }
-        let known: Vec<&str> = self.servings.iter().map(|(name, _)| name.as_str()).collect();
+        let broken = self.problems.iter().filter(|problem| problem.message.starts_with("serving `")).map(|problem| problem.name.as_str());
+        let mut known: Vec<&str> = self.servings.iter().map(|(name, _)| name.as_str()).chain(broken).collect();
+        known.dedup(); // several problems of one
         let hint = match registry::nearest(&name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => "the pipeline has no serving: add one named `default`".to_owned(),

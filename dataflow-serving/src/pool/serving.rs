@@ -24,6 +24,9 @@ inventory::submit! {
     ServingKind { name: "pool", build: |value| {
         let check = |options| PoolServing::try_new(options).err().map(Error::into_faults).unwrap_or_default();
         let serving = PoolServing::try_new(crate::options::read_with::<PoolOptions>(value, gateways, check)?)?;
+        for warning in serving.warnings() {
+            tracing::warn!("{warning}");
+        }
         Ok(Arc::new(serving))
     } }
 }
@@ -106,6 +109,7 @@ impl PoolOptions {
 pub struct PoolServing {
     options: PoolOptions,
     configuration: Configuration,
+    warnings: Vec<String>,
     pool: OnceLock<Arc<Pool>>,
     /// What each request says beside the model, the question and its temperature.
     request: ApiOptions,
@@ -138,16 +142,13 @@ impl PoolServing {
             Err(error) => return Err(Error::Faults(Faults::from(problems).and(error.into_faults()))),
             Ok(_) => return Err(Error::Faults(problems.into())),
         };
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
         let places = options.max_concurrency.map(|most| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))));
         let cache = match options.cache {
             Switch::Off => None,
             Switch::On => Some(ReplyCache::open(options.cache_path.as_deref().unwrap_or(Path::new(POOL_CACHE)))?),
         };
         let (request, withheld, paused) = (ApiOptions::default(), Mutex::new(0), Mutex::default());
-        let serving = Self { options, configuration, pool: OnceLock::new(), request, places, withheld, paused, cache, hurry: Arc::new(Hurry::new()) };
+        let serving = Self { options, configuration, warnings, pool: OnceLock::new(), request, places, withheld, paused, cache, hurry: Arc::new(Hurry::new()) };
         serving.made()?;
         Ok(serving)
     }
@@ -160,6 +161,11 @@ impl PoolServing {
     /// The pool behind it.
     pub fn pool(&self) -> Result<&Arc<Pool>> {
         self.made()
+    }
+
+    /// What the configuration is warned of.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The models and channels.

@@ -423,7 +423,7 @@ mod tests {
         let check = |spec: Value| built(&spec).unwrap_err().to_string();
         assert_eq!(
             check(json!({ "type": "table", "sorce": "csv", "at": { "inputpath": "in.csv" } })),
-            "storage: unknown key `sorce`\n  hint: did you mean `source`?\n  unknown key `at.inputpath`\n  hint: did you mean `input_path`?"
+            "storage: 2 problems\n  unknown key `sorce`\n    hint: did you mean `source`?\n  unknown key `at.inputpath`\n    hint: did you mean `input_path`?"
         );
         let claimed = json!({ "type": "table", "source": "csv", "claim": true, "save_interval": -1 });
         let told = check(claimed);

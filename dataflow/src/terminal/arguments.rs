@@ -25,10 +25,10 @@ pub struct RunArguments {
     /// Write the report here
     #[arg(long, value_name = "PATH")]
     report: Option<PathBuf>,
-    /// Show ten rows that each step drops, and ten texts that it changes, at the end and in the report; steps whose cache holds do not run, and show none
+    /// Show ten rows that each step drops, and ten texts that it changes, at the end and in the report; all steps run, and answers come from the journal
     #[arg(long)]
     explain_drops: bool,
-    /// Write every row that a step drops here, a line of JSON each: the step, what it wrote, why, and the row; steps whose cache holds do not run, and drop none
+    /// Write every row that a step drops here, a line of JSON each: the step, what it wrote, why, and the row; all steps run, and answers come from the journal
     #[arg(long, value_name = "PATH")]
     dropped: Option<PathBuf>,
     /// How progress is shown: auto, plain, json (events on stdout), none

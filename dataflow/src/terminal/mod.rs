@@ -49,7 +49,7 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
     for warning in compiled.warnings() {
         say(&format!("warning: {warning}"));
     }
-    let signal = stop_on_signals(&run.stop);
+    let signal = stop_on_signals(&run.stop, if compiled.asks_models() { "the calls in flight are finished" } else { "the rows in work are finished" });
     let shown = progress::observer(mode, companion.clone()).map(|observer| observer as Arc<dyn Observer>);
     run.observer = match (shown, companion.clone().map(|companion| companion as Arc<dyn Observer>)) {
         (Some(shown), Some(other)) => Some(Arc::new(Both(shown, other))),
@@ -81,6 +81,7 @@ pub async fn run_watched(compiled: &CompiledPipeline, mut run: Run, mode: Progre
             tell(&error);
             let exit = Exit::of_error(&error);
             match exit {
+                Exit::Stopped if matches!(error, Error::RowFailed { .. }) => say(&again("once the row or the step is mended the same command goes on")),
                 Exit::Stopped => say(&again("run the same command again to go on")),
                 Exit::Unreachable => say(&again("once that is mended the same command goes on")),
                 _ => {}
@@ -193,14 +194,14 @@ pub fn tell(error: &Error) {
 }
 
 /// Stops the run gently at the first SIGINT or SIGTERM and at once at the second; gives the number of the first.
-fn stop_on_signals(stop: &Stop) -> Arc<AtomicI32> {
+fn stop_on_signals(stop: &Stop, first_ends: &'static str) -> Arc<AtomicI32> {
     let first = Arc::new(AtomicI32::new(0));
     let (stop, seen) = (stop.clone(), first.clone());
     tokio::spawn(async move {
         loop {
             let Some(number) = next_signal().await else { return };
             if seen.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                say("\nstopping: the calls in flight are finished first; once more to stop at once");
+                say(&format!("\nstopping: {first_ends} first; once more to stop at once"));
                 stop.gently();
             } else {
                 say("\nstopping at once");

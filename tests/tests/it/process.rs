@@ -178,7 +178,7 @@ channels: { '1': { base_url: 'http://127.0.0.1:9' } }
         "profile a.yaml of `a`: there is no configuration file",
         "profile b.yaml of `b`: there is no configuration file",
         "unknown key `budget.token`",
-        "`models.1`: missing field `model`\n  hint: did you mean it by `modle`?",
+        "`models.1`: missing field `model`\n    hint: did you mean it by `modle`?",
         "the channel `2`, which is not there",
         "warning: the prompt holds neither `{record_json}` nor a column",
         "warning: the prompt requires the field `reason`, which goes into no column",

@@ -188,7 +188,7 @@ models: []
         let error = read("datasource: { type: exel }\nprompt: { temperature: hot }\n", &[]).unwrap_err().to_string();
         for expected in [
             "`prompt.temperature` should be a number, found `hot`",
-            "`datasource.type` is `exel`\n  hint: did you mean `excel`?",
+            "`datasource.type` is `exel`\n    hint: did you mean `excel`?",
             "`columns_to_extract` is empty",
             "`columns_to_write` is empty",
             "`prompt.template` is empty",
@@ -219,26 +219,26 @@ models: []
         let sqlite = WHOLE.replace("type: CSV", "type: sqlite") + "sqlite: { db_path: a.db, table_name: t }\n";
         let check = |from: &str, to: &str| {
             assert!(sqlite.contains(from), "{from}");
-            told(&sqlite.replace(from, to)).replace("/jobs.yaml: ", "")
+            told(&sqlite.replace(from, to)).replace("/jobs.yaml: 1 problem\n  ", "")
         };
         let ends = "\n  warning: unknown key `datasource.concurency`: did you mean `concurrency`?";
         let batch = check("batch_size: 7", "batch_size: ten");
         assert_eq!(batch, format!("`datasource.concurrency.batch_size` should be a whole number from 0 on, found `ten`{ends}"));
         assert_eq!(
             check("columns_to_extract:", "columns_to_extrct:"),
-            format!("unknown key `columns_to_extrct`\n  hint: did you mean `columns_to_extract`?{ends}")
+            format!("unknown key `columns_to_extrct`\n    hint: did you mean `columns_to_extract`?{ends}")
         );
         assert_eq!(
             check("columns_to_extract: [题目]", "columns_to_extract: { a: b }"),
             format!("`columns_to_extract` should be a list, found `{{\"a\":\"b\"}}`{ends}")
         );
-        assert_eq!(check("sqlite: {", "sqlit: {"), format!("unknown key `sqlit`\n  hint: did you mean `sqlite`?{ends}"));
-        assert_eq!(check("db_path: a.db", "db_path: 5"), format!("`sqlite.db_path` should be a text, found `5`\n  hint: put it in quotes{ends}"));
+        assert_eq!(check("sqlite: {", "sqlit: {"), format!("unknown key `sqlit`\n    hint: did you mean `sqlite`?{ends}"));
+        assert_eq!(check("db_path: a.db", "db_path: 5"), format!("`sqlite.db_path` should be a text, found `5`\n    hint: put it in quotes{ends}"));
         assert_eq!(check("field: kind", "field: [k]"), format!("`routing.field` should be a text, found `[\"k\"]`{ends}"));
         assert_eq!(check("[题目]", "[题目, 5]"), format!("`columns_to_extract`: invalid type: integer `5`, expected a string{ends}"));
         let password = told("datasource: { type: mysql }\nmysql: { password: 12345 }\n");
-        assert!(password.contains("`mysql.password` should be a text, found a number\n  hint: put it in quotes") && !password.contains("12345"), "{password}");
-        assert!(told("datasource: 5\n").starts_with("/jobs.yaml: `datasource` should be keys with values, found `5`\n  `columns_to_extract` is empty"));
+        assert!(password.contains("`mysql.password` should be a text, found a number\n    hint: put it in quotes") && !password.contains("12345"), "{password}");
+        assert!(told("datasource: 5\n").starts_with("/jobs.yaml: 4 problems\n  `datasource` should be keys with values, found `5`\n  `columns_to_extract` is empty"));
     }
 
     #[test]
@@ -252,7 +252,7 @@ models: []
         ];
         for (line, key, hint) in ours {
             let error = told(&format!("{WHOLE}{line}\n"));
-            assert!(error.contains(&format!("unknown key `{key}`\n  hint: {hint}")), "{error}");
+            assert!(error.contains(&format!("unknown key `{key}`\n    hint: {hint}")), "{error}");
         }
         let encoding = |name: &str| told(&format!("{WHOLE}token_estimation: {{ encoding: {name} }}\n"));
         assert!(encoding("words.json").contains("`token_estimation.encoding`: cannot read /words.json: "), "{}", encoding("words.json"));
