@@ -7,6 +7,7 @@ use dataflow_core::operator::{DatasetWork, Kept};
 use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 use polars::prelude::{PlHashMap, PlHashSet};
+use pulp::{Arch, NullaryFnOnce};
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
@@ -209,6 +210,8 @@ impl BitCounts {
 /// The fingerprints of the rows that stayed, by each of their parts.
 struct SeenFingerprints {
     bound: f64,
+    /// How many bits may differ in any case.
+    most: u32,
     /// Bits before each part, and the bits of it.
     parts: Vec<(u32, u128)>,
     /// Those of all rows, 16 bytes each: they are never put on disk.
@@ -221,10 +224,11 @@ struct SeenFingerprints {
 impl SeenFingerprints {
     fn new(bits: u32, bound: f64) -> Self {
         // With one part more than bits that may differ, one part is equal.
-        let parts = ((f64::from(bits + 2) * bound).floor() as u32 + 1).clamp(1, bits);
+        let most = (f64::from(bits + 2) * bound).floor() as u32;
+        let parts = (most + 1).clamp(1, bits);
         let edges: Vec<u32> = (0..=parts).map(|part| bits * part / parts).collect();
         let parts: Vec<(u32, u128)> = edges.windows(2).map(|edge| (edge[0], u128::MAX >> (128 - (edge[1] - edge[0])))).collect();
-        Self { bound, of_part: vec![PlHashMap::default(); parts.len()], parts, fingerprints: Vec::new(), taken: 0 }
+        Self { bound, most, of_part: vec![PlHashMap::default(); parts.len()], parts, fingerprints: Vec::new(), taken: 0 }
     }
 
     /// DataFlow's similarity: its divisor is the length of the longer fingerprint written in binary with `0b` before it.
@@ -238,6 +242,27 @@ impl SeenFingerprints {
     }
 }
 
+/// Finds the rows whose fingerprints differ in few bits, with the processor's own count of bits where it has one.
+struct Near<'a> {
+    fingerprint: u128,
+    /// How many bits may differ.
+    most: u32,
+    fingerprints: &'a [u128],
+    rows: &'a [u32],
+    found: &'a mut Vec<Found>,
+}
+
+impl NullaryFnOnce for Near<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what is not inlined does not use the processor's instructions")]
+    fn call(self) {
+        let near = |row: &&u32| (self.fingerprints[**row as usize] ^ self.fingerprint).count_ones() <= self.most;
+        self.found.extend(self.rows.iter().filter(near).map(|row| Found { row: *row, similarity: None }));
+    }
+}
+
 fn fingerprint_of(signature: &[u64]) -> u128 {
     u128::from(signature[0]) << 64 | u128::from(signature[1])
 }
@@ -245,14 +270,15 @@ fn fingerprint_of(signature: &[u64]) -> u128 {
 impl Remember for SeenFingerprints {
     fn find(&self, signature: &[u64], found: &mut Vec<Found>) {
         let fingerprint = fingerprint_of(signature);
-        for ((from, mask), rows) in self.parts.iter().zip(&self.of_part) {
-            for row in rows.get(&(fingerprint >> from & mask)).into_iter().flatten() {
-                let earlier = self.fingerprints[*row as usize];
-                if self.is_near(earlier, fingerprint) {
-                    found.push(Found { row: *row, similarity: Some(Self::similarity(earlier, fingerprint)) });
-                }
-            }
+        let of_part = self.parts.iter().zip(&self.of_part).filter_map(|((from, mask), rows)| rows.get(&(fingerprint >> from & mask)));
+        for rows in of_part {
+            Arch::new().dispatch(Near { fingerprint, most: self.most, fingerprints: &self.fingerprints, rows, found });
         }
+        found.retain_mut(|candidate| {
+            let earlier = self.fingerprints[candidate.row as usize];
+            candidate.similarity = Some(Self::similarity(earlier, fingerprint));
+            self.is_near(earlier, fingerprint)
+        });
     }
 
     fn remember(&mut self, signature: &[u64]) {

@@ -237,8 +237,14 @@ models: []
         assert_eq!(check("field: kind", "field: [k]"), format!("`routing.field` should be a text, found `[\"k\"]`{ends}"));
         assert_eq!(check("[题目]", "[题目, 5]"), format!("`columns_to_extract`: invalid type: integer `5`, expected a string{ends}"));
         let password = told("datasource: { type: mysql }\nmysql: { password: 12345 }\n");
-        assert!(password.contains("`mysql.password` should be a text, found a number\n    hint: put it in quotes") && !password.contains("12345"), "{password}");
-        assert!(told("datasource: 5\n").starts_with("/jobs.yaml: 4 problems\n  `datasource` should be keys with values, found `5`\n  `columns_to_extract` is empty"));
+        assert!(
+            password.contains("`mysql.password` should be a text, found a number\n    hint: put it in quotes") && !password.contains("12345"),
+            "{password}"
+        );
+        assert!(
+            told("datasource: 5\n")
+                .starts_with("/jobs.yaml: 4 problems\n  `datasource` should be keys with values, found `5`\n  `columns_to_extract` is empty")
+        );
     }
 
     #[test]
