@@ -147,9 +147,9 @@ fn with_typed_nulls(expression: &Expr, frame: &DataFrame) -> DataFrame {
         _ => None,
     };
     let nulls: Vec<PlSmallStr> = expression.into_iter().filter_map(is_null).collect();
-    let typed = |column: &Column, data_type: &DataType| if nulls.contains(column.name()) { column.cast(data_type) } else { Ok(column.clone()) };
+    let given = |column: &Column, data_type: &DataType| if nulls.contains(column.name()) { column.cast(data_type) } else { Ok(column.clone()) };
     let of_type = |data_type: &DataType| {
-        let columns = frame.columns().iter().map(|column| typed(column, data_type)).collect::<PolarsResult<Vec<Column>>>();
+        let columns = frame.columns().iter().map(|column| given(column, data_type)).collect::<PolarsResult<Vec<Column>>>();
         columns.and_then(|columns| DataFrame::new(frame.height(), columns)).ok()
     };
     let works = |frame: &DataFrame| ready(expression, frame).is_ok_and(|expression| whole(&expression, &frame.clear()).is_ok());
