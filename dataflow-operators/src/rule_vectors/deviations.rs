@@ -171,6 +171,23 @@ fn our_rules_do_what_dataflow_does() {
     assert_eq!(absent, ABSENT.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "operators with vectors that are not registered");
     let stale: Vec<_> = DEVIATIONS.iter().enumerate().filter(|(line, _)| !met.contains(line)).map(|(_, line)| line).collect();
     assert!(stale.is_empty(), "deviations that do not occur: {stale:?}");
+    let outcomes: String = differing.iter().filter(|differing| differing.difference.is_held_by_outcome()).map(outcome_line).collect();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("test_data/rule-outcomes.jsonl");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &outcomes).unwrap();
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    let (found, known): (BTreeSet<&str>, BTreeSet<&str>) = (outcomes.lines().collect(), known.lines().collect());
+    let (new, gone): (Vec<_>, Vec<_>) = (found.difference(&known).collect(), known.difference(&found).collect());
+    assert!(
+        new.is_empty() && gone.is_empty(),
+        "where ours differs from DataFlow it does another thing than before: now {new:#?}, before {gone:#?}\nhint: `UPDATE_DOCS=1 cargo test --workspace --lib -- deviations` writes it"
+    );
+}
+
+/// What ours does in a row that differs, as `test_data/rule-outcomes.jsonl` has it.
+fn outcome_line(Differing { operator, row: (case, row), difference, outcome, .. }: &Differing) -> String {
+    format!("{}\n", serde_json::json!([operator, case, row, format!("{difference:?}"), outcome]))
 }
 
 /// A line for each operator with a rule of its own, which is its default: in how many rows it differs from DataFlow's where `compatibility: dataflow` does not.
