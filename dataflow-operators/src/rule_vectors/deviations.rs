@@ -31,7 +31,11 @@ const DEVIATIONS: &[(&str, Difference, &str)] = &[
     ("*", Difference::RaisedOnNumber, "DataFlow's step ends on a number; ours reads its text"),
     ("*", Difference::NullHasNoLabel, "a null has no count and no score, where DataFlow writes 0; its row stays or goes as there"),
     ("BleuSampleEvaluator", Difference::TakesParameters, "`eff: closest` is refused by a fault of the constructor; with one reference it is `average`"),
-    ("CiderSampleEvaluator", Difference::RefusedParameters, "`df_mode: corpus` gives 0 to every row of DataFlow; ours refuses it"),
+    (
+        "CiderSampleEvaluator",
+        Difference::RefusedParameters,
+        "`df_mode: corpus` is refused; DataFlow gives 0 to every row that it scores, and raises on an empty reference and on a null",
+    ),
     ("CiderSampleEvaluator", Difference::Raised, "n-grams of any length up to `n` are scored, where DataFlow raises unless `n` is 4"),
     ("SpellingCorrectionRefiner", Difference::NotHeld, "the dictionary is given as a file and not downloaded; the recorded one is not part of this project"),
     ("LangkitFilter", Difference::Raised, "measures without bounds pass, where DataFlow raises"),
