@@ -121,6 +121,11 @@ const NOT_RECORDED: &[(&str, &str)] = &[
     ("GeneralFilter", "`filter_rules` are expressions of SQL; DataFlow takes functions of Python"),
     ("SemDeduplicateFilter", "it compares the vectors of a column that `EmbeddingGenerator` wrote; DataFlow runs a model of its own over texts"),
     ("PDF_Merger", "a file that cannot be read is an error of its row, where DataFlow writes a null"),
+    ("VQAFormatter", "`input_qa_item_key` is `qa_item` by default; it is None in DataFlow, which raises on it"),
+    (
+        "MinerU2LLMInputOperator",
+        "the layout is the one with the Markdown's name or else the only one of the folder, and among several others the row fails; DataFlow takes the first of any",
+    ),
     ("LLMOutputParser", "`intermediate_dir` is null and not used, since nothing is written in between; DataFlow's default is `intermediate`"),
     ("CharNumberFilter", "with `threshold: 0` an empty text stays, and a null with it; DataFlow drops both whatever the bound is"),
     ("SentenceNumberFilter", "with `min_sentences: 0` an empty text stays, and a null with it; DataFlow drops both whatever the bounds are"),
