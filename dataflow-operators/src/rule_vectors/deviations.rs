@@ -134,6 +134,15 @@ const NOT_RECORDED: &[(&str, &str)] = &[
     ("CodeEncodedDataFilter", NULL_CODE_GOES),
     ("CodeLengthSampleFilter", NULL_CODE_GOES),
     ("CodeTextCompositionFilter", NULL_CODE_GOES),
+    ("CCNetDeduplicateFilter", NULL_IS_NOT_COMPARED),
+    ("HashDeduplicateFilter", NULL_IS_NOT_COMPARED),
+    ("MinHashDeduplicateFilter", NULL_IS_NOT_COMPARED),
+    ("NgramHashDeduplicateFilter", NULL_IS_NOT_COMPARED),
+    ("SimHashDeduplicateFilter", NULL_IS_NOT_COMPARED),
+    (
+        "LangkitFilter",
+        "a null is dropped whatever the bounds are and has no label, where an empty text stays if no bound is against it; DataFlow raises on measures without bounds",
+    ),
     ("LexicalDiversityFilter", "a null is dropped, where an empty text stays as any that is too short for a score; DataFlow's step ends on a null"),
     ("ReasoningAnswerNgramFilter", "a null is dropped, where with `min_score: 0` an empty text stays; DataFlow takes a null for the word `none`"),
     ("ReasoningAnswerGroundTruthFilter", BARE_NUMBERS),
@@ -154,6 +163,8 @@ const NOT_RECORDED: &[(&str, &str)] = &[
 ];
 
 const NULL_CODE_GOES: &str = "a null is dropped whatever the bounds are, where an empty text has a score and may stay; DataFlow's step ends on a null";
+
+const NULL_IS_NOT_COMPARED: &str = "a null is dropped, since it can be compared with nothing; an empty text is one like any other, and the first stays";
 
 const BARE_NUMBERS: &str = "with `compatibility: dataflow` the reference answer's formula between marks of LaTeX has a value only where it is a number; math_verify also knows formulas with letters in them";
 
