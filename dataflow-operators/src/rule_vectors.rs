@@ -1,7 +1,7 @@
 //! Recorded inputs and outcomes of DataFlow's rule operators, against which ours are held.
 //!
 //! `test_data/rule-vectors.json.zst` was recorded from open-dataflow 1.0.13: `{"operators": {NAME: {"cases": [{params, keys, mode, input, output}]}}}`, packed with
-//! `zstd -19`. What differs on purpose is listed in `deviations.rs`, with its reason.
+//! `zstd -19`. What differs on purpose is listed in `deviations.rs`, with its reason; what ours does there, where no rule tells it, is in `test_data/rule-outcomes.jsonl`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -129,6 +129,12 @@ impl Difference {
         }
     }
 
+    /// Whether nothing but the outcome that is written down says what ours has to do.
+    fn is_held_by_outcome(self) -> bool {
+        use Difference::{NullIsNotNone, OfWordList, Other, Raised, RaisedOnTakenColumn, RefusedParameters, TakesParameters};
+        matches!(self, Raised | RaisedOnTakenColumn | TakesParameters | RefusedParameters | NullIsNotNone | OfWordList | Other)
+    }
+
     /// Whether ours did not work on the row at all.
     fn is_unmet(self) -> bool {
         matches!(self, Self::RaisedOnParameters | Self::RefusedParameters | Self::NotHeld)
@@ -151,6 +157,8 @@ struct Differing {
     /// Its case, and its number in it.
     row: (usize, usize),
     difference: Difference,
+    /// What DataFlow does, and what ours does.
+    outcome: String,
     told: String,
 }
 
@@ -197,18 +205,20 @@ fn held(compatibility: Compatibility) -> Held {
             }
             let found = match (info.build)(Value::Object(parameters)) {
                 Err(_) if case.init_error.is_some() => Vec::new(),
-                Err(_) if case.output.iter().all(|outcome| outcome.error.is_some()) => refused(info, case),
+                Err(error) if case.output.iter().all(|outcome| outcome.error.is_some()) => refused(info, case, &error.to_string()),
                 Err(error) => panic!("{name}, case {number}: {error}"),
                 Ok(operator) if case.init_error.is_some() && operator.problems().is_empty() => {
-                    vec![(0, Difference::TakesParameters, "DataFlow's constructor raised".to_owned())]
+                    vec![(0, Difference::TakesParameters, format!("DataFlow's constructor raised, ours works with {}", operator.parameters()))]
                 }
                 Ok(operator) if info.shape == Shape::Row => by_rows(&Arc::from(operator), case, folder.path()),
                 Ok(operator) => differences(&Arc::from(operator), case),
             };
+            let apart = |told: &str| told.replace(&*folder.path().to_string_lossy(), "").replace(&*frequencies.path().to_string_lossy(), "");
             held.differing.extend(found.into_iter().map(|(row, difference, told)| Differing {
                 operator: name.clone(),
                 row: (number, row),
                 difference,
+                outcome: apart(&told),
                 told: format!("{name}, case {number}, row {row}: {told}\n    input {}", Value::Object(case.input.get(row).cloned().unwrap_or_default())),
             }));
             *held.rows.entry(name.clone()).or_default() += case.input.len();
@@ -256,8 +266,8 @@ fn missing_key(operator: &Arc<dyn Operator>, rows: &DataFrame) -> Option<String>
 
 /// The rows in which an operator does another thing than was recorded.
 fn differences(operator: &Arc<dyn Operator>, case: &Case) -> Vec<(usize, Difference, String)> {
-    if !operator.problems().is_empty() {
-        return refused(operator.info(), case);
+    if let Some(problem) = operator.problems().first() {
+        return refused(operator.info(), case, problem);
     }
     if case.mode.as_deref() == Some("table") {
         return of_table(operator, case);
@@ -282,8 +292,9 @@ fn differences(operator: &Arc<dyn Operator>, case: &Case) -> Vec<(usize, Differe
 
 /// What differs in work that goes row by row and may write files, which stand in a folder of their own.
 fn by_rows(operator: &Arc<dyn Operator>, case: &Case, folder: &Path) -> Vec<(usize, Difference, String)> {
-    if !operator.problems().is_empty() || operator.at_most().calls > 0 {
-        return refused(operator.info(), case);
+    let asks = || (operator.at_most().calls > 0).then(|| "it asks a model".to_owned());
+    if let Some(problem) = operator.problems().into_iter().next().or_else(asks) {
+        return refused(operator.info(), case, &problem);
     }
     for (name, content) in &case.input_files {
         let path = folder.join(name);
@@ -308,8 +319,9 @@ fn by_rows(operator: &Arc<dyn Operator>, case: &Case, folder: &Path) -> Vec<(usi
         }
         let found = rows.iter().map(|row| example(operator.as_ref(), std::slice::from_ref(row)).map(Option::unwrap)).collect::<Result<Vec<_>, _>>();
         let found = match (found, &wanted.error) {
-            (Ok(_), Some(error)) => {
-                differences.push((number, Difference::Raised, format!("DataFlow raised {error}")));
+            (Ok(found), Some(error)) => {
+                let left: Vec<Value> = found.iter().flat_map(|example| &example.rows).flatten().map(told).collect();
+                differences.push((number, Difference::Raised, format!("DataFlow raised {error}, found {}", shown(&left.into()))));
                 continue;
             }
             (Err(_), Some(_)) => continue,
@@ -434,13 +446,22 @@ fn of_table(operator: &Arc<dyn Operator>, case: &Case) -> Vec<(usize, Difference
     let refused = missing_key(operator, &frame);
     let differing = match (&wanted.error, refused, operator.work()) {
         (Some(_), Some(_), _) => Vec::new(),
-        (Some(error), None, _) => vec![(Difference::Raised, format!("DataFlow raised {error}"))],
+        (Some(error), None, Ok(Work::Dataset(mut work))) => {
+            work.batch(&frame).unwrap();
+            let found = work.end().unwrap().map(|result| result.value).unwrap_or_default();
+            vec![(Difference::Raised, format!("DataFlow raised {error}, found {}", shown(&found)))]
+        }
+        (Some(error), None, _) => {
+            let group = Group::of(operator.as_ref(), case, (0..case.input.len()).collect(), frame);
+            let found: Vec<String> = (0..group.rows.len()).map(|place| group.shown(place)).collect();
+            vec![(Difference::Raised, format!("DataFlow raised {error}, found {}", found.join("; ")))]
+        }
         (None, Some(told), _) => vec![(Difference::MissingKey, told)],
         (None, None, Ok(Work::Dataset(mut work))) if wanted.returned.is_some() => {
             work.batch(&frame).unwrap();
             let found = work.end().unwrap().map(|result| result.value).unwrap_or_default();
             let wanted = wanted.returned.clone().unwrap_or_default();
-            (!same(&wanted, &found)).then(|| (Difference::Other, format!("wanted {wanted}, found {found}"))).into_iter().collect()
+            (!same(&wanted, &found)).then(|| (Difference::Other, format!("wanted {}, found {}", shown(&wanted), shown(&found)))).into_iter().collect()
         }
         (None, None, _) => {
             let wanted = wanted.rows.as_ref().expect("a table has a result or rows");
@@ -470,13 +491,13 @@ fn same(wanted: &Value, found: &Value) -> bool {
 }
 
 /// The rows of parameters that ours refuses.
-fn refused(info: &OperatorInfo, case: &Case) -> Vec<(usize, Difference, String)> {
+fn refused(info: &OperatorInfo, case: &Case, problem: &str) -> Vec<(usize, Difference, String)> {
     let difference = match () {
         () if info.fields.iter().any(|field| field.name == "dictionary_path") => Difference::NotHeld,
         () if case.output.iter().all(|outcome| outcome.error.is_some()) => Difference::RaisedOnParameters,
         () => Difference::RefusedParameters,
     };
-    (0..case.output.len()).map(|row| (row, difference, "refused at compile".to_owned())).collect()
+    (0..case.output.len()).map(|row| (row, difference, format!("refused at compile: {problem}"))).collect()
 }
 
 /// Which rows are worked on together: all of a list; else those whose cells are all text, and every other one alone.
@@ -486,6 +507,19 @@ fn groups(case: &Case) -> Vec<Vec<usize>> {
     }
     let (texts, others): (Vec<usize>, Vec<usize>) = (0..case.input.len()).partition(|row| case.input[*row].values().all(Value::is_string));
     std::iter::once(texts).chain(others.into_iter().map(|row| vec![row])).filter(|rows| !rows.is_empty()).collect()
+}
+
+/// A value as it is written down, its numbers as exact as [`alike`] compares them.
+fn shown(value: &Value) -> String {
+    fn rounded(value: &Value) -> Value {
+        match value {
+            Value::Number(number) if number.is_f64() => format!("{:.11e}", number.as_f64().unwrap()).parse::<f64>().unwrap().into(),
+            Value::Array(items) => items.iter().map(rounded).collect(),
+            Value::Object(record) => record.iter().map(|(name, item)| (name.clone(), rounded(item))).collect::<Map<_, _>>().into(),
+            other => other.clone(),
+        }
+    }
+    rounded(value).to_string()
 }
 
 /// Equal values; `3.0` is 3, and scores may differ in the last digits.

@@ -1,12 +1,12 @@
 //! Looks for a text on which a rule breaks a promise, led by what of the rule was reached. `cargo +nightly fuzz run rules --sanitizer none`
 //!
-//! The first byte of an input chooses the rule, the second its parameters and the third where the rows are cut into batches; the rest is rows of cells (see [`rows`]).
+//! The first byte of an input chooses the rule, the second its parameters, the third where the rows are cut into batches, and two more what the columns hold; the rest is rows of cells (see [`rows`]).
 
 #![no_main]
 
 use std::sync::LazyLock;
 
-use dataflow_operators::rule_laws::{PIECES, Rule, hold, rules};
+use dataflow_operators::rule_laws::{Held, PIECES, Rule, hold, rules};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 // Bytes that UTF-8 never has stand for what texts cannot say.
@@ -19,12 +19,13 @@ const ROWS: usize = 32;
 static RULES: LazyLock<Vec<Vec<Rule>>> = LazyLock::new(|| rules(&tempfile::tempdir().expect("a temporary folder").keep()));
 
 fuzz_target!(|data: &[u8]| {
-    let &[rule, variant, cut, ref cells @ ..] = data else { return };
+    let &[rule, variant, cut, first, second, ref cells @ ..] = data else { return };
     let rows = rows(cells);
     let cuts = [usize::from(cut & 15), usize::from(cut >> 4)];
+    let held = [first & 15, first >> 4, second & 15, second >> 4].map(|held| Held::ALL.get(usize::from(held)).copied().unwrap_or_default());
     let variants = &RULES[usize::from(rule) % RULES.len()];
     let (name, rule) = &variants[usize::from(variant) % variants.len()];
-    if let Err(broken) = hold(rule.as_ref(), &rows, &cuts) {
+    if let Err(broken) = hold(rule.as_ref(), &rows, &cuts, &held) {
         panic!("{name}: {broken}");
     }
 });

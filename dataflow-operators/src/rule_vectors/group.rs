@@ -6,7 +6,7 @@ use dataflow_core::testing::{frame_of, run_rule};
 use polars::prelude::*;
 use serde_json::{Map, Value};
 
-use super::{Case, Difference, Outcome, alike};
+use super::{Case, Difference, Outcome, alike, shown};
 
 /// Rows that are worked on together, and what came of them.
 pub(super) struct Group<'a> {
@@ -45,6 +45,12 @@ impl<'a> Group<'a> {
     pub(super) fn outcome(&self, place: usize) -> (bool, Map<String, Value>) {
         let cell = |column: &Column| (column.name().to_string(), dataflow_core::row::json_of(&column.get(place).unwrap()));
         (self.kept[place], self.after.columns().iter().map(cell).collect())
+    }
+
+    /// What came of a row, to be written down.
+    pub(super) fn shown(&self, place: usize) -> String {
+        let (kept, cells) = self.outcome(place);
+        format!("kept={kept} {}", shown(&Value::Object(cells)))
     }
 
     /// Whether null cells do what is said of them: their rows go from a filter, stay as they are in a refiner and have null beside them otherwise, and the others do as without them.
@@ -126,10 +132,10 @@ pub(super) fn compare(wanted: &Outcome, group: &Group<'_>, place: usize) -> Opti
     let Group { before, after, kept, .. } = group;
     let kept = kept[place];
     if let Some(error) = &wanted.error {
-        return Some((Differs::Row, format!("DataFlow raised {error}")));
+        return Some((Differs::Row, format!("DataFlow raised {error}, found {}", group.shown(place))));
     }
     if wanted.kept != kept {
-        return Some((Differs::Row, format!("wanted kept={}, found {kept}", wanted.kept)));
+        return Some((Differs::Row, format!("wanted kept={}, found {}", wanted.kept, group.shown(place))));
     }
     if let Some(name) = wanted.columns.keys().find(|name| after.column(name).is_err()) {
         return Some((Differs::Row, format!("wanted the column `{name}`, which is not written")));
@@ -148,6 +154,6 @@ pub(super) fn compare(wanted: &Outcome, group: &Group<'_>, place: usize) -> Opti
             cells.push((name.to_owned(), wanted, found));
         }
     }
-    let told: Vec<String> = cells.iter().map(|(name, wanted, found)| format!("wanted {name}={wanted}, found {found}")).collect();
+    let told: Vec<String> = cells.iter().map(|(name, wanted, found)| format!("wanted {name}={}, found {}", shown(wanted), shown(found))).collect();
     (!cells.is_empty()).then(|| (Differs::Cells(cells), told.join("; ")))
 }

@@ -12,11 +12,11 @@ use serde_json::Value;
 
 /// Keeps rows whose score compares with a threshold as `filter_method` says.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null, and a text that is no number, is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null, and what is no number, is dropped.
 ///
 /// # 中文
 ///
-/// 按 `filter_method` 将得分与阈值比较并保留满足条件的行。保留的行标签为 1，丢弃的为 0；空值与不是数字的文本会被丢弃。
+/// 按 `filter_method` 将得分与阈值比较并保留满足条件的行。保留的行标签为 1，丢弃的为 0；空值与不是数字的内容会被丢弃。
 #[operator(code, filter, Columns)]
 pub struct CodeGenericScoreFilter {
     /// The score. 中文：得分。
@@ -73,15 +73,15 @@ impl CodeGenericScoreFilter {
 
 impl Columns for CodeGenericScoreFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
-        let scores = frame.column(self.input_key.as_str())?.cast(&DataType::Float64)?;
-        let keep: Vec<bool> = scores.f64()?.iter().map(|score| score.is_some_and(|score| self.keeps(score))).collect();
+        let scores = scores_of(frame.column(self.input_key.as_str())?)?;
+        let keep: Vec<bool> = scores.iter().map(|score| score.is_some_and(|score| self.keeps(score))).collect();
         let label = Column::new(self.output_key.as_str().into(), keep.iter().map(|keep| i64::from(*keep)).collect::<Vec<_>>());
         Ok(Changes { columns: vec![label], keep: Some(keep.into_iter().map(Some).collect()), failed: Vec::new() })
     }
 
     fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
         let column = frame.column(self.input_key.as_str()).ok()?.slice(i64::try_from(row).ok()?, 1);
-        let score = column.cast(&DataType::Float64).ok()?.f64().ok()?.get(0);
+        let score = scores_of(&column).ok()?.get(0);
         Some(match (score, json_of(&column.get(0).ok()?)) {
             (Some(score), _) => format!("measured {score}, score_threshold {}", self.score_threshold),
             (None, Value::Null) => "the score is null".into(),
@@ -90,10 +90,19 @@ impl Columns for CodeGenericScoreFilter {
     }
 }
 
+/// The numbers of a column; a list and a record are none.
+fn scores_of(column: &Column) -> Result<Float64Chunked> {
+    if column.dtype().is_nested() {
+        return Ok(Float64Chunked::full_null(column.name().clone(), column.len()));
+    }
+    Ok(column.cast(&DataType::Float64)?.f64()?.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflow_core::testing::{conformance, run_rule};
+    use dataflow_core::testing::{conformance, frame_of, run_rule};
+    use serde_json::json;
 
     conformance!(CodeGenericScoreFilter);
 
@@ -115,5 +124,15 @@ mod tests {
         let frame = df!("quality_score" => [Some("7.5"), Some("good"), None]).unwrap();
         let why = |row| Columns::why(&CodeGenericScoreFilter::default(), &frame, row).unwrap();
         assert_eq!([why(0), why(1), why(2)], ["measured 7.5, score_threshold 8", "\"good\" is no number", "the score is null"]);
+    }
+
+    #[test]
+    fn a_list_and_a_record_go_as_what_is_no_number() {
+        let check = |score: Value| {
+            let (filter, frame) = (CodeGenericScoreFilter::default(), frame_of(&[json!({ "quality_score": score })]));
+            (run_rule(&filter, frame.clone()).1[0], Columns::why(&filter, &frame, 0).unwrap())
+        };
+        assert_eq!(check(json!([9])), (false, "[9] is no number".into()));
+        assert_eq!(check(json!({ "score": 9 })), (false, "{\"score\":9} is no number".into()));
     }
 }
