@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use aho_corasick::{AhoCorasick, MatchKind, packed};
+use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 use polars::prelude::PlHashSet;
 
 use crate::language::TextLanguage;
@@ -207,7 +208,9 @@ fn words_of(text: &str) -> WordList {
 pub(crate) struct BlockList {
     /// All entries.
     words: WordList,
-    /// Entries that are found wherever they stand: those of several words, and those of languages without spaces.
+    /// Those with a curly apostrophe, with a straight one.
+    straight: WordList,
+    /// Entries that are found wherever they stand as whole words: those of several words, and those of languages without spaces.
     anywhere: Anywhere,
     /// Whether there are entries of several words.
     has_several: bool,
@@ -239,39 +242,75 @@ fn beginning(word: &str) -> usize {
 impl BlockList {
     fn of(entries: &WordList) -> Result<Self, String> {
         let words: WordList = entries.iter().map(|entry| entry.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        let inside: Vec<&String> = words.iter().filter(|entry| is_anywhere(entry)).collect();
+        let straight: WordList = words.iter().filter(|entry| entry.contains('’')).map(|entry| entry.replace('’', "'")).collect();
+        let inside: Vec<&String> = words.iter().chain(&straight).filter(|entry| is_anywhere(entry)).collect();
         let packed = || packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(&inside).build();
         let anywhere = match (inside.len() <= FEW).then(packed).flatten() {
             Some(few) => Anywhere::Few(few),
             None => Anywhere::Many(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?),
         };
         let mut beginnings = Box::new([0; BEGINNINGS / 64]);
-        for place in words.iter().map(|entry| beginning(entry)) {
+        for place in words.iter().chain(&straight).map(|entry| beginning(entry)) {
             beginnings[place / 64] |= 1 << (place % 64);
         }
         let has_several = inside.iter().any(|entry| entry.contains(' '));
-        Ok(Self { words, anywhere, has_several, beginnings })
+        Ok(Self { words, straight, anywhere, has_several, beginnings })
     }
 
-    /// Shows each entry that a text in small letters has, of those that are found anywhere; any white space stands for that within an entry.
+    /// Shows each entry that a text in small letters with straight apostrophes has, of those that are found anywhere; any white space stands for that within an entry.
     pub fn each_anywhere(&self, lower: &str, mut show: impl FnMut(&str)) {
         let spaced = if self.has_several { with_single_spaces(lower) } else { lower.into() };
-        match &self.anywhere {
-            Anywhere::Few(few) => few.find_iter(&*spaced).for_each(|found| show(&spaced[found.range()])),
-            Anywhere::Many(many) => many.find_iter(&*spaced).for_each(|found| show(&spaced[found.range()])),
+        let mut from = 0;
+        while let Some(found) = self.next_anywhere(&spaced, from) {
+            from = found.end;
+            show(&spaced[found]);
         }
     }
 
-    /// Whether a word is an entry that is found as a word alone.
-    pub fn has_alone(&self, word: &str) -> bool {
-        self.has(word) && !is_anywhere(word)
+    /// The first of the longest entries from a place on that are no parts of longer words.
+    fn next_anywhere(&self, text: &str, mut from: usize) -> Option<Range<usize>> {
+        loop {
+            let longest = match &self.anywhere {
+                Anywhere::Few(few) => few.find_in(text.as_bytes(), Span::from(from..text.len()))?.range(),
+                Anywhere::Many(many) => many.find(Input::new(text).range(from..))?.range(),
+            };
+            if is_apart(text, &longest) {
+                return Some(longest);
+            }
+            // A shorter entry may begin where the longest is a part of longer words.
+            let shorter = text[longest.clone()].char_indices().rev().map(|(length, _)| longest.start..longest.start + length);
+            let is_entry = |part: &str| is_anywhere(part) && (self.words.contains(part) || self.straight.contains(part));
+            if let Some(found) = shorter.into_iter().find(|shorter| !shorter.is_empty() && is_apart(text, shorter) && is_entry(&text[shorter.clone()])) {
+                return Some(found);
+            }
+            from = longest.start + text[longest.start..].chars().next().map_or(1, char::len_utf8);
+        }
     }
 
-    /// Whether a word is an entry. Most words have the beginning of none, and are not looked up.
-    pub fn has(&self, word: &str) -> bool {
-        let place = beginning(word);
-        self.beginnings[place / 64] >> (place % 64) & 1 == 1 && self.words.contains(word)
+    /// Whether a word is an entry that is found as a word alone, whatever its apostrophe.
+    pub fn has_alone(&self, word: &str) -> bool {
+        self.has_beginning(word) && (self.words.contains(word) || self.straight.contains(word)) && !is_anywhere(word)
     }
+
+    /// Whether a word is an entry as it stands.
+    pub fn has(&self, word: &str) -> bool {
+        self.has_beginning(word) && self.words.contains(word)
+    }
+
+    /// Whether a word may be an entry. Most words have the beginning of none, and are not looked up.
+    fn has_beginning(&self, word: &str) -> bool {
+        let place = beginning(word);
+        self.beginnings[place / 64] >> (place % 64) & 1 == 1
+    }
+}
+
+/// Whether what was found is no part of a longer word; letters of languages without spaces stand beside others as words do.
+fn is_apart(text: &str, found: &Range<usize>) -> bool {
+    let is_part = |character: Option<char>| character.is_some_and(|character| character.is_alphanumeric() && !is_unspaced(character));
+    let entry = &text[found.clone()];
+    let begins_inside = is_part(entry.chars().next()) && is_part(text[..found.start].chars().next_back());
+    let ends_inside = is_part(entry.chars().next_back()) && is_part(text[found.end..].chars().next());
+    !begins_inside && !ends_inside
 }
 
 /// Whether an entry is found wherever it stands: what a text has between two spaces is longer than a word in a language without spaces, and shorter than several words.
