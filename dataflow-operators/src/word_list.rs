@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 use polars::prelude::PlHashSet;
 
-use crate::language::TextLanguage;
+use crate::language::{LanguageCode, TextLanguage, WITHOUT_SPACES};
 use crate::python::{is_space, is_unspaced, lower};
 
 /// Words in lower case.
@@ -24,13 +24,10 @@ pub(crate) fn stop_words(path: Option<&Path>) -> Result<Arc<WordList>, String> {
 /// The stop words of a language, or those of a file.
 pub(crate) fn stop_words_of(language: TextLanguage, path: Option<&Path>) -> Result<Arc<WordList>, String> {
     static CHINESE: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_zh.txt"))));
-    /// Languages written without spaces, for which there is no segmenter here.
-    const WITHOUT_SPACES: [&str; 7] = ["bo", "dz", "ja", "km", "lo", "my", "th"];
+    if let Some(wrong) = language.wordless() {
+        return Err(wrong);
+    }
     match (language, path) {
-        (TextLanguage::Other(code), _) if WITHOUT_SPACES.contains(&code.as_str()) => Err(format!(
-            "words of `{}` have no spaces between them, and there is no segmenter for it\nhint: leave `language` out, and separate the words by spaces before",
-            code.as_str()
-        )),
         (TextLanguage::Zh, None) => Ok(Arc::clone(&CHINESE)),
         (TextLanguage::Other(code), None) => of_crate(code.as_str()),
         (_, path) => stop_words(path),
@@ -74,7 +71,8 @@ fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
         return Ok(Arc::clone(list));
     }
     let words = stop_words::lookup(code).ok_or_else(|| {
-        let known = stop_words::available_languages().join(", ");
+        let known = stop_words::available_languages().iter().filter(|known| !WITHOUT_SPACES.contains(known) && known.parse::<LanguageCode>().is_ok());
+        let known = known.copied().collect::<Vec<_>>().join(", ");
         format!("no list of stop words is built in for `{code}`\nhint: give one as a file, or use one of {known}")
     })?;
     let list: Arc<WordList> = Arc::new(words.iter().map(|word| word.to_lowercase()).collect());

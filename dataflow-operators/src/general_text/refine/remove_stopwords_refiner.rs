@@ -25,7 +25,7 @@ pub struct RemoveStopwordsRefiner {
     pub input_key: InOut<Text>,
     /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
     pub stopwords_path: Option<PathBuf>,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
     pub language: TextLanguage,
 }
 
@@ -54,7 +54,9 @@ impl Refine for RemoveStopwordsRefiner {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = word_list::problems("stopwords_path", self.stopwords_path.as_deref());
-        if self.stopwords_path.is_none() {
+        if self.stopwords_path.is_some() {
+            problems.extend(self.language.problem_of_words());
+        } else {
             problems.extend(word_list::stop_words_of(self.language, None).err().map(|error| format!("`language`: {error}")));
         }
         problems
