@@ -8,7 +8,7 @@ use jieba_rs::Jieba;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::python::{is_han, is_word, split_words};
+use crate::python::{is_han, is_word, lower, split_words};
 use crate::scan::WordCounts;
 use crate::treebank::Words;
 
@@ -119,6 +119,14 @@ impl TextLanguage {
             found += usize::from(wanted(word));
         });
         (found, all)
+    }
+
+    /// A text in small letters, as the language writes them: in Turkish and Azerbaijani `İ` is the capital of `i`, and `I` that of `ı`.
+    pub(crate) fn lower(self, text: &str) -> String {
+        match self {
+            Self::Other(code) if ["az", "tr"].contains(&code.as_str()) && text.contains(['I', 'İ']) => lower(&text.replace('I', "ı").replace('İ', "i")),
+            _ => lower(text),
+        }
     }
 
     /// What is wrong with an operator that is told twice what a word is.

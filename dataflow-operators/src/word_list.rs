@@ -10,7 +10,7 @@ use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 use polars::prelude::PlHashSet;
 
 use crate::language::{LanguageCode, TextLanguage, WITHOUT_SPACES};
-use crate::python::{is_space, is_unspaced, lower};
+use crate::python::{is_space, is_unspaced};
 
 /// Words in lower case.
 pub(crate) type WordList = PlHashSet<String>;
@@ -51,13 +51,13 @@ const ELIDED: [(&str, &[&str]); 3] = [
 
 /// What stays of a word where stop words go: nothing, or all, or in languages that write `l'homme` what follows the apostrophe.
 pub(crate) fn without_stop_words<'a>(list: &WordList, language: TextLanguage, word: &'a str) -> Option<&'a str> {
-    if is_stop_word(list, &lower(word)) {
+    if is_stop_word(list, &language.lower(word)) {
         return None;
     }
     let code = if let TextLanguage::Other(code) = &language { code.as_str() } else { "" };
     let rest = ELIDED.iter().find(|(of, _)| *of == code).and_then(|(_, elided)| {
         let (first, rest) = word.split_once(['\'', '’'])?;
-        (!rest.is_empty() && elided.contains(&&*lower(first))).then_some(rest)
+        (!rest.is_empty() && elided.contains(&&*language.lower(first))).then_some(rest)
     });
     Some(rest.unwrap_or(word))
 }
@@ -88,8 +88,16 @@ pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
             Ok(word) if !word.contains(char::is_whitespace) => Ok(word.to_lowercase()),
             _ => Err(line.wrong("one word")),
         };
-        lines.iter().map(word).collect()
+        let words: Result<Vec<String>, String> = lines.iter().map(word).collect();
+        Ok(words?.into_iter().flat_map(forms).collect())
     })
+}
+
+/// An entry in small letters, and as Turkish has it where it was written with `İ`, whose small letter has two dots elsewhere.
+fn forms(entry: String) -> impl Iterator<Item = String> {
+    const TWO_DOTS: &str = "i\u{307}";
+    let turkish = entry.contains(TWO_DOTS).then(|| entry.replace(TWO_DOTS, "i"));
+    [Some(entry), turkish].into_iter().flatten()
 }
 
 /// What a file lists, and how.
@@ -354,8 +362,8 @@ pub(crate) fn block_list(language: TextLanguage, text: &str) -> Result<Arc<Block
 pub(crate) fn block_list_of_file(path: &Path) -> Result<Arc<BlockList>, String> {
     static READ: ReadOnce<BlockList> = Mutex::new(None);
     read_once(&READ, path, &BLOCKED, |lines| {
-        let entries: Result<WordList, String> = lines.iter().map(|line| line.words("a word or several words").map(str::to_lowercase)).collect();
-        BlockList::of(&entries?)
+        let entries: Result<Vec<String>, String> = lines.iter().map(|line| line.words("a word or several words").map(str::to_lowercase)).collect();
+        BlockList::of(&entries?.into_iter().flat_map(forms).collect())
     })
 }
 

@@ -62,6 +62,10 @@ impl BlocklistFilter {
         }
     }
 
+    fn lower(&self, text: &str) -> String {
+        if self.compatibility == Compatibility::Own { self.language.lower(text) } else { lower(text) }
+    }
+
     /// Shows each entry of the list that a text in small letters has.
     fn each_entry(&self, list: &BlockList, lower: &str, mut show: impl FnMut(&str)) {
         let own = self.compatibility == Compatibility::Own;
@@ -107,13 +111,13 @@ impl Measure for BlocklistFilter {
             return Some(i64::MAX); // dropped, as in DataFlow
         }
         let mut found = 0;
-        self.each_entry(&list, &lower(text), |_| found += 1);
+        self.each_entry(&list, &self.lower(text), |_| found += 1);
         Some(found)
     }
 
     fn why(&self, text: &str) -> Option<String> {
         let mut found = Vec::new();
-        self.each_entry(&*self.list(text).ok()?, &lower(text), |entry| found.push(format!("`{entry}`")));
+        self.each_entry(&*self.list(text).ok()?, &self.lower(text), |entry| found.push(format!("`{entry}`")));
         let more = found.len().saturating_sub(MOST_SHOWN);
         found.truncate(MOST_SHOWN);
         found.extend((more > 0).then(|| format!("{more} more")));
@@ -218,6 +222,8 @@ mod tests {
         let of = |code: &str| BlocklistFilter { threshold: 0, language: code.to_owned().try_into().unwrap(), ..Default::default() };
         let (_german, german) = with_list("Mist\nMist-Kerl\n", of("de"));
         assert_eq!(["„Mist!“ sagt er", "so ein Mist-Wetter", "der Mist-Kerl", "Optimist"].map(|text| german.measure(text)), [1, 1, 1, 0].map(Some));
+        let (_turkish, turkish) = with_list("iğrenç\nİLLET\n", of("tr"));
+        assert_eq!(["İĞRENÇ!", "illet", "İllet", "İyi"].map(|text| turkish.measure(text)), [1, 1, 1, 0].map(Some));
         let (_thai, thai) = with_list("บ้า\nばか\n", of("th"));
         assert_eq!(["เขาบ้ามาก", "お前はばかだ", "สวัสดี"].map(|text| thai.measure(text)), [1, 1, 0].map(Some));
         assert_snapshot!(Measure::problems(&of("de")).concat(), @r"

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use crate::bounds;
 use crate::language::TextLanguage;
-use crate::python::lower;
 use crate::word_list;
 
 /// Keeps rows with more than two stop words that are more than `threshold` of all words, as running text has.
@@ -53,7 +52,7 @@ impl StopWordFilter {
         let language = self.language.of(text);
         let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
         let is_stop_word = |word: &str| if language == TextLanguage::Dataflow { list.contains(word) } else { word_list::is_stop_word(&list, word) };
-        Some(language.count_wanted(&lower(text), self.use_tokenizer, is_stop_word))
+        Some(language.count_wanted(&language.lower(text), self.use_tokenizer, is_stop_word))
     }
 }
 
@@ -131,6 +130,7 @@ mod tests {
         dropped
         dropped
         ");
+        assert_eq!(of("tr").count("BİR ELMA İÇİN"), Some((2, 3)), "with the small letters of the language");
         let problem = Measure::problems(&of("ii")).concat();
         assert!(problem.starts_with("`language`: no list of stop words is built in for `ii`\nhint: give one as a file, or use one of af, ar, "), "{problem}");
         assert!(!Measure::problems(&of("sr")).concat().contains("ja,"), "what is refused is not offered");
