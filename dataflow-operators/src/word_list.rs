@@ -88,6 +88,11 @@ pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
             Ok(word) if !word.contains(char::is_whitespace) => Ok(word.to_lowercase()),
             _ => Err(line.wrong("one word")),
         };
+        if let [only] = lines[..]
+            && only.text.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Err(only.wrong("one word"));
+        }
         let words: Result<Vec<String>, String> = lines.iter().map(word).collect();
         Ok(words?.into_iter().flat_map(forms).collect())
     })
@@ -131,14 +136,38 @@ impl<'a> Line<'a> {
         format!("line {} should be {expected}, found `{shown}{more}`", self.number)
     }
 
-    /// The line as a word or several; a value in quotation marks and a row of a table are none, and would never be found in a text.
+    /// The line as a word or several; a value in quotation marks, a row of a table, several entries and an item of a list are none, and would never be found in a text.
     pub(crate) fn words(self, expected: &str) -> Result<&'a str, String> {
-        let is_letter = |character: char| character.is_alphabetic() || character == '"';
-        let parted = self
-            .text
-            .match_indices([',', ';'])
-            .any(|(at, mark)| self.text[..at].chars().next_back().is_some_and(is_letter) && self.text[at + mark.len()..].chars().next().is_some_and(is_letter));
-        if self.is_value() || parted { Err(self.wrong(expected)) } else { Ok(self.text) }
+        if self.is_value() || self.has_several() || self.is_item() || self.is_of_a_program() { Err(self.wrong(expected)) } else { Ok(self.text) }
+    }
+
+    /// Whether several entries stand in it: `foo,bar`, `foo|bar` and `foo, bar, baz`. What has one comma and a space may be a phrase, and what has digits a number.
+    fn has_several(self) -> bool {
+        const MARKS: [char; 6] = [',', ';', '|', '，', '；', '、'];
+        let is_letter = |character: Option<char>| character.is_some_and(|character| character.is_alphabetic() || matches!(character, '"' | '\''));
+        let close = |(at, mark): (usize, &str)| {
+            let (before, after) = (&self.text[..at], &self.text[at + mark.len()..]);
+            let (before, after) = if mark == "|" { (before.trim_end(), after.trim_start()) } else { (before, after) };
+            is_letter(before.chars().next_back()) && is_letter(after.chars().next())
+        };
+        let parts = || self.text.trim_end_matches(MARKS).split(MARKS).map(|part| part.trim_start().chars().next());
+        self.text.match_indices(MARKS).any(close) || (parts().count() > 2 && parts().all(is_letter))
+    }
+
+    /// Whether it is an item of a list that is written for people: `- foo`, `* foo`, `1. foo`.
+    fn is_item(self) -> bool {
+        let number = self.text.trim_start_matches(|character: char| character.is_ascii_digit());
+        let after = if number.len() < self.text.len() { number.strip_prefix(['.', ')']) } else { self.text.strip_prefix(['-', '*', '+', '•']) };
+        after.is_some_and(|after| after.starts_with(char::is_whitespace))
+    }
+
+    /// Whether it is a list of a program, or is given a name there: `['foo', 'bar']`, `words = ["foo"]`.
+    fn is_of_a_program(self) -> bool {
+        let bare = self.text.trim_end_matches([',', ';']);
+        let is_list = [('[', ']'), ('{', '}'), ('(', ')')].iter().any(|(open, close)| bare.starts_with(*open) && bare.ends_with(*close));
+        let is_name = |name: &str| !name.is_empty() && name.chars().all(|character| character.is_alphanumeric() || character == '_');
+        let is_named = bare.split_once('=').is_some_and(|(name, value)| is_name(name.trim_end()) && value.trim_start().starts_with(['[', '{', '(', '"', '\'']));
+        is_named || (is_list && bare.contains(['\'', '"', ',']))
     }
 
     /// Whether it is written as a value of JSON, of a program or of a table.
@@ -166,20 +195,35 @@ pub(crate) fn read_once<T>(
     }
     let form = listed.form;
     let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {form}", path.display()))?;
-    let made = text_of(&bytes).and_then(|text| {
-        let lines = text.lines().map(str::trim).enumerate().map(|(index, text)| Line { number: index + 1, text });
-        let lines: Vec<Line<'_>> = lines.filter(|line| !line.text.is_empty() && !line.text.starts_with(listed.remark)).collect();
-        match lines.first() {
-            None => Ok(None),
-            Some(first) if is_json(text, first.text) => Err(format!("line {} should be plain text, found the beginning of JSON", first.number)),
-            Some(_) => of_lines(lines).map(Some),
-        }
-    });
+    let made = lines_of(&bytes, listed.remark).and_then(|lines| if lines.is_empty() { Ok(None) } else { of_lines(lines).map(Some) });
     let made = made.map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {form}", path.display()))?;
     let made = made.ok_or_else(|| format!("{} has no {}\nhint: give a text file with {form}, or leave the parameter out", path.display(), listed.entries))?;
     let made = Arc::new(made);
     read.insert(path.to_owned(), Arc::clone(&made));
     Ok(made)
+}
+
+/// The lines of a file that list something.
+pub(crate) fn lines_of<'a>(bytes: &'a [u8], remark: &str) -> Result<Vec<Line<'a>>, String> {
+    let text = text_of(bytes)?;
+    // Some editors end lines with a carriage return alone.
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    let lines = text.split(end).map(str::trim).enumerate().map(|(index, text)| Line { number: index + 1, text });
+    let lines: Vec<Line<'_>> = lines.filter(|line| !line.text.is_empty() && !line.text.starts_with(remark)).collect();
+    let Some(first) = lines.first() else { return Ok(lines) };
+    let found = match first.text {
+        json if is_json(text, json) => "the beginning of JSON",
+        "null" | "true" | "false" if lines.len() == 1 => "a value of JSON",
+        markup if is_markup(markup) => "the beginning of HTML or XML",
+        _ => return Ok(lines),
+    };
+    Err(format!("line {} should be plain text, found {found}", first.number))
+}
+
+/// Whether a page begins with a line.
+fn is_markup(first: &str) -> bool {
+    let first = first.to_ascii_lowercase();
+    ["<!doctype", "<?xml", "<html", "<head", "<body"].iter().any(|begin| first.starts_with(begin))
 }
 
 /// The text of a file without a mark of its byte order.
@@ -403,6 +447,12 @@ mod tests {
             b"the\t12\n",
             b"the\nna\xefve\n",
             b"t\0h\0e\0\n\0",
+            b"the\nfoo|bar\n",
+            b"<!DOCTYPE html>\n<p>the</p>\n",
+            b"null\n",
+            b"123\n",
+            "你好，世界\n".as_bytes(),
+            b"the\rof and\r",
         ];
         let wrong: Vec<String> = files.iter().map(|file| told(file, of_file).unwrap_err()).collect();
         assert!(wrong.iter().all(|wrong| wrong.ends_with("\nhint: give a text file with a word a line")), "{wrong:?}");
@@ -418,7 +468,34 @@ mod tests {
         list.txt: line 1 should be one word, found `the	12`
         list.txt: line 2 should be text in UTF-8, found bytes that are none
         list.txt: line 1 should be text in UTF-8, found bytes that are none
+        list.txt: line 2 should be one word, found `foo|bar`
+        list.txt: line 1 should be plain text, found the beginning of HTML or XML
+        list.txt: line 1 should be plain text, found a value of JSON
+        list.txt: line 1 should be one word, found `123`
+        list.txt: line 1 should be one word, found `你好，世界`
+        list.txt: line 2 should be one word, found `of and`
         "#);
+    }
+
+    #[test]
+    fn a_block_list_of_another_form_is_refused_and_odd_entries_are_not() {
+        let others = [
+            "- foo", "* foo", "1. foo", "12) foo", "['foo', 'bar']", "{'foo', 'bar'}", "('foo',)", "words = [\"foo\"]", "WORDS=(", "foo, bar, baz", "foo|bar", "foo | bar",
+            "foo; bar; baz", "'foo', 'bar', 'baz'", "坏，恶",
+        ];
+        for other in others {
+            let wrong = told(format!("shoo\n{other}\n").as_bytes(), block_list_of_file).err().unwrap_or_default();
+            let expected = format!("list.txt: line 2 should be a word or several words, found `{other}`\nhint: give a text file with a word or several words a line");
+            assert_eq!(wrong, expected);
+        }
+        for page in ["<html><body>foo</body></html>", "<?xml version=\"1.0\"?>", "null", "[1]"] {
+            assert!(told(page.as_bytes(), block_list_of_file).is_err_and(|wrong| wrong.contains("line 1 should be plain text, found")), "{page}");
+        }
+        let odd = ["c++", "-1", "-", "*", "1.5", "a = b", "f(x, y)", "(y)", "[sic]", "1,000,000", "go away, you", "yes; no", "<unk>", "null", "123", "||", "'tis", "b*tch", "-foo", "x="];
+        let list = told(odd.join("\n").as_bytes(), block_list_of_file).unwrap();
+        assert_eq!(odd.map(|entry| list.has(entry)), [true; 20]);
+        let old = told(b"foo\rbar\r\rbaz", block_list_of_file).unwrap();
+        assert_eq!(["foo", "bar", "baz", "foo\rbar"].map(|entry| old.has(entry)), [true, true, true, false]);
     }
 
     #[test]

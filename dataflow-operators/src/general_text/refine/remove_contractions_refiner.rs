@@ -149,7 +149,7 @@ impl Contractions {
             let parts = |line: Line<'_>| {
                 let parts = line.text.split_once('\t').or_else(|| line.text.split_once(char::is_whitespace));
                 // Rows of other tables have marks that no contraction has.
-                let parts = parts.filter(|(word, full)| !word.contains([',', ';', ':', '=', '"', '|', '{', '[', '>']) && !full.contains(['\t', '"', '|', '=']));
+                let parts = parts.filter(|(word, full)| !word.contains([',', ';', ':', '=', '"', '|', '{', '[', '>']) && !full.contains(['\t', '"', '|', '=']) && !full.starts_with(["->", "→", "- "]));
                 let parts = parts.map(|(word, full)| (word.trim_end().to_owned(), full.trim_start().to_owned()));
                 parts.ok_or_else(|| line.wrong("a contraction, white space and what it stands for"))
             };
@@ -318,7 +318,7 @@ mod tests {
         `contractions_path`: LIST: line 2 should be a contraction, white space and what it stands for, found `wanna`
         hint: give a text file with a contraction a line, white space and what it stands for
         ");
-        for wrong in ["can't,can not\n", "\"can't\": \"cannot\",\n", "can't = cannot\n", "can't\tcannot\t12\n"] {
+        for wrong in ["can't,can not\n", "\"can't\": \"cannot\",\n", "can't = cannot\n", "can't\tcannot\t12\n", "can't -> cannot\n", "can't → cannot\n", "- can't cannot\n"] {
             assert!(found(wrong).contains("LIST: line 1 should be a contraction, white space and what it stands for, found `"), "{}", found(wrong));
         }
         assert_snapshot!(found(r#"{"can't": "cannot"}"#), @r"
