@@ -480,18 +480,53 @@ mod tests {
     #[test]
     fn a_block_list_of_another_form_is_refused_and_odd_entries_are_not() {
         let others = [
-            "- foo", "* foo", "1. foo", "12) foo", "['foo', 'bar']", "{'foo', 'bar'}", "('foo',)", "words = [\"foo\"]", "WORDS=(", "foo, bar, baz", "foo|bar", "foo | bar",
-            "foo; bar; baz", "'foo', 'bar', 'baz'", "坏，恶",
+            "- foo",
+            "* foo",
+            "1. foo",
+            "12) foo",
+            "['foo', 'bar']",
+            "{'foo', 'bar'}",
+            "('foo',)",
+            "words = [\"foo\"]",
+            "WORDS=(",
+            "foo, bar, baz",
+            "foo|bar",
+            "foo | bar",
+            "foo; bar; baz",
+            "'foo', 'bar', 'baz'",
+            "坏，恶",
         ];
         for other in others {
             let wrong = told(format!("shoo\n{other}\n").as_bytes(), block_list_of_file).err().unwrap_or_default();
-            let expected = format!("list.txt: line 2 should be a word or several words, found `{other}`\nhint: give a text file with a word or several words a line");
+            let expected =
+                format!("list.txt: line 2 should be a word or several words, found `{other}`\nhint: give a text file with a word or several words a line");
             assert_eq!(wrong, expected);
         }
         for page in ["<html><body>foo</body></html>", "<?xml version=\"1.0\"?>", "null", "[1]"] {
             assert!(told(page.as_bytes(), block_list_of_file).is_err_and(|wrong| wrong.contains("line 1 should be plain text, found")), "{page}");
         }
-        let odd = ["c++", "-1", "-", "*", "1.5", "a = b", "f(x, y)", "(y)", "[sic]", "1,000,000", "go away, you", "yes; no", "<unk>", "null", "123", "||", "'tis", "b*tch", "-foo", "x="];
+        let odd = [
+            "c++",
+            "-1",
+            "-",
+            "*",
+            "1.5",
+            "a = b",
+            "f(x, y)",
+            "(y)",
+            "[sic]",
+            "1,000,000",
+            "go away, you",
+            "yes; no",
+            "<unk>",
+            "null",
+            "123",
+            "||",
+            "'tis",
+            "b*tch",
+            "-foo",
+            "x=",
+        ];
         let list = told(odd.join("\n").as_bytes(), block_list_of_file).unwrap();
         assert_eq!(odd.map(|entry| list.has(entry)), [true; 20]);
         let old = told(b"foo\rbar\r\rbaz", block_list_of_file).unwrap();

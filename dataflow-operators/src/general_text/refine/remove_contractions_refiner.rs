@@ -149,7 +149,9 @@ impl Contractions {
             let parts = |line: Line<'_>| {
                 let parts = line.text.split_once('\t').or_else(|| line.text.split_once(char::is_whitespace));
                 // Rows of other tables have marks that no contraction has.
-                let parts = parts.filter(|(word, full)| !word.contains([',', ';', ':', '=', '"', '|', '{', '[', '>']) && !full.contains(['\t', '"', '|', '=']) && !full.starts_with(["->", "→", "- "]));
+                let is_word = |word: &str| !word.contains([',', ';', ':', '=', '"', '|', '{', '[', '>']) && !matches!(word, "-" | "*");
+                let is_full = |full: &str| !full.contains(['\t', '"', '|', '=', '→']) && !full.trim_start().starts_with("->");
+                let parts = parts.filter(|(word, full)| is_word(word) && is_full(full));
                 let parts = parts.map(|(word, full)| (word.trim_end().to_owned(), full.trim_start().to_owned()));
                 parts.ok_or_else(|| line.wrong("a contraction, white space and what it stands for"))
             };
@@ -284,7 +286,10 @@ mod tests {
             assert_eq!(own.refine(text), text);
         }
         let dataflow = RemoveContractionsRefiner { compatibility: Compatibility::Dataflow, ..own };
-        assert_eq!(texts.map(|text| dataflow.refine(text).into_owned()).join("|"), "5 of the clock|as is her will not|thieves' cannot|I are not, he are not|OF THE CLOCK");
+        assert_eq!(
+            texts.map(|text| dataflow.refine(text).into_owned()).join("|"),
+            "5 of the clock|as is her will not|thieves' cannot|I are not, he are not|OF THE CLOCK"
+        );
     }
 
     #[test]
@@ -318,7 +323,15 @@ mod tests {
         `contractions_path`: LIST: line 2 should be a contraction, white space and what it stands for, found `wanna`
         hint: give a text file with a contraction a line, white space and what it stands for
         ");
-        for wrong in ["can't,can not\n", "\"can't\": \"cannot\",\n", "can't = cannot\n", "can't\tcannot\t12\n", "can't -> cannot\n", "can't → cannot\n", "- can't cannot\n"] {
+        for wrong in [
+            "can't,can not\n",
+            "\"can't\": \"cannot\",\n",
+            "can't = cannot\n",
+            "can't\tcannot\t12\n",
+            "can't -> cannot\n",
+            "can't → cannot\n",
+            "- can't cannot\n",
+        ] {
             assert!(found(wrong).contains("LIST: line 1 should be a contraction, white space and what it stands for, found `"), "{}", found(wrong));
         }
         assert_snapshot!(found(r#"{"can't": "cannot"}"#), @r"
