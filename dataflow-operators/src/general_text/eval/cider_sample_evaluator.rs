@@ -110,7 +110,8 @@ impl Frequencies {
         };
         let Value::Object(table) = &value else { return Err(format!("should be a record with `df` and `ref_len`, found {}", found(Some(&value)))) };
         let Some(Value::Object(counts)) = table.get("df") else { return Err(format!("`df` should be a record of numbers, found {}", found(table.get("df")))) };
-        let ref_len = table.get("ref_len").and_then(Value::as_f64).ok_or_else(|| format!("`ref_len` should be a number, found {}", found(table.get("ref_len"))))?;
+        let ref_len =
+            table.get("ref_len").and_then(Value::as_f64).ok_or_else(|| format!("`ref_len` should be a number, found {}", found(table.get("ref_len"))))?;
         let number = |(words, count): (&String, &Value)| {
             let number = count.as_f64().ok_or_else(|| format!("`df` of `{words}` should be a number, found {}", found(Some(count))))?;
             Ok((words.clone(), number))

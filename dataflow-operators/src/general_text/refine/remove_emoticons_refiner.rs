@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 /// Deletes emoticons such as `:-)`, `XD` and `(^_^)` that stand for themselves.
 ///
-/// They have white space, the end of the text or punctuation of a sentence beside them. What numbers, lists, labels and programs are written with stays: mouths that are letters or digits, except `D` and `P` after `:` or `;` (`:3`, `:0`, `:x`), brackets and strokes without a nose, except `:)`, `:(` and `:/` (`:[`, `:|`, `=(`), and `8)`, `x)`, `D:`, `):`, `(;;)`. `<3` goes at the end of a line alone, after white space, where the word before it has two letters or more and nothing else. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file, which can name those that stay here.
+/// `<3` goes at the end of a line alone, after white space, where the word before it is of two letters or more. They have white space, the end of the text or punctuation of a sentence beside them, and are none of what numbers, lists, labels and programs are written with: mouths that are letters or digits, except `D` and `P` after `:` or `;` (so that `:3`, `:0` and `:x` stay), brackets and strokes without a nose, except `:)`, `:(` and `:/` (`:[`, `:|`, `=(`), and `8)`, `x)`, `D:`, `):` and `(;;)`. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file, which can name those that stay here.
 ///
 /// # 中文
 ///
