@@ -8,7 +8,7 @@ use jieba_rs::Jieba;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::python::{is_han, is_word, split_words};
+use crate::python::{is_han, is_word, lower, split_words};
 use crate::scan::WordCounts;
 use crate::treebank::Words;
 
@@ -35,20 +35,24 @@ pub enum TextLanguage {
     En,
     /// Chinese words by a segmenter with a dictionary, and Chinese marks; other words in the text as in `en`.
     Zh,
-    /// Another language, whose words and sentences are told apart as in `en`. One without spaces and without a segmenter here, such as Japanese, has a word for each character or run of syllables.
+    /// Another language, whose words and sentences are told apart as in `en`. One without spaces and without a segmenter here, such as Japanese, is refused where words count.
     Other(LanguageCode),
 }
+
+/// Languages written without spaces, for which there is no segmenter here.
+pub(crate) const WITHOUT_SPACES: [&str; 7] = ["bo", "dz", "ja", "km", "lo", "my", "th"];
 
 impl TryFrom<String> for TextLanguage {
     type Error = String;
 
     fn try_from(written: String) -> Result<Self, String> {
-        Ok(match written.as_str() {
+        // As people write them: `EN`, `De`.
+        Ok(match written.to_ascii_lowercase().as_str() {
             "dataflow" => Self::Dataflow,
             "auto" => Self::Auto,
             "en" => Self::En,
             "zh" => Self::Zh,
-            other => Self::Other(other.parse()?),
+            _ => Self::Other(written.parse()?),
         })
     }
 }
@@ -70,7 +74,7 @@ impl JsonSchema for TextLanguage {
         "TextLanguage".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "string", "enum": ["dataflow", "auto", "en", "zh"] }, { "type": "string", "pattern": "^[a-z]{2}$" }] })
+        json_schema!({ "anyOf": [{ "type": "string", "enum": ["dataflow", "auto", "en", "zh"] }, { "type": "string", "pattern": "^[A-Za-z]{2}$" }] })
     }
 }
 
@@ -117,9 +121,31 @@ impl TextLanguage {
         (found, all)
     }
 
+    /// A text in small letters, as the language writes them: in Turkish and Azerbaijani `İ` is the capital of `i`, and `I` that of `ı`.
+    pub(crate) fn lower(self, text: &str) -> String {
+        match self {
+            Self::Other(code) if ["az", "tr"].contains(&code.as_str()) && text.contains(['I', 'İ']) => lower(&text.replace('I', "ı").replace('İ', "i")),
+            _ => lower(text),
+        }
+    }
+
     /// What is wrong with an operator that is told twice what a word is.
     pub(crate) fn problem(self, use_tokenizer: bool) -> Option<String> {
         (use_tokenizer && self != Self::Dataflow).then(|| "`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out".into())
+    }
+
+    /// What is wrong with an operator that counts or compares the words of a language in which no rule here tells them apart.
+    pub(crate) fn problem_of_words(self) -> Option<String> {
+        self.wordless().map(|wrong| format!("`language`: {wrong}"))
+    }
+
+    /// What is wrong with a language written without spaces, for which there is no segmenter here.
+    pub(crate) fn wordless(self) -> Option<String> {
+        let Self::Other(code) = self else { return None };
+        WITHOUT_SPACES.contains(&code.as_str()).then(|| {
+            let code = code.as_str();
+            format!("words of `{code}` have no spaces between them, and there is no segmenter for it\nhint: leave `language` out, and separate the words by spaces before")
+        })
     }
 
     /// How many sentences a text has; `Dataflow` has its own rule where it is needed, and counts as `En` here.
@@ -202,10 +228,16 @@ mod tests {
         let german: TextLanguage = serde_json::from_value("de".into()).unwrap();
         assert_eq!(serde_json::to_value(german).unwrap(), "de");
         assert_eq!(words(german, "Größe zählt: z.B. „Übermut“ 3,5"), "Größe|zählt|z.B|Übermut|3,5");
+        assert_eq!(serde_json::from_value::<TextLanguage>("DE".into()).unwrap(), german);
+        assert_eq!(serde_json::from_value::<TextLanguage>("En".into()).unwrap(), TextLanguage::En);
         assert_eq!(german.count_sentences("Wie bitte? Das ist gut. Ja!"), 3);
         assert_eq!(
             serde_json::from_value::<TextLanguage>("german".into()).unwrap_err().to_string(),
             "expected `dataflow`, `auto` or a code of ISO 639-1 such as `en`, `zh` or `de`, found `german`"
         );
+        for region in ["zh-CN", "ZH_hans", "zh-Hans-CN"] {
+            let wrong = serde_json::from_value::<TextLanguage>(region.into()).unwrap_err().to_string();
+            assert!(wrong.ends_with(&format!("found `{region}`\nhint: did you mean `zh`?")), "{wrong}");
+        }
     }
 }

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use polars::prelude::{PlHashMap, PlHashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::word_list;
+
 /// The words of a dictionary with how often each occurs, and the index of their deletions.
 pub(crate) struct Dictionary {
     words: Vec<(String, u64)>,
@@ -38,23 +40,19 @@ impl Dictionary {
         if let Some(dictionary) = made.get(&(path.to_owned(), limits)) {
             return Ok(Arc::clone(dictionary));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            format!(
-                "cannot read the dictionary {}: {error}\nhint: give a text file with a word and how often it occurs in each line, such as SymSpell's",
-                path.display()
-            )
-        })?;
-        let dictionary = Arc::new(Self::parse(&text, limits).map_err(|error| format!("{}: {error}", path.display()))?);
+        let hint = "hint: give a text file with a word and how often it occurs in each line, such as SymSpell's";
+        let bytes = std::fs::read(path).map_err(|error| format!("cannot read the dictionary {}: {error}\n{hint}", path.display()))?;
+        let dictionary = Arc::new(Self::parse(&bytes, limits).map_err(|error| format!("{}: {error}\n{hint}", path.display()))?);
         made.insert((path.to_owned(), limits), Arc::clone(&dictionary));
         Ok(dictionary)
     }
 
-    fn parse(text: &str, limits: Limits) -> Result<Self, String> {
+    fn parse(bytes: &[u8], limits: Limits) -> Result<Self, String> {
         let mut words = Vec::new();
-        for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let mut parts = line.split_whitespace();
+        for line in word_list::lines_of(bytes, "# ")? {
+            let mut parts = line.text.split_whitespace();
             let read = parts.next().zip(parts.next().and_then(|count| count.parse().ok()));
-            let (word, count) = read.ok_or_else(|| format!("line {} should be a word and a number, found `{line}`", number + 1))?;
+            let (word, count) = read.ok_or_else(|| line.wrong("a word and a number"))?;
             words.push((word.to_owned(), count));
         }
         if words.is_empty() {
@@ -131,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_nearest_and_then_the_most_frequent_word_is_found() {
-        let dictionary = Dictionary::parse("\u{feff}the 100\nthen 40\ntree 60\nmaintenance 5\na 200", LIMITS).unwrap();
+        let dictionary = Dictionary::parse("\u{feff}the 100\nthen 40\ntree 60\nmaintenance 5\na 200".as_bytes(), LIMITS).unwrap();
         let nearest = |word| dictionary.nearest(word, 2);
         assert_eq!(nearest("the"), Some("the"));
         assert_eq!(nearest("teh"), Some("the"), "two letters in the wrong order are one edit");
@@ -146,7 +144,7 @@ mod tests {
     fn every_word_within_reach_is_found() {
         let words = ["spelling", "spieling", "selling", "swelling", "dwelling", "speling", "pelting", "ping"];
         let lines: Vec<String> = words.iter().enumerate().map(|(place, word)| format!("{word} {}", place + 1)).collect();
-        let dictionary = Dictionary::parse(&lines.join("\n"), LIMITS).unwrap();
+        let dictionary = Dictionary::parse(lines.join("\n").as_bytes(), LIMITS).unwrap();
         for word in ["spelng", "spellling", "welling", "psieling", "pilng", "dweling", "qq"] {
             let measured = words.iter().enumerate().map(|(place, known)| (strsim::osa_distance(word, known), std::cmp::Reverse(place), *known));
             let wanted = measured.min().filter(|(distance, ..)| *distance <= 2).map(|(.., known)| known);
@@ -156,6 +154,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_entry_is_named() {
-        assert_eq!(Dictionary::parse("the 5\n\nsoil much", LIMITS).err().unwrap(), "line 3 should be a word and a number, found `soil much`");
+        assert_eq!(Dictionary::parse(b"the 5\n\nsoil much", LIMITS).err().unwrap(), "line 3 should be a word and a number, found `soil much`");
+        assert_eq!(Dictionary::parse(br#"{"the": 5}"#, LIMITS).err().unwrap(), "line 1 should be plain text, found the beginning of JSON");
+        assert_eq!(Dictionary::parse(b"the 5\rsoil much", LIMITS).err().unwrap(), "line 2 should be a word and a number, found `soil much`");
+        assert_eq!(Dictionary::parse(b"the 5\nna\xefve 3", LIMITS).err().unwrap(), "line 2 should be text in UTF-8, found bytes that are none");
     }
 }

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use aho_corasick::{AhoCorasick, MatchKind, packed};
+use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 use polars::prelude::PlHashSet;
 
-use crate::language::TextLanguage;
-use crate::python::{is_space, is_unspaced, lower};
+use crate::language::{LanguageCode, TextLanguage, WITHOUT_SPACES};
+use crate::python::{is_space, is_unspaced};
 
 /// Words in lower case.
 pub(crate) type WordList = PlHashSet<String>;
@@ -23,13 +24,10 @@ pub(crate) fn stop_words(path: Option<&Path>) -> Result<Arc<WordList>, String> {
 /// The stop words of a language, or those of a file.
 pub(crate) fn stop_words_of(language: TextLanguage, path: Option<&Path>) -> Result<Arc<WordList>, String> {
     static CHINESE: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_zh.txt"))));
-    /// Languages written without spaces, for which there is no segmenter here.
-    const WITHOUT_SPACES: [&str; 7] = ["bo", "dz", "ja", "km", "lo", "my", "th"];
+    if let Some(wrong) = language.wordless() {
+        return Err(wrong);
+    }
     match (language, path) {
-        (TextLanguage::Other(code), _) if WITHOUT_SPACES.contains(&code.as_str()) => Err(format!(
-            "words of `{}` have no spaces between them, and there is no segmenter for it\nhint: leave `language` out, and separate the words by spaces before",
-            code.as_str()
-        )),
         (TextLanguage::Zh, None) => Ok(Arc::clone(&CHINESE)),
         (TextLanguage::Other(code), None) => of_crate(code.as_str()),
         (_, path) => stop_words(path),
@@ -53,13 +51,13 @@ const ELIDED: [(&str, &[&str]); 3] = [
 
 /// What stays of a word where stop words go: nothing, or all, or in languages that write `l'homme` what follows the apostrophe.
 pub(crate) fn without_stop_words<'a>(list: &WordList, language: TextLanguage, word: &'a str) -> Option<&'a str> {
-    if is_stop_word(list, &lower(word)) {
+    if is_stop_word(list, &language.lower(word)) {
         return None;
     }
     let code = if let TextLanguage::Other(code) = &language { code.as_str() } else { "" };
     let rest = ELIDED.iter().find(|(of, _)| *of == code).and_then(|(_, elided)| {
         let (first, rest) = word.split_once(['\'', '’'])?;
-        (!rest.is_empty() && elided.contains(&&*lower(first))).then_some(rest)
+        (!rest.is_empty() && elided.contains(&&*language.lower(first))).then_some(rest)
     });
     Some(rest.unwrap_or(word))
 }
@@ -73,7 +71,8 @@ fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
         return Ok(Arc::clone(list));
     }
     let words = stop_words::lookup(code).ok_or_else(|| {
-        let known = stop_words::available_languages().join(", ");
+        let known = stop_words::available_languages().iter().filter(|known| !WITHOUT_SPACES.contains(known) && known.parse::<LanguageCode>().is_ok());
+        let known = known.copied().collect::<Vec<_>>().join(", ");
         format!("no list of stop words is built in for `{code}`\nhint: give one as a file, or use one of {known}")
     })?;
     let list: Arc<WordList> = Arc::new(words.iter().map(|word| word.to_lowercase()).collect());
@@ -89,8 +88,21 @@ pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
             Ok(word) if !word.contains(char::is_whitespace) => Ok(word.to_lowercase()),
             _ => Err(line.wrong("one word")),
         };
-        lines.iter().map(word).collect()
+        if let [only] = lines[..]
+            && only.text.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Err(only.wrong("one word"));
+        }
+        let words: Result<Vec<String>, String> = lines.iter().map(word).collect();
+        Ok(words?.into_iter().flat_map(forms).collect())
     })
+}
+
+/// An entry in small letters, and as Turkish has it where it was written with `İ`, whose small letter has two dots elsewhere.
+fn forms(entry: String) -> impl Iterator<Item = String> {
+    const TWO_DOTS: &str = "i\u{307}";
+    let turkish = entry.contains(TWO_DOTS).then(|| entry.replace(TWO_DOTS, "i"));
+    [Some(entry), turkish].into_iter().flatten()
 }
 
 /// What a file lists, and how.
@@ -124,14 +136,38 @@ impl<'a> Line<'a> {
         format!("line {} should be {expected}, found `{shown}{more}`", self.number)
     }
 
-    /// The line as a word or several; a value in quotation marks and a row of a table are none, and would never be found in a text.
+    /// The line as a word or several; a value in quotation marks, a row of a table, several entries and an item of a list are none, and would never be found in a text.
     pub(crate) fn words(self, expected: &str) -> Result<&'a str, String> {
-        let is_letter = |character: char| character.is_alphabetic() || character == '"';
-        let parted = self
-            .text
-            .match_indices([',', ';'])
-            .any(|(at, mark)| self.text[..at].chars().next_back().is_some_and(is_letter) && self.text[at + mark.len()..].chars().next().is_some_and(is_letter));
-        if self.is_value() || parted { Err(self.wrong(expected)) } else { Ok(self.text) }
+        if self.is_value() || self.has_several() || self.is_item() || self.is_of_a_program() { Err(self.wrong(expected)) } else { Ok(self.text) }
+    }
+
+    /// Whether several entries stand in it: `foo,bar`, `foo|bar` and `foo, bar, baz`. What has one comma and a space may be a phrase, and what has digits a number.
+    fn has_several(self) -> bool {
+        const MARKS: [char; 6] = [',', ';', '|', '，', '；', '、'];
+        let is_letter = |character: Option<char>| character.is_some_and(|character| character.is_alphabetic() || matches!(character, '"' | '\''));
+        let close = |(at, mark): (usize, &str)| {
+            let (before, after) = (&self.text[..at], &self.text[at + mark.len()..]);
+            let (before, after) = if mark == "|" { (before.trim_end(), after.trim_start()) } else { (before, after) };
+            is_letter(before.chars().next_back()) && is_letter(after.chars().next())
+        };
+        let parts = || self.text.trim_end_matches(MARKS).split(MARKS).map(|part| part.trim_start().chars().next());
+        self.text.match_indices(MARKS).any(close) || (parts().count() > 2 && parts().all(is_letter))
+    }
+
+    /// Whether it is an item of a list that is written for people: `- foo`, `* foo`, `1. foo`.
+    fn is_item(self) -> bool {
+        let number = self.text.trim_start_matches(|character: char| character.is_ascii_digit());
+        let after = if number.len() < self.text.len() { number.strip_prefix(['.', ')']) } else { self.text.strip_prefix(['-', '*', '+', '•']) };
+        after.is_some_and(|after| after.starts_with(char::is_whitespace))
+    }
+
+    /// Whether it is a list of a program, or is given a name there: `['foo', 'bar']`, `words = ["foo"]`.
+    fn is_of_a_program(self) -> bool {
+        let bare = self.text.trim_end_matches([',', ';']);
+        let is_list = [('[', ']'), ('{', '}'), ('(', ')')].iter().any(|(open, close)| bare.starts_with(*open) && bare.ends_with(*close));
+        let is_name = |name: &str| !name.is_empty() && name.chars().all(|character| character.is_alphanumeric() || character == '_');
+        let is_named = bare.split_once('=').is_some_and(|(name, value)| is_name(name.trim_end()) && value.trim_start().starts_with(['[', '{', '(', '"', '\'']));
+        is_named || (is_list && bare.contains(['\'', '"', ',']))
     }
 
     /// Whether it is written as a value of JSON, of a program or of a table.
@@ -159,20 +195,35 @@ pub(crate) fn read_once<T>(
     }
     let form = listed.form;
     let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {form}", path.display()))?;
-    let made = text_of(&bytes).and_then(|text| {
-        let lines = text.lines().map(str::trim).enumerate().map(|(index, text)| Line { number: index + 1, text });
-        let lines: Vec<Line<'_>> = lines.filter(|line| !line.text.is_empty() && !line.text.starts_with(listed.remark)).collect();
-        match lines.first() {
-            None => Ok(None),
-            Some(first) if is_json(text, first.text) => Err(format!("line {} should be plain text, found the beginning of JSON", first.number)),
-            Some(_) => of_lines(lines).map(Some),
-        }
-    });
+    let made = lines_of(&bytes, listed.remark).and_then(|lines| if lines.is_empty() { Ok(None) } else { of_lines(lines).map(Some) });
     let made = made.map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {form}", path.display()))?;
     let made = made.ok_or_else(|| format!("{} has no {}\nhint: give a text file with {form}, or leave the parameter out", path.display(), listed.entries))?;
     let made = Arc::new(made);
     read.insert(path.to_owned(), Arc::clone(&made));
     Ok(made)
+}
+
+/// The lines of a file that list something.
+pub(crate) fn lines_of<'a>(bytes: &'a [u8], remark: &str) -> Result<Vec<Line<'a>>, String> {
+    let text = text_of(bytes)?;
+    // Some editors end lines with a carriage return alone.
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    let lines = text.split(end).map(str::trim).enumerate().map(|(index, text)| Line { number: index + 1, text });
+    let lines: Vec<Line<'_>> = lines.filter(|line| !line.text.is_empty() && !line.text.starts_with(remark)).collect();
+    let Some(first) = lines.first() else { return Ok(lines) };
+    let found = match first.text {
+        json if is_json(text, json) => "the beginning of JSON",
+        "null" | "true" | "false" if lines.len() == 1 => "a value of JSON",
+        markup if is_markup(markup) => "the beginning of HTML or XML",
+        _ => return Ok(lines),
+    };
+    Err(format!("line {} should be plain text, found {found}", first.number))
+}
+
+/// Whether a page begins with a line.
+fn is_markup(first: &str) -> bool {
+    let first = first.to_ascii_lowercase();
+    ["<!doctype", "<?xml", "<html", "<head", "<body"].iter().any(|begin| first.starts_with(begin))
 }
 
 /// The text of a file without a mark of its byte order.
@@ -207,7 +258,9 @@ fn words_of(text: &str) -> WordList {
 pub(crate) struct BlockList {
     /// All entries.
     words: WordList,
-    /// Entries that are found wherever they stand: those of several words, and those of languages without spaces.
+    /// Those with a curly apostrophe, with a straight one.
+    straight: WordList,
+    /// Entries that are found wherever they stand as whole words: those of several words, and those of languages without spaces.
     anywhere: Anywhere,
     /// Whether there are entries of several words.
     has_several: bool,
@@ -239,39 +292,75 @@ fn beginning(word: &str) -> usize {
 impl BlockList {
     fn of(entries: &WordList) -> Result<Self, String> {
         let words: WordList = entries.iter().map(|entry| entry.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        let inside: Vec<&String> = words.iter().filter(|entry| is_anywhere(entry)).collect();
+        let straight: WordList = words.iter().filter(|entry| entry.contains('’')).map(|entry| entry.replace('’', "'")).collect();
+        let inside: Vec<&String> = words.iter().chain(&straight).filter(|entry| is_anywhere(entry)).collect();
         let packed = || packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(&inside).build();
         let anywhere = match (inside.len() <= FEW).then(packed).flatten() {
             Some(few) => Anywhere::Few(few),
             None => Anywhere::Many(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?),
         };
         let mut beginnings = Box::new([0; BEGINNINGS / 64]);
-        for place in words.iter().map(|entry| beginning(entry)) {
+        for place in words.iter().chain(&straight).map(|entry| beginning(entry)) {
             beginnings[place / 64] |= 1 << (place % 64);
         }
         let has_several = inside.iter().any(|entry| entry.contains(' '));
-        Ok(Self { words, anywhere, has_several, beginnings })
+        Ok(Self { words, straight, anywhere, has_several, beginnings })
     }
 
-    /// Shows each entry that a text in small letters has, of those that are found anywhere; any white space stands for that within an entry.
+    /// Shows each entry that a text in small letters with straight apostrophes has, of those that are found anywhere; any white space stands for that within an entry.
     pub fn each_anywhere(&self, lower: &str, mut show: impl FnMut(&str)) {
         let spaced = if self.has_several { with_single_spaces(lower) } else { lower.into() };
-        match &self.anywhere {
-            Anywhere::Few(few) => few.find_iter(&*spaced).for_each(|found| show(&spaced[found.range()])),
-            Anywhere::Many(many) => many.find_iter(&*spaced).for_each(|found| show(&spaced[found.range()])),
+        let mut from = 0;
+        while let Some(found) = self.next_anywhere(&spaced, from) {
+            from = found.end;
+            show(&spaced[found]);
         }
     }
 
-    /// Whether a word is an entry that is found as a word alone.
-    pub fn has_alone(&self, word: &str) -> bool {
-        self.has(word) && !is_anywhere(word)
+    /// The first of the longest entries from a place on that are no parts of longer words.
+    fn next_anywhere(&self, text: &str, mut from: usize) -> Option<Range<usize>> {
+        loop {
+            let longest = match &self.anywhere {
+                Anywhere::Few(few) => few.find_in(text.as_bytes(), Span::from(from..text.len()))?.range(),
+                Anywhere::Many(many) => many.find(Input::new(text).range(from..))?.range(),
+            };
+            if is_apart(text, &longest) {
+                return Some(longest);
+            }
+            // A shorter entry may begin where the longest is a part of longer words.
+            let shorter = text[longest.clone()].char_indices().rev().map(|(length, _)| longest.start..longest.start + length);
+            let is_entry = |part: &str| is_anywhere(part) && (self.words.contains(part) || self.straight.contains(part));
+            if let Some(found) = shorter.into_iter().find(|shorter| !shorter.is_empty() && is_apart(text, shorter) && is_entry(&text[shorter.clone()])) {
+                return Some(found);
+            }
+            from = longest.start + text[longest.start..].chars().next().map_or(1, char::len_utf8);
+        }
     }
 
-    /// Whether a word is an entry. Most words have the beginning of none, and are not looked up.
-    pub fn has(&self, word: &str) -> bool {
-        let place = beginning(word);
-        self.beginnings[place / 64] >> (place % 64) & 1 == 1 && self.words.contains(word)
+    /// Whether a word is an entry that is found as a word alone, whatever its apostrophe.
+    pub fn has_alone(&self, word: &str) -> bool {
+        self.has_beginning(word) && (self.words.contains(word) || self.straight.contains(word)) && !is_anywhere(word)
     }
+
+    /// Whether a word is an entry as it stands.
+    pub fn has(&self, word: &str) -> bool {
+        self.has_beginning(word) && self.words.contains(word)
+    }
+
+    /// Whether a word may be an entry. Most words have the beginning of none, and are not looked up.
+    fn has_beginning(&self, word: &str) -> bool {
+        let place = beginning(word);
+        self.beginnings[place / 64] >> (place % 64) & 1 == 1
+    }
+}
+
+/// Whether what was found is no part of a longer word; letters of languages without spaces stand beside others as words do.
+fn is_apart(text: &str, found: &Range<usize>) -> bool {
+    let is_part = |character: Option<char>| character.is_some_and(|character| character.is_alphanumeric() && !is_unspaced(character));
+    let entry = &text[found.clone()];
+    let begins_inside = is_part(entry.chars().next()) && is_part(text[..found.start].chars().next_back());
+    let ends_inside = is_part(entry.chars().next_back()) && is_part(text[found.end..].chars().next());
+    !begins_inside && !ends_inside
 }
 
 /// Whether an entry is found wherever it stands: what a text has between two spaces is longer than a word in a language without spaces, and shorter than several words.
@@ -317,8 +406,8 @@ pub(crate) fn block_list(language: TextLanguage, text: &str) -> Result<Arc<Block
 pub(crate) fn block_list_of_file(path: &Path) -> Result<Arc<BlockList>, String> {
     static READ: ReadOnce<BlockList> = Mutex::new(None);
     read_once(&READ, path, &BLOCKED, |lines| {
-        let entries: Result<WordList, String> = lines.iter().map(|line| line.words("a word or several words").map(str::to_lowercase)).collect();
-        BlockList::of(&entries?)
+        let entries: Result<Vec<String>, String> = lines.iter().map(|line| line.words("a word or several words").map(str::to_lowercase)).collect();
+        BlockList::of(&entries?.into_iter().flat_map(forms).collect())
     })
 }
 
@@ -358,6 +447,12 @@ mod tests {
             b"the\t12\n",
             b"the\nna\xefve\n",
             b"t\0h\0e\0\n\0",
+            b"the\nfoo|bar\n",
+            b"<!DOCTYPE html>\n<p>the</p>\n",
+            b"null\n",
+            b"123\n",
+            "你好，世界\n".as_bytes(),
+            b"the\rof and\r",
         ];
         let wrong: Vec<String> = files.iter().map(|file| told(file, of_file).unwrap_err()).collect();
         assert!(wrong.iter().all(|wrong| wrong.ends_with("\nhint: give a text file with a word a line")), "{wrong:?}");
@@ -373,7 +468,69 @@ mod tests {
         list.txt: line 1 should be one word, found `the	12`
         list.txt: line 2 should be text in UTF-8, found bytes that are none
         list.txt: line 1 should be text in UTF-8, found bytes that are none
+        list.txt: line 2 should be one word, found `foo|bar`
+        list.txt: line 1 should be plain text, found the beginning of HTML or XML
+        list.txt: line 1 should be plain text, found a value of JSON
+        list.txt: line 1 should be one word, found `123`
+        list.txt: line 1 should be one word, found `你好，世界`
+        list.txt: line 2 should be one word, found `of and`
         "#);
+    }
+
+    #[test]
+    fn a_block_list_of_another_form_is_refused_and_odd_entries_are_not() {
+        let others = [
+            "- foo",
+            "* foo",
+            "1. foo",
+            "12) foo",
+            "['foo', 'bar']",
+            "{'foo', 'bar'}",
+            "('foo',)",
+            "words = [\"foo\"]",
+            "WORDS=(",
+            "foo, bar, baz",
+            "foo|bar",
+            "foo | bar",
+            "foo; bar; baz",
+            "'foo', 'bar', 'baz'",
+            "坏，恶",
+        ];
+        for other in others {
+            let wrong = told(format!("shoo\n{other}\n").as_bytes(), block_list_of_file).err().unwrap_or_default();
+            let expected =
+                format!("list.txt: line 2 should be a word or several words, found `{other}`\nhint: give a text file with a word or several words a line");
+            assert_eq!(wrong, expected);
+        }
+        for page in ["<html><body>foo</body></html>", "<?xml version=\"1.0\"?>", "null", "[1]"] {
+            assert!(told(page.as_bytes(), block_list_of_file).is_err_and(|wrong| wrong.contains("line 1 should be plain text, found")), "{page}");
+        }
+        let odd = [
+            "c++",
+            "-1",
+            "-",
+            "*",
+            "1.5",
+            "a = b",
+            "f(x, y)",
+            "(y)",
+            "[sic]",
+            "1,000,000",
+            "go away, you",
+            "yes; no",
+            "<unk>",
+            "null",
+            "123",
+            "||",
+            "'tis",
+            "b*tch",
+            "-foo",
+            "x=",
+        ];
+        let list = told(odd.join("\n").as_bytes(), block_list_of_file).unwrap();
+        assert_eq!(odd.map(|entry| list.has(entry)), [true; 20]);
+        let old = told(b"foo\rbar\r\rbaz", block_list_of_file).unwrap();
+        assert_eq!(["foo", "bar", "baz", "foo\rbar"].map(|entry| old.has(entry)), [true, true, true, false]);
     }
 
     #[test]

@@ -30,7 +30,12 @@ impl FromStr for LanguageCode {
     type Err = String;
 
     fn from_str(code: &str) -> Result<Self, String> {
-        let known = CODES.split_whitespace().find(|known| *known == code).and_then(|known| known.as_bytes().try_into().ok());
-        known.map(Self).ok_or_else(|| format!("expected `dataflow`, `auto` or a code of ISO 639-1 such as `en`, `zh` or `de`, found `{code}`"))
+        let known = CODES.split_whitespace().find(|known| known.eq_ignore_ascii_case(code)).and_then(|known| known.as_bytes().try_into().ok());
+        known.map(Self).ok_or_else(|| {
+            // The region or the script of a language is not told apart.
+            let meant = code.split_once(['-', '_']).and_then(|(language, _)| Self::from_str(language).ok());
+            let hint = meant.map(|meant| format!("\nhint: did you mean `{}`?", meant.as_str())).unwrap_or_default();
+            format!("expected `dataflow`, `auto` or a code of ISO 639-1 such as `en`, `zh` or `de`, found `{code}`{hint}")
+        })
     }
 }

@@ -11,6 +11,7 @@ use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::language::TextLanguage;
 
@@ -43,7 +44,7 @@ pub struct CiderSampleEvaluator {
     pub df_mode: DocumentFrequencies,
     /// The JSON file with the document frequencies. 中文：给出文档频率的 JSON 文件。
     pub idf_path: Option<PathBuf>,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
     pub language: TextLanguage,
 }
 
@@ -74,7 +75,6 @@ impl Default for CiderSampleEvaluator {
 }
 
 /// How many documents have an n-gram, and how many there are.
-#[derive(Deserialize)]
 struct Frequencies {
     df: HashMap<String, f64>,
     ref_len: f64,
@@ -91,13 +91,32 @@ impl Frequencies {
         }
         let hint = "hint: give a JSON file such as {\"df\": {\"the cat\": 3}, \"ref_len\": 40}; a pickle can be written as one by Python";
         let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\n{hint}", path.display()))?;
-        let frequencies: Self = serde_json::from_str(&text).map_err(|error| format!("{} is no table of frequencies: {error}\n{hint}", path.display()))?;
+        let frequencies = Self::parse(&text).map_err(|wrong| format!("{}: {wrong}\n{hint}", path.display()))?;
         if frequencies.ref_len < 1.0 {
             return Err(format!("`ref_len` of {} should be at least 1, found {}", path.display(), frequencies.ref_len));
         }
         let frequencies = Arc::new(frequencies);
         read.insert(path.to_owned(), Arc::clone(&frequencies));
         Ok(frequencies)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let value: Value = serde_json::from_str(text).map_err(|error| format!("should be JSON: {error}"))?;
+        let found = |value: Option<&Value>| match value {
+            None => "none".to_owned(),
+            Some(Value::Array(_)) => "a list".to_owned(),
+            Some(Value::Object(_)) => "a record".to_owned(),
+            Some(other) => format!("`{other}`"),
+        };
+        let Value::Object(table) = &value else { return Err(format!("should be a record with `df` and `ref_len`, found {}", found(Some(&value)))) };
+        let Some(Value::Object(counts)) = table.get("df") else { return Err(format!("`df` should be a record of numbers, found {}", found(table.get("df")))) };
+        let ref_len =
+            table.get("ref_len").and_then(Value::as_f64).ok_or_else(|| format!("`ref_len` should be a number, found {}", found(table.get("ref_len"))))?;
+        let number = |(words, count): (&String, &Value)| {
+            let number = count.as_f64().ok_or_else(|| format!("`df` of `{words}` should be a number, found {}", found(Some(count))))?;
+            Ok((words.clone(), number))
+        };
+        Ok(Self { df: counts.iter().map(number).collect::<Result<_, String>>()?, ref_len })
     }
 
     /// The n-grams of a text with their weights, in the order in which they come.
@@ -161,7 +180,7 @@ impl Columns for CiderSampleEvaluator {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+        let mut problems = Vec::from_iter(self.language.problem_of_words());
         if !(1..=4).contains(&self.n) {
             problems.push(format!("`n` should be from 1 to 4, found {}", self.n));
         }
@@ -201,6 +220,21 @@ mod tests {
         assert!(scores[1].parse::<f64>().unwrap().abs() < 1e-9, "a word that is in all documents weighs nothing");
         assert!((0.5..5.0).contains(&scores[2].parse::<f64>().unwrap()));
         assert_eq!(scores[3], "null");
+    }
+
+    #[test]
+    fn a_file_of_another_form_is_told_of_in_words_of_its_own() {
+        let files = ["[]", "7", r#"{"df": []}"#, r#"{"df": {}}"#, r#"{"df": {}, "ref_len": "40"}"#, r#"{"df": {"the cat": null}, "ref_len": 4}"#, "the cat 3"];
+        let wrong: Vec<String> = files.iter().map(|text| Frequencies::parse(text).err().unwrap()).collect();
+        assert_snapshot!(wrong.join("\n"), @r#"
+        should be a record with `df` and `ref_len`, found a list
+        should be a record with `df` and `ref_len`, found `7`
+        `df` should be a record of numbers, found a list
+        `ref_len` should be a number, found none
+        `ref_len` should be a number, found `"40"`
+        `df` of `the cat` should be a number, found `null`
+        should be JSON: expected ident at line 1 column 2
+        "#);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct MeanWordLengthFilter {
     pub min_length: f64,
     /// The first mean length that is too long. 中文：达到此平均词长即丢弃。
     pub max_length: f64,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
     pub language: TextLanguage,
 }
 
@@ -74,7 +74,9 @@ impl Measure for MeanWordLengthFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        bounds::half_open(("min_length", self.min_length), ("max_length", self.max_length))
+        let mut problems = bounds::half_open(("min_length", self.min_length), ("max_length", self.max_length));
+        problems.extend(self.language.problem_of_words());
+        problems
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use crate::bounds;
 use crate::language::TextLanguage;
-use crate::python::lower;
 use crate::word_list;
 
 /// Keeps rows with more than two stop words that are more than `threshold` of all words, as running text has.
@@ -30,7 +29,7 @@ pub struct StopWordFilter {
     pub use_tokenizer: bool,
     /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
     pub stopwords_path: Option<PathBuf>,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
     pub language: TextLanguage,
 }
 
@@ -53,7 +52,7 @@ impl StopWordFilter {
         let language = self.language.of(text);
         let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
         let is_stop_word = |word: &str| if language == TextLanguage::Dataflow { list.contains(word) } else { word_list::is_stop_word(&list, word) };
-        Some(language.count_wanted(&lower(text), self.use_tokenizer, is_stop_word))
+        Some(language.count_wanted(&language.lower(text), self.use_tokenizer, is_stop_word))
     }
 }
 
@@ -82,7 +81,9 @@ impl Measure for StopWordFilter {
         let mut problems = word_list::problems("stopwords_path", self.stopwords_path.as_deref());
         problems.extend(bounds::threshold(self.threshold, ..1.0, "a share is at most 1"));
         problems.extend(self.language.problem(self.use_tokenizer));
-        if self.stopwords_path.is_none() {
+        if self.stopwords_path.is_some() {
+            problems.extend(self.language.problem_of_words());
+        } else {
             problems.extend(word_list::stop_words_of(self.language, None).err().map(|error| format!("`language`: {error}")));
         }
         problems
@@ -129,10 +130,15 @@ mod tests {
         dropped
         dropped
         ");
+        assert_eq!(of("tr").count("BİR ELMA İÇİN"), Some((2, 3)), "with the small letters of the language");
         let problem = Measure::problems(&of("ii")).concat();
         assert!(problem.starts_with("`language`: no list of stop words is built in for `ii`\nhint: give one as a file, or use one of af, ar, "), "{problem}");
+        assert!(!Measure::problems(&of("sr")).concat().contains("ja,"), "what is refused is not offered");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "ꀋ\n").unwrap();
         assert_eq!(Measure::problems(&StopWordFilter { stopwords_path: Some(file.path().to_owned()), ..of("ii") }), Vec::<String>::new());
+        for stopwords_path in [None, Some(file.path().to_owned())] {
+            assert_eq!(Measure::problems(&StopWordFilter { stopwords_path, ..of("th") }), [of("th").language.problem_of_words().unwrap()]);
+        }
     }
 }

@@ -24,7 +24,7 @@ pub struct WordNumberFilter {
     pub min_words: u32,
     /// The first number of words that is too many. 中文：词数达到此值即丢弃。
     pub max_words: u32,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
     pub language: TextLanguage,
 }
 
@@ -42,7 +42,9 @@ impl Measure for WordNumberFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        bounds::half_open(("min_words", self.min_words), ("max_words", self.max_words))
+        let mut problems = bounds::half_open(("min_words", self.min_words), ("max_words", self.max_words));
+        problems.extend(self.language.problem_of_words());
+        problems
     }
 
     fn keep(&self, words: i64) -> bool {
@@ -79,6 +81,16 @@ mod tests {
         text= word_number_filter_label=0
         dropped
         ");
+    }
+
+    #[test]
+    fn a_language_without_spaces_has_no_words_to_count() {
+        let of = |language: &str| WordNumberFilter { language: language.to_owned().try_into().unwrap(), ..Default::default() };
+        assert_snapshot!(Measure::problems(&of("th")).join("\n"), @r"
+        `language`: words of `th` have no spaces between them, and there is no segmenter for it
+        hint: leave `language` out, and separate the words by spaces before
+        ");
+        assert_eq!(["zh", "auto", "de", "ko"].map(|language| Measure::problems(&of(language))).concat(), Vec::<String>::new());
     }
 
     #[test]

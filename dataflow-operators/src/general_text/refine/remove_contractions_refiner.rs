@@ -17,13 +17,13 @@ use crate::word_list::{self, Line, Listed, ReadOnce};
 ///
 /// The case of the contraction is kept, curly apostrophes are known, and common spellings without an apostrophe (`dont`) too. An `'s` is written out after pronouns and question words alone, where it is no possessive.
 ///
-/// Single letters, `em`, `ima` and the short names of months stay. DataFlow takes them for slang, so that `U.S.` becomes `YOU.S.` and `Jan.` becomes `January`, and finds contractions beside letters that are not English; `compatibility: dataflow` does as it does. A list of one's own can be given as a file.
+/// Single letters, `em`, `ima`, the short names of months, `o'clock`, `ain't`, and `wont` and `cant`, which are words of their own without an apostrophe, stay. DataFlow writes them out, so that `U.S.` becomes `YOU.S.`, `Jan.` becomes `January`, `5 o'clock` becomes `5 of the clock` and `I ain't` becomes `I are not`, and finds contractions beside letters that are not English; `compatibility: dataflow` does as it does. A list of one's own can be given as a file.
 ///
 /// # 中文
 ///
 /// 把缩写展开：`I'm` 变为 `I am`，`won't` 变为 `will not`，`gonna` 变为 `going to`。保留原有大小写，识别弯撇号，以及 `dont` 等省略撇号的常见写法。`'s` 仅在代词与疑问词之后展开，以免误改所有格。
 ///
-/// 单个字母、`em`、`ima` 与月份缩写保持原样。DataFlow 把它们当作俚语（`U.S.` 变为 `YOU.S.`，`Jan.` 变为 `January`），紧邻非英文字母的缩写也会展开；`compatibility: dataflow` 沿用其做法。也可用文件给出自己的缩写表。
+/// 单个字母、`em`、`ima`、月份缩写、`o'clock`、`ain't`，以及不带撇号时自成一词的 `wont` 与 `cant` 保持原样。DataFlow 会将其展开（`U.S.` 变为 `YOU.S.`，`Jan.` 变为 `January`，`5 o'clock` 变为 `5 of the clock`，`I ain't` 变为 `I are not`），紧邻非英文字母的缩写也会展开；`compatibility: dataflow` 沿用其做法。也可用文件给出自己的缩写表。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveContractionsRefiner {
     /// The text to change. 中文：要处理的文本。
@@ -116,6 +116,9 @@ const SLANG: &[(&str, &str)] = &[
     ("dec.", "december"),
 ];
 
+/// What only DataFlow writes out: no contraction of today, one that does not tell whether `am`, `is` or `has` is meant, and words of their own.
+const LEFT: &[&str] = &["o'clock", "ain't", "wont", "cant"];
+
 /// After these an `'s` is no possessive.
 const BEFORE_IS: &[&str] = &["it", "he", "she", "that", "this", "there", "here", "what", "who", "where", "when", "why", "how"];
 
@@ -146,7 +149,9 @@ impl Contractions {
             let parts = |line: Line<'_>| {
                 let parts = line.text.split_once('\t').or_else(|| line.text.split_once(char::is_whitespace));
                 // Rows of other tables have marks that no contraction has.
-                let parts = parts.filter(|(word, full)| !word.contains([',', ';', ':', '=', '"', '|', '{', '[', '>']) && !full.contains(['\t', '"', '|', '=']));
+                let is_word = |word: &str| !word.contains([',', ';', ':', '=', '"', '|', '{', '[', '>']) && !matches!(word, "-" | "*");
+                let is_full = |full: &str| !full.contains(['\t', '"', '|', '=', '→']) && !full.trim_start().starts_with("->");
+                let parts = parts.filter(|(word, full)| is_word(word) && is_full(full));
                 let parts = parts.map(|(word, full)| (word.trim_end().to_owned(), full.trim_start().to_owned()));
                 parts.ok_or_else(|| line.wrong("a contraction, white space and what it stands for"))
             };
@@ -165,7 +170,10 @@ impl Contractions {
 static SLANG_WORDS: LazyLock<Contractions> = LazyLock::new(|| Contractions::of(SLANG.iter().copied()).expect("a short list makes a pattern"));
 
 /// A word in lower case written out; `None` for one that is no contraction.
-fn written_out(word: &str) -> Option<String> {
+fn written_out(word: &str, compatibility: Compatibility) -> Option<String> {
+    if compatibility == Compatibility::Own && LEFT.contains(&word) {
+        return None;
+    }
     if let Some((_, whole)) = WHOLE.iter().find(|(contraction, _)| *contraction == word) {
         return Some((*whole).to_owned());
     }
@@ -175,7 +183,7 @@ fn written_out(word: &str) -> Option<String> {
     let (ending, full) = ENDINGS.iter().find(|(ending, _)| word.ends_with(ending))?;
     let before = &word[..word.len() - ending.len()];
     // `shouldn't've` has two.
-    (!before.is_empty()).then(|| format!("{}{full}", written_out(before).unwrap_or_else(|| before.to_owned())))
+    (!before.is_empty()).then(|| format!("{}{full}", written_out(before, compatibility).unwrap_or_else(|| before.to_owned())))
 }
 
 /// Gives what is written out the case of the contraction.
@@ -228,9 +236,9 @@ impl Refine for RemoveContractionsRefiner {
         let Ok(listed) = self.contractions_path.as_deref().map(Contractions::of_file).transpose() else { return text.into() }; // a problem at compile
         let full = match (listed, self.compatibility) {
             (Some(listed), _) => listed.written_out(&plain, self.compatibility),
-            (None, Compatibility::Own) => with_words_out(&plain, &WORD, self.compatibility, written_out),
+            (None, Compatibility::Own) => with_words_out(&plain, &WORD, self.compatibility, |word| written_out(word, self.compatibility)),
             (None, Compatibility::Dataflow) => {
-                let full = with_words_out(&plain, &WORD, self.compatibility, written_out);
+                let full = with_words_out(&plain, &WORD, self.compatibility, |word| written_out(word, self.compatibility));
                 SLANG_WORDS.written_out(full.as_deref().unwrap_or(&plain), self.compatibility).or(full)
             }
         };
@@ -271,6 +279,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_a_word_or_has_several_meanings_stays() {
+        let own = RemoveContractionsRefiner::default();
+        let texts = ["5 o'clock", "as is her wont", "thieves' cant", "I ain't, he ain’t", "O'CLOCK"];
+        for text in texts {
+            assert_eq!(own.refine(text), text);
+        }
+        let dataflow = RemoveContractionsRefiner { compatibility: Compatibility::Dataflow, ..own };
+        assert_eq!(
+            texts.map(|text| dataflow.refine(text).into_owned()).join("|"),
+            "5 of the clock|as is her will not|thieves' cannot|I are not, he are not|OF THE CLOCK"
+        );
+    }
+
+    #[test]
     fn dataflow_takes_letters_and_months_for_slang() {
         let operator = RemoveContractionsRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
         let texts = ["U.S. on Jan. 5", "u r late, ima tell 'em and em", "mu em-dash JUN. u2 我can't去", "no slang, it’s"];
@@ -301,7 +323,15 @@ mod tests {
         `contractions_path`: LIST: line 2 should be a contraction, white space and what it stands for, found `wanna`
         hint: give a text file with a contraction a line, white space and what it stands for
         ");
-        for wrong in ["can't,can not\n", "\"can't\": \"cannot\",\n", "can't = cannot\n", "can't\tcannot\t12\n"] {
+        for wrong in [
+            "can't,can not\n",
+            "\"can't\": \"cannot\",\n",
+            "can't = cannot\n",
+            "can't\tcannot\t12\n",
+            "can't -> cannot\n",
+            "can't → cannot\n",
+            "- can't cannot\n",
+        ] {
             assert!(found(wrong).contains("LIST: line 1 should be a contraction, white space and what it stands for, found `"), "{}", found(wrong));
         }
         assert_snapshot!(found(r#"{"can't": "cannot"}"#), @r"

@@ -15,11 +15,11 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 /// Deletes emoticons such as `:-)`, `XD` and `(^_^)` that stand for themselves.
 ///
-/// They have white space, the end of the text or punctuation of a sentence beside them; numbers such as `80`, words such as `XS` and marks of programs such as `=>` are none. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file.
+/// `<3` goes at the end of a line alone, after white space, where the word before it is of two letters or more. They have white space, the end of the text or punctuation of a sentence beside them, and are none of what numbers, lists, labels and programs are written with: mouths that are letters or digits, except `D` and `P` after `:` or `;` (so that `:3`, `:0` and `:x` stay), brackets and strokes without a nose, except `:)`, `:(` and `:/` (`:[`, `:|`, `=(`), and `8)`, `x)`, `D:`, `):` and `(;;)`. DataFlow deletes those of a list wherever they stand, one after the other, so that `http://` becomes `http/` and `10:30` becomes `100`; `compatibility: dataflow` does as it does, with a list of our own. Another list can be given as a file, which can name those that stay here.
 ///
 /// # 中文
 ///
-/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。要求两侧为空白、文本首尾或句末标点；`80` 等数字、`XS` 等单词与 `=>` 等程序符号不算。DataFlow 按列表逐个删除，不论出现在何处，`http://` 变为 `http/`，`10:30` 变为 `100`；`compatibility: dataflow` 沿用其做法，列表由本项目自编。也可用文件给出其他列表。
+/// 删除单独出现的颜文字，如 `:-)`、`XD`、`(^_^)`。要求两侧为空白、文本首尾或句末标点。数字、列表、标签与程序中常见的写法保持原样：以字母或数字为嘴的（`:3`、`:0`、`:x`），仅 `:`、`;` 之后的 `D` 与 `P` 除外；没有鼻子的括号与斜线（`:[`、`:|`、`=(`），仅 `:)`、`:(`、`:/` 除外；以及 `8)`、`x)`、`D:`、`):`、`(;;)`。`<3` 仅在行末、前有空白、且前一个词由两个以上字母组成时删除。DataFlow 按列表逐个删除，不论出现在何处，`http://` 变为 `http/`，`10:30` 变为 `100`；`compatibility: dataflow` 沿用其做法，列表由本项目自编。也可用文件给出其他列表，其中可列出此处保留的颜文字。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveEmoticonsRefiner {
     /// The text to change. 中文：要处理的文本。
@@ -38,12 +38,37 @@ impl Default for RemoveEmoticonsRefiner {
 
 #[expect(clippy::expect_used, reason = "the pattern is a constant")]
 static EMOTICON: LazyLock<Regex> = LazyLock::new(|| {
-    // Neither numbers and words, such as `80`, `8/3` and `XS`, nor marks of programs, such as `=>` and `};`.
-    let western = r"[<>]?[:;][-‑o*']?[)\](\[dDpP/\\|@3>{}oO0cCsSxX*#&$]+|=[-‑o*']?[)\](\[dDpP/\\|3]+|8[-‑]?\)+|8[-‑][D(]+|[xX][-‑]?\)+|[xX][-‑][DpP(]+";
-    let mirrored = r"\(+[-‑o*']?[:;=]|[)\]\[/\\|]+[-‑o*']?:|[)\]]+[-‑o*']?=|[dD]+[-‑o*']:|D+[:=]|\(+[-‑]?8";
-    let eastern = r"\([\^><TtoO;*=_.~oｏ・´`¯°ಠ╯ʘ◕•̀́ᴗ▽ω][_.\-o0ωᴗ▽‿~oｏ﹏д]*[\^><TtoO;*=_.~oｏ・´`¯°ಠ╯ʘ◕•̀́ᴗ▽ω]\)|\^[_.-]?\^|[TQ][_.][TQ]|[><]_+[><]|[oO]_+[oO]|-_+-|<3|</3|¯\\_\(ツ\)_/¯";
-    Regex::new(&format!(r"{eastern}|:'-?[()]|{western}|{mirrored}|XD+|xD+")).expect("a valid pattern")
+    // No sign that numbers, lists, labels or programs are written with: `:3`, `8)`, `D:`, `(;;)`, `:[`, `a :| b`.
+    let western = r">?[:;](?:\)+|\(+|/|D+|P+)|[:;][-‑](?:[)(\]\[]+|[/\\|@*#&$oOp]|D+|P+)|=[-‑]?\)+|8[-‑]\)+|[xX][-‑]D+|XD+|xD+|:'[-‑]?[()]+";
+    let mirrored = r"\(+[-‑]?:|\([-‑];|\)+[-‑'][:;]";
+    let face = r"\^[_.-]?\^|T_+T|Q_+Q|[><]_+[><]|[oO]_+[oO]|-_+-";
+    let eastern = r"\((?:\^[_.\-oO~]?\^|>[_.\-oO]<|T_+T|Q_+Q|[><]_+[><]|[oO]_+[oO]|-_+-|;_+;|\*_+\*|=_+=|~_+~|[´¯°ಠ╯ʘ◕•・ｏ][_.\-o0ωᴗ▽‿~ｏ﹏д・]+[`´¯°ಠ╯ʘ◕•・ｏ]|[\^>T][ωᴗ▽‿﹏д]+[\^<T])\)";
+    let others = r"<3+(?:[ \t]+<3+)*|</3|¯\\_\(ツ\)_/¯";
+    Regex::new(&format!("{eastern}|{face}|{others}|{western}|{mirrored}")).expect("a valid pattern")
 });
+
+/// The first emoticon from a place on.
+fn next(text: &str, mut from: usize) -> Option<Range<usize>> {
+    loop {
+        let found = EMOTICON.find_at(text, from)?.range();
+        if !text[found.clone()].starts_with("<3") || is_heart(text, &found) {
+            return Some(found);
+        }
+        from = found.end;
+    }
+}
+
+/// Whether a `<3` ends a line and compares nothing: `x <3`, `f(x) <3` and `<3 years` do.
+fn is_heart(text: &str, found: &Range<usize>) -> bool {
+    let before = text[..found.start].trim_end_matches(|character| is_space(character) && character != '\n');
+    let is_apart = before.is_empty() || before.len() < found.start || before.ends_with('\n');
+    let ends = text[found.end..].chars().find(|character| *character == '\n' || !is_space(*character)).is_none_or(|after| after == '\n');
+    if !is_apart || !ends {
+        return false;
+    }
+    let word = before.rsplit(is_space).next().unwrap_or_default().trim_end_matches(is_sentence_mark);
+    word.is_empty() || (word.chars().nth(1).is_some() && word.chars().all(char::is_alphabetic)) || EMOTICON.is_match(word)
+}
 
 /// Emoticons of a list, in its order.
 struct Emoticons {
@@ -118,7 +143,7 @@ impl Refine for RemoveEmoticonsRefiner {
         match (self.compatibility, listed) {
             (Compatibility::Dataflow, listed) => listed.as_ref().unwrap_or(&EMOTICONS).deleted_anywhere(text),
             (Compatibility::Own, Some(listed)) => deleted_alone(text, |at| listed.any.find(Input::new(text).range(at..)).map(|found| found.range())),
-            (Compatibility::Own, None) => deleted_alone(text, |at| EMOTICON.find_at(text, at).map(|found| found.range())),
+            (Compatibility::Own, None) => deleted_alone(text, |at| next(text, at)),
         }
     }
 
@@ -158,8 +183,47 @@ mod tests {
         for text in texts {
             assert_eq!(RemoveEmoticonsRefiner::default().refine(text), text);
         }
-        let faces = ["8-)", "xD", "=)", "=P", "X-D", "(:", "D:", ")=", "=/", ":-*", ">:(", "x)"];
+        let faces = ["8-)", "xD", "=)", ":P", "X-D", "(:", "(-:", ":'(", ":-/", ":-*", ">:(", ":)))"];
         assert_eq!(faces.map(|face| RemoveEmoticonsRefiner::default().refine(face).into_owned()), [""; 12]);
+    }
+
+    #[test]
+    fn what_numbers_lists_labels_and_programs_are_written_with_stays() {
+        let texts = [
+            "print(x, 8)",
+            "7) seven\n8) eight\nx) ten",
+            "(released in 8) for USD 8) and (8 people)",
+            "(1, 2, 8)",
+            "D: because",
+            "option D: blue, do: it, grade D-: poor",
+            r#"{ "k" :3, "l" :{ "m" :[ ] } }"#,
+            "x ? y :0",
+            "dict(a =3)",
+            "x =( a + b ) =[ 1 ] =\\",
+            "lambda x :x or x :p",
+            "for (;;) for (; i < n; )",
+            "def f(\n    a,\n):",
+            "a :| b :> c :* d",
+            "all files (*.*) (<->) (^) (to) (..) (ω)",
+            "X @ T.T",
+            "if x <3 and years <3 years, f(x) <3, n <3\nx2 <3",
+        ];
+        for text in texts {
+            assert_eq!(RemoveEmoticonsRefiner::default().refine(text), text);
+        }
+    }
+
+    #[test]
+    fn a_heart_ends_a_line() {
+        let texts = ["Love you <3", "<3 <3", "So sweet! <3\nThanks :) <3 <3 ", "I <3 you", "</3"];
+        assert_snapshot!(check_rule(&RemoveEmoticonsRefiner::default(), "text", texts), @r"
+        text=Love you 
+        text=
+        text=So sweet! 
+        Thanks   
+        text=I <3 you
+        text=
+        ");
     }
 
     #[test]

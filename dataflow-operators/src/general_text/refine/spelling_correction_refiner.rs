@@ -163,6 +163,20 @@ mod tests {
         `dictionary_path`: cannot read the dictionary /no/such/list: No such file or directory (os error 2)
         hint: give a text file with a word and how often it occurs in each line, such as SymSpell's
         ");
+        let wrong = |list: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), list).unwrap();
+            let operator = SpellingCorrectionRefiner { dictionary_path: file.path().to_owned(), ..Default::default() };
+            Refine::problems(&operator).join("\n").replace(file.path().to_str().unwrap(), "LIST")
+        };
+        assert_snapshot!([wrong(r#"{"the": 5}"#), wrong("the\n"), wrong("\n")].join("\n"), @r"
+        `dictionary_path`: LIST: line 1 should be plain text, found the beginning of JSON
+        hint: give a text file with a word and how often it occurs in each line, such as SymSpell's
+        `dictionary_path`: LIST: line 1 should be a word and a number, found `the`
+        hint: give a text file with a word and how often it occurs in each line, such as SymSpell's
+        `dictionary_path`: LIST: the dictionary has no words
+        hint: give a text file with a word and how often it occurs in each line, such as SymSpell's
+        ");
         let short = SpellingCorrectionRefiner { prefix_length: 2, ..Default::default() };
         assert_eq!(Refine::problems(&short), ["`prefix_length` should be above `max_edit_distance`, 2, found 2"]);
     }

@@ -15,12 +15,12 @@ use serde_json::Value;
 
 /// Writes a question with its answer and solution as a conversation, and the images of both as a list of paths.
 ///
-/// The user's turn begins with a mark for each image; the assistant's is the answer and, after a blank line, the solution. A row without a question, or without both answer and solution, goes.
+/// The user's turn begins with a mark for each image; the assistant's is the answer and, after a blank line, the solution. A row without a question, or without both answer and solution, goes, and so does one whose cell is no record.
 /// Paths of images start from `image_folder`, which is by default where `LLMOutputParser` and `QA_Merger` write, and an image that is not there is warned of; DataFlow searches the whole current folder for a file of the name. The other columns stay, where DataFlow drops them.
 ///
 /// # 中文
 ///
-/// 将问题及其答案、解答写成对话，并列出两者中图片的路径。用户一轮以每张图片一个占位符开头；助手一轮为答案，空一行后为解答。没有问题、或答案与解答都没有的行会去掉。
+/// 将问题及其答案、解答写成对话，并列出两者中图片的路径。用户一轮以每张图片一个占位符开头；助手一轮为答案，空一行后为解答。没有问题、或答案与解答都没有的行会去掉，单元格不是记录的行也会去掉。
 /// 图片路径从 `image_folder` 算起，默认为 `LLMOutputParser` 与 `QA_Merger` 的输出目录，图片不存在时给出警告；DataFlow 则在整个当前目录中按文件名查找。其他列保留，DataFlow 则会丢弃。
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct VQAFormatter {
@@ -70,6 +70,14 @@ impl AskModel for VQAFormatter {
             }
             item => item,
         };
+        if !item.is_object() {
+            let found = match &item {
+                Value::Array(_) => "a list".to_owned(),
+                Value::String(_) => "a text within a text".to_owned(),
+                other => format!("`{other}`"),
+            };
+            return Ok(Outcome::drop_because(format!("a record with `question`, `answer` and `solution` was expected; found {found}")));
+        }
         let part = |name: &str| apart(item[name].as_str().unwrap_or_default());
         let ((question, mut images), (answer, of_answer), (solution, of_solution)) = (part("question"), part("answer"), part("solution"));
         let reply = [answer, solution].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
@@ -133,6 +141,10 @@ mod tests {
     fn a_row_without_a_question_or_an_answer_goes() {
         assert_eq!(check(&json!({ "question": "Why?", "answer": "", "solution": null })), "-> dropped because it has neither an answer nor a solution");
         assert_eq!(check(&json!({ "question": "", "answer": "A" })), "-> dropped because it has no question");
+        let expected = "-> dropped because a record with `question`, `answer` and `solution` was expected; found";
+        assert_eq!(check(&json!("[1]")), format!("{expected} a list"));
+        assert_eq!(check(&json!("12")), format!("{expected} `12`"));
+        assert_eq!(check(&json!(r#""Why?""#)), format!("{expected} a text within a text"));
         assert!(check(&json!("no JSON")).contains("a question with its answer was expected"));
     }
 }
