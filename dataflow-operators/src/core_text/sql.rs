@@ -192,8 +192,8 @@ fn with_typed_nulls(expression: &Expr, frame: &DataFrame) -> DataFrame {
         columns.and_then(|columns| DataFrame::new(frame.height(), columns)).ok()
     };
     let works = |frame: &DataFrame| ready(expression, frame).is_ok_and(|expression| whole(&expression, &frame.clear()).is_ok());
-    let types = [DataType::Null, DataType::String, DataType::Float64, DataType::Boolean];
-    let found = if nulls.is_empty() { None } else { types.iter().filter_map(of_type).find(works) };
+    let candidates = [DataType::Null, DataType::String, DataType::Float64, DataType::Boolean];
+    let found = if nulls.is_empty() { None } else { candidates.iter().filter_map(of_type).find(works) };
     found.unwrap_or_else(|| frame.clone())
 }
 
