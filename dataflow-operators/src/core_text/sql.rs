@@ -10,11 +10,15 @@ use polars::prelude::{
     Column, DataFrame, DataType, Expr, Field, FunctionExpr, IntoLazy, NULL, Operator, PlSmallStr, PolarsError, PolarsResult, StringFunction, lit, when,
 };
 use polars::sql::keywords::all_functions;
+use polars::sql::sql_expr;
 use regex::{Captures, Regex};
 
 mod arithmetic;
 mod comparison;
+mod functions;
+mod guard;
 mod temporal;
+mod written;
 
 use temporal::Takes;
 
@@ -26,8 +30,43 @@ pub(super) struct Evaluated {
     pub(super) failed: Vec<(usize, String)>,
 }
 
+/// Reads an expression, all of it.
+pub(super) fn parsed(sql: &str) -> Result<Expr, String> {
+    if has_query_within(sql) {
+        return Err("a query within needs more than one row, and a rule sees one at a time".into());
+    }
+    let sql = &written::prepared(sql)?;
+    let read = |sql: &str| guard::guarded(|| sql_expr(sql));
+    let expression = read(sql)?.map_err(|error| told(&error, &DataFrame::empty()))?;
+    for part in &expression {
+        if let Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::PadStart { .. } | StringFunction::PadEnd { .. }) } = part
+            && let [_, Expr::Literal(length)] = input.as_slice()
+            && length.extract_i64().is_ok_and(|length| length > MOST_PADDED)
+        {
+            return Err(format!("a text padded to at most {MOST_PADDED} characters was expected"));
+        }
+    }
+    match &expression {
+        // What follows an expression is a name for it, and in brackets it may not have one.
+        Expr::Alias(_, name) if !read(&format!("({sql}\n)")).is_ok_and(|read| read.is_ok()) => Err(left_over(name)),
+        _ => Ok(expression),
+    }
+}
+
+/// To how many characters `LPAD` and `RPAD` pad a text: each row would have as many.
+const MOST_PADDED: i64 = 1_000_000;
+
+fn left_over(word: &str) -> String {
+    let hint = if word.starts_with('_') {
+        "a number is written without `_`, and a text has single quotes"
+    } else {
+        "a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it"
+    };
+    format!("`{word}` was left over after the expression\nhint: {hint}")
+}
+
 /// Whether a query stands in an expression. Polars would run some of them while it reads the expression, and panic.
-pub(super) fn has_query_within(sql: &str) -> bool {
+fn has_query_within(sql: &str) -> bool {
     static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"'[^']*'|"[^"]*"|`[^`]*`"#).ok());
     static QUERY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\(\s*(select|with)\s").ok());
     let plain = QUOTED.as_ref().map_or(Cow::Borrowed(sql), |quoted| quoted.replace_all(sql, "''"));
@@ -153,15 +192,16 @@ fn with_typed_nulls(expression: &Expr, frame: &DataFrame) -> DataFrame {
         columns.and_then(|columns| DataFrame::new(frame.height(), columns)).ok()
     };
     let works = |frame: &DataFrame| ready(expression, frame).is_ok_and(|expression| whole(&expression, &frame.clear()).is_ok());
-    let types = [DataType::Null, DataType::String, DataType::Float64, DataType::Boolean];
-    let found = if nulls.is_empty() { None } else { types.iter().filter_map(of_type).find(works) };
+    let candidates = [DataType::Null, DataType::String, DataType::Float64, DataType::Boolean];
+    let found = if nulls.is_empty() { None } else { candidates.iter().filter_map(of_type).find(works) };
     found.unwrap_or_else(|| frame.clone())
 }
 
 fn whole(expression: &Expr, frame: &DataFrame) -> Result<Column, PolarsError> {
     // An expression without a column has one value; beside a column of all rows it is repeated.
     let rows = lit(frame.height() as u64).alias("rows");
-    let found = frame.clone().lazy().with_columns([expression.clone().alias("value"), rows]).collect()?;
+    let work = || frame.clone().lazy().with_columns([expression.clone().alias("value"), rows]).collect();
+    let found = guard::guarded(work).unwrap_or_else(|panicked| Err(PolarsError::ComputeError(panicked.into())))?;
     found.column("value").cloned()
 }
 
@@ -224,11 +264,13 @@ type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
 const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
 
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [Wording<&str>; 24] = [
+    let wordings: [Wording<&str>; 26] = [
         (r"^unable to parse '", |_| {
             "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
                 .into()
         }),
+        (r"^invalid expression \(found unexpected token '(.*)'\)", |found| left_over(&found[1])),
+        (r"^expected an expression \(found '(.*)' clause\)", |found| format!("an expression alone was expected, and `{}` is no part of one", &found[1])),
         (r"^unsupported function '(.*)'", |found| format!("no function of the name `{}` is known\nhint: {}", &found[1], in_place_of(&found[1]))),
         (r"^no function matches the given name and arguments: `(MAX|MIN)\(", |found| {
             let of_a_row = if &found[1] == "MAX" { "GREATEST" } else { "LEAST" };

@@ -7,7 +7,6 @@ use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
 use polars::prelude::{AggExpr, BooleanChunked, ChunkFillNullValue, ChunkFull, DataFrame, DataType, Expr, FunctionExpr, StringFunction};
-use polars::sql::sql_expr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
@@ -77,10 +76,7 @@ impl KeyField for SqlRule {
 
 impl SqlRule {
     pub(in crate::core_text) fn parse(&self) -> Result<Expr, String> {
-        if sql::has_query_within(&self.0) {
-            return Err("a query within needs more than one row, and a rule sees one at a time".into());
-        }
-        let expression = sql_expr(&self.0).map_err(|error| sql::told(&error, &DataFrame::empty()))?;
+        let expression = sql::parsed(&self.0)?;
         if (&expression).into_iter().any(|part| matches!(part, Expr::Function { function: FunctionExpr::StringExpr(StringFunction::JsonDecode(_)), .. })) {
             return Err(
                 "a text is not read as JSON\nhint: what is nested in the input is a list or a record already, and `meta.name` reads a field of a record".into(),
@@ -110,6 +106,7 @@ fn needs_more_than_a_row(part: &Expr) -> Option<&'static str> {
     match part {
         Expr::Agg(AggExpr::Implode { .. }) => None, // the list of an `IN`
         Expr::Agg(_) | Expr::Len => Some("an aggregate"),
+        Expr::Filter { .. } => Some("`FILTER`"),
         Expr::Over { .. } => Some("a window"),
         Expr::Selector(_) => Some("`*`"),
         Expr::SubPlan(..) => Some("a query within"),

@@ -80,7 +80,7 @@ fn with_texts_read(list: Expr, wanted: &DataType) -> Result<Expr, String> {
     let read = list.map_expr(|part| match part {
         Expr::Literal(LiteralValue::Series(constants)) => match constants.str() {
             Ok(texts) => {
-                wrong = texts.iter().flatten().find(|text| temporal::counted(text, wanted).is_none()).map(|text| unreadable(text, wanted));
+                wrong = texts.iter().flatten().find(|text| temporal::counted(text, wanted).is_none()).map(|text| temporal::unreadable(text, wanted));
                 temporal::read(Expr::Literal(LiteralValue::Series(constants.clone())), wanted, Takes::TextOrMoment)
             }
             Err(_) => Expr::Literal(LiteralValue::Series(constants)),
@@ -88,15 +88,6 @@ fn with_texts_read(list: Expr, wanted: &DataType) -> Result<Expr, String> {
         other => other,
     });
     wrong.map_or(Ok(read), |wrong| Err(format!("{} was expected in the list of `IN`\nhint: {wrong}", type_name(&wanted.to_string()))))
-}
-
-fn unreadable(text: &str, wanted: &DataType) -> String {
-    let form = match wanted {
-        DataType::Date => "2024-01-31",
-        DataType::Time => "10:00:00",
-        _ => "2024-01-31 10:00:00",
-    };
-    format!("`'{text}'` cannot be read as {}, and `'{form}'` can", type_name(&wanted.to_string()))
 }
 
 fn is_null(side: &Expr) -> bool {
@@ -197,7 +188,7 @@ fn hint((side, of): (&Expr, &DataType), (other, of_other): (&Expr, &DataType)) -
             None => Some(format!("`CAST({column} AS {sql_type})` reads a text as a number")),
         },
         (Kind::Text, Kind::Moment | Kind::Time) => match text_of(side) {
-            Some(text) => Some(unreadable(text, of_other)),
+            Some(text) => Some(temporal::unreadable(text, of_other)),
             None => Some(format!("`CAST({column} AS {sql_type})` reads a text as {}", type_name(&of_other.to_string()))),
         },
         (Kind::Number, Kind::Moment) => Some("`EXTRACT(YEAR FROM …)` and the like give numbers of a date, and `DATE '2024-01-31'` is one".to_owned()),

@@ -3,6 +3,8 @@
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 use polars::prelude::{Column, DataType, Expr, Field, PolarsError, PolarsResult, TimeUnit};
 
+use super::type_name;
+
 /// Whether texts are read as a type here.
 pub(super) fn is_read_here(wanted: &DataType) -> bool {
     matches!(wanted, DataType::Date | DataType::Time | DataType::Datetime(_, None))
@@ -46,19 +48,12 @@ fn brought(column: &Column, wanted: &DataType) -> PolarsResult<Column> {
 pub(super) fn counted(text: &str, wanted: &DataType) -> Option<i64> {
     let text = text.trim();
     match wanted {
-        DataType::Date => Some((written(text)?.0.date() - NaiveDate::default()).num_days()),
+        DataType::Date => Some((in_utc(text)?.date() - NaiveDate::default()).num_days()),
         DataType::Time => {
             let time = time_and_rest(text).filter(|(_, rest)| rest.is_empty()).map(|(time, _)| time);
-            Some((time.or_else(|| Some(written(text)?.0.time()))? - NaiveTime::default()).num_nanoseconds()?)
+            Some((time.or_else(|| Some(in_utc(text)?.time()))? - NaiveTime::default()).num_nanoseconds()?)
         }
-        DataType::Datetime(unit, None) => {
-            let (written, zone) = written(text)?;
-            let moment = match zone {
-                Some(zone) => written.and_local_timezone(zone).single()?.to_utc(),
-                None => written.and_utc(),
-            };
-            counted_in(*unit, moment)
-        }
+        DataType::Datetime(unit, None) => counted_in(*unit, in_utc(text)?.and_utc()),
         _ => None,
     }
 }
@@ -69,6 +64,12 @@ fn counted_in(unit: TimeUnit, moment: DateTime<chrono::Utc>) -> Option<i64> {
         TimeUnit::Microseconds => Some(moment.timestamp_micros()),
         TimeUnit::Milliseconds => Some(moment.timestamp_millis()),
     }
+}
+
+/// The date and the time of a text in UTC, which they are in already where it names no zone.
+fn in_utc(text: &str) -> Option<NaiveDateTime> {
+    let (written, zone) = written(text)?;
+    zone.map_or(Some(written), |zone| Some(written.and_local_timezone(zone).single()?.naive_utc()))
 }
 
 /// The date and the time that stand in a text, midnight where there is none, and the zone of that time.
@@ -87,6 +88,16 @@ fn written(text: &str) -> Option<(NaiveDateTime, Option<FixedOffset>)> {
         other => Some(other.parse().ok()?),
     };
     Some((date.and_time(time), zone))
+}
+
+/// That a text is no date or time, and what would be.
+pub(super) fn unreadable(text: &str, wanted: &DataType) -> String {
+    let form = match wanted {
+        DataType::Date => "2024-01-31",
+        DataType::Time => "10:00:00",
+        _ => "2024-01-31 10:00:00",
+    };
+    format!("`'{text}'` cannot be read as {}, and `'{form}'` can", type_name(&wanted.to_string()))
 }
 
 fn time_and_rest(text: &str) -> Option<(NaiveTime, &str)> {

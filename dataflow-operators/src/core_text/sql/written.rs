@@ -1,0 +1,425 @@
+//! Reads an expression as it is written, before Polars does: what Polars would panic at, drop silently or work out over many rows is refused, and what it reads in one form alone is
+//! brought to that form.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, NaiveTime, TimeDelta};
+use polars::prelude::{DataType, TimeUnit};
+
+use super::functions::needs_rows;
+use super::temporal;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Word,
+    /// A name in quotes.
+    Name,
+    Text,
+    Number,
+    Sign,
+    /// White space and comments.
+    Blank,
+}
+
+struct Token<'a> {
+    kind: Kind,
+    written: Cow<'a, str>,
+}
+
+impl Token<'_> {
+    fn is(&self, sign: &str) -> bool {
+        self.kind == Kind::Sign && self.written == sign
+    }
+    fn is_word(&self, words: &[&str]) -> bool {
+        self.kind == Kind::Word && words.iter().any(|word| self.written.eq_ignore_ascii_case(word))
+    }
+    /// A name or a text without its quotes.
+    fn plain(&self) -> &str {
+        if matches!(self.kind, Kind::Name | Kind::Text) { &self.written[1..(self.written.len() - 1).max(1)] } else { &self.written }
+    }
+}
+
+fn tokens(sql: &str) -> Vec<Token<'_>> {
+    let mut tokens: Vec<Token<'_>> = Vec::new();
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        let has_escapes = tokens.last().is_some_and(|last| last.is_word(&["e"]));
+        let (kind, length) = match first {
+            '\'' => (Kind::Text, quoted(rest, '\'', has_escapes)),
+            '"' | '`' => (Kind::Name, quoted(rest, first, false)),
+            '$' if rest[1..].contains('$') => {
+                let tag = &rest[..=rest[1..].find('$').unwrap_or(0) + 1];
+                (Kind::Sign, rest[tag.len()..].find(tag).map_or(1, |end| tag.len() * 2 + end))
+            }
+            '-' if rest.starts_with("--") => (Kind::Blank, rest.find('\n').unwrap_or(rest.len())),
+            '/' if rest.starts_with("/*") => (Kind::Blank, rest.find("*/").map_or(rest.len(), |end| end + 2)),
+            '0'..='9' => (Kind::Number, number(rest)),
+            '.' if rest[1..].starts_with(|next: char| next.is_ascii_digit())
+                && !tokens.last().is_some_and(|last| last.kind != Kind::Blank && !last.is("(")) =>
+            {
+                (Kind::Number, number(rest))
+            }
+            white if white.is_whitespace() => (Kind::Blank, until(rest, |next| !next.is_whitespace())),
+            letter if letter.is_alphabetic() || letter == '_' => (Kind::Word, until(rest, |next| !next.is_alphanumeric() && next != '_' && next != '$')),
+            other => (Kind::Sign, other.len_utf8()),
+        };
+        tokens.push(Token { kind, written: Cow::Borrowed(&rest[..length]) });
+        rest = &rest[length..];
+    }
+    tokens
+}
+
+fn until(text: &str, ends: impl Fn(char) -> bool) -> usize {
+    text.find(ends).unwrap_or(text.len())
+}
+
+/// How long what stands in quotes is; a quote that is doubled, or escaped where it may be, does not end it.
+fn quoted(text: &str, quote: char, has_escapes: bool) -> usize {
+    let mut letters = text.char_indices().skip(1).peekable();
+    while let Some((place, letter)) = letters.next() {
+        if letter == '\\' && has_escapes {
+            letters.next();
+        } else if letter == quote && letters.next_if(|(_, next)| *next == quote).is_none() {
+            return place + quote.len_utf8();
+        }
+    }
+    text.len()
+}
+
+fn number(text: &str) -> usize {
+    let digits = |from: usize| from + until(&text[from..], |next| !next.is_ascii_digit());
+    let whole = digits(0);
+    let fraction = if text[whole..].starts_with('.') { digits(whole + 1) } else { whole };
+    let power = text[fraction..].strip_prefix(['e', 'E']).map(|power| text.len() - power.strip_prefix(['+', '-']).unwrap_or(power).len());
+    power.filter(|power| digits(*power) > *power).map_or(fraction, digits)
+}
+
+/// How many signs and joining words an expression may have: each is another call of Polars upon itself, and a stack ends.
+const MOST_SIGNS: usize = 400;
+
+const WITHOUT_OPERANDS: [&str; 9] = ["(", ")", ",", ".", "=", "<", ">", "]", ":"];
+
+/// An expression as Polars is given it.
+pub(super) fn prepared(sql: &str) -> Result<String, String> {
+    let mut tokens = tokens(sql);
+    let places: Vec<usize> = (0..tokens.len()).filter(|place| tokens[*place].kind != Kind::Blank).collect();
+    let signs = places.iter().map(|place| &tokens[*place]).filter(|token| match token.kind {
+        Kind::Sign => !WITHOUT_OPERANDS.iter().any(|sign| token.is(sign)),
+        _ => token.is_word(&["and", "or", "not", "is", "like", "in", "between", "when"]),
+    });
+    let signs = signs.count();
+    if signs > MOST_SIGNS {
+        return Err(format!(
+            "at most {MOST_SIGNS} signs and words such as `+` and `OR` were expected in one expression, found {signs}\nhint: `IN (…)` takes many constants, and a step before this one can work out a part"
+        ));
+    }
+    for (index, place) in places.iter().copied().enumerate() {
+        let after = |steps: usize| places.get(index + steps).map(|place| &tokens[*place]);
+        let token = &tokens[place];
+        let is_called = matches!(token.kind, Kind::Word | Kind::Name) && after(1).is_some_and(|next| next.is("("));
+        if is_called {
+            called(token.plain(), after(2).is_some_and(|next| next.is(")")))?;
+        }
+        if token.is_word(&["decimal", "numeric", "dec"]) && is_called {
+            let number = |steps| after(steps).and_then(|token| token.written.parse::<u64>().ok());
+            digits_fit(number(2), number(4))?;
+        }
+        if token.is_word(&["interval"])
+            && let Some(text) = after(1).filter(|next| next.kind == Kind::Text)
+        {
+            if let Some(unit) = after(2).filter(|next| next.is_word(&UNITS)) {
+                let (text, unit) = (text.plain(), unit.written.to_ascii_lowercase());
+                return Err(format!("a span of time has its unit within the quotes\nhint: `INTERVAL '{text} {unit}'`"));
+            }
+            span_is_known(text.plain())?;
+        }
+        let wanted = literal_type(token);
+        if let Some(wanted) = wanted
+            && let Some(text) = after(1).filter(|next| next.kind == Kind::Text)
+        {
+            let brought = constant(text.plain(), &wanted).ok_or_else(|| temporal::unreadable(text.plain(), &wanted))?;
+            let text = places[index + 1];
+            tokens[text].written = Cow::Owned(format!("'{brought}'"));
+        } else if token.kind == Kind::Number {
+            let brought = plain_number(&token.written)?;
+            tokens[place].written = Cow::Owned(brought);
+        }
+    }
+    Ok(tokens.iter().map(|token| &*token.written).collect())
+}
+
+fn called(function: &str, has_no_arguments: bool) -> Result<(), String> {
+    if let Some(what) = needs_rows(function) {
+        let hint = match function.to_ascii_lowercase().as_str() {
+            "max" => "\nhint: `GREATEST(…, …)` chooses among the values of a row",
+            "min" => "\nhint: `LEAST(…, …)` chooses among the values of a row",
+            _ => "",
+        };
+        return Err(format!("{what} needs more than one row, and a rule sees one at a time{hint}"));
+    }
+    if has_no_arguments && ["greatest", "least", "coalesce"].iter().any(|known| function.eq_ignore_ascii_case(known)) {
+        return Err(format!("`{}` expects at least 1 argument (found 0)", function.to_ascii_uppercase()));
+    }
+    Ok(())
+}
+
+fn digits_fit(digits: Option<u64>, decimals: Option<u64>) -> Result<(), String> {
+    match (digits, decimals) {
+        (Some(digits), _) if !(1..=38).contains(&digits) => Err(format!("a decimal number has 1 to 38 digits, found {digits}")),
+        (Some(digits), Some(decimals)) if decimals > digits => {
+            Err(format!("a decimal number has at most as many decimals as digits, found {decimals} of {digits}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+const UNITS: [&str; 16] = [
+    "nanosecond",
+    "nanoseconds",
+    "second",
+    "seconds",
+    "minute",
+    "minutes",
+    "hour",
+    "hours",
+    "day",
+    "days",
+    "week",
+    "weeks",
+    "month",
+    "months",
+    "year",
+    "years",
+];
+
+/// The longest constant span, in years: dates that are further off than some 260,000 years are none that Polars can count.
+const MOST_YEARS: f64 = 100_000.0;
+
+/// Whether a text is numbers with units, and not too long a span.
+fn span_is_known(text: &str) -> Result<(), String> {
+    let unusable = |wrong: &str| {
+        format!(
+            "a span of time was expected, and `'{text}'` cannot be read as one: {wrong}\nhint: `INTERVAL '1 day'` and `INTERVAL '2 hours 30 minutes'` are spans"
+        )
+    };
+    let mut rest = text.trim();
+    rest = rest.strip_prefix('+').unwrap_or(rest);
+    if rest.is_empty() {
+        return Err(unusable("it is empty"));
+    }
+    let mut years = 0.0;
+    while !rest.is_empty() {
+        let (digits, unit) = rest.split_at(until(rest, |next| !next.is_ascii_digit()));
+        if digits.is_empty() {
+            // Polars tells of a minus itself.
+            return if rest.starts_with('-') { Ok(()) } else { Err(unusable("it needs a whole number before each unit")) };
+        }
+        let unit = unit.trim_start();
+        let (unit, after) = unit.split_at(until(unit, |next| !next.is_alphabetic()));
+        let in_a_year = match unit.to_ascii_lowercase().as_str() {
+            "" => return Err(unusable("it needs a unit after each whole number")),
+            "ns" | "nanosecond" | "nanoseconds" => 3.2e16,
+            "us" | "microsecond" | "microseconds" => 3.2e13,
+            "ms" | "millisecond" | "milliseconds" => 3.2e10,
+            "s" | "sec" | "secs" | "second" | "seconds" => 3.2e7,
+            "m" | "min" | "mins" | "minute" | "minutes" => 525_600.0,
+            "h" | "hour" | "hours" => 8760.0,
+            "d" | "day" | "days" => 365.0,
+            "w" | "week" | "weeks" => 52.0,
+            "mo" | "mon" | "mons" | "month" | "months" => 12.0,
+            "q" | "quarter" | "quarters" => 4.0,
+            "y" | "year" | "years" => 1.0,
+            other => return Err(unusable(&format!("no unit of the name `{other}` is known"))),
+        };
+        years += digits.parse::<f64>().unwrap_or(f64::MAX) / in_a_year;
+        rest = after.trim_start_matches([' ', ',']);
+    }
+    if years > MOST_YEARS { Err(format!("a span of at most 100,000 years was expected, found `'{text}'`")) } else { Ok(()) }
+}
+
+fn literal_type(token: &Token<'_>) -> Option<DataType> {
+    if token.is_word(&["date"]) {
+        Some(DataType::Date)
+    } else if token.is_word(&["time"]) {
+        Some(DataType::Time)
+    } else if token.is_word(&["timestamp", "datetime"]) {
+        Some(DataType::Datetime(TimeUnit::Microseconds, None))
+    } else {
+        None
+    }
+}
+
+/// A date or a time as the one form that Polars reads.
+fn constant(text: &str, wanted: &DataType) -> Option<String> {
+    let counted = temporal::counted(text, wanted)?;
+    Some(match wanted {
+        DataType::Date => DateTime::from_timestamp(counted.checked_mul(86_400)?, 0)?.format("%Y-%m-%d").to_string(),
+        DataType::Time => NaiveTime::MIN.overflowing_add_signed(TimeDelta::nanoseconds(counted)).0.format("%H:%M:%S%.f").to_string(),
+        _ => DateTime::from_timestamp_micros(counted)?.format("%Y-%m-%d %H:%M:%S%.f").to_string(),
+    })
+}
+
+/// A number with a power of ten as the same number without.
+fn plain_number(written: &str) -> Result<String, String> {
+    if written.contains(['e', 'E']) {
+        let number: f64 = written.parse().map_err(|_| format!("a number was expected, found `{written}`"))?;
+        if !number.is_finite() {
+            return Err(format!("a number below 1.8e308 was expected, found `{written}`"));
+        }
+        let plain = number.to_string();
+        return Ok(if plain.contains('.') { plain } else { format!("{plain}.0") });
+    }
+    let is_too_large = !written.contains('.') && written.parse::<i64>().is_err();
+    if is_too_large {
+        return Err(format!("a whole number of 64 bits was expected, found `{written}`\nhint: `{written}.0` is a number of that size"));
+    }
+    Ok(written.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflow_core::testing::frame_of;
+    use insta::assert_snapshot;
+    use polars::prelude::DataFrame;
+    use serde_json::json;
+
+    use crate::core_text::sql::{evaluated, parsed};
+
+    fn frame() -> DataFrame {
+        frame_of(&[json!({ "t": "owls", "i": 2, "n": 1.5, "b": true, "d": "2024-01-31", "l": ["a", "b"], "m": [1, 2], "r": { "x": 1 }, "rl": [{ "k": 1 }] })])
+    }
+
+    /// What an expression gives for one row, and otherwise what is wrong with it.
+    fn found(expression: &str) -> String {
+        let told = || -> Result<String, String> {
+            let parsed = parsed(expression)?;
+            evaluated(&parsed, &frame().clear())?;
+            let found = evaluated(&parsed, &frame())?;
+            Ok(found.failed.first().map_or_else(|| format!("gives {}", found.column.get(0).unwrap()), |(_, wrong)| format!("of the row: {wrong}")))
+        };
+        format!("{expression}: {}", told().unwrap_or_else(|wrong| wrong))
+    }
+
+    fn all_found(expressions: &[&str]) -> String {
+        expressions.iter().map(|expression| found(expression)).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_is_left_over_is_told() {
+        assert_snapshot!(all_found(&["i > 0 adn", "n IS NULL bor", "i > 0 b", "1_000", "'a' 'b'", "i AS j", "i, n", "i) + (n", "i) b (n", "(i) -- a comment", "r.x", "i WHERE"]), @r#"
+        i > 0 adn: `adn` was left over after the expression
+        hint: a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it
+        n IS NULL bor: `bor` was left over after the expression
+        hint: a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it
+        i > 0 b: `b` was left over after the expression
+        hint: a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it
+        1_000: `_000` was left over after the expression
+        hint: a number is written without `_`, and a text has single quotes
+        'a' 'b': `b` was left over after the expression
+        hint: a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it
+        i AS j: `j` was left over after the expression
+        hint: a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it
+        i, n: `,` was left over after the expression
+        hint: a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it
+        i) + (n: `)` was left over after the expression
+        hint: a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it
+        i) b (n: `)` was left over after the expression
+        hint: a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it
+        (i) -- a comment: gives 2
+        r.x: gives 1
+        i WHERE: an expression alone was expected, and `WHERE` is no part of one
+        "#);
+    }
+
+    #[test]
+    fn what_polars_would_panic_at_is_refused() {
+        let expressions = [
+            "DATE(d) + INTERVAL '1 yr'",
+            "DATE(d) + INTERVAL '1'",
+            "DATE(d) + INTERVAL 'x'",
+            "DATE(d) + INTERVAL '1.5 days'",
+            "DATE(d) + INTERVAL '2 fortnights'",
+            "DATE(d) + INTERVAL '300000 years'",
+            "DATE '2024-01-31' + INTERVAL '9999999999 days'",
+            "DATE(d) + INTERVAL '1' DAY",
+            "DATE(d) - INTERVAL '-1 day'",
+            "DATE(d) + INTERVAL '1 month, 2 days 3h'",
+            "GREATEST()",
+            "LEAST( )",
+            "COALESCE()",
+            "CAST('1' AS DECIMAL(50,2))",
+            "CAST('1' AS DECIMAL(5,9))",
+            "CAST('1' AS DECIMAL(5, 2))",
+        ];
+        assert_snapshot!(all_found(&expressions), @r#"
+        DATE(d) + INTERVAL '1 yr': a span of time was expected, and `'1 yr'` cannot be read as one: no unit of the name `yr` is known
+        hint: `INTERVAL '1 day'` and `INTERVAL '2 hours 30 minutes'` are spans
+        DATE(d) + INTERVAL '1': a span of time was expected, and `'1'` cannot be read as one: it needs a unit after each whole number
+        hint: `INTERVAL '1 day'` and `INTERVAL '2 hours 30 minutes'` are spans
+        DATE(d) + INTERVAL 'x': a span of time was expected, and `'x'` cannot be read as one: it needs a whole number before each unit
+        hint: `INTERVAL '1 day'` and `INTERVAL '2 hours 30 minutes'` are spans
+        DATE(d) + INTERVAL '1.5 days': a span of time was expected, and `'1.5 days'` cannot be read as one: it needs a unit after each whole number
+        hint: `INTERVAL '1 day'` and `INTERVAL '2 hours 30 minutes'` are spans
+        DATE(d) + INTERVAL '2 fortnights': a span of time was expected, and `'2 fortnights'` cannot be read as one: no unit of the name `fortnights` is known
+        hint: `INTERVAL '1 day'` and `INTERVAL '2 hours 30 minutes'` are spans
+        DATE(d) + INTERVAL '300000 years': a span of at most 100,000 years was expected, found `'300000 years'`
+        DATE '2024-01-31' + INTERVAL '9999999999 days': a span of at most 100,000 years was expected, found `'9999999999 days'`
+        DATE(d) + INTERVAL '1' DAY: a span of time has its unit within the quotes
+        hint: `INTERVAL '1 day'`
+        DATE(d) - INTERVAL '-1 day': minus signs are not yet supported in interval strings; found '-1 day'
+        DATE(d) + INTERVAL '1 month, 2 days 3h': gives 2024-03-02
+        GREATEST(): `GREATEST` expects at least 1 argument (found 0)
+        LEAST( ): `LEAST` expects at least 1 argument (found 0)
+        COALESCE(): `COALESCE` expects at least 1 argument (found 0)
+        CAST('1' AS DECIMAL(50,2)): a decimal number has 1 to 38 digits, found 50
+        CAST('1' AS DECIMAL(5,9)): a decimal number has at most as many decimals as digits, found 9 of 5
+        CAST('1' AS DECIMAL(5, 2)): gives 1.00
+        "#);
+    }
+
+    #[test]
+    fn an_expression_is_only_as_deep_as_the_stack() {
+        let sum = |terms: usize| vec!["1"; terms].join("+");
+        assert!(parsed(&sum(5000)).unwrap_err().starts_with("at most 400 signs and words such as `+` and `OR` were expected in one expression, found 4999"));
+        let constants: Vec<String> = (0..5000).map(|constant| constant.to_string()).collect();
+        assert!(parsed(&format!("i IN ({})", constants.join(", "))).is_ok());
+    }
+
+    #[test]
+    fn constants_are_read_in_every_form_that_casts_read() {
+        let expressions = [
+            "DATE '2024-1-5'",
+            "TIMESTAMP '2024-01-01'",
+            "TIMESTAMP '2024-01-01T00:30:00.5+02:00'",
+            "TIME '4:05'",
+            "DATE 'owls'",
+            "d = '1e3'",
+            "1e3",
+            "1e19",
+            "1.5e-7",
+            "99999999999999999999",
+            "-9223372036854775808",
+            "9223372036854775807",
+            "1e999",
+            "DATE(d) IN (DATE '2024-1-31')",
+        ];
+        assert_snapshot!(all_found(&expressions), @r#"
+        DATE '2024-1-5': gives 2024-01-05
+        TIMESTAMP '2024-01-01': gives 2024-01-01 00:00:00
+        TIMESTAMP '2024-01-01T00:30:00.5+02:00': gives 2023-12-31 22:30:00.500
+        TIME '4:05': gives 04:05:00
+        DATE 'owls': `'owls'` cannot be read as a date, and `'2024-01-31'` can
+        d = '1e3': gives false
+        1e3: gives 1000.0
+        1e19: gives 1.0000e19
+        1.5e-7: gives 1.5000e-7
+        99999999999999999999: a whole number of 64 bits was expected, found `99999999999999999999`
+        hint: `99999999999999999999.0` is a number of that size
+        -9223372036854775808: a whole number of 64 bits was expected, found `9223372036854775808`
+        hint: `9223372036854775808.0` is a number of that size
+        9223372036854775807: gives 9223372036854775807
+        1e999: a number below 1.8e308 was expected, found `1e999`
+        DATE(d) IN (DATE '2024-1-31'): gives true
+        "#);
+    }
+}
