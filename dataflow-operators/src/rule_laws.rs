@@ -525,7 +525,8 @@ mod tests {
             "WordNumberFilter with {\"min_words\":0}",
             "HashDeduplicateFilter with {\"memory_limit\":1}",
             "SemDeduplicateFilter with {\"eps\":0.1}",
-            "WordNumberFilter with {\"language\":\"ja\"}",
+            "SentenceNumberFilter with {\"language\":\"ja\"}",
+            "WordNumberFilter with {\"language\":\"de\"}",
             "LangkitFilter with {\"min_scores\":{},\"max_scores\":{}}",
             "LexicalDiversityFilter with {\"min_scores\":{},\"max_scores\":{}}",
         ] {

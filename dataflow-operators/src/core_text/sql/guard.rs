@@ -20,13 +20,16 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     let was_guarded = IS_GUARDED.replace(true);
-    let found = catch_unwind(AssertUnwindSafe(work));
+    let found = catch_unwind(AssertUnwindSafe(|| stacker::maybe_grow(ROOM, ROOM, work)));
     IS_GUARDED.set(was_guarded);
     found.map_err(|panic| {
         let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it panicked");
         format!("{COULD_NOT}: {}", said.lines().next().unwrap_or_default())
     })
 }
+
+/// Bytes of stack: Polars calls itself for each part of an expression.
+const ROOM: usize = 64 << 20;
 
 const COULD_NOT: &str = "polars cannot work this out";
 

@@ -95,7 +95,8 @@ fn number(text: &str) -> usize {
 }
 
 /// How many signs and joining words an expression may have: each is another call of Polars upon itself, and a stack ends.
-const MOST_SIGNS: usize = 400;
+const MOST_SIGNS: usize = 100;
+const DEEPEST: usize = 40;
 
 const WITHOUT_OPERANDS: [&str; 9] = ["(", ")", ",", ".", "=", "<", ">", "]", ":"];
 
@@ -112,6 +113,17 @@ pub(super) fn prepared(sql: &str) -> Result<String, String> {
         return Err(format!(
             "at most {MOST_SIGNS} signs and words such as `+` and `OR` were expected in one expression, found {signs}\nhint: `IN (…)` takes many constants, and a step before this one can work out a part"
         ));
+    }
+    let mut depth = 0_usize;
+    for place in &places {
+        match tokens[*place] {
+            ref token if token.is("(") => depth += 1,
+            ref token if token.is(")") => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err(format!("brackets at most {DEEPEST} deep were expected\nhint: a step before this one can work out a part"));
+        }
     }
     for (index, place) in places.iter().copied().enumerate() {
         let after = |steps: usize| places.get(index + steps).map(|place| &tokens[*place]);
@@ -380,7 +392,17 @@ mod tests {
     #[test]
     fn an_expression_is_only_as_deep_as_the_stack() {
         let sum = |terms: usize| vec!["1"; terms].join("+");
-        assert!(parsed(&sum(5000)).unwrap_err().starts_with("at most 400 signs and words such as `+` and `OR` were expected in one expression, found 4999"));
+        assert!(parsed(&sum(5000)).unwrap_err().starts_with("at most 100 signs and words such as `+` and `OR` were expected in one expression, found 4999"));
+        let lowered = |calls: usize| format!("{}'A'{}", "LOWER(".repeat(calls), ")".repeat(calls));
+        assert!(parsed(&lowered(41)).unwrap_err().starts_with("brackets at most 40 deep were expected"));
+        // On a stack of two megabytes, as those of the threads that work on rules.
+        let work = || {
+            for sql in [sum(101), lowered(40), vec!["i = 1"; 50].join(" OR "), "CASE ".to_owned() + &"WHEN i = 1 THEN 2 ".repeat(49) + "END"] {
+                let frame = polars::prelude::df!("i" => [1, 2]).unwrap();
+                super::super::evaluated(&parsed(&sql).unwrap(), &frame).unwrap();
+            }
+        };
+        std::thread::scope(|scope| std::thread::Builder::new().stack_size(2 << 20).spawn_scoped(scope, work).unwrap().join().unwrap());
         let constants: Vec<String> = (0..5000).map(|constant| constant.to_string()).collect();
         assert!(parsed(&format!("i IN ({})", constants.join(", "))).is_ok());
     }
