@@ -93,6 +93,19 @@ fn lenient(expression: Expr) -> Expr {
             }
             _ => Arc::unwrap_or_clone(expr).cast(dtype),
         },
+        Expr::Function { input, function: FunctionExpr::FillNull } => {
+            // A place within a text is 0 where nothing is found, and null where nothing is looked at.
+            let looked_at = looked_at(&input[0]).map(|both| both.iter().cloned().map(Expr::is_null).fold(lit(false), Expr::or));
+            let found = Expr::Function { input, function: FunctionExpr::FillNull };
+            looked_at.map_or(found.clone(), |is_null| when(is_null).then(lit(NULL)).otherwise(found))
+        }
+        Expr::Function { mut input, function: function @ FunctionExpr::StringExpr(StringFunction::Replace { .. }) }
+            if !matches!(input[2], Expr::Literal(_)) =>
+        {
+            let by = input[2].clone();
+            input[2] = by.clone().fill_null(lit(""));
+            when(by.is_null()).then(lit(NULL)).otherwise(Expr::Function { input, function })
+        }
         Expr::Function { mut input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, mut options)) } => match dtype.as_literal() {
             Some(wanted) if options.format.is_none() && temporal::is_read_here(wanted) => temporal::read(input.swap_remove(0), wanted, Takes::TextOrMoment),
             _ => {
@@ -102,6 +115,15 @@ fn lenient(expression: Expr) -> Expr {
         },
         other => other,
     })
+}
+
+/// The text and the part of it that `STRPOS` looks for, where an expression is what Polars makes of it.
+fn looked_at(expression: &Expr) -> Option<&[Expr]> {
+    let Expr::BinaryExpr { left, op: Operator::Plus, .. } = expression else { return None };
+    match &**left {
+        Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Find { .. }) } => Some(input),
+        _ => None,
+    }
 }
 
 /// Whether each constant that is brought to a type can be: it would be null in every row.

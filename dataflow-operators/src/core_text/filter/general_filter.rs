@@ -201,6 +201,24 @@ mod tests {
         assert_eq!(check_frame(&filter(&["a IS NULL", "n > 1"]), frame()), "dropped\na=null n=5");
     }
 
+    #[test]
+    fn places_parts_and_replacements_are_those_of_their_row() {
+        let frame = || df!("t" => [Some("owl"), None, Some("woods")], "i" => [2, 1, 3], "s" => [Some("a"), Some("b"), None]).unwrap();
+        let kept = |rule: &str| -> String {
+            let told =
+                |frame: DataFrame| check_frame(&filter(&[rule]), frame).lines().map(|line| if line == "dropped" { '-' } else { 'k' }).collect::<String>();
+            let alone: String = (0..3).map(|row| told(frame().slice(row, 1))).collect();
+            assert_eq!(alone, told(frame()), "{rule}");
+            alone
+        };
+        let rules = ["STRPOS(t, 'o') = 0", "STRPOS(t, 'z') = 0", "POSITION('o' IN t) > 0", "STRPOS(t, NULL) = 0", "STRPOS(t, s) = 0"];
+        assert_eq!(rules.map(kept), ["---", "k-k", "k-k", "---", "k--"]);
+        let rules =
+            ["SUBSTR(t, i) = 'wl'", "SUBSTRING(t, i) = 'ods'", "SUBSTR(UPPER(t), i - 1, 1) = 'O'", "SUBSTR(t, LENGTH(t)) = 'l'", "SUBSTR(t, 2) LIKE '%s'"];
+        assert_eq!(rules.map(kept), ["k--", "--k", "k-k", "k--", "--k"]);
+        assert_eq!(["REPLACE(t, 'o', s) = 'awl'", "REPLACE(t, 'o', s) IS NULL"].map(kept), ["k--", "-kk"]);
+    }
+
     fn filter(rules: &[&str]) -> GeneralFilter {
         GeneralFilter { filter_rules: rules.iter().map(|rule| (*rule).into()).collect(), ..Default::default() }
     }

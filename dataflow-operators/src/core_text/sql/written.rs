@@ -132,6 +132,13 @@ pub(super) fn prepared(sql: &str) -> Result<String, String> {
         if is_called {
             called(token.plain(), after(2).is_some_and(|next| next.is(")")))?;
         }
+        if token.is_word(&["substr", "substring"])
+            && is_called
+            && let Some(end) = end_of_two(&tokens, &places[index + 1..])
+        {
+            tokens[end].written = Cow::Borrowed(TO_THE_END);
+            continue;
+        }
         if token.is_word(&["decimal", "numeric", "dec"]) && is_called {
             let number = |steps| after(steps).and_then(|token| token.written.parse::<u64>().ok());
             digits_fit(number(2), number(4))?;
@@ -158,6 +165,29 @@ pub(super) fn prepared(sql: &str) -> Result<String, String> {
         }
     }
     Ok(tokens.iter().map(|token| &*token.written).collect())
+}
+
+/// The length that is as good as none: without one Polars gives not a text but the start, where that is a column.
+const TO_THE_END: &str = ", 1000000000)";
+
+/// Where the brackets end of a call with two arguments, the second of which is no plain number.
+fn end_of_two(tokens: &[Token], places: &[usize]) -> Option<usize> {
+    let (mut depth, mut commas) = (0_usize, Vec::new());
+    for (index, place) in places.iter().enumerate() {
+        let token = &tokens[*place];
+        if token.is("(") {
+            depth += 1;
+        } else if token.is(",") && depth == 1 {
+            commas.push(index);
+        } else if token.is(")") {
+            depth = depth.saturating_sub(1);
+            if depth == 0 {
+                let is_plain = |comma: usize| places[comma + 1..index].iter().all(|place| tokens[*place].kind == Kind::Number || tokens[*place].is("-"));
+                return (commas.len() == 1 && !is_plain(commas[0])).then_some(*place);
+            }
+        }
+    }
+    None
 }
 
 fn called(function: &str, has_no_arguments: bool) -> Result<(), String> {
