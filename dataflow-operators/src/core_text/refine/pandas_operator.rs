@@ -22,13 +22,13 @@ use crate::core_text::sql;
 ///
 /// Each entry is a new column, its expression such as `UPPER(title)`, `score * 2` or `CONCAT(question, ' ', answer)`, and the type that the result is
 /// brought to; where none is given, it is what the expression gives, an integer, a number, a truth value or else text. All expressions see the columns as they were before the step.
-/// A cell that `CAST` or `STRPTIME` cannot read is null, and so is a division by zero; `CAST(… AS TIMESTAMP)` reads `2024-02-03 10:00:00`, with `T` or a space, fractions, a zone (it gives that moment in UTC), or the date alone; `DATE`, `TIME` and `TIMESTAMP` read the same, and another form where it is given, as `STRPTIME` does. A whole number beyond 64 bits is null. A list or a record is written as its JSON text. A row whose result does not fit its `type`, or for which an expression cannot be worked out otherwise, fails, and the others go on. DataFlow takes Python functions over
+/// A cell that `CAST` or `STRPTIME` cannot read is null, and so is a division by zero; `CAST(… AS TIMESTAMP)` reads `2024-02-03 10:00:00`, with `T` or a space, fractions, a zone (it gives that moment in UTC), or the date alone; `DATE`, `TIME` and `TIMESTAMP` read the same, and another form where it is given, as `STRPTIME` does. A whole number beyond 64 bits is null. As in Polars, `7 / 2` is 3.5, `%`, `MOD` and `//` go by the floor (`-7 % 3` is 2), `LOG(x, 10)` has its base last, `ROUND` takes halves to the even number, and `SUBSTR` with a start below 1 begins before the text. A list or a record is written as its JSON text. A row whose result does not fit its `type`, or for which an expression cannot be worked out otherwise, fails, and the others go on. DataFlow takes Python functions over
 /// the whole table here, and this one Rust functions over a batch; what a row cannot tell by itself, such as sorting or joining, is an operator of one's own, and dropping rows is `GeneralFilter`.
 ///
 /// # 中文
 ///
 /// 按 SQL 表达式逐行计算并写入列。每一项是一个新列，包括表达式（如 `UPPER(title)`、`score * 2`、`CONCAT(question, ' ', answer)`）和结果类型；不写类型时以表达式的结果为准：整数、浮点数、布尔值，其余为文本。
-/// 所有表达式读取的都是此步之前的列。`CAST` 与 `STRPTIME` 读不懂的单元格为空值，除以零亦然；`CAST(… AS TIMESTAMP)` 读 `2024-02-03 10:00:00` 这种写法，中间可为 `T` 或空格，可带小数秒和时区（结果为 UTC 时间），也可只有日期；`DATE`、`TIME`、`TIMESTAMP` 读法相同，其他写法须给出格式，`STRPTIME` 亦然；整数为 64 位，超出则为空值；列表与对象写为其 JSON 文本。结果与 `type` 不符或无法计算的行失败，其余行照常。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
+/// 所有表达式读取的都是此步之前的列。`CAST` 与 `STRPTIME` 读不懂的单元格为空值，除以零亦然；`CAST(… AS TIMESTAMP)` 读 `2024-02-03 10:00:00` 这种写法，中间可为 `T` 或空格，可带小数秒和时区（结果为 UTC 时间），也可只有日期；`DATE`、`TIME`、`TIMESTAMP` 读法相同，其他写法须给出格式，`STRPTIME` 亦然；整数为 64 位，超出则为空值；与 Polars 一致，`7 / 2` 得 3.5，`%`、`MOD`、`//` 向下取整（`-7 % 3` 得 2），`LOG(x, 10)` 的底数在后，`ROUND` 遇半取偶，`SUBSTR` 的起点小于 1 时从文本之前算起；列表与对象写为其 JSON 文本。结果与 `type` 不符或无法计算的行失败，其余行照常。DataFlow 在此接受针对整张表的 Python 函数，此处接受针对一批行的 Rust 函数；排序、连接等单行无法完成的处理请自写算子，丢弃行请用 `GeneralFilter`。
 #[operator(core_text, refine, Columns)]
 #[derive(Default)]
 pub struct PandasOperator {
