@@ -11,13 +11,13 @@ use pulp::{Arch, NullaryFnOnce};
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::vectors::{EIGHT, dispatch};
+use crate::deduplication::vectors::dispatch;
 use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, Verify, in_table, jaccard, key_problems};
 use crate::python::{is_space, is_word};
 
-use self::md5_of_eight::{Digests, Run};
+use self::md5_of_runs::{Digests, Run, SIXTEEN};
 
-mod md5_of_eight;
+mod md5_of_runs;
 
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
 ///
@@ -169,12 +169,10 @@ impl Sign for Fingerprint {
         self.runs.clear();
         self.runs.extend(runs_of(&words).map(Run::of));
         let runs = self.runs.len();
-        self.runs.resize(runs.next_multiple_of(EIGHT), Run::default());
+        self.runs.resize(runs.next_multiple_of(SIXTEEN), Run::default());
         self.hashes.resize(self.runs.len(), 0);
         dispatch(Digests { runs: self.runs.as_chunks().0, digests: self.hashes.as_chunks_mut().0 });
-        let mut weights = BitCounts::default();
-        self.hashes[..runs].iter().for_each(|hash| weights.add(*hash));
-        let fingerprint = (0..self.bits).filter(|bit| weights.of(*bit) * 2 > runs).fold(0u128, |bits, bit| bits | 1 << bit);
+        let fingerprint = BitCounts::of(&mut self.hashes[..runs]).above(runs / 2) & u128::MAX >> (128 - self.bits);
         signature.copy_from_slice(&[(fingerprint >> 64) as u64, fingerprint as u64]);
     }
 
@@ -184,26 +182,41 @@ impl Sign for Fingerprint {
     }
 }
 
-/// How many numbers have each of their bits set: each bit's count, written in binary across the planes.
-#[derive(Default)]
+/// How many numbers have each of their bits set: each bit's count, written in binary across the planes, the lowest first.
 struct BitCounts {
     planes: Vec<u128>,
 }
 
 impl BitCounts {
-    fn add(&mut self, number: u128) {
-        let mut carry = number;
-        for plane in &mut self.planes {
-            (*plane, carry) = (*plane ^ carry, *plane & carry);
-            if carry == 0 {
-                return;
+    /// Adds two numbers at a time, for all bits at once, and then what they carry in the same way (Harley and Seal's method, in Warren's "Hacker's Delight", 5-1). The numbers are used up.
+    fn of(mut numbers: &mut [u128]) -> Self {
+        let mut planes = Vec::new();
+        while !numbers.is_empty() {
+            let pairs = numbers.len() / 2;
+            let mut plane = if numbers.len().is_multiple_of(2) { 0 } else { numbers[2 * pairs] };
+            for pair in 0..pairs {
+                let [one, other] = [numbers[2 * pair], numbers[2 * pair + 1]];
+                numbers[pair] = (one & other) | (plane & (one ^ other));
+                plane ^= one ^ other;
             }
+            planes.push(plane);
+            numbers = &mut numbers[..pairs];
         }
-        self.planes.push(carry);
+        Self { planes }
     }
 
-    fn of(&self, bit: u32) -> usize {
-        self.planes.iter().rev().fold(0, |count, plane| count << 1 | (plane >> bit & 1) as usize)
+    /// The bits that more numbers than these have set, of which there are no more than numbers.
+    fn above(&self, most: usize) -> u128 {
+        let (mut above, mut equal) = (0, u128::MAX);
+        for (place, plane) in self.planes.iter().enumerate().rev() {
+            if most >> place & 1 == 1 {
+                equal &= plane;
+            } else {
+                above |= equal & plane;
+                equal &= !plane;
+            }
+        }
+        above
     }
 }
 
@@ -350,6 +363,24 @@ mod tests {
         let kept = |operator| dataflow_core::testing::run_rule(&operator, polars::prelude::df!("text" => texts).unwrap()).1;
         assert_ne!(kept(few(None))[..4], [true; 4]);
         assert_eq!(kept(few(Some(Verify::Exact))), [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn bits_are_counted_as_one_by_one() {
+        let mut random = 7u128;
+        for length in [1, 2, 3, 4, 7, 64, 1000] {
+            let numbers: Vec<u128> = std::iter::repeat_with(|| {
+                random = random.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(1);
+                random ^ random >> 64
+            })
+            .take(length)
+            .collect();
+            let counts = BitCounts::of(&mut numbers.clone());
+            for most in [0, length / 2, length] {
+                let wanted = (0..128).filter(|bit| numbers.iter().filter(|number| *number >> bit & 1 == 1).count() > most);
+                assert_eq!(counts.above(most), wanted.fold(0, |bits, bit| bits | 1 << bit), "{most} of {length}");
+            }
+        }
     }
 
     #[test]
