@@ -58,12 +58,11 @@ fn of_sixteen<V: Vectors>(v: V, runs: &[Run; SIXTEEN]) -> [u128; SIXTEEN] {
     let all = |number| [v.splat(number); 2];
     let load = |of: &dyn Fn(&Run) -> u32| [v.load(std::array::from_fn(|lane| of(&runs[lane]))), v.load(std::array::from_fn(|lane| of(&runs[EIGHT + lane])))];
     let mut block = [all(0); 16];
-    for place in 0..5 {
-        block[place] = load(&|run| run.words[place]);
+    for (place, words) in block[..5].iter_mut().enumerate() {
+        *words = load(&|run| run.words[place]);
     }
     block[14] = load(&|run| run.bits);
-    let [a, b, c, d] = START;
-    let mut state = [all(a), all(b), all(c), all(d)];
+    let mut state = [all(START[0]), all(START[1]), all(START[2]), all(START[3])];
     sixteen_steps::<V, 7, 25, 12, 20, 17, 15, 22, 10>(v, 0, |step| step, |b, c, d| choose(c, d, b), &block, &mut state);
     sixteen_steps::<V, 5, 27, 9, 23, 14, 18, 20, 12>(v, 16, |step| 5 * step + 1, choose, &block, &mut state);
     sixteen_steps::<V, 4, 28, 11, 21, 16, 16, 23, 9>(v, 32, |step| 3 * step + 5, |b, c, d| v.xor(v.xor(b, c), d), &block, &mut state);
@@ -119,7 +118,8 @@ mod tests {
 
     #[test]
     fn sixteen_texts_have_the_hashes_of_each() {
-        let texts = ["", "a", "ab", "abc", "abcd", "数据清洗", "🚀🚀🚀🚀", "é", "0123456789abcdef", "0123456789abcde", "xyz", " ", "\0", "\u{ff}", "Łódź", "한국어"];
+        let texts =
+            ["", "a", "ab", "abc", "abcd", "数据清洗", "🚀🚀🚀🚀", "é", "0123456789abcdef", "0123456789abcde", "xyz", " ", "\0", "\u{ff}", "Łódź", "한국어"];
         let wanted = texts.map(|text| u128::from_be_bytes(Md5::digest(text).into()));
         let runs = texts.map(Run::of);
         let (mut portable, mut best) = ([[0; SIXTEEN]], [[0; SIXTEEN]]);
