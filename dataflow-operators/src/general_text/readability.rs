@@ -173,6 +173,7 @@ impl Counts {
         counts.linsear_sentences = if hundredth == text.len() { counts.sentences } else { sentences(&text[..hundredth]) };
         let lower = lower(text);
         let mut seen = PlHashSet::default();
+        seen.reserve(counts.words);
         for word in lower.split(|character: char| !(is_word(character) || matches!(character, '=' | '\'' | '‘' | '’'))) {
             if !word.is_empty() && seen.insert(word) && !easy_words.contains(word) {
                 letters_of(word, &mut clean);
@@ -293,30 +294,33 @@ fn sentences(text: &str) -> usize {
 /// The letters, digits and `_` of a token, in lower case.
 fn letters_of(token: &str, clean: &mut String) {
     clean.clear();
-    clean.extend(token.chars().filter(|character| is_word(*character)));
-    if clean.chars().any(char::is_uppercase) {
+    if token.chars().all(is_word) {
+        clean.push_str(token);
+    } else {
+        clean.extend(token.chars().filter(|character| is_word(*character)));
+    }
+    if clean.is_ascii() {
+        clean.make_ascii_lowercase();
+    } else if clean.chars().any(char::is_uppercase) {
         *clean = clean.to_lowercase();
     }
 }
 
 /// The syllables of a word in lower case: its groups of vowels but for a mute `e`, with exceptions; none where it has a digit.
 fn syllables(word: &str) -> usize {
-    if word.is_empty() || word.contains(is_decimal) {
+    let has_digit = if word.is_ascii() { word.bytes().any(|letter| letter.is_ascii_digit()) } else { word.contains(is_decimal) };
+    if word.is_empty() || has_digit {
         return 0;
     }
     if let Some(known) = SYLLABLES.get(word) {
         return *known;
     }
-    let is_vowel = |character: char| matches!(character, 'a' | 'e' | 'i' | 'o' | 'u' | 'y');
-    let mut before = false;
-    let begins = |character: &char| {
-        let (was, is) = (before, is_vowel(*character));
-        before = is;
-        is && !was
-    };
-    let groups = word.chars().filter(begins).count();
+    let is_vowel = |letter: u8| matches!(letter, b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
+    let letters = word.as_bytes();
+    let first = usize::from(is_vowel(letters[0]));
+    let groups = first + letters.windows(2).filter(|pair| !is_vowel(pair[0]) & is_vowel(pair[1])).count();
     let mute = usize::from(word.ends_with('e'));
-    let spoken = word.strip_suffix("le").and_then(|rest| rest.chars().next_back()).is_some_and(|letter| !is_vowel(letter));
+    let spoken = matches!(letters, [.., before, b'l', b'e'] if !is_vowel(*before));
     (groups + usize::from(spoken)).saturating_sub(mute).max(1)
 }
 
