@@ -73,6 +73,19 @@ fn has_query_within(sql: &str) -> bool {
     QUERY.as_ref().is_some_and(|query| query.is_match(&plain))
 }
 
+/// The columns that an expression reads, each once.
+pub(super) fn columns_of(expression: &Expr) -> Vec<PlSmallStr> {
+    let mut columns: Vec<PlSmallStr> = Vec::new();
+    for part in expression {
+        if let Expr::Column(name) = part
+            && !columns.contains(name)
+        {
+            columns.push(name.clone());
+        }
+    }
+    columns
+}
+
 /// An expression as it is worked out for columns of these types; what is wrong with it where two sides of a comparison are of different types.
 fn ready(expression: &Expr, frame: &DataFrame) -> Result<Expr, String> {
     let fitted = comparison::fitted(expression.clone(), frame.schema())?;
@@ -203,11 +216,8 @@ pub(super) fn type_of(expression: &Expr, frame: &DataFrame) -> Result<ColumnType
 
 /// A table in which columns of nothing but nulls have a type with which the expression can be worked out, where there is one: other rows may show another day what they hold.
 fn with_typed_nulls(expression: &Expr, frame: &DataFrame) -> DataFrame {
-    let is_null = |part: &Expr| match part {
-        Expr::Column(name) => frame.column(name).is_ok_and(|column| column.dtype().is_null()).then(|| name.clone()),
-        _ => None,
-    };
-    let nulls: Vec<PlSmallStr> = expression.into_iter().filter_map(is_null).collect();
+    let is_null = |name: &PlSmallStr| frame.column(name).is_ok_and(|column| column.dtype().is_null());
+    let nulls: Vec<PlSmallStr> = columns_of(expression).into_iter().filter(is_null).collect();
     let given = |column: &Column, data_type: &DataType| if nulls.contains(column.name()) { column.cast(data_type) } else { Ok(column.clone()) };
     let of_type = |data_type: &DataType| {
         let columns = frame.columns().iter().map(|column| given(column, data_type)).collect::<PolarsResult<Vec<Column>>>();
