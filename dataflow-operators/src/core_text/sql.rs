@@ -17,6 +17,7 @@ mod functions;
 mod guard;
 mod span;
 mod temporal;
+mod typed;
 mod unknown_function;
 mod wording;
 mod written;
@@ -80,9 +81,10 @@ pub(super) fn columns_of(expression: &Expr) -> Vec<PlSmallStr> {
     columns
 }
 
-/// An expression as it is worked out for columns of these types; what is wrong with it where two sides of a comparison are of different types.
+/// An expression as it is worked out for columns of these types; what is wrong with it where a part of it takes no value of such a type.
 fn ready(expression: &Expr, frame: &DataFrame) -> Result<Expr, String> {
-    let fitted = comparison::fitted(expression.clone(), frame.schema())?;
+    typed::check(expression, frame.schema())?;
+    let fitted = comparison::fitted(typed::fitted(expression.clone(), frame.schema()), frame.schema())?;
     Ok(arithmetic::in_64_bits(lenient(fitted), frame.schema()))
 }
 
@@ -142,7 +144,7 @@ fn constants_can_be_read(expression: &Expr) -> Result<(), String> {
         let (Expr::Literal(literal), Some(wanted)) = (constant, wanted) else { continue };
         let row = DataFrame::empty_with_height(1);
         let is_null = |expression: &Expr| whole(expression, &row).is_ok_and(|column| column.null_count() == column.len());
-        if is_null(&lenient(part.clone())) && !is_null(constant) {
+        if is_null(&lenient(typed::fitted(part.clone(), row.schema()))) && !is_null(constant) {
             let shown = literal.extract_str().map_or_else(|| "a constant".to_owned(), |text| format!("`'{text}'`"));
             let wanted = type_name(&wanted.to_string());
             return Err(format!(
@@ -182,6 +184,11 @@ pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluate
 /// An expression as text.
 fn texts(expression: Expr) -> Expr {
     expression.map(|column| as_text(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::String)))
+}
+
+/// An expression that gives texts as truth values, and null where its text is none.
+fn truths(expression: Expr) -> Expr {
+    expression.map(|column| as_truth(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)))
 }
 
 /// A column of texts as truth values.

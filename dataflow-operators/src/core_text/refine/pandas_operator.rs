@@ -449,7 +449,7 @@ mod tests {
         hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
         REGEXP_LIKE(title, '('): a regular expression was expected: unclosed group
         ARRAY[1, 2]: one value for each row was expected, found a list of values
-        score.a: no field `a` is known: a dot reads a field of a record
+        score.a: no field `a` is known: a dot reads a field of a record, and `score` is an integer
         score ^ 2: a sign stands in it that is not known
         hint: `POWER(x, 2)` raises to a power
         sure && sure: a sign stands in it that is not known
