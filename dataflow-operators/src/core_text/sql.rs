@@ -13,6 +13,7 @@ use regex::Regex;
 
 mod arithmetic;
 mod comparison;
+mod format;
 mod functions;
 mod guard;
 mod span;
@@ -133,9 +134,10 @@ fn looked_at(expression: &Expr) -> Option<&[Expr]> {
     }
 }
 
-/// Whether each constant that is brought to a type can be: it would be null in every row.
+/// Whether each constant that is brought to a type can be, and each format can read a text: it would be null in every row.
 fn constants_can_be_read(expression: &Expr) -> Result<(), String> {
     for part in expression {
+        format::reads(part)?;
         let (constant, wanted) = match part {
             Expr::Cast { expr, dtype, .. } => (&**expr, dtype.as_literal()),
             Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, _)) } => (&input[0], dtype.as_literal()),

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use dataflow_core::registry::nearest;
-use polars::prelude::{BooleanFunction, DataType, Expr, Field, FunctionExpr, ListFunction, Operator, Schema, StringFunction, StructFunction, UnknownKind};
+use polars::prelude::{
+    BooleanFunction, DataType, Expr, Field, FunctionExpr, ListFunction, Operator, Schema, StringFunction, StructFunction, TemporalFunction, UnknownKind,
+};
 
-use super::{texts, truths, type_name};
+use super::{format, texts, truths, type_name};
 
 /// What is wrong with the first part that cannot be worked out for columns of these types.
 pub(super) fn check(expression: &Expr, schema: &Schema) -> Result<(), String> {
@@ -51,6 +53,9 @@ fn fits(part: &Expr, schema: &Schema) -> Result<(), String> {
             let name = if matches!(function, FunctionExpr::MaxHorizontal) { "GREATEST" } else { "LEAST" };
             let nested = input.iter().find_map(|side| Some((side, of(side).filter(DataType::is_nested)?)));
             nested.map_or(Ok(()), |(side, found)| Err(expected(&format!("a value with an order in `{name}`"), side, &found)))
+        }
+        Expr::Function { input, function: FunctionExpr::TemporalExpr(TemporalFunction::ToString(format)) } => {
+            of(&input[0]).map_or(Ok(()), |found| format::writes(format, &found))
         }
         _ => Ok(()),
     }
