@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use dataflow_core::registry::nearest;
 use polars::prelude::{
-    BooleanFunction, DataType, Expr, Field, FunctionExpr, ListFunction, Operator, Schema, StringFunction, StructFunction, TemporalFunction, UnknownKind,
+    BooleanFunction, DataType, Expr, Field, FunctionExpr, ListFunction, NULL, Operator, Schema, StringFunction, StructFunction, TemporalFunction, UnknownKind,
+    lit, when,
 };
 
-use super::{format, texts, truths, type_name};
+use super::{MOST_PADDED, format, texts, truths, type_name};
 
 /// What is wrong with the first part that cannot be worked out for columns of these types.
 pub(super) fn check(expression: &Expr, schema: &Schema) -> Result<(), String> {
@@ -168,7 +169,7 @@ fn looking_into(side: &Expr, found: &DataType) -> String {
     }
 }
 
-/// An expression in which lists and records stand beside text as their JSON, and texts are read as truth values.
+/// An expression in which lists and records stand beside text as their JSON, texts are read as truth values, and no text is padded to more than it may be.
 pub(super) fn fitted(expression: Expr, schema: &Schema) -> Expr {
     let of = |side: &Expr| type_of(side, schema);
     let is_nested = |side: &Expr| of(side).is_some_and(|of| of.is_nested());
@@ -190,6 +191,13 @@ pub(super) fn fitted(expression: Expr, schema: &Schema) -> Expr {
         }
         Expr::Function { input, function: function @ FunctionExpr::StringExpr(StringFunction::ConcatHorizontal { .. }) } => {
             Expr::Function { input: input.into_iter().map(as_text).collect(), function }
+        }
+        Expr::Function { mut input, function: function @ FunctionExpr::StringExpr(StringFunction::PadStart { .. } | StringFunction::PadEnd { .. }) }
+            if of(&input[1]).is_some_and(|of| of.is_primitive_numeric()) =>
+        {
+            let length = input[1].clone();
+            input[1] = when(length.clone().gt(lit(MOST_PADDED))).then(lit(NULL)).otherwise(length);
+            Expr::Function { input, function }
         }
         Expr::Cast { expr, dtype, .. } if dtype.as_literal() == Some(&DataType::Boolean) && of(&expr).is_some_and(|of| is_text(&of)) => {
             truths(Arc::unwrap_or_clone(expr))
@@ -322,6 +330,20 @@ mod tests {
         hint: it would be null in every row; `NULL` says so where that is meant
         CAST(t AS BOOLEAN) IS NULL: gives true
         NOT CAST('false' AS BOOLEAN): gives true
+        "#);
+    }
+
+    #[test]
+    fn a_text_is_padded_only_so_far_in_a_row() {
+        let expressions =
+            ["LPAD(t, i * 500000000000, 'x')", "RPAD(t, i * 3)", "LPAD(t, n * 4, '-')", "RPAD(t, 1000 * 10000, 'x')", "LPAD(t, 2000000)", "RPAD('', 3, '-')"];
+        assert_snapshot!(all_found(&expressions), @r#"
+        LPAD(t, i * 500000000000, 'x'): gives null
+        RPAD(t, i * 3): gives "owls  "
+        LPAD(t, n * 4, '-'): gives "--owls"
+        RPAD(t, 1000 * 10000, 'x'): gives null
+        LPAD(t, 2000000): a text padded to at most 1000000 characters was expected
+        RPAD('', 3, '-'): gives "---"
         "#);
     }
 }
