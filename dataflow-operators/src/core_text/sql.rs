@@ -4,23 +4,28 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use dataflow_core::key::ColumnType;
-use dataflow_core::registry::nearest;
 use dataflow_core::row::text_of;
 use polars::prelude::{
     Column, DataFrame, DataType, Expr, Field, FunctionExpr, IntoLazy, NULL, Operator, PlSmallStr, PolarsError, PolarsResult, StringFunction, lit, when,
 };
-use polars::sql::keywords::all_functions;
 use polars::sql::sql_expr;
-use regex::{Captures, Regex};
+use regex::Regex;
 
 mod arithmetic;
 mod comparison;
+mod format;
 mod functions;
 mod guard;
+mod span;
 mod temporal;
+mod typed;
+mod unknown_function;
+mod wording;
 mod written;
 
 use temporal::Takes;
+pub(super) use wording::type_name;
+use wording::{left_over, told};
 
 /// What an expression gives for the rows of a batch.
 pub(super) struct Evaluated {
@@ -56,15 +61,6 @@ pub(super) fn parsed(sql: &str) -> Result<Expr, String> {
 /// To how many characters `LPAD` and `RPAD` pad a text: each row would have as many.
 const MOST_PADDED: i64 = 1_000_000;
 
-fn left_over(word: &str) -> String {
-    let hint = if word.starts_with('_') {
-        "a number is written without `_`, and a text has single quotes"
-    } else {
-        "a sign, `AND` or `OR` joins two values, and what an expression gives has no name within it"
-    };
-    format!("`{word}` was left over after the expression\nhint: {hint}")
-}
-
 /// Whether a query stands in an expression. Polars would run some of them while it reads the expression, and panic.
 fn has_query_within(sql: &str) -> bool {
     static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"'[^']*'|"[^"]*"|`[^`]*`"#).ok());
@@ -73,9 +69,23 @@ fn has_query_within(sql: &str) -> bool {
     QUERY.as_ref().is_some_and(|query| query.is_match(&plain))
 }
 
-/// An expression as it is worked out for columns of these types; what is wrong with it where two sides of a comparison are of different types.
+/// The columns that an expression reads, each once.
+pub(super) fn columns_of(expression: &Expr) -> Vec<PlSmallStr> {
+    let mut columns: Vec<PlSmallStr> = Vec::new();
+    for part in expression {
+        if let Expr::Column(name) = part
+            && !columns.contains(name)
+        {
+            columns.push(name.clone());
+        }
+    }
+    columns
+}
+
+/// An expression as it is worked out for columns of these types; what is wrong with it where a part of it takes no value of such a type.
 fn ready(expression: &Expr, frame: &DataFrame) -> Result<Expr, String> {
-    let fitted = comparison::fitted(expression.clone(), frame.schema())?;
+    typed::check(expression, frame.schema())?;
+    let fitted = comparison::fitted(typed::fitted(expression.clone(), frame.schema()), frame.schema())?;
     Ok(arithmetic::in_64_bits(lenient(fitted), frame.schema()))
 }
 
@@ -88,9 +98,7 @@ fn lenient(expression: Expr) -> Expr {
         }
         Expr::Cast { expr, dtype, .. } => match dtype.as_literal() {
             Some(wanted) if temporal::is_read_here(wanted) => temporal::read(Arc::unwrap_or_clone(expr), wanted, Takes::Anything),
-            Some(DataType::String) => {
-                Arc::unwrap_or_clone(expr).map(|column| as_text(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::String)))
-            }
+            Some(DataType::String) => texts(Arc::unwrap_or_clone(expr)),
             _ => Arc::unwrap_or_clone(expr).cast(dtype),
         },
         Expr::Function { input, function: FunctionExpr::FillNull } => {
@@ -126,9 +134,10 @@ fn looked_at(expression: &Expr) -> Option<&[Expr]> {
     }
 }
 
-/// Whether each constant that is brought to a type can be: it would be null in every row.
+/// Whether each constant that is brought to a type can be, and each format can read a text: it would be null in every row.
 fn constants_can_be_read(expression: &Expr) -> Result<(), String> {
     for part in expression {
+        format::reads(part)?;
         let (constant, wanted) = match part {
             Expr::Cast { expr, dtype, .. } => (&**expr, dtype.as_literal()),
             Expr::Function { input, function: FunctionExpr::StringExpr(StringFunction::Strptime(dtype, _)) } => (&input[0], dtype.as_literal()),
@@ -137,7 +146,7 @@ fn constants_can_be_read(expression: &Expr) -> Result<(), String> {
         let (Expr::Literal(literal), Some(wanted)) = (constant, wanted) else { continue };
         let row = DataFrame::empty_with_height(1);
         let is_null = |expression: &Expr| whole(expression, &row).is_ok_and(|column| column.null_count() == column.len());
-        if is_null(&lenient(part.clone())) && !is_null(constant) {
+        if is_null(&lenient(typed::fitted(part.clone(), row.schema()))) && !is_null(constant) {
             let shown = literal.extract_str().map_or_else(|| "a constant".to_owned(), |text| format!("`'{text}'`"));
             let wanted = type_name(&wanted.to_string());
             return Err(format!(
@@ -174,6 +183,27 @@ pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluate
     Ok(Evaluated { column: finite(column), failed })
 }
 
+/// An expression as text.
+fn texts(expression: Expr) -> Expr {
+    expression.map(|column| as_text(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::String)))
+}
+
+/// An expression that gives texts as truth values, and null where its text is none.
+fn truths(expression: Expr) -> Expr {
+    expression.map(|column| as_truth(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)))
+}
+
+/// A column of texts as truth values.
+fn as_truth(column: &Column) -> PolarsResult<Column> {
+    let truth = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    };
+    let truths: Vec<Option<bool>> = column.str()?.iter().map(|text| text.and_then(truth)).collect();
+    Ok(Column::new(column.name().clone(), truths))
+}
+
 /// A column as text, lists and records as their JSON.
 fn as_text(column: &Column) -> PolarsResult<Column> {
     if !column.dtype().is_nested() {
@@ -203,11 +233,8 @@ pub(super) fn type_of(expression: &Expr, frame: &DataFrame) -> Result<ColumnType
 
 /// A table in which columns of nothing but nulls have a type with which the expression can be worked out, where there is one: other rows may show another day what they hold.
 fn with_typed_nulls(expression: &Expr, frame: &DataFrame) -> DataFrame {
-    let is_null = |part: &Expr| match part {
-        Expr::Column(name) => frame.column(name).is_ok_and(|column| column.dtype().is_null()).then(|| name.clone()),
-        _ => None,
-    };
-    let nulls: Vec<PlSmallStr> = expression.into_iter().filter_map(is_null).collect();
+    let is_null = |name: &PlSmallStr| frame.column(name).is_ok_and(|column| column.dtype().is_null());
+    let nulls: Vec<PlSmallStr> = columns_of(expression).into_iter().filter(is_null).collect();
     let given = |column: &Column, data_type: &DataType| if nulls.contains(column.name()) { column.cast(data_type) } else { Ok(column.clone()) };
     let of_type = |data_type: &DataType| {
         let columns = frame.columns().iter().map(|column| given(column, data_type)).collect::<PolarsResult<Vec<Column>>>();
@@ -231,14 +258,7 @@ fn whole(expression: &Expr, frame: &DataFrame) -> Result<Column, PolarsError> {
 pub(super) fn brought_to(column: &Column, wanted: &DataType) -> (Column, Vec<(usize, String)>) {
     let name = column.name().clone();
     let brought = match (column.dtype(), wanted) {
-        (DataType::String, DataType::Boolean) => column.str().map(|texts| {
-            let truth = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
-                "true" => Some(true),
-                "false" => Some(false),
-                _ => None,
-            };
-            Column::new(name.clone(), texts.iter().map(|text| text.and_then(truth)).collect::<Vec<Option<bool>>>())
-        }),
+        (DataType::String, DataType::Boolean) => as_truth(column),
         (_, DataType::String) => as_text(column),
         _ => column.cast(wanted),
     };
@@ -259,147 +279,4 @@ const MOST_SHOWN: usize = 60;
 
 fn shortened(value: &str) -> String {
     if value.chars().nth(MOST_SHOWN).is_none() { value.to_owned() } else { value.chars().take(MOST_SHOWN).chain(['…']).collect() }
-}
-
-/// What a type of Polars is called here.
-pub(super) fn type_name(of_polars: &str) -> &'static str {
-    let plain = of_polars.trim_start_matches("dyn ").to_ascii_lowercase();
-    match plain.as_str() {
-        "str" | "string" | "utf8" | "utf8view" => "text",
-        "bool" | "boolean" => "a truth value",
-        "f32" | "f64" | "float" | "float32" | "float64" => "a number",
-        int if int.trim_start_matches(['u', 'i']).trim_start_matches("nt").chars().all(|digit| digit.is_ascii_digit()) => "an integer",
-        "date" => "a date",
-        "time" => "a time",
-        "null" => "null",
-        other if other.starts_with("datetime") => "a date with a time",
-        other if other.starts_with("duration") => "a span of time",
-        other if other.starts_with("list") || other.starts_with("array") => "a list",
-        other if other.starts_with("struct") => "a record",
-        _ => "a value of another type",
-    }
-}
-
-/// How a message of Polars begins, and what is told in its place.
-type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
-
-const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
-
-static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [Wording<&str>; 26] = [
-        (r"^unable to parse '", |_| {
-            "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
-                .into()
-        }),
-        (r"^invalid expression \(found unexpected token '(.*)'\)", |found| left_over(&found[1])),
-        (r"^expected an expression \(found '(.*)' clause\)", |found| format!("an expression alone was expected, and `{}` is no part of one", &found[1])),
-        (r"^unsupported function '(.*)'", |found| format!("no function of the name `{}` is known\nhint: {}", &found[1], in_place_of(&found[1]))),
-        (r"^no function matches the given name and arguments: `(MAX|MIN)\(", |found| {
-            let of_a_row = if &found[1] == "MAX" { "GREATEST" } else { "LEAST" };
-            format!("an aggregate needs more than one row, and a rule sees one at a time\nhint: `{of_a_row}(…, …)` chooses among the values of a row")
-        }),
-        (r"^array element ", |_| "constants alone were expected in the list of `IN` or `ARRAY`\nhint: `OR` joins comparisons with columns".into()),
-        (r"^ESCAPE char", |_| "`ESCAPE` is not known\nhint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are".into()),
-        (r"^expression (\w+) (?s:.*) is not currently supported", |found| {
-            format!("a form of SQL stands in it that is not known, which its grammar calls {}", &found[1])
-        }),
-        (r"^sql parser error: (?s)(.*)", |found| found[1].replace("Line:", "line").replace("Column:", "column").to_lowercase()),
-        (r#"^datatype "?(.*?)"? is not currently supported"#, |found| {
-            format!("no type of the name `{}` is known\nhint: the types are VARCHAR, BIGINT, DOUBLE, BOOLEAN, DATE, TIME and TIMESTAMP", &found[1])
-        }),
-        (r"^arithmetic on dtypes (.+) and (.+?) is not allowed", |found| {
-            format!("numbers were expected beside an arithmetic sign, found {} and {}{CAST}", type_name(&found[1]), type_name(&found[2]))
-        }),
-        (r"^cannot compare (string|\w+) with", |found| {
-            format!("two values of one type were expected in a comparison, found {} and a number{CAST}", type_name(&found[1]))
-        }),
-        (r"^invalid series dtype: expected `(.+?)`, got `(.+?)` for series with name `(.*)`", |found| {
-            format!("{} was expected, and `{}` is {}{CAST}", type_name(&found[1]), &found[3], type_name(&found[2]))
-        }),
-        (r"^'is_in' cannot check for List\((.+)\) values in (\w+) data", |found| {
-            format!("{} was expected in the list of `IN`, found {}{CAST}", type_name(&found[2]), type_name(&found[1]))
-        }),
-        (r"^'list.contains' cannot check for List\((.+?)\) values in (?:Unknown\()?(\w+)", |found| {
-            format!("{} was expected in `ARRAY_CONTAINS`, as the list holds, found {}{CAST}", type_name(&found[1]), type_name(&found[2]))
-        }),
-        (r"^`bit(and|or)` operation not supported for dtype `(.+)`", |found| {
-            format!("truth values were expected beside `{}`, found {}", found[1].to_uppercase(), type_name(&found[2]))
-        }),
-        (r"^got invalid or ambiguous dtypes: '\[(.+?), (.+?)[\],]", |found| {
-            format!("values of one type were expected, found {} and {}{CAST}", type_name(&found[1]), type_name(&found[2]))
-        }),
-        (r"^`(hour|minute|second|\w*second)` operation not supported for dtype `date`", |_| {
-            "a date with a time was expected, found a date\nhint: `CAST(… AS TIMESTAMP)` makes one of it, at midnight".into()
-        }),
-        (r"^operator (\w+) is not currently supported", |found| {
-            let hint = match &found[1] {
-                "PGOverlap" => "\nhint: `AND` joins two conditions",
-                "BitwiseXor" => "\nhint: `POWER(x, 2)` raises to a power",
-                _ => "",
-            };
-            format!("a sign stands in it that is not known{hint}")
-        }),
-        (r"^`(year|month|day|hour|minute|second|quarter|week|to_string|\w*day\w*|\w*year\w*)` operation not supported for dtype `(.+)`", |found| {
-            format!("a date was expected, found {}\nhint: `STRPTIME(…, '%Y-%m-%d')` reads a text as a date", type_name(&found[2]))
-        }),
-        (r"^`(\w+)` operation not supported for dtype `(.+)`", |found| format!("`{}` does not take {}{CAST}", found[1].to_uppercase(), type_name(&found[2]))),
-        (r"can only be used on numeric types", |_| format!("a number was expected, found a value of another type{CAST}")),
-        (r"^expected Date or Datetime, got (\w+)", |found| {
-            format!("a date was expected, found {}\nhint: `STRPTIME(…, '%Y-%m-%d')` reads a text as a date", type_name(&found[1]))
-        }),
-        (r"^casting from (.+) to (.+) not supported", |found| format!("{} was expected, found {}", type_name(&found[2]), type_name(&found[1]))),
-        (r"^regex error: (?s:.*)error: (.*)", |found| format!("a regular expression was expected: {}", &found[1])),
-        (r"doesn't match the DataFrame height", |_| "one value for each row was expected, found a list of values".into()),
-    ];
-    wordings.into_iter().filter_map(|(pattern, wording)| Some((Regex::new(pattern).ok()?, wording))).collect()
-});
-
-/// What to write in the place of a function that is not known here.
-fn in_place_of(name: &str) -> String {
-    let known = match name.to_ascii_lowercase().as_str() {
-        "len" | "char_len" | "size" => "`LENGTH` counts the characters of a text, and `ARRAY_LENGTH` the values of a list",
-        "iif" => "`IF(…, …, …)` chooses between two values",
-        "nvl" | "isnull" => "`IFNULL(…, …)` and `COALESCE(…, …)` give a value for null",
-        "instr" | "charindex" | "contains" => "`STRPOS(text, 'a')` is the place of a text in another, and 0 where it is not in it",
-        "to_char" | "date_format" | "date_trunc" | "format_date" => "`STRFTIME(…, '%Y-%m')` writes a date in a form that is given",
-        "to_date" | "to_timestamp" | "str_to_date" | "parse_date" => "`STRPTIME(…, '%d.%m.%Y')` reads a text as a date",
-        "datediff" | "date_diff" | "timestampdiff" => "`CAST(last AS BIGINT) - CAST(first AS BIGINT)` is the days between two dates",
-        "year" | "month" | "day" | "hour" | "minute" | "second" => "`EXTRACT(YEAR FROM …)` and the like give the parts of a date",
-        "now" | "current_date" | "current_timestamp" | "today" | "getdate" => "a run gives the same on any day, so a date is named: `DATE '2024-01-31'`",
-        "json_extract" | "json_value" | "get_json_object" | "json_extract_string" => {
-            "a dot reads a field of a record, such as `meta.name`, and `tags[1]` an item of a list"
-        }
-        _ => "",
-    };
-    if !known.is_empty() {
-        return known.to_owned();
-    }
-    let functions = all_functions().into_iter().filter(|known| !known.eq_ignore_ascii_case(name) && !known.starts_with("read_"));
-    nearest(name, functions).map_or_else(
-        || "the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS".to_owned(),
-        |near| format!("did you mean `{}`?", near.to_uppercase()),
-    )
-}
-
-/// What was expected and what was found, of an error of Polars.
-pub(super) fn told(wrong: &PolarsError, frame: &DataFrame) -> String {
-    let message = match wrong {
-        PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => return told(error, frame),
-        PolarsError::ColumnNotFound(_) => {
-            let names: Vec<String> = frame.get_column_names().iter().filter(|name| name.as_str() != "rows").map(|name| format!("`{name}`")).collect();
-            return format!("it names a column that is not there\nhint: the columns are {}", names.join(", "));
-        }
-        PolarsError::StructFieldNotFound(field) => {
-            return format!("no field `{}` is known: a dot reads a field of a record", field.lines().next().unwrap_or_default());
-        }
-        PolarsError::ComputeError(message)
-        | PolarsError::InvalidOperation(message)
-        | PolarsError::SchemaMismatch(message)
-        | PolarsError::SQLInterface(message)
-        | PolarsError::SQLSyntax(message) => message.to_string(),
-        other => other.to_string(),
-    };
-    let wording = WORDINGS.iter().find_map(|(pattern, wording)| pattern.captures(&message).map(|found| wording(&found)));
-    // What is said after the first line is about Polars' plan.
-    wording.unwrap_or_else(|| message.lines().next().unwrap_or_default().to_owned())
 }

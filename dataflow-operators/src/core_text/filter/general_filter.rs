@@ -59,11 +59,11 @@ impl JsonSchema for SqlRule {
 impl KeyField for SqlRule {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         // A rule that does not parse names no column; `problems` tells of it.
-        for column in self.parse().map(|expression| columns_of(&expression)).unwrap_or_default() {
-            if !uses.iter().any(|known| known.key == column) {
+        for column in self.parse().map(|expression| sql::columns_of(&expression)).unwrap_or_default() {
+            if !uses.iter().any(|known| known.key == column.as_str()) {
                 uses.push(KeyUse {
                     field: field.into(),
-                    key: column,
+                    key: column.to_string(),
                     direction: Direction::Read,
                     column_type: ColumnType::Any,
                     nullable: true,
@@ -88,18 +88,6 @@ impl SqlRule {
             None => Ok(expression),
         }
     }
-}
-
-fn columns_of(expression: &Expr) -> Vec<String> {
-    let mut columns = Vec::new();
-    for part in expression {
-        if let Expr::Column(name) = part
-            && !columns.iter().any(|known| known == name.as_str())
-        {
-            columns.push(name.to_string());
-        }
-    }
-    columns
 }
 
 fn needs_more_than_a_row(part: &Expr) -> Option<&'static str> {

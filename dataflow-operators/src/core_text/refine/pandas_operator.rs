@@ -449,7 +449,7 @@ mod tests {
         hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
         REGEXP_LIKE(title, '('): a regular expression was expected: unclosed group
         ARRAY[1, 2]: one value for each row was expected, found a list of values
-        score.a: no field `a` is known: a dot reads a field of a record
+        score.a: no field `a` is known: a dot reads a field of a record, and `score` is an integer
         score ^ 2: a sign stands in it that is not known
         hint: `POWER(x, 2)` raises to a power
         sure && sure: a sign stands in it that is not known
@@ -475,10 +475,11 @@ mod tests {
         MAX(score, 3): an aggregate needs more than one row, and a rule sees one at a time
         hint: `GREATEST(…, …)` chooses among the values of a row
         5 IN (score, 3): constants alone were expected in the list of `IN` or `ARRAY`
-        hint: `OR` joins comparisons with columns
+        hint: `OR` joins comparisons with columns, and `ARRAY_CONTAINS(tags, 'a')` looks for a value in a list
         title LIKE '10!%' ESCAPE '!': `ESCAPE` is not known
         hint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are
-        title SIMILAR TO 'a': a form of SQL stands in it that is not known, which its grammar calls SimilarTo
+        title SIMILAR TO 'a': `SIMILAR TO` is not known
+        hint: `REGEXP_LIKE(text, '^(owl|law)$')` tells whether a text fits a regular expression
         CAST(title AS JSON): a text is not read as JSON
         hint: what is nested in the input is a list or a record already, and `meta.name` reads a field of a record
         ARRAY_CONTAINS(tags, 5): text was expected in `ARRAY_CONTAINS`, as the list holds, found an integer

@@ -25,7 +25,7 @@ mod tests {
     use crate::core_text::sql::{evaluated, parsed};
 
     /// A use of each function that gives for a row what that row alone holds.
-    const ROW_BY_ROW: [&str; 99] = [
+    const ROW_BY_ROW: [&str; 104] = [
         "ABS(i)",
         "ACOS(n)",
         "ACOSD(n)",
@@ -125,6 +125,11 @@ mod tests {
         "POSITION('w' IN t)",
         "EXTRACT(MONTH FROM DATE(d))",
         "TRIM(BOTH 'o' FROM t)",
+        "CONCAT(l, t)",
+        "COALESCE(l, t)",
+        "CASE WHEN i > 1 THEN l ELSE t END",
+        "CAST(t AS BOOLEAN)",
+        "LPAD(t, i * 500000, 'x')",
     ];
 
     fn shown(expression: &str, frame: &DataFrame) -> Result<Vec<String>, String> {

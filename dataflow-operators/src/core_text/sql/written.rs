@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta};
 use polars::prelude::{DataType, TimeUnit};
 
 use super::functions::needs_rows;
-use super::temporal;
+use super::{span, temporal};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -139,6 +139,9 @@ pub(super) fn prepared(sql: &str) -> Result<String, String> {
             tokens[end].written = Cow::Borrowed(TO_THE_END);
             continue;
         }
+        if token.is_word(&["in"]) {
+            has_constants(&tokens, &places, index)?;
+        }
         if token.is_word(&["decimal", "numeric", "dec"]) && is_called {
             let number = |steps| after(steps).and_then(|token| token.written.parse::<u64>().ok());
             digits_fit(number(2), number(4))?;
@@ -146,11 +149,11 @@ pub(super) fn prepared(sql: &str) -> Result<String, String> {
         if token.is_word(&["interval"])
             && let Some(text) = after(1).filter(|next| next.kind == Kind::Text)
         {
-            if let Some(unit) = after(2).filter(|next| next.is_word(&UNITS)) {
+            if let Some(unit) = after(2).filter(|next| next.is_word(&span::UNITS)) {
                 let (text, unit) = (text.plain(), unit.written.to_ascii_lowercase());
                 return Err(format!("a span of time has its unit within the quotes\nhint: `INTERVAL '{text} {unit}'`"));
             }
-            span_is_known(text.plain())?;
+            span::is_known(text.plain())?;
         }
         let wanted = literal_type(token);
         if let Some(wanted) = wanted
@@ -165,6 +168,32 @@ pub(super) fn prepared(sql: &str) -> Result<String, String> {
         }
     }
     Ok(tokens.iter().map(|token| &*token.written).collect())
+}
+
+/// Whether brackets follow an `IN`, as they do but in `POSITION('a' IN text)`.
+fn has_constants(tokens: &[Token], places: &[usize], index: usize) -> Result<(), String> {
+    let at = |index: usize| places.get(index).map(|place| &tokens[*place]);
+    let Some(next) = at(index + 1).filter(|next| !next.is("(") && !next.is_word(&["unnest"])) else { return Ok(()) };
+    let mut depth = 0_usize;
+    for before in (0..index).rev() {
+        if at(before).is_some_and(|token| token.is(")")) {
+            depth += 1;
+        } else if at(before).is_some_and(|token| token.is("(")) && depth > 0 {
+            depth -= 1;
+        } else if at(before).is_some_and(|token| token.is("(")) {
+            if before > 0 && at(before - 1).is_some_and(|called| called.is_word(&["position"])) {
+                return Ok(());
+            }
+            break;
+        }
+    }
+    let value = index.checked_sub(1).and_then(|before| if at(before)?.is_word(&["not"]) { at(before.checked_sub(1)?) } else { at(before) });
+    let value = value.filter(|value| value.kind != Kind::Sign).map_or("…", |value| &value.written);
+    let hint = match next.kind {
+        Kind::Word | Kind::Name => format!("`ARRAY_CONTAINS({}, {value})` tells whether a list holds a value", next.written),
+        _ => format!("`{value} IN ('a', 'b')` tells whether a value is among constants"),
+    };
+    Err(format!("constants in brackets were expected after `IN`, found `{}`\nhint: {hint}", next.written))
 }
 
 /// The length that is as good as none: without one Polars gives not a text but the start, where that is a column.
@@ -215,70 +244,6 @@ fn digits_fit(digits: Option<u64>, decimals: Option<u64>) -> Result<(), String> 
     }
 }
 
-const UNITS: [&str; 16] = [
-    "nanosecond",
-    "nanoseconds",
-    "second",
-    "seconds",
-    "minute",
-    "minutes",
-    "hour",
-    "hours",
-    "day",
-    "days",
-    "week",
-    "weeks",
-    "month",
-    "months",
-    "year",
-    "years",
-];
-
-/// The longest constant span, in years: dates that are further off than some 260,000 years are none that Polars can count.
-const MOST_YEARS: f64 = 100_000.0;
-
-/// Whether a text is numbers with units, and not too long a span.
-fn span_is_known(text: &str) -> Result<(), String> {
-    let unusable = |wrong: &str| {
-        format!(
-            "a span of time was expected, and `'{text}'` cannot be read as one: {wrong}\nhint: `INTERVAL '1 day'` and `INTERVAL '2 hours 30 minutes'` are spans"
-        )
-    };
-    let mut rest = text.trim();
-    rest = rest.strip_prefix('+').unwrap_or(rest);
-    if rest.is_empty() {
-        return Err(unusable("it is empty"));
-    }
-    let mut years = 0.0;
-    while !rest.is_empty() {
-        let (digits, unit) = rest.split_at(until(rest, |next| !next.is_ascii_digit()));
-        if digits.is_empty() {
-            // Polars tells of a minus itself.
-            return if rest.starts_with('-') { Ok(()) } else { Err(unusable("it needs a whole number before each unit")) };
-        }
-        let unit = unit.trim_start();
-        let (unit, after) = unit.split_at(until(unit, |next| !next.is_alphabetic()));
-        let in_a_year = match unit.to_ascii_lowercase().as_str() {
-            "" => return Err(unusable("it needs a unit after each whole number")),
-            "ns" | "nanosecond" | "nanoseconds" => 3.2e16,
-            "us" | "microsecond" | "microseconds" => 3.2e13,
-            "ms" | "millisecond" | "milliseconds" => 3.2e10,
-            "s" | "sec" | "secs" | "second" | "seconds" => 3.2e7,
-            "m" | "min" | "mins" | "minute" | "minutes" => 525_600.0,
-            "h" | "hour" | "hours" => 8760.0,
-            "d" | "day" | "days" => 365.0,
-            "w" | "week" | "weeks" => 52.0,
-            "mo" | "mon" | "mons" | "month" | "months" => 12.0,
-            "q" | "quarter" | "quarters" => 4.0,
-            "y" | "year" | "years" => 1.0,
-            other => return Err(unusable(&format!("no unit of the name `{other}` is known"))),
-        };
-        years += digits.parse::<f64>().unwrap_or(f64::MAX) / in_a_year;
-        rest = after.trim_start_matches([' ', ',']);
-    }
-    if years > MOST_YEARS { Err(format!("a span of at most 100,000 years was expected, found `'{text}'`")) } else { Ok(()) }
-}
-
 fn literal_type(token: &Token<'_>) -> Option<DataType> {
     if token.is_word(&["date"]) {
         Some(DataType::Date)
@@ -319,7 +284,7 @@ fn plain_number(written: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use dataflow_core::testing::frame_of;
     use insta::assert_snapshot;
     use polars::prelude::DataFrame;
@@ -342,7 +307,8 @@ mod tests {
         format!("{expression}: {}", told().unwrap_or_else(|wrong| wrong))
     }
 
-    fn all_found(expressions: &[&str]) -> String {
+    /// What each gives, or what is wrong with it.
+    pub(in crate::core_text::sql) fn all_found(expressions: &[&str]) -> String {
         expressions.iter().map(|expression| found(expression)).collect::<Vec<_>>().join("\n")
     }
 
@@ -408,7 +374,8 @@ mod tests {
         DATE '2024-01-31' + INTERVAL '9999999999 days': a span of at most 100,000 years was expected, found `'9999999999 days'`
         DATE(d) + INTERVAL '1' DAY: a span of time has its unit within the quotes
         hint: `INTERVAL '1 day'`
-        DATE(d) - INTERVAL '-1 day': minus signs are not yet supported in interval strings; found '-1 day'
+        DATE(d) - INTERVAL '-1 day': a span of time without a minus was expected, found `'-1 day'`
+        hint: `- INTERVAL '1 day'` goes back from a date
         DATE(d) + INTERVAL '1 month, 2 days 3h': gives 2024-03-02
         GREATEST(): `GREATEST` expects at least 1 argument (found 0)
         LEAST( ): `LEAST` expects at least 1 argument (found 0)
@@ -472,6 +439,26 @@ mod tests {
         9223372036854775807: gives 9223372036854775807
         1e999: a number below 1.8e308 was expected, found `1e999`
         DATE(d) IN (DATE '2024-1-31'): gives true
+        "#);
+    }
+
+    #[test]
+    fn a_list_after_in_is_told_to_be_looked_into() {
+        let expressions =
+            ["'a' IN l", "t NOT IN \"l\"", "POSITION('a' IN t) IN 'a'", "t IN ['a']", "(POSITION(('w') IN t)) IN (2)", "t IN ('owls', 'x')", "t IN (l)"];
+        assert_snapshot!(all_found(&expressions), @r#"
+        'a' IN l: constants in brackets were expected after `IN`, found `l`
+        hint: `ARRAY_CONTAINS(l, 'a')` tells whether a list holds a value
+        t NOT IN "l": constants in brackets were expected after `IN`, found `"l"`
+        hint: `ARRAY_CONTAINS("l", t)` tells whether a list holds a value
+        POSITION('a' IN t) IN 'a': constants in brackets were expected after `IN`, found `'a'`
+        hint: `… IN ('a', 'b')` tells whether a value is among constants
+        t IN ['a']: constants in brackets were expected after `IN`, found `[`
+        hint: `t IN ('a', 'b')` tells whether a value is among constants
+        (POSITION(('w') IN t)) IN (2): gives true
+        t IN ('owls', 'x'): gives true
+        t IN (l): constants alone were expected in the list of `IN` or `ARRAY`
+        hint: `OR` joins comparisons with columns, and `ARRAY_CONTAINS(tags, 'a')` looks for a value in a list
         "#);
     }
 }
