@@ -163,7 +163,10 @@ impl Pipeline {
         for (name, serving) in &spec.serving {
             match registry::build_serving(name, serving) {
                 Ok(serving) => pipeline.servings.push((name.clone(), serving)),
-                Err(error) => pipeline.problems.extend(Problem::of_error(name, error)),
+                Err(error) => {
+                    pipeline.problems.extend(Problem::of_error(name, error));
+                    pipeline.unmade_servings.push(name.clone());
+                }
             }
         }
         for (index, step) in spec.steps.into_iter().enumerate() {
