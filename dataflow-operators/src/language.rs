@@ -89,6 +89,14 @@ impl TextLanguage {
         }
     }
 
+    /// The language whose stop words a text has: where it is for the text to tell, also one that most letters of the text show.
+    pub(crate) fn of_stop_words(self, text: &str) -> Self {
+        match self.of(text) {
+            Self::En if self == Self::Auto => of_script(text).and_then(|code| code.parse().ok()).map_or(Self::En, Self::Other),
+            other => other,
+        }
+    }
+
     /// Gives each word of a text to `with`, in their order.
     pub(crate) fn each_word<'a>(self, text: &'a str, mut with: impl FnMut(&'a str)) {
         match self.of(text) {
@@ -158,6 +166,29 @@ impl TextLanguage {
     }
 }
 
+/// The language of a script that has one where most letters of a text are of it; of those that share the Arabic one, by the letters that others lack.
+fn of_script(text: &str) -> Option<&'static str> {
+    let language = |letter| match letter {
+        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => Some("el"),
+        '\u{590}'..='\u{5ff}' => Some("he"),
+        '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' => Some("ar"),
+        '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}' => Some("ko"),
+        _ => None,
+    };
+    let first = text.chars().find_map(language)?; // most texts have none
+    let (mut letters, mut all) = (0, 0);
+    for letter in text.chars().filter(|character| character.is_alphabetic()) {
+        all += 1;
+        letters += usize::from(language(letter) == Some(first));
+    }
+    let code = match first {
+        "ar" if text.contains(['ٹ', 'ڈ', 'ڑ', 'ں', 'ے']) => "ur",
+        "ar" if text.contains(['پ', 'چ', 'ژ', 'گ', 'ک', 'ی']) => "fa",
+        code => code,
+    };
+    (letters * 2 > all).then_some(code)
+}
+
 /// The sentences by UAX #29, which knows the marks of all scripts; a title such as `Dr.` ends none, and marks alone are none.
 fn sentences(text: &str) -> usize {
     const TITLES: [&str; 11] = ["Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "St.", "vs.", "No.", "Fig.", "Gen.", "Sen."];
@@ -221,6 +252,20 @@ mod tests {
         assert_eq!(count("One\nTwo\n\n...\n"), 2);
         assert_eq!(count("Dr."), 1);
         assert_eq!(count(""), 0);
+    }
+
+    #[test]
+    fn stop_words_are_those_of_the_script_where_a_text_tells() {
+        let of = |text| String::from(TextLanguage::Auto.of_stop_words(text));
+        assert_eq!(of("هذا هو الكتاب الذي قرأته"), "ar");
+        assert_eq!(of("این کتاب را خواندم و برگشتم"), "fa");
+        assert_eq!(of("یہ کتاب میں نے پڑھی ہے"), "ur");
+        assert_eq!(of("זה הספר של אבי, PDF"), "he");
+        assert_eq!(of("이것은 나의 책이다"), "ko");
+        assert_eq!(of("Αυτό είναι το βιβλίο"), "el");
+        assert_eq!(of("the letter א is the first"), "en");
+        assert_eq!(of("这是书"), "zh");
+        assert_eq!(TextLanguage::En.of_stop_words("זה הספר"), TextLanguage::En);
     }
 
     #[test]
