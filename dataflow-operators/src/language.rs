@@ -160,9 +160,17 @@ impl TextLanguage {
     pub(crate) fn count_sentences(self, text: &str) -> usize {
         match self.of(text) {
             // The long dots end a sentence in Chinese, and no mark of Unicode's sentences.
-            Self::Zh => text.split("……").map(sentences).sum(),
-            _ => sentences(text),
+            Self::Zh => text.split("……").map(|part| sentences(part, self)).sum(),
+            _ => sentences(text, self),
         }
+    }
+
+    /// Whether a word that ends in a full stop is an ordinal number, as in `3. Oktober`. One of four digits is taken for a year, after which a sentence ends.
+    fn is_ordinal(self, word: &str) -> bool {
+        const WITH_FULL_STOP: [&str; 19] = ["bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is", "lv", "nb", "nn", "no", "pl", "sk", "sl", "sr", "tr"];
+        let Self::Other(code) = self else { return false };
+        let is_number = |number: &str| (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+        WITH_FULL_STOP.contains(&code.as_str()) && word.strip_suffix('.').is_some_and(is_number)
     }
 }
 
@@ -189,15 +197,16 @@ fn of_script(text: &str) -> Option<&'static str> {
     (letters * 2 > all).then_some(code)
 }
 
-/// The sentences by UAX #29, which knows the marks of all scripts; a title such as `Dr.` ends none, and marks alone are none.
-fn sentences(text: &str) -> usize {
+/// The sentences by UAX #29, which knows the marks of all scripts; a title such as `Dr.` and a number such as German `3.` end none, and marks alone are none.
+fn sentences(text: &str, language: TextLanguage) -> usize {
     const TITLES: [&str; 11] = ["Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "St.", "vs.", "No.", "Fig.", "Gen.", "Sen."];
     let (mut sentences, mut has_words) = (0, false);
     // A loop, since the size hint of this iterator fails on an empty text.
     for part in text.split_sentence_bounds() {
         has_words |= part.contains(is_word);
         let last = part.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
-        if !TITLES.contains(&last) {
+        let ends_line = part.ends_with(['\n', '\r', '\u{85}', '\u{2029}']);
+        if !TITLES.contains(&last) && (ends_line || !language.is_ordinal(last)) {
             sentences += usize::from(has_words);
             has_words = false;
         }
@@ -252,6 +261,17 @@ mod tests {
         assert_eq!(count("One\nTwo\n\n...\n"), 2);
         assert_eq!(count("Dr."), 1);
         assert_eq!(count(""), 0);
+    }
+
+    #[test]
+    fn an_ordinal_number_ends_no_sentence_where_it_has_a_full_stop() {
+        let count = |code: &str, text| TextLanguage::try_from(code.to_owned()).unwrap().count_sentences(text);
+        assert_eq!(count("de", "Am 3. Oktober kam der 12. Gast. Er blieb."), 2);
+        assert_eq!(count("en", "It took 3. Then it took 12. Why?"), 3);
+        assert_eq!(count("cs", "Dne 5. Května. Kdo?"), 2);
+        assert_eq!(count("de", "So war es 1990. Danach kostete es 3.50. Na gut."), 3);
+        assert_eq!(count("de", "Es sind 3.\nDann waren es 4."), 2);
+        assert_eq!(count("fr", "Il y en a 3. Oui."), 2);
     }
 
     #[test]
