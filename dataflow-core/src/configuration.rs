@@ -6,6 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
+use crate::registry;
+
 /// What is wrong with something that was written, all of it told at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
@@ -87,13 +89,13 @@ pub struct Unread {
     /// What was expected and what was found.
     pub message: String,
     /// What to do.
-    pub hint: Option<&'static str>,
+    pub hint: Option<String>,
 }
 
 impl fmt::Display for Unread {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)?;
-        self.hint.map_or(Ok(()), |hint| write!(formatter, "\nhint: {hint}"))
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(formatter, "\nhint: {hint}"))
     }
 }
 
@@ -160,7 +162,7 @@ fn unread_at(place: String, found: &Value, is_item: bool, error: &str) -> Unread
     let is_of_whole = !is_item;
     let secret = is_secret(&place) || holds_secret(found);
     if let (Some((_, wanted)), Some(text)) = (error.strip_prefix("unknown variant `").and_then(|error| error.split_once("`, expected ")), found.as_str()) {
-        return Unread { message: format!("`{place}` should be {wanted}, found `{text}`"), place, hint: None };
+        return Unread { message: format!("`{place}` should be {wanted}, found `{text}`"), place, hint: nearest_variant(error) };
     }
     let error = if secret && !is_of_whole { "one of its items cannot be read" } else { error };
     let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole && error.starts_with("invalid ")) else {
@@ -197,7 +199,13 @@ fn unread_at(place: String, found: &Value, is_item: bool, error: &str) -> Unread
         "a list" if found.is_string() => Some("put it in brackets, `[…]`"),
         _ => None,
     };
-    Unread { message: format!("`{place}` should be {wanted}, found {shown}"), place, hint }
+    Unread { message: format!("`{place}` should be {wanted}, found {shown}"), place, hint: hint.map(str::to_owned) }
+}
+
+/// The hint that names what was meant, of the library's error for a text that is none of those that it may be.
+pub fn nearest_variant(error: &str) -> Option<String> {
+    let (found, expected) = error.strip_prefix("unknown variant `")?.split_once("`, expected ")?;
+    registry::nearest(found, expected.split('`').skip(1).step_by(2)).map(|near| format!("did you mean `{near}`?"))
 }
 
 /// Whether a place, or a key, is of something that nobody should see.

@@ -140,6 +140,11 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// The path of the output, to tell the user.
     fn output_path(&self) -> Option<PathBuf>;
 
+    /// The file that a run writes anew as its output, which two runs must not do at once; none where rows go into what is there.
+    fn replaced_path(&self) -> Option<PathBuf> {
+        self.output_path()
+    }
+
     /// The path of a step's cache, steps counted from 1; `None` where no caches are kept.
     fn step_path(&self, step: usize) -> Option<PathBuf>;
 

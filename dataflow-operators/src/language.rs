@@ -89,6 +89,14 @@ impl TextLanguage {
         }
     }
 
+    /// The language whose stop words a text has: where it is for the text to tell, also one that most letters of the text show.
+    pub(crate) fn of_stop_words(self, text: &str) -> Self {
+        match self.of(text) {
+            Self::En if self == Self::Auto => of_script(text).and_then(|code| code.parse().ok()).map_or(Self::En, Self::Other),
+            other => other,
+        }
+    }
+
     /// Gives each word of a text to `with`, in their order.
     pub(crate) fn each_word<'a>(self, text: &'a str, mut with: impl FnMut(&'a str)) {
         match self.of(text) {
@@ -152,21 +160,53 @@ impl TextLanguage {
     pub(crate) fn count_sentences(self, text: &str) -> usize {
         match self.of(text) {
             // The long dots end a sentence in Chinese, and no mark of Unicode's sentences.
-            Self::Zh => text.split("……").map(sentences).sum(),
-            _ => sentences(text),
+            Self::Zh => text.split("……").map(|part| sentences(part, self)).sum(),
+            _ => sentences(text, self),
         }
+    }
+
+    /// Whether a word that ends in a full stop is an ordinal number, as in `3. Oktober`. One of four digits is taken for a year, after which a sentence ends.
+    fn is_ordinal(self, word: &str) -> bool {
+        const WITH_FULL_STOP: [&str; 19] = ["bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is", "lv", "nb", "nn", "no", "pl", "sk", "sl", "sr", "tr"];
+        let Self::Other(code) = self else { return false };
+        let is_number = |number: &str| (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+        WITH_FULL_STOP.contains(&code.as_str()) && word.strip_suffix('.').is_some_and(is_number)
     }
 }
 
-/// The sentences by UAX #29, which knows the marks of all scripts; a title such as `Dr.` ends none, and marks alone are none.
-fn sentences(text: &str) -> usize {
+/// The language of a script that has one where most letters of a text are of it; of those that share the Arabic one, by the letters that others lack.
+fn of_script(text: &str) -> Option<&'static str> {
+    let language = |letter| match letter {
+        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => Some("el"),
+        '\u{590}'..='\u{5ff}' => Some("he"),
+        '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' => Some("ar"),
+        '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}' => Some("ko"),
+        _ => None,
+    };
+    let first = text.chars().find_map(language)?; // most texts have none
+    let (mut letters, mut all) = (0, 0);
+    for letter in text.chars().filter(|character| character.is_alphabetic()) {
+        all += 1;
+        letters += usize::from(language(letter) == Some(first));
+    }
+    let code = match first {
+        "ar" if text.contains(['ٹ', 'ڈ', 'ڑ', 'ں', 'ے']) => "ur",
+        "ar" if text.contains(['پ', 'چ', 'ژ', 'گ', 'ک', 'ی']) => "fa",
+        code => code,
+    };
+    (letters * 2 > all).then_some(code)
+}
+
+/// The sentences by UAX #29, which knows the marks of all scripts; a title such as `Dr.` and a number such as German `3.` end none, and marks alone are none.
+fn sentences(text: &str, language: TextLanguage) -> usize {
     const TITLES: [&str; 11] = ["Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "St.", "vs.", "No.", "Fig.", "Gen.", "Sen."];
     let (mut sentences, mut has_words) = (0, false);
     // A loop, since the size hint of this iterator fails on an empty text.
     for part in text.split_sentence_bounds() {
         has_words |= part.contains(is_word);
         let last = part.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
-        if !TITLES.contains(&last) {
+        let ends_line = part.ends_with(['\n', '\r', '\u{85}', '\u{2029}']);
+        if !TITLES.contains(&last) && (ends_line || !language.is_ordinal(last)) {
             sentences += usize::from(has_words);
             has_words = false;
         }
@@ -221,6 +261,31 @@ mod tests {
         assert_eq!(count("One\nTwo\n\n...\n"), 2);
         assert_eq!(count("Dr."), 1);
         assert_eq!(count(""), 0);
+    }
+
+    #[test]
+    fn an_ordinal_number_ends_no_sentence_where_it_has_a_full_stop() {
+        let count = |code: &str, text| TextLanguage::try_from(code.to_owned()).unwrap().count_sentences(text);
+        assert_eq!(count("de", "Am 3. Oktober kam der 12. Gast. Er blieb."), 2);
+        assert_eq!(count("en", "It took 3. Then it took 12. Why?"), 3);
+        assert_eq!(count("cs", "Dne 5. Května. Kdo?"), 2);
+        assert_eq!(count("de", "So war es 1990. Danach kostete es 3.50. Na gut."), 3);
+        assert_eq!(count("de", "Es sind 3.\nDann waren es 4."), 2);
+        assert_eq!(count("fr", "Il y en a 3. Oui."), 2);
+    }
+
+    #[test]
+    fn stop_words_are_those_of_the_script_where_a_text_tells() {
+        let of = |text| String::from(TextLanguage::Auto.of_stop_words(text));
+        assert_eq!(of("هذا هو الكتاب الذي قرأته"), "ar");
+        assert_eq!(of("این کتاب را خواندم و برگشتم"), "fa");
+        assert_eq!(of("یہ کتاب میں نے پڑھی ہے"), "ur");
+        assert_eq!(of("זה הספר של אבי, PDF"), "he");
+        assert_eq!(of("이것은 나의 책이다"), "ko");
+        assert_eq!(of("Αυτό είναι το βιβλίο"), "el");
+        assert_eq!(of("the letter א is the first"), "en");
+        assert_eq!(of("这是书"), "zh");
+        assert_eq!(TextLanguage::En.of_stop_words("זה הספר"), TextLanguage::En);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dataflow_core::configuration::nearest_variant;
 use dataflow_core::registry::nearest;
 use dataflow_core::storage::{FrameReader, Sink, Source, Storage, StorageContext, StorageKind};
 use dataflow_core::{Error, Result};
@@ -174,12 +175,19 @@ fn wrong_with(key: &str, value: &Value) -> Vec<String> {
     }
     let alone = Map::from_iter([(key.to_owned(), value.clone())]);
     match serde_json::from_value::<Settings>(Value::Object(alone)) {
-        Err(error) => vec![format!("`{key}`: {error}")],
+        Err(error) => vec![format!("`{key}`: {}", with_hint(&error))],
         Ok(settings) => {
             let types = settings.schema.iter().filter_map(|(column, value_type)| Some((column, ValueType::deserialize(value_type).err()?)));
-            types.map(|(column, error)| format!("`schema`: column `{column}`: {error}")).collect()
+            types.map(|(column, error)| format!("`schema`: column `{column}`: {}", with_hint(&error))).collect()
         }
     }
+}
+
+/// An error of a value, with the nearest of those that it may be.
+fn with_hint(error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    let hint = nearest_variant(&error).map(|hint| format!("\nhint: {hint}"));
+    error + &hint.unwrap_or_default()
 }
 
 impl FileStorage {
@@ -447,8 +455,15 @@ mod tests {
         unknown key `imput`
         hint: did you mean `input`? the keys are `input`, `output`, `format`, `output_format`, `sheet`, `cache_path`, `file_name_prefix`, `cache_type`, `journal`, `on_malformed`, `schema`
         ");
+        assert_snapshot!(check(json!({"cache_type": "jsonx"})), @r"
+        `cache_type`: unknown variant `jsonx`, expected one of `jsonl`, `json`, `csv`, `parquet`, `arrow`, `none`
+        hint: did you mean `json`?
+        ");
         assert_snapshot!(check(json!({"cache_type": "yaml"})), @"`cache_type`: unknown variant `yaml`, expected one of `jsonl`, `json`, `csv`, `parquet`, `arrow`, `none`");
-        assert_snapshot!(check(json!({"schema": {"n": "int"}})), @"`schema`: column `n`: unknown variant `int`, expected one of `text`, `integer`, `float`, `boolean`");
+        assert_snapshot!(check(json!({"schema": {"n": "int"}})), @r"
+        `schema`: column `n`: unknown variant `int`, expected one of `text`, `integer`, `float`, `boolean`
+        hint: did you mean `integer`?
+        ");
         assert_snapshot!(check(json!({"format": "jsnl"})), @r"
         `format`: unknown format `jsnl`
         hint: did you mean `jsonl`? it is one of `json`, `jsonl`, `csv`, `tsv`, `parquet`, `arrow`, `xlsx`

@@ -70,6 +70,12 @@ impl ProcessConfiguration {
         let (mut configuration, problems) = Self::gather(path)?;
         let is_described = configuration.table().is_some_and(|table| table.problems(&configuration.datasource.kind).is_empty());
         let storage = is_described.then(|| configuration.storage(options));
+        let missing = configuration.table().and_then(|table| table.missing_file(&configuration.base));
+        // The table may not have been opened, or for another reason.
+        let is_told = match &storage {
+            Some(Err(error)) => missing.as_ref().is_none_or(|missing| missing.to_string() == error.to_string()),
+            _ => missing.is_none(),
+        };
         match (storage, configuration.paid_serving(options)) {
             (Some(Ok(storage)), Ok(served)) if problems.is_empty() => {
                 let of_pool = served.1.iter().flat_map(|pool| pool.warnings());
@@ -80,11 +86,11 @@ impl ProcessConfiguration {
                 let process = configuration.process(storage, served, options)?;
                 Ok((configuration, process))
             }
-            (Some(Err(error)), Ok(_)) | (Some(Ok(_)), Err(error)) if problems.is_empty() => Err(error),
+            (Some(Err(error)), Ok(_)) | (Some(Ok(_)), Err(error)) if problems.is_empty() && is_told => Err(error),
             (storage, served) => {
                 let columns = storage.as_ref().and_then(|storage| storage.as_ref().ok()).map(|storage| storage.columns().to_vec());
                 let mut faults = Faults { problems, warnings: configuration.warnings.clone(), ..Faults::default() };
-                for error in storage.and_then(Result::err).into_iter().chain(served.err()) {
+                for error in storage.and_then(Result::err).into_iter().chain(missing).chain(served.err()) {
                     let more = error.into_faults();
                     faults = faults.and(if more.of == path.display().to_string() { Faults { of: String::new(), ..more } } else { more });
                 }

@@ -14,7 +14,7 @@ mod report;
 mod retry;
 mod rows;
 mod run;
-mod stage;
+pub(crate) mod stage;
 mod stop;
 #[cfg(test)]
 mod tests;

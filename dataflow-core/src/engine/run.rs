@@ -148,26 +148,31 @@ impl CompiledPipeline {
         Ok(())
     }
 
-    /// Keeps other runs of this pipeline out of its work folder, and those of other pipelines away from its step caches, where both would write the same files; gone
-    /// when it is dropped.
+    /// Keeps other runs of this pipeline out of its work folder, and those of other pipelines away from its step caches and its output, where both would write the same
+    /// files; gone when it is dropped, and with the program however that ends.
     fn alone(&self) -> Result<Vec<File>> {
         let folder = self.storage.work_path();
-        let caches = self.storage.step_path(1).and_then(|path| Some(path.with_file_name(format!(".{}.lock", path.file_name()?.to_string_lossy()))));
-        let run = (folder.join(format!(".{}.lock", self.name)), format!("another run of `{}` is at work in {}", self.name, folder.display()));
-        let locks =
-            std::iter::once(run).chain(caches.map(|path| (path, format!("another pipeline is at work with the same step caches in {}", folder.display()))));
-        let lock = |(path, taken): (PathBuf, String)| {
+        let beside = |path: &Path| Some(path.with_file_name(format!(".{}.lock", path.file_name()?.to_string_lossy())));
+        let own_folder = "give this one a `cache_path` of its own";
+        let run = (folder.join(format!(".{}.lock", self.name)), format!("another run of `{}` is at work in {}", self.name, folder.display()), own_folder);
+        let caches = self.storage.step_path(1).and_then(|path| beside(&path));
+        let caches = caches.map(|path| (path, format!("another pipeline is at work with the same step caches in {}", folder.display()), own_folder));
+        // What is no file, such as `/dev/stdout`, takes what comes from everybody.
+        let output = self.storage.replaced_path().filter(|path| path.metadata().map_or(true, |found| found.is_file()));
+        let output = output.and_then(|path| {
+            let taken = format!("another pipeline is at work on the same output, `{}`", path.display());
+            Some((beside(&place(&path))?, taken, "name another `output` for this one"))
+        });
+        let lock = |(path, taken, instead): (PathBuf, String, &str)| {
             let failed = |error| Error::storage(format!("cannot write {}", path.display()), error);
             std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
             let file = File::create(&path).map_err(failed)?;
             match file.try_lock() {
-                Err(TryLockError::WouldBlock) => {
-                    Err(Error::Configuration(format!("{taken}\nhint: wait for its end, or give this one a `cache_path` of its own")))
-                }
+                Err(TryLockError::WouldBlock) => Err(Error::Configuration(format!("{taken}\nhint: wait for its end, or {instead}"))),
                 _ => Ok(file), // some file systems have no locks
             }
         };
-        locks.map(lock).collect()
+        std::iter::once(run).chain(caches).chain(output).map(lock).collect()
     }
 
     pub(super) fn empty_report(&self) -> Report {

@@ -20,7 +20,7 @@ use super::purse::Purse;
 use super::report::{LiveRun, StepCounts, add};
 use super::stop::Stop;
 use crate::error::{Error, Result};
-use crate::operator::{Changes, ColumnWork, DatasetResult, DatasetWork, Prepared};
+use crate::operator::{Changes, ColumnWork, DatasetResult, DatasetWork, OperatorInfo, Prepared};
 use crate::pipeline::{CompiledStep, OnError};
 use crate::storage::{Refused, Source};
 
@@ -184,9 +184,9 @@ pub(super) fn reason(error: &Error) -> String {
 }
 
 /// Runs a function of an operator's author, and makes a panic in it an error that names the operator.
-pub(super) fn guarded<T>(step: &CompiledStep, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(operator: &OperatorInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(Error::Operator { operator: step.info().name.to_owned(), message: format!("panicked: {}", panic_message(&*panic)) }))
+        .unwrap_or_else(|panic| Err(Error::Operator { operator: operator.name.to_owned(), message: format!("panicked: {}", panic_message(&*panic)) }))
 }
 
 pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -280,7 +280,7 @@ fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared:
         add(&counts.rows_in, batch.height() as u64);
         if batch.height() > 0 {
             batch = counts.worked(|| {
-                let changes = guarded(&placed.step, || work.batch(&batch.frame))?;
+                let changes = guarded(placed.step.info(), || work.batch(&batch.frame))?;
                 changed(shared, placed, batch, changes, |frame, index| work.why(frame, index))
             })?;
         }
@@ -321,7 +321,7 @@ pub(super) async fn dataset(
                 Some(batch) => {
                     let preparing = preparation.clone().map(|preparation| {
                         let (placed, shared, frame) = (placed.clone(), shared.clone(), batch.frame.clone());
-                        tokio::task::spawn_blocking(move || placed.counts(&shared).worked(|| guarded(&placed.step, || preparation.prepare(&frame))))
+                        tokio::task::spawn_blocking(move || placed.counts(&shared).worked(|| guarded(placed.step.info(), || preparation.prepare(&frame))))
                     });
                     prepared.push_back(async move {
                         let prepared = match preparing {
@@ -336,7 +336,7 @@ pub(super) async fn dataset(
         }
     }
     // A result over some of the rows would pass for one over all.
-    if shared.cut.load(Ordering::SeqCst) { Ok(None) } else { joined(tokio::task::spawn_blocking(move || guarded(&placed.step, || work.end())).await) }
+    if shared.cut.load(Ordering::SeqCst) { Ok(None) } else { joined(tokio::task::spawn_blocking(move || guarded(placed.step.info(), || work.end())).await) }
 }
 
 /// The batch after an operator over all rows, whose turn it is.
@@ -345,7 +345,7 @@ fn dataset_batch(placed: &Placed, work: &mut dyn DatasetWork, batch: Batch, prep
     shared.live.mark(counts);
     add(&counts.rows_in, batch.height() as u64);
     let batch = counts.worked(|| {
-        let changes = guarded(&placed.step, || {
+        let changes = guarded(placed.step.info(), || {
             work.identities(&batch.ids);
             match prepared {
                 Some(prepared) => work.prepared_batch(&batch.frame, prepared),

@@ -1,18 +1,18 @@
 //! What is looked at before a pipeline compiles: names, files, prompts, servings, and each step's keys against the columns before it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use polars::prelude::{PlSmallStr, Schema};
+use polars::prelude::{DataFrame, PlSmallStr, Schema};
 
-use super::compile::settle;
 use super::problems::apart;
 use super::{DEFAULT_SERVING, OnError, Problem, Severity, Step};
 use crate::engine::apply::schema_after;
+use crate::engine::stage::guarded;
 use crate::error::Error;
-use crate::key::{Direction, KeyUse};
-use crate::operator::{Operator, PathUse};
+use crate::key::{ColumnType, Direction, KeyUse};
+use crate::operator::{Changes, Operator, PathUse, Work};
 use crate::registry;
 use crate::serving::LLMServing;
 use crate::storage::Storage;
@@ -33,10 +33,14 @@ pub(super) struct Check<'a> {
     pub columns: Columns,
     pub source: &'a Schema,
     pub servings: &'a [(String, Arc<dyn LLMServing>)],
+    /// Servings that could not be made, which is a problem of its own.
+    pub unmade_servings: &'a [String],
     pub steps: &'a [Step],
     pub problems: Vec<Problem>,
-    /// Each step's keys; `all` asks for them.
+    /// Each step's keys; `all` asks for them, and settles the types that are inferred.
     pub compiled_keys: Vec<Vec<KeyUse>>,
+    /// Columns whose type is not known, since the step that infers it cannot work.
+    pub untyped: HashSet<String>,
 }
 
 impl Check<'_> {
@@ -91,9 +95,11 @@ impl Check<'_> {
             }
             self.serving(index, operator.as_ref());
             let mut keys = self.compiled_keys[index].clone();
-            settle(operator.as_ref(), &mut keys, &available);
             self.reads(index, &keys, &available, &mut writers);
+            let changes = if self.can_try(index, &keys) { self.tried(index, operator.as_ref(), &available) } else { None };
+            self.untyped.extend(settle(&mut keys, changes));
             self.writes(index, &keys, &available, &mut writers);
+            self.compiled_keys[index].clone_from(&keys);
             available = schema_after(&keys, &available);
         }
         // A file that is not finished yet has other problems, and may name its input later.
@@ -110,6 +116,37 @@ impl Check<'_> {
         let unused: Vec<String> = self.servings.iter().map(|(name, _)| name.clone()).filter(|name| !used.contains(&name.as_str())).collect();
         for name in unused {
             self.general(Severity::Warning, format!("no step uses the serving `{name}`"), None);
+        }
+    }
+
+    /// Whether a step can work on a batch without rows: what it reads is known, and nothing is wrong with it so far.
+    fn can_try(&self, index: usize, keys: &[KeyUse]) -> bool {
+        let is_wrong = self.problems.iter().any(|problem| problem.severity == Severity::Error && problem.step == Some(index + 1));
+        let reads_known = keys.iter().all(|key| key.direction == Direction::Write || !self.untyped.contains(&key.key));
+        let is_wanted = self.columns == Columns::Known || keys.iter().any(|key| key.column_type == ColumnType::Inferred);
+        // A step whose operator could not be made may write anything.
+        is_wanted && !is_wrong && reads_known && self.steps[..index].iter().all(|step| step.operator.is_some())
+    }
+
+    /// What a step makes of a batch without rows, which tells what only its own work does: an expression of the wrong type, say. It makes nothing where it cannot
+    /// work, and where it is no rule.
+    fn tried(&mut self, index: usize, operator: &dyn Operator, available: &Schema) -> Option<Changes> {
+        let frame = DataFrame::empty_with_schema(available);
+        let work = || match operator.work()? {
+            Work::Column(work) => work.batch(&frame).map(Some),
+            Work::Dataset(mut work) => work.batch(&frame).map(Some),
+            Work::Row(_) | Work::Source(_) => Ok(None),
+        };
+        match on_a_thread(|| guarded(operator.info(), work)) {
+            Ok(changes) => changes,
+            Err(_) if self.columns != Columns::Known => None, // it may be for want of its columns
+            Err(error) => {
+                for text in error.into_faults().apart().problems {
+                    let (message, hint) = apart(&text);
+                    self.at(Severity::Error, index, message, hint);
+                }
+                None
+            }
         }
     }
 
@@ -167,8 +204,8 @@ impl Check<'_> {
     }
 
     fn served_by(&mut self, index: usize, name: String) {
-        // A serving that is missing, or that could not be made, is told once and not at each step that asks it.
-        if self.problems.iter().any(|problem| problem.step.is_none() && problem.name == name) {
+        // A serving that is missing is told once and not at each step that asks it.
+        if self.unmade_servings.contains(&name) || self.problems.iter().any(|problem| problem.step.is_none() && problem.name == name) {
             return;
         }
         if let Some((_, serving)) = self.servings.iter().find(|(known, _)| *known == name) {
@@ -178,9 +215,7 @@ impl Check<'_> {
             }
             return;
         }
-        let broken = self.problems.iter().filter(|problem| problem.message.starts_with("serving `")).map(|problem| problem.name.as_str());
-        let mut known: Vec<&str> = self.servings.iter().map(|(name, _)| name.as_str()).chain(broken).collect();
-        known.dedup(); // several problems of one
+        let known: Vec<&str> = self.servings.iter().map(|(name, _)| name).chain(self.unmade_servings).map(String::as_str).collect();
         let hint = match registry::nearest(&name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => "the pipeline has no serving: add one named `default`".to_owned(),
@@ -200,7 +235,7 @@ impl Check<'_> {
                 *read = true;
             }
             match available.get(&key.key) {
-                Some(found) if key.column_type.accepts(found) => {}
+                Some(found) if key.column_type.accepts(found) || self.untyped.contains(&key.key) => {}
                 Some(found) if key.column_type.reads_written_out(found) => {
                     let message = format!("`{}` reads `{}` as {}, and the column holds {found}", key.field, key.key, key.column_type);
                     let hint = "each cell is read as its JSON text; a step that writes a column of text can take out what is meant";
@@ -296,6 +331,25 @@ impl Check<'_> {
     fn general(&mut self, severity: Severity, message: String, hint: Option<String>) {
         self.problems.push(Problem { severity, step: None, name: String::new(), operator: String::new(), message, hint });
     }
+}
+
+/// Works on a thread of its own: polars refuses to work on a thread that drives a runtime of one thread, as a program's main thread may do.
+fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Gives the columns whose types an operator infers those of what it made of a batch without rows. Where it made none, they are text, and are given back.
+fn settle(keys: &mut [KeyUse], changes: Option<Changes>) -> Vec<String> {
+    let made = changes.unwrap_or_default().columns;
+    let mut untyped = Vec::new();
+    for key in keys.iter_mut().filter(|key| key.column_type == ColumnType::Inferred) {
+        let column = made.iter().find(|column| column.name().as_str() == key.key);
+        key.column_type = column.map_or(ColumnType::Text, |column| ColumnType::inferred_from(column.dtype()));
+        if column.is_none() {
+            untyped.push(key.key.clone());
+        }
+    }
+    untyped
 }
 
 fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {

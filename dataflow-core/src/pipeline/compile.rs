@@ -1,18 +1,18 @@
 //! From a pipeline to one that can run: keys, types, prompts and servings are checked, and the graph is drawn up.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use polars::prelude::{DataFrame, Schema, SchemaRef};
+use polars::prelude::SchemaRef;
 
 use super::check::{Check, Columns};
-use super::problems::apart;
 use super::{DEFAULT_SERVING, OnError, Pipeline, PipelineSpec, Problem, Problems, Severity};
 use crate::engine::apply::schema_after;
 use crate::error::{Error, Result};
 use crate::graph::PipelineGraph;
 use crate::journal::Journal;
-use crate::key::{ColumnType, KeyUse};
-use crate::operator::{AtMost, Changes, Operator, OperatorInfo, Work};
+use crate::key::KeyUse;
+use crate::operator::{AtMost, Operator, OperatorInfo};
 use crate::registry;
 use crate::serving::LLMServing;
 use crate::storage::{Source, Storage};
@@ -133,7 +133,7 @@ impl CompiledPipeline {
 pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     registry::check()?;
     let spec = pipeline.to_spec();
-    let Pipeline { name, seed, storage, no_storage, journal, servings, steps, problems } = pipeline;
+    let Pipeline { name, seed, storage, no_storage, journal, servings, unmade_servings, steps, problems } = pipeline;
     let unfit: Vec<Error> = storage.problems().into_iter().map(|message| Error::Configuration(format!("storage: {message}"))).collect();
     let sound = no_storage.is_none() && unfit.is_empty();
     let read = no_storage.map_or_else(|| storage.source().and_then(|source| Ok((source.schema()?, source))), Err);
@@ -145,9 +145,19 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
         Ok((schema, source)) if schema.is_empty() && source.rows() == Some(0) && !makes_rows => Columns::OfNoRows,
         Ok(_) => Columns::Known,
     };
-    let mut check = Check { pipeline: &name, columns, source: &source_schema, servings: &servings, steps: &steps, problems, compiled_keys: Vec::new() };
+    let mut check = Check {
+        pipeline: &name,
+        columns,
+        source: &source_schema,
+        servings: &servings,
+        unmade_servings: &unmade_servings,
+        steps: &steps,
+        problems,
+        compiled_keys: Vec::new(),
+        untyped: HashSet::new(),
+    };
     check.all(storage.as_ref(), sound);
-    let mut problems = check.problems;
+    let Check { mut problems, compiled_keys, .. } = check;
     let (source, unread) = match read {
         Ok((_, source)) => (Some(source), None),
         Err(error) => (None, Some(error)),
@@ -160,10 +170,8 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
 
     let mut schema = source_schema.clone();
     let mut compiled = Vec::with_capacity(steps.len());
-    for (index, step) in steps.into_iter().enumerate() {
-        let mut keys = step.keys();
+    for (index, (step, keys)) in steps.into_iter().zip(compiled_keys).enumerate() {
         let Some(operator) = step.operator else { continue }; // a step without an operator is a problem, told above
-        settle(operator.as_ref(), &mut keys, &schema);
         schema = Arc::new(schema_after(&keys, &schema));
         let asked = (operator.at_most().calls > 0).then(|| step.serving.as_deref().unwrap_or(DEFAULT_SERVING).to_owned());
         compiled.push(Arc::new(CompiledStep {
@@ -177,12 +185,6 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
             schema: schema.clone(),
         }));
     }
-    if columns == Columns::Known {
-        let broken = on_a_thread(|| trial(&source_schema, &compiled));
-        if !broken.is_empty() {
-            return Err(Error::DoesNotCompile(Problems { pipeline: name, problems: broken }));
-        }
-    }
     let graph = PipelineGraph::of(&name, &source_schema, &compiled, &servings);
     let warnings = problems.warnings().cloned().collect();
     Ok(CompiledPipeline { name, seed, storage, journal, source, servings, steps: compiled, source_schema, spec, warnings, graph })
@@ -195,53 +197,4 @@ fn tell_of_storage(mut wrong: Vec<Error>, problems: &mut Vec<Problem>) -> Result
     }
     problems.splice(..0, wrong.into_iter().flat_map(|error| Problem::of_error("", error)));
     Ok(())
-}
-
-/// Works on a thread of its own: polars refuses to work on a thread that drives a runtime of one thread, as a program's main thread may do.
-fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// Gives the columns that an operator infers the types that it gives for a batch without rows. Where it cannot work, which [`trial`] tells, they are text.
-pub(super) fn settle(operator: &dyn Operator, keys: &mut [KeyUse], before: &Schema) {
-    if keys.iter().all(|key| key.column_type != ColumnType::Inferred) {
-        return;
-    }
-    let frame = DataFrame::empty_with_schema(before);
-    let changes = on_a_thread(|| match operator.work() {
-        Ok(Work::Column(work)) => work.batch(&frame).unwrap_or_default(),
-        _ => Changes::default(),
-    });
-    for key in keys.iter_mut().filter(|key| key.column_type == ColumnType::Inferred) {
-        let given = changes.columns.iter().find(|column| column.name().as_str() == key.key);
-        key.column_type = given.map_or(ColumnType::Text, |column| ColumnType::inferred_from(column.dtype()));
-    }
-}
-
-/// Has each rule work on a batch without rows, which finds what only its own work tells: an expression of the wrong type, say.
-fn trial(source: &SchemaRef, steps: &[Arc<CompiledStep>]) -> Vec<Problem> {
-    let mut before = source;
-    let mut broken = Vec::new();
-    for step in steps {
-        let frame = DataFrame::empty_with_schema(before);
-        let changes = match step.operator.work() {
-            Ok(Work::Column(work)) => work.batch(&frame),
-            Ok(Work::Dataset(mut work)) => work.batch(&frame),
-            Ok(Work::Row(_) | Work::Source(_)) => Ok(Changes::default()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = changes {
-            let (message, hint) = apart(&error.to_string());
-            broken.push(Problem {
-                severity: Severity::Error,
-                step: Some(step.number),
-                name: step.name.clone(),
-                operator: step.info().name.to_owned(),
-                message,
-                hint,
-            });
-        }
-        before = &step.schema;
-    }
-    broken
 }

@@ -69,6 +69,8 @@ pub struct Pipeline {
     no_storage: Option<Error>,
     journal: Option<Arc<dyn Journal>>,
     servings: Vec<(String, Arc<dyn LLMServing>)>,
+    /// Names of servings that a file describes and that could not be made.
+    unmade_servings: Vec<String>,
     steps: Vec<Step>,
     problems: Vec<Problem>,
 }
@@ -146,6 +148,7 @@ impl Pipeline {
             no_storage: None,
             journal: None,
             servings: Vec::new(),
+            unmade_servings: Vec::new(),
             steps: Vec::new(),
             problems: Vec::new(),
         }

@@ -127,7 +127,7 @@ fn problem(step: Option<usize>, name: &str, operator: &str, (message, hint): Wro
 fn taken<T: DeserializeOwned + Default>(file: &mut Map<String, Value>, key: &str, wrong: &mut Vec<Wrong>) -> T {
     let Some(value) = file.shift_remove(key) else { return T::default() };
     let (read, unread) = configuration::read(key, value);
-    wrong.extend(unread.into_iter().map(|unread| (unread.message, unread.hint.map(str::to_owned))));
+    wrong.extend(unread.into_iter().map(|unread| (unread.message, unread.hint)));
     read.unwrap_or_default()
 }
 
@@ -163,7 +163,10 @@ impl Pipeline {
         for (name, serving) in &spec.serving {
             match registry::build_serving(name, serving) {
                 Ok(serving) => pipeline.servings.push((name.clone(), serving)),
-                Err(error) => pipeline.problems.extend(Problem::of_error(name, error)),
+                Err(error) => {
+                    pipeline.problems.extend(Problem::of_error(name, error));
+                    pipeline.unmade_servings.push(name.clone());
+                }
             }
         }
         for (index, step) in spec.steps.into_iter().enumerate() {
@@ -211,8 +214,9 @@ impl Pipeline {
                 if let Err(error) = &whole {
                     // One parameter at a time tells which one it is.
                     let alone = |(key, value): (&String, &Value)| {
-                        let error = (info.build)(Value::Object(Map::from_iter([(key.clone(), value.clone())]))).err()?;
-                        Some(format!("`{key}`: {error}"))
+                        let error = (info.build)(Value::Object(Map::from_iter([(key.clone(), value.clone())]))).err()?.to_string();
+                        let hint = configuration::nearest_variant(&error).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+                        Some(format!("`{key}`: {error}{hint}"))
                     };
                     let messages: Vec<String> = parameters.iter().filter(|(key, _)| !unknown.contains(key)).filter_map(alone).collect();
                     let messages = if messages.is_empty() { vec![error.to_string()] } else { messages };

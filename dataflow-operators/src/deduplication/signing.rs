@@ -35,7 +35,8 @@ impl<S: Sign> Signing<S> {
             return columns.first().and_then(|column| column.get(row)).map(Cow::Borrowed);
         }
         columns.iter().find(|column| column.get(row).is_some())?;
-        let values = self.keys.iter().zip(columns).map(|(key, column)| format!("{key}:\n{}", column.get(row).unwrap_or_default()));
+        // A null is no empty text, nor any other that somebody writes: where DataFlow has `None`, which one may.
+        let values = self.keys.iter().zip(columns).map(|(key, column)| column.get(row).map_or_else(|| format!("{key}:\0"), |text| format!("{key}:\n{text}")));
         Some(values.collect::<Vec<_>>().join("\n").into())
     }
 

@@ -143,9 +143,14 @@ fn row_after(key: Option<&RowKey>) -> usize {
     }
 }
 
+/// That there is no file of rows.
+pub(super) fn not_there(path: &Path) -> Error {
+    Error::NotFound(format!("`{}` is not there\nhint: `input_path` names the file with the rows", path.display()))
+}
+
 fn read_file(options: &FileTableOptions, path: &Path) -> Result<Box<dyn FileContent>> {
     let bytes = fs::read(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Error::NotFound(format!("`{}` is not there\nhint: `input_path` names the file with the rows", path.display())),
+        io::ErrorKind::NotFound => not_there(path),
         _ => Error::storage(format!("reading `{}`", path.display()), error),
     })?;
     Ok(match options.kind {

@@ -15,13 +15,18 @@ use crate::scalar_text::base64;
 /// The most parameters of a statement: SQLite's own default.
 const MOST_PARAMETERS: usize = 32_766;
 
+/// That there is no file of SQLite.
+pub(super) fn not_there(path: &Path) -> Error {
+    Error::NotFound(format!("`{}` is not there, and should be a file of SQLite\nhint: `db_path` names it", path.display()))
+}
+
 #[derive(Debug)]
 pub(super) struct SqliteDatabase(SqlitePool);
 
 impl SqliteDatabase {
     pub(super) async fn open(path: &Path, pool_size: u32) -> Result<Self> {
         if !path.is_file() {
-            return Err(Error::NotFound(format!("`{}` is not there, and should be a file of SQLite\nhint: `db_path` names it", path.display())));
+            return Err(not_there(path));
         }
         let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(Duration::from_secs(30));
         let pool = SqlitePoolOptions::new().max_connections(pool_size.max(1)).acquire_timeout(Duration::from_mins(1)).connect_with(options).await;

@@ -17,6 +17,7 @@ use super::{
     Claimant, FailedRows, FileTable, FileTableOptions, NamedText, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage,
     TableStorageOptions, ToDo,
 };
+use super::{file_table, sqlite};
 
 inventory::submit! {
     StorageKind { name: "table", build: |spec, context| Ok(Arc::new(read(spec)?.open(&context.base)?)) }
@@ -261,6 +262,17 @@ impl TableSpec {
         problems.extend(at.text().problems(section));
         problems.extend(self.clashes());
         problems
+    }
+
+    /// That the file which the table is in is not there, which can be told before the table can be opened.
+    pub fn missing_file(&self, base: &Path) -> Option<Error> {
+        let (path, not_there) = match self.source {
+            TableSource::Mysql | TableSource::Postgresql => return None,
+            TableSource::Sqlite => (&self.at.db_path, sqlite::not_there as fn(&Path) -> Error),
+            TableSource::Excel | TableSource::Csv | TableSource::Jsonl | TableSource::Parquet => (&self.at.input_path, file_table::not_there as _),
+        };
+        let file = base.join(path);
+        (!path.trim().is_empty() && !file.exists()).then(|| not_there(&file))
     }
 
     /// Columns that would be written over what others have in them.

@@ -312,6 +312,10 @@ impl Storage for TableStorage {
         Some(self.shared.options.shown.clone())
     }
 
+    fn replaced_path(&self) -> Option<PathBuf> {
+        None
+    }
+
     fn step_path(&self, _step: usize) -> Option<PathBuf> {
         None
     }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use dataflow_core::docs::Language;
 use dataflow_core::example::{Example, example};
-use dataflow_core::key::{Direction, KeyUse};
-use dataflow_core::operator::{OperatorInfo, Shape};
+use dataflow_core::key::{ColumnType, Direction, KeyUse};
+use dataflow_core::operator::{OperatorInfo, PathUse, Shape};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -25,12 +25,13 @@ struct Shown {
 }
 
 impl Shown {
-    /// What becomes of the rows, where the files are; their folder is told as `.`.
+    /// What becomes of the rows, where the files are; their folder is told as `.`, and a folder that a parameter names as it is in a pipeline file: with its whole path.
     fn run(&self, info: &OperatorInfo) -> Result<Option<Example>> {
         let doing = |error| Error::storage("making the files of an example", error);
         let folder = tempfile::tempdir().map_err(doing)?;
         for (name, text) in &self.files {
-            std::fs::write(folder.path().join(name), text).map_err(doing)?;
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap_or(folder.path())).and_then(|()| std::fs::write(path, text)).map_err(doing)?;
         }
         let here = format!("\"{}/", folder.path().display());
         let moved = |value: Value, from: &str, to: &str| -> Result<Value> {
@@ -42,7 +43,13 @@ impl Shown {
         let operator = (info.build)(parameters).map_err(|error| Error::Configuration(error.to_string()))?;
         let rows: Vec<Value> = self.rows.iter().cloned().map(there).collect::<Result<_>>()?;
         let Some(found) = example(operator.as_ref(), &rows)? else { return Ok(None) };
-        let back = |rows: Vec<Value>| rows.into_iter().map(|row| moved(row, &here, "\"./")).collect::<Result<_>>();
+        let folders = info.paths(&operator.parameters()).into_iter().filter(|(_, path_use, _)| *path_use == PathUse::Keeps);
+        let whole: Vec<String> = folders.map(|(.., path)| format!("\"{}/", path.display())).collect();
+        let told = |row: Value| {
+            let row = whole.iter().try_fold(row, |row, path| moved(row, path, &path.replace(&here, "\"/home/me/")))?;
+            moved(row, &here, "\"./")
+        };
+        let back = |rows: Vec<Value>| rows.into_iter().map(told).collect::<Result<_>>();
         Ok(Some(Example { rows: found.rows.into_iter().map(back).collect::<Result<_>>()?, ..found }))
     }
 }
@@ -219,6 +226,7 @@ fn use_of(key: &KeyUse, language: Language) -> String {
     };
     match language {
         Language::En => format!(" ({does}, {})", key.column_type),
+        Language::Zh if key.column_type == ColumnType::Vector => format!("（{does}，list of float 或其 JSON 文本）"),
         Language::Zh => format!("（{does}，{}）", key.column_type),
     }
 }

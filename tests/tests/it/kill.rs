@@ -32,6 +32,29 @@ fn twenty_kills_lose_nothing_that_was_paid_for() {
     assert_eq!(service.counts()["answered"].as_u64().unwrap() - twice, 2 * ROWS as u64);
 }
 
+#[test]
+fn another_pipeline_does_not_write_the_same_output_at_once_and_may_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    write_rows(&folder.path().join("input.jsonl"), 60, 0);
+    let service = Service::start(&["--latency-ms", "50"]);
+    let first = write_chain(folder.path(), service.url(), 1, 1, "");
+    let second = folder.path().join("other.yaml");
+    let text = std::fs::read_to_string(&first).unwrap().replace("name: chain", "name: other").replace("./cache", "./other");
+    std::fs::write(&second, text.replace("max_concurrency: 1", "max_concurrency: 60")).unwrap();
+    let mut run = dataflow(folder.path()).arg("run").arg(&first).stderr(std::process::Stdio::null()).spawn().unwrap();
+    while service.counts()["answered"].as_u64().unwrap() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (code, _, stderr) = finished(dataflow(folder.path()).arg("run").arg(&second));
+    assert_eq!(code, 78, "{stderr}");
+    assert!(stderr.contains("another pipeline is at work on the same output, `") && stderr.contains("name another `output` for this one"), "{stderr}");
+    run.kill().unwrap(); // SIGKILL
+    run.wait().unwrap();
+    let (code, _, stderr) = finished(dataflow(folder.path()).arg("run").arg(&second));
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(rows(&folder.path().join("output.jsonl")).len(), 60);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_stops_the_run_and_the_next_one_goes_on() {

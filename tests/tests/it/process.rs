@@ -190,6 +190,23 @@ channels: { '1': { base_url: 'http://127.0.0.1:9' } }
 }
 
 #[test]
+fn a_file_that_is_not_there_is_told_beside_what_keeps_the_table_from_being_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let rest = "columns_to_extract: [a]\ncolumns_to_write: { b: c }\nprompt: { template: '{record_json}', required_fields: [b] }\n";
+    for (table, expected) in [
+        ("datasource: { type: csv, claim: true }\ncsv: { input_path: away.csv }\n", ["`claim` is for databases", "away.csv` is not there"]),
+        ("datasource: { type: sqlite }\nsqlite: { db_path: away.db }\n", ["`sqlite.table_name` is missing", "away.db` is not there"]),
+        ("datasource: { type: excel }\nexcel: { input_path: away.xlsx, output_path: b.xlsm }\n", ["`output_path` should end as", "away.xlsx` is not there"]),
+    ] {
+        std::fs::write(folder.path().join("jobs.yaml"), format!("{table}{rest}")).unwrap();
+        let (_, _, stderr) = process(folder.path(), &[]);
+        for expected in expected {
+            assert_eq!(stderr.matches(expected).count(), 1, "{expected} should be told once in {stderr}");
+        }
+    }
+}
+
+#[test]
 fn the_encoding_of_a_csv_is_told_and_can_be_named() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(&[]);

@@ -1,6 +1,7 @@
 //! What is told of a pipeline before it runs.
 
 use super::*;
+use crate::key::{Any, Float};
 
 #[test]
 fn a_file_beside_the_rows_and_a_folder_of_its_own_are_one_steps_alone() {
@@ -92,4 +93,49 @@ fn a_pipeline_and_its_file_are_one_value() {
         r#"{"name":"p","seed":7,"storage":{"type":"memory"},"serving":{"judge":{"type":"echo"}},"steps":[{"operator":"AskOnce","name":"a","serving":"judge","on_error":"keep","input_key":"text","output_key":"reply","before":""}]}"#
     );
     assert_eq!(serde_json::from_str::<crate::pipeline::PipelineSpec>(&text).unwrap(), spec);
+}
+
+/// Halves numbers, and can only say what it cannot do. # 中文 取半。
+#[operator(test, eval, Columns)]
+#[derive(Default)]
+struct Halved {
+    /// Of any type. 中文：任意类型。
+    input_key: Input<Any>,
+    /// Its half. 中文：一半。
+    output_key: Output<Float>,
+}
+
+impl Columns for Halved {
+    fn columns(&self, frame: &DataFrame) -> Result<Changes> {
+        let column = frame.column(self.input_key.as_str())?;
+        assert!(!column.dtype().is_bool(), "nobody halves a truth value");
+        if column.dtype().is_string() {
+            let problems = vec!["`input_key`: half of a text\nhint: take a number".to_owned(), "`output_key`: half of a text".to_owned()];
+            return Err(Error::Faults(problems.into()));
+        }
+        Ok(Changes { columns: vec![(column.cast(&DataType::Float64)? / 2.0).with_name(self.output_key.as_str().into())], ..Changes::default() })
+    }
+}
+
+#[test]
+fn what_only_a_steps_own_work_tells_is_told_beside_what_is_wrong_elsewhere() {
+    let halved = |input: &str, output: &str| Halved { input_key: input.into(), output_key: output.into() };
+    let mut pipeline = Pipeline::new("p", MemoryStorage::of(&[json!({ "text": "x", "number": 1, "truth": true })]));
+    pipeline.step(halved("text", "a")).named("two");
+    pipeline.step(halved("texxt", "b")).named("missing");
+    pipeline.step(halved("truth", "c")).named("panics");
+    pipeline.step(halved("b", "d")).named("right");
+    pipeline.step(ask("text", "reply"));
+    let Err(Error::DoesNotCompile(problems)) = pipeline.compile() else { panic!("it compiles") };
+    insta::assert_snapshot!(problems, @r"
+    pipeline `p` does not compile: 5 problems
+      there is no serving `default`, which step 5 `AskOnce` asks
+        hint: the pipeline has no serving: add one named `default`
+      step 1 `two` (Halved): `input_key`: half of a text
+        hint: take a number
+      step 1 `two` (Halved): `output_key`: half of a text
+      step 2 `missing` (Halved): `input_key` reads `texxt`, which no earlier step and not the data set gives
+        hint: did you mean `text` of the data set?
+      step 3 `panics` (Halved): operator `Halved`: panicked: nobody halves a truth value
+    ");
 }

@@ -12,12 +12,12 @@ use crate::deduplication::{Beside, Deduplication, Exact, HashFunction, Sign, key
 
 /// Keeps the first of the rows whose texts are equal.
 ///
-/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped, and so is a row in which all of several keys are null.
+/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped, and so is a row in which all of several keys are null. A null beside a text is like another null alone, and no empty text.
 /// Some 50 bytes are held for each row that stays.
 ///
 /// # 中文
 ///
-/// 对文本完全相同的行，只保留最先出现的一行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃。每个保留的行约占 50 字节内存。
+/// 对文本完全相同的行，只保留最先出现的一行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃；多列中的空值只与空值相同，与空文本不同。每个保留的行约占 50 字节内存。
 #[operator(general_text, filter, Dataset)]
 pub struct HashDeduplicateFilter {
     /// The hash by which texts are compared. 中文：比较文本所用的哈希函数。
@@ -112,7 +112,7 @@ impl Sign for Hashing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflow_core::testing::{check_rule, conformance};
+    use dataflow_core::testing::{check_rule, conformance, run_rule};
     use polars::prelude::*;
 
     conformance!(HashDeduplicateFilter);
@@ -130,6 +130,14 @@ mod tests {
             assert_eq!(kept, [true, true, false, true, true, false], "{hash_func:?}");
         }
     }
+
+    #[test]
+    fn a_null_among_several_texts_is_no_empty_text() {
+        let operator = HashDeduplicateFilter { input_keys: Some(vec!["a".into(), "b".into()]), ..Default::default() };
+        let texts = df!("a" => ["x", "x", "x", "x"], "b" => [None, Some(""), Some("None"), None]).unwrap();
+        assert_eq!(run_rule(&operator, texts).1, [true, true, true, false]);
+    }
+
     #[test]
     fn it_is_told_why_a_row_goes() {
         let mut work = over("text").start().unwrap();

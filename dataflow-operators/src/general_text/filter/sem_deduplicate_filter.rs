@@ -13,7 +13,7 @@ use crate::deduplication::{Beside, Clusters, Found, Identities, Index, Names, Ne
 /// Keeps the first of the rows whose vectors are nearly the same: a row goes where the cosine with an earlier row that stays is at least `1 - eps`.
 ///
 /// The vectors are a column that `EmbeddingGenerator` wrote, of any embedding model, or such lists as JSON text, as a csv file holds them, where DataFlow runs a model of its own (`model_name`, `device`). A row without a vector is dropped. A row fails where a number of
-/// its vector is null or not finite, where its text is no list of numbers, and where the vector is empty or does not have the length of the first; what becomes of failed rows is said by the step's `on_error`.
+/// its vector is null or not finite, where its text is no list of numbers, and where the vector is empty or does not have the length of the first; what becomes of failed rows is said by the step's `on_error`. A vector of zeros has no direction and is like no other, so that all rows with one stay.
 /// Each row is compared with all that stay, on all cores; 4 bytes are held for each number of each of those and some 16 for its name, 1.6 KB a row of 384 numbers, and as much on disk in an index. Above `memory_limit` the vectors go to a temporary file, which is read once for each batch.
 /// Vectors of one index have to be of one embedding model. The label is 1 for a row that stays and 0 for one that goes.
 ///
@@ -21,7 +21,7 @@ use crate::deduplication::{Beside, Clusters, Found, Identities, Index, Names, Ne
 ///
 /// 对向量几乎相同的行，只保留最先出现的一行：与之前保留的某行余弦相似度不低于 `1 - eps` 的行会被丢弃。
 /// 向量来自 `EmbeddingGenerator` 写入的列，可用任何嵌入模型，也可以是 csv 文件中那样的 JSON 文本列表；DataFlow 则自行运行模型（`model_name`、`device`）。没有向量的行会被丢弃；
-/// 向量中有空值或非有限数、文本不是数字列表、向量为空或与第一个不等长时，该行失败，如何处理由步骤的 `on_error` 决定。
+/// 向量中有空值或非有限数、文本不是数字列表、向量为空或与第一个不等长时，该行失败，如何处理由步骤的 `on_error` 决定。零向量没有方向，与任何向量都不相似，因此全部保留。
 /// 每行与所有保留的行比较，使用全部核心；每个保留的行每个数占 4 字节，名称约占 16 字节，384 维约 1.6 KB，索引在磁盘上也占同样大小。超出 `memory_limit` 时向量写入临时文件，每批读取一遍。同一索引中的向量须来自同一嵌入模型。保留的行标签为 1，丢弃的为 0。
 #[operator(general_text, filter, Dataset)]
 pub struct SemDeduplicateFilter {
@@ -180,7 +180,7 @@ impl Meaning {
     /// The vector of each row, of length 1 or 0; `None` for a row without one.
     fn vectors(&mut self, column: &Column) -> Result<Vec<Result<Option<Vec<f32>>>>> {
         if let Ok(texts) = column.str() {
-            return Ok(texts.iter().map(|text| self.vector(text.filter(|text| !text.trim().is_empty()).map(numbers_of))).collect());
+            return Ok(texts.iter().map(|text| self.vector(text.filter(|text| !text.trim().is_empty()).map(|text| numbers_of(&self.input, text)))).collect());
         }
         if column.dtype().is_null() {
             return Ok((0..column.len()).map(|_| Ok(None)).collect());
@@ -213,9 +213,9 @@ impl Meaning {
 }
 
 /// The numbers of a list that is written as JSON.
-fn numbers_of(text: &str) -> Result<Vec<Option<f64>>> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::Data(format!("a vector as text should be a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: {error}")))
+fn numbers_of(column: &str, text: &str) -> Result<Vec<Option<f64>>> {
+    let wrong = |error| format!("`{column}` should hold a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: {error}");
+    serde_json::from_str(text).map_err(|error| Error::Data(wrong(error)))
 }
 
 /// Two numbers of a vector in each number of a signature, as the index holds it.
@@ -326,13 +326,14 @@ mod tests {
             json!({ "embeddings": null }),
             json!({ "embeddings": [0.0, 0.0, 0.0] }),
             json!({ "embeddings": [1.0, 0.6, 0.0] }),
+            json!({ "embeddings": [0.0, 0.0, 0.0] }),
         ]);
-        assert_eq!(run_rule(&SemDeduplicateFilter::default(), frame.clone()).1, [true, false, true, false, true, true]);
+        assert_eq!(run_rule(&SemDeduplicateFilter::default(), frame.clone()).1, [true, false, true, false, true, true, true]);
         let mut work = SemDeduplicateFilter::default().start().unwrap();
         work.batch(&frame).unwrap();
         let why: Vec<Option<String>> = (0..4).map(|row| work.why(row)).collect();
         assert_eq!(why, [None, Some("repeats row 1, similarity 0.995".into()), None, Some("the vector is null".into())]);
-        assert_eq!(run_rule(&SemDeduplicateFilter { eps: 0.2, ..Default::default() }, frame).1, [true, false, true, false, true, false]);
+        assert_eq!(run_rule(&SemDeduplicateFilter { eps: 0.2, ..Default::default() }, frame).1, [true, false, true, false, true, false, true]);
     }
 
     #[test]
@@ -376,10 +377,10 @@ mod tests {
         1------0
         1: `embeddings` should hold vectors of 2 numbers, as many as the first has, found one of 1
         2: `embeddings` should hold finite numbers, found null at place 2 of 2
-        3: a vector as text should be a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: expected value at line 1 column 5
-        4: a vector as text should be a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: invalid type: floating point `1.0`, expected a sequence at line 1 column 3
-        5: a vector as text should be a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: expected `,` or `]` at line 1 column 6
-        6: a vector as text should be a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: number out of range at line 1 column 6
+        3: `embeddings` should hold a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: expected value at line 1 column 5
+        4: `embeddings` should hold a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: invalid type: floating point `1.0`, expected a sequence at line 1 column 3
+        5: `embeddings` should hold a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: expected `,` or `]` at line 1 column 6
+        6: `embeddings` should hold a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: number out of range at line 1 column 6
         ");
     }
 

@@ -29,7 +29,7 @@ pub struct StopWordFilter {
     pub use_tokenizer: bool,
     /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
     pub stopwords_path: Option<PathBuf>,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, for `ar`, `el`, `fa`, `he`, `ko` or `ur` where most of its letters are of their scripts, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，多数字母属于其文字的按 `ar`、`el`、`fa`、`he`、`ko` 或 `ur`，其余按 `en`。
     pub language: TextLanguage,
 }
 
@@ -49,7 +49,7 @@ impl Default for StopWordFilter {
 impl StopWordFilter {
     /// How many words are stop words, and how many there are.
     fn count(&self, text: &str) -> Option<(usize, usize)> {
-        let language = self.language.of(text);
+        let language = self.language.of_stop_words(text);
         let list = word_list::stop_words_of(language, self.stopwords_path.as_deref()).ok()?; // a problem at compile
         let is_stop_word = |word: &str| if language == TextLanguage::Dataflow { list.contains(word) } else { word_list::is_stop_word(&list, word) };
         Some(language.count_wanted(&language.lower(text), self.use_tokenizer, is_stop_word))
@@ -117,6 +117,7 @@ mod tests {
         dropped
         text=The cat is on the mat. stop_word_filter_label=1
         ");
+        assert_eq!(operator.count("זה הספר של אבי, וזה לא שלך"), Some((4, 7)), "with the list that the letters tell");
         assert_eq!(operator.count("That’s it, don't you think?"), Some((4, 5)), "with whatever apostrophe");
         let both = StopWordFilter { use_tokenizer: true, ..operator };
         assert_eq!(Measure::problems(&both), ["`use_tokenizer` and `language` both say what a word is\nhint: leave one of them out"]);

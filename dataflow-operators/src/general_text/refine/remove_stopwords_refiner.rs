@@ -25,7 +25,7 @@ pub struct RemoveStopwordsRefiner {
     pub input_key: InOut<Text>,
     /// A file with a word a line, in the place of the built-in list. 中文：词表文件，每行一词，取代内置词表。
     pub stopwords_path: Option<PathBuf>,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，其余按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, for `ar`, `el`, `fa`, `he`, `ko` or `ur` where most of its letters are of their scripts, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，多数字母属于其文字的按 `ar`、`el`、`fa`、`he`、`ko` 或 `ur`，其余按 `en`。
     pub language: TextLanguage,
 }
 
@@ -37,7 +37,7 @@ impl Default for RemoveStopwordsRefiner {
 
 impl Refine for RemoveStopwordsRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let language = self.language.of(text);
+        let language = self.language.of_stop_words(text);
         let Ok(list) = word_list::stop_words_of(language, self.stopwords_path.as_deref()) else { return text.into() }; // a problem at compile
         if language != TextLanguage::Dataflow {
             return without(text, language, &list);
@@ -119,6 +119,8 @@ mod tests {
             operator.refine(text).into_owned()
         };
         assert_eq!(refined("zh", "我们的猫在垫子上睡觉。"), refined("auto", "我们的猫在垫子上睡觉。"));
+        assert_eq!(refined("he", "זה הספר של אבי"), refined("auto", "זה הספר של אבי"));
+        assert_snapshot!(refined("auto", "זה הספר של אבי"), @"הספר אבי");
         assert_snapshot!(refined("zh", "我们的猫在垫子上睡觉。"), @"猫垫子睡觉。");
         assert_snapshot!(refined("en", "The cat,\nwhich is on the  mat, sleeps."), @r"
         cat,
