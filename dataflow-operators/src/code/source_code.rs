@@ -56,12 +56,11 @@ impl SourceCode {
         }
     }
 
-    /// The lines. DataFlow takes each character of a text for one.
+    /// The lines, without what ends them. DataFlow takes each character of a text for one.
     pub fn lines(&self) -> Vec<String> {
         match (&self.lines, self.compatibility) {
             (Some(lines), _) => lines.clone(),
-            (None, Compatibility::Own) if self.text().is_empty() => Vec::new(),
-            (None, Compatibility::Own) => self.text().split('\n').map(ToOwned::to_owned).collect(),
+            (None, Compatibility::Own) => self.text().lines().map(ToOwned::to_owned).collect(),
             // A record without lines has none there.
             (None, Compatibility::Dataflow) if self.is_record() => Vec::new(),
             (None, Compatibility::Dataflow) => self.text().chars().map(String::from).collect(),
@@ -97,6 +96,13 @@ mod tests {
     fn check(cell: &str) -> (Vec<String>, Option<String>) {
         let code = SourceCode::of(&AnyValue::String(cell), Compatibility::Own).unwrap();
         (code.lines(), code.language)
+    }
+
+    #[test]
+    fn what_ends_a_line_is_none_of_it_and_begins_none() {
+        assert_eq!(check("a\n\nb\r\n").0, ["a", "", "b"]);
+        assert_eq!(check("\n").0, [""]);
+        assert_eq!(check("").0, [""; 0]);
     }
 
     #[test]

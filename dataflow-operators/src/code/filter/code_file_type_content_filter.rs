@@ -195,7 +195,7 @@ mod tests {
             "input_key": "text", "input_line_count_key": null, "input_visible_text_length_key": null, "input_total_code_length_key": null,
         }))
         .unwrap();
-        let (long, short) = ("{}\n".repeat(512), "{}\n".repeat(511));
+        let (long, short) = ("{}\n".repeat(513), "{}\n".repeat(512));
         let frame = df!("filetype" => ["json", "json", "json", "rust", "html"], "text" => [Some(long.as_str()), Some(&short), None, Some(&long), Some(&short)])
             .unwrap();
         assert_eq!(run_rule(&operator, frame).1, [false, true, false, true, false]);
