@@ -34,7 +34,7 @@ struct DroppedRow<'a> {
     values: Map<String, Value>,
 }
 
-/// Takes dropped rows as they come; those of a batch stay together.
+/// Takes the lines of dropped rows as they come.
 pub(super) struct DroppedRows {
     path: PathBuf,
     file: Mutex<Option<WholeFile>>,
@@ -47,15 +47,15 @@ impl DroppedRows {
         Ok(Self { path, file })
     }
 
-    /// Tells of the rows of a batch that a step dropped, with the frames before the step and after it, which has the rows in the same places.
-    pub fn push(
+    /// The lines of the rows of a batch that a step dropped, with the frames before the step and after it, which has the rows in the same places.
+    pub fn lines(
         &self,
         step: &CompiledStep,
         ids: &StringChunked,
         (before, after): (&DataFrame, &DataFrame),
         dropped: impl Fn(usize) -> bool,
         why: impl Fn(usize) -> Option<String>,
-    ) -> Result<()> {
+    ) -> Result<Vec<u8>> {
         let mut lines = Vec::new();
         for (index, id) in ids.iter().enumerate().filter(|(index, _)| dropped(*index)) {
             let cell = |column: &Column| Some((column.name().to_string(), json_of(&column.get(index).ok()?)));
@@ -72,8 +72,13 @@ impl DroppedRows {
             serde_json::to_writer(&mut lines, &row).map_err(|error| Error::storage(format!("writing `{}`", self.path.display()), io::Error::from(error)))?;
             lines.push(b'\n');
         }
+        Ok(lines)
+    }
+
+    /// Writes lines behind those that came before.
+    pub fn push(&self, lines: &[u8]) -> Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = file.as_mut().map_or(Ok(()), |file| file.append(&lines));
+        let written = file.as_mut().map_or(Ok(()), |file| file.append(lines));
         if written.is_err() {
             *file = None; // half a line would be in it
         }

@@ -410,13 +410,14 @@ impl RowStage {
         add(&counts.rows_out, rows.ids.len() as u64);
         if let Some(judged) = judged {
             let after = judged.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)?;
-            self.shared.observe(
+            let lines = self.shared.observe(
                 &self.placed,
                 &batch.ids,
                 (&batch.frame, &after.frame),
                 |index| dropped[index].is_some(),
                 |index| dropped[index].clone().flatten(),
             )?;
+            self.shared.tell_dropped(&lines)?;
         }
         rows.into_batch(&batch, &self.placed.step.keys, &self.placed.step.schema)
     }

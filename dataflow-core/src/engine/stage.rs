@@ -126,7 +126,8 @@ impl Shared {
         self.examples.is_some() || self.dropped_rows.is_some()
     }
 
-    /// Shows a batch before and after a step, which has its rows in the same places, to whoever wants to see it; `dropped` says which rows go, and `why`.
+    /// Shows a batch before and after a step, which has its rows in the same places, to whoever wants to see it; `dropped` says which rows go, and `why`. Gives the lines of these rows, for
+    /// [`tell_dropped`](Self::tell_dropped) when it is the batch's turn.
     pub fn observe(
         &self,
         placed: &Placed,
@@ -134,14 +135,19 @@ impl Shared {
         frames: (&DataFrame, &DataFrame),
         dropped: impl Fn(usize) -> bool,
         why: impl Fn(usize) -> Option<String>,
-    ) -> Result<()> {
+    ) -> Result<Vec<u8>> {
         if let Some(examples) = &self.examples {
             examples.observe(placed.place, &placed.step.keys, ids, frames, &dropped, &why);
         }
         match &self.dropped_rows {
-            Some(rows) => rows.push(&placed.step, ids, frames, dropped, why),
-            None => Ok(()),
+            Some(rows) => rows.lines(&placed.step, ids, frames, dropped, why),
+            None => Ok(Vec::new()),
         }
+    }
+
+    /// Tells of dropped rows.
+    pub fn tell_dropped(&self, lines: &[u8]) -> Result<()> {
+        self.dropped_rows.as_ref().map_or(Ok(()), |rows| rows.push(lines))
     }
 
     fn tell(&self, placed: &Placed, letter: &DeadLetter) -> Result<()> {
@@ -193,8 +199,15 @@ pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
-/// The batch after an operator's changes: its columns put in, failed and dropped rows taken out.
-fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes, why: impl Fn(&DataFrame, usize) -> Option<String>) -> Result<Batch> {
+/// The batch after an operator's changes: its columns put in, failed and dropped rows taken out. What is to be told of dropped rows goes to `lines`.
+fn changed(
+    shared: &Shared,
+    placed: &Placed,
+    batch: Batch,
+    mut changes: Changes,
+    why: impl Fn(&DataFrame, usize) -> Option<String>,
+    lines: &mut Vec<u8>,
+) -> Result<Batch> {
     let step = &placed.step;
     let counts = placed.counts(shared);
     let Batch { frame, ids } = batch;
@@ -211,7 +224,7 @@ fn changed(shared: &Shared, placed: &Placed, batch: Batch, mut changes: Changes,
     if let Some(before) = before {
         let failed: HashSet<usize> = changes.failed.iter().map(|(index, _)| *index).collect();
         let dropped = |index| changes.keep.as_ref().is_some_and(|keep| keep.get(index) != Some(true)) && !failed.contains(&index);
-        shared.observe(placed, &batch.ids, (&before, &batch.frame), dropped, |index| why(&before, index))?;
+        lines.extend(shared.observe(placed, &batch.ids, (&before, &batch.frame), dropped, |index| why(&before, index))?);
     }
     let mut failed: Vec<usize> = Vec::new();
     for (index, error) in changes.failed {
@@ -250,7 +263,8 @@ pub(super) async fn columns(
         tokio::select! {
             biased;
             Some(done) = in_work.next() => {
-                let batches: Vec<Batch> = joined(done)?;
+                let (batches, dropped): (Vec<Batch>, Vec<u8>) = joined(done)?;
+                shared.tell_dropped(&dropped)?;
                 let last = batches.len() - 1;
                 for (index, ((placed, _), batch)) in steps.iter().zip(batches).enumerate() {
                     let next = if index == last { output.as_ref() } else { None };
@@ -271,9 +285,9 @@ pub(super) async fn columns(
     Ok(())
 }
 
-/// The batch after each of the steps.
-fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared: &Shared) -> Result<Vec<Batch>> {
-    let mut after = Vec::with_capacity(steps.len());
+/// The batch after each of the steps, and what is to be told of dropped rows.
+fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared: &Shared) -> Result<(Vec<Batch>, Vec<u8>)> {
+    let (mut after, mut dropped) = (Vec::with_capacity(steps.len()), Vec::new());
     for (placed, work) in steps {
         let counts = placed.counts(shared);
         shared.live.mark(counts);
@@ -281,13 +295,13 @@ fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared:
         if batch.height() > 0 {
             batch = counts.worked(|| {
                 let changes = guarded(placed.step.info(), || work.batch(&batch.frame))?;
-                changed(shared, placed, batch, changes, |frame, index| work.why(frame, index))
+                changed(shared, placed, batch, changes, |frame, index| work.why(frame, index), &mut dropped)
             })?;
         }
         shared.live.mark(counts);
         after.push(batch.clone());
     }
-    Ok(after)
+    Ok((after, dropped))
 }
 
 /// One operator over all batches in order.
@@ -344,6 +358,7 @@ fn dataset_batch(placed: &Placed, work: &mut dyn DatasetWork, batch: Batch, prep
     let counts = placed.counts(shared);
     shared.live.mark(counts);
     add(&counts.rows_in, batch.height() as u64);
+    let mut dropped = Vec::new();
     let batch = counts.worked(|| {
         let changes = guarded(placed.step.info(), || {
             work.identities(&batch.ids);
@@ -352,8 +367,9 @@ fn dataset_batch(placed: &Placed, work: &mut dyn DatasetWork, batch: Batch, prep
                 None => work.batch(&batch.frame),
             }
         })?;
-        changed(shared, placed, batch, changes, |_, index| work.why(index))
+        changed(shared, placed, batch, changes, |_, index| work.why(index), &mut dropped)
     })?;
+    shared.tell_dropped(&dropped)?;
     shared.live.mark(counts);
     Ok(batch)
 }
