@@ -3,6 +3,7 @@
 //! It is a folder with a file for each data set. A run reads the files of all others and, when it has ended well, writes its own, whole or not at all. So a run that is repeated or
 //! taken up again does not meet its own rows, and what it keeps is the same each time.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ const END: u16 = u16::MAX;
 const VERSION: u32 = 2;
 /// The bytes behind the last row: `END`, the number of rows, and a hash of all before it.
 const TRAILER: usize = 18;
+/// How many texts tell a data set from another.
+const FIRST: usize = 100;
 
 /// The first line of a data set's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +32,7 @@ struct Header {
     settings: String,
     /// How many numbers a signature has.
     width: usize,
-    /// A hash of the data set's first text, by which another data set of the same name is told; empty where it has none.
+    /// Hashes of the data set's first texts, by which another data set of the same name is told; empty where it has none.
     first: String,
     /// Whether each row has its text too.
     #[serde(default)]
@@ -39,6 +42,13 @@ struct Header {
 impl Header {
     fn has_rows(&self) -> bool {
         !self.first.is_empty()
+    }
+
+    /// Whether a data set that begins with other texts is the same, changed a little: half of the first texts of one of them are among those of the other.
+    fn is_of(&self, first: &BTreeSet<String>) -> bool {
+        let known: BTreeSet<&str> = self.first.split(' ').collect();
+        let both = first.iter().filter(|text| known.contains(text.as_str())).count();
+        2 * both >= known.len().min(first.len()) && both > 0
     }
 }
 
@@ -50,13 +60,27 @@ pub(crate) struct Index {
     width: usize,
     /// Whether rows are compared by their texts, which it then holds.
     texts: bool,
+    /// Hashes of the first texts.
+    first: BTreeSet<String>,
+    /// What stands behind the header of a file that is not begun, since the first texts are not all known.
+    waiting: Vec<u8>,
     file: Option<(WholeFile, Xxh3)>,
     rows: u64,
 }
 
 impl Index {
     pub(crate) fn new(folder: &Path, name: &str, settings: &str, width: usize, texts: bool) -> Self {
-        Self { folder: folder.to_owned(), name: name.to_owned(), settings: settings.to_owned(), width, texts, file: None, rows: 0 }
+        Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            settings: settings.to_owned(),
+            width,
+            texts,
+            first: BTreeSet::new(),
+            waiting: Vec::new(),
+            file: None,
+            rows: 0,
+        }
     }
 
     /// What later runs depend on. It looks at the beginning and the end of each file, so that an index that cannot be used is told before a row is read; the width of signatures need not be known.
@@ -161,26 +185,31 @@ impl Index {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some((file, hash)) = &mut self.file else { return Ok(()) };
+        let Some((file, hash)) = &mut self.file else {
+            self.waiting.extend_from_slice(bytes);
+            return Ok(());
+        };
         hash.update(bytes);
         file.append(bytes)
     }
 
-    /// Begins the file with the first text of the data set, whether its row stays or not, where it is none of other data.
-    pub(crate) fn begin(&mut self, first_text: &str) -> Result<()> {
-        match self.file {
-            Some(_) => Ok(()),
-            None => self.begin_with(format!("{:016x}", xxh3_64(first_text.as_bytes()))),
+    /// Looks at the next text of the data set, whether its row stays or not, until there are enough to tell whether it is other data.
+    pub(crate) fn meet(&mut self, text: &str) -> Result<()> {
+        if self.file.is_some() {
+            return Ok(());
         }
+        self.first.insert(format!("{:016x}", xxh3_64(text.as_bytes())));
+        if self.first.len() < FIRST { Ok(()) } else { self.begin() }
     }
 
-    fn begin_with(&mut self, first: String) -> Result<()> {
+    /// Begins the file, where it would not replace other data.
+    fn begin(&mut self) -> Result<()> {
         let path = self.path();
         if path.exists() {
             let (known, _) = open(&path)?;
             self.fits(&known, &path)?;
-            if known.has_rows() && known.first != first {
-                let what = if first.is_empty() { "and this one has no rows" } else { "whose first text is not this one's" };
+            if known.has_rows() && !known.is_of(&self.first) {
+                let what = if self.first.is_empty() { "and this one has no rows" } else { "most of whose first texts are not this one's" };
                 return Err(Error::Configuration(format!(
                     "the index has other data under the name `{}`, {what}\nhint: give this data set an `index_name` of its own, or delete {} if its data has changed",
                     self.name,
@@ -188,15 +217,18 @@ impl Index {
                 )));
             }
         }
+        let first = self.first.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         let header = Header { version: VERSION, settings: self.settings.clone(), width: self.width, first, texts: self.texts };
         self.file = Some((WholeFile::create(&path)?, Xxh3::new()));
-        self.append(format!("{}\n", serde_json::to_string(&header).unwrap_or_default()).as_bytes())
+        self.append(format!("{}\n", serde_json::to_string(&header).unwrap_or_default()).as_bytes())?;
+        let waiting = std::mem::take(&mut self.waiting);
+        self.append(&waiting)
     }
 
     /// Makes the file visible to other runs; one of a data set without a text has no rows.
     pub(crate) fn finish(&mut self) -> Result<()> {
         if self.file.is_none() {
-            self.begin_with(String::new())?;
+            self.begin()?;
         }
         self.append(&END.to_le_bytes())?;
         self.append(&self.rows.to_le_bytes())?;
@@ -292,10 +324,8 @@ mod tests {
 
     fn written(folder: &Path, name: &str, rows: &[(&str, u64)]) -> Result<()> {
         let mut index = Index::new(folder, name, "hash", 2, false);
-        if let Some((first, _)) = rows.first() {
-            index.begin(first)?;
-        }
         for (identity, hash) in rows {
+            index.meet(identity)?;
             index.push(identity, identity, &[*hash, 0])?;
         }
         index.finish()
@@ -325,7 +355,7 @@ mod tests {
     fn texts_come_back_where_they_are_compared_and_an_index_without_them_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let mut with_texts = Index::new(folder.path(), "a", "hash", 2, true);
-        with_texts.begin("a text").unwrap();
+        with_texts.meet("a text").unwrap();
         with_texts.push("1", "a text", &[5, 0]).unwrap();
         with_texts.push("2", "", &[6, 0]).unwrap();
         with_texts.finish().unwrap();
@@ -365,6 +395,25 @@ mod tests {
         let mut flipped = whole.clone();
         flipped[whole.len() - 30] ^= 1; // in the signature of the last row
         assert!(told(&flipped).contains("malformed: its bytes have changed"), "{}", told(&flipped));
+    }
+
+    #[test]
+    fn a_data_set_that_has_changed_a_little_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..2 * FIRST).map(|row| row.to_string()).collect();
+        let write = |names: &[String]| {
+            let rows: Vec<_> = names.iter().map(|name| (name.as_str(), 5)).collect();
+            written(folder.path(), "a", &rows).map_err(|error| error.to_string())
+        };
+        let rows_of_a = || others(folder.path(), "b", "hash").unwrap().len();
+        for (changed, rows) in
+            [(&names[1..], "a row less"), (&names[..], "a row more"), (&names[FIRST / 2..], "the first rows less"), (&names[..FIRST], "the last less")]
+        {
+            write(changed).expect(rows);
+            assert_eq!(rows_of_a(), changed.len(), "{rows}");
+        }
+        assert!(write(&names[FIRST..]).unwrap_err().starts_with("the index has other data under the name `a`, most of whose first texts are not this one's"));
+        assert_eq!(rows_of_a(), FIRST);
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl<R: Remember> Memory<R> {
             self.open()?;
         }
         if let Some(index) = &mut self.index {
-            index.begin(text)?;
+            index.meet(text)?;
         }
         self.found.clear();
         self.seen.find(signature, &mut self.found)?;

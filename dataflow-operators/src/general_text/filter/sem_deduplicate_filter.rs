@@ -38,7 +38,7 @@ pub struct SemDeduplicateFilter {
     /// The folder of an index by which rows are compared with those of other runs; one for each operator and setting. 中文：索引目录，据此与其他运行的行查重；每个算子、每种设置各用一个。
     #[path(owns)]
     pub index_path: Option<PathBuf>,
-    /// The name of this data set in the index: a run under the same name does not meet its own rows, and replaces them. A step that has run is worked through again where the rows of other names have changed since. Runs at the same time do not meet each other's rows; the first of them meets those of the others when it is run again. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较，而是将其替换。其他名称的行有变化后，再次运行时该步骤会重新执行。同时进行的运行彼此不比较，再次运行其中一个时才会与其余的比较。
+    /// The name of this data set in the index: a run under the same name does not meet its own rows, and replaces them; it is refused where most of the first hundred texts are others, which may be those of another data set. A step that has run is worked through again where the rows of other names have changed since. Runs at the same time do not meet each other's rows; the first of them meets those of the others when it is run again. 中文：本数据集在索引中的名称：同名的运行不会与自己的行比较，而是将其替换；若前一百条文本大多不同，可能是另一数据集，则拒绝运行。其他名称的行有变化后，再次运行时该步骤会重新执行。同时进行的运行彼此不比较，再次运行其中一个时才会与其余的比较。
     pub index_name: Option<String>,
     /// How much memory holds vectors, in bytes or as `64MB` or `1GB`, those of one batch aside; above it they go to a temporary file. 中文：内存中保留向量的上限，以字节计，或写作 `64MB`、`1GB`，当前一批除外；超出部分写入临时文件。
     pub memory_limit: Option<ByteSize>,
@@ -139,19 +139,15 @@ impl Meaning {
     }
 
     /// Opens the index and takes in the vectors of other runs, once the first row says how many numbers a vector has.
-    fn open_index(&mut self, first: &[f32]) -> Result<()> {
+    fn open_index(&mut self, dimensions: usize) -> Result<()> {
         self.index_opened = true;
-        let dimensions = first.len();
         let Beside { index_path: Some(folder), index_name: Some(name), settings, .. } = &self.beside else { return Ok(()) };
-        let mut index = Index::new(folder, name, &format!("{settings} dimensions={dimensions}"), dimensions.div_ceil(2), false);
+        let index = Index::new(folder, name, &format!("{settings} dimensions={dimensions}"), dimensions.div_ceil(2), false);
         index.read_others(|name, signature, _| {
             self.seen.remember(&vector_of(signature, dimensions));
             self.names.push(&name);
             self.seen.spill()
         })?;
-        // By its greatest number a data set is told from another of the same name: a service does not give a text the same vector to the last bit each time.
-        let greatest = (0..dimensions).max_by(|one, other| first[*one].abs().total_cmp(&first[*other].abs())).unwrap_or_default();
-        index.begin(&greatest.to_string())?;
         self.index = Some(index);
         Ok(())
     }
@@ -212,6 +208,14 @@ impl Meaning {
     }
 }
 
+/// The places of the greatest numbers of a vector, by which it is told from others: a service does not give a text the same vector to the last bit each time.
+fn greatest(vector: &[f32]) -> String {
+    let mut places: Vec<usize> = (0..vector.len()).collect();
+    places.sort_by(|one, other| vector[*other].abs().total_cmp(&vector[*one].abs()));
+    places.truncate(4);
+    format!("{places:?}")
+}
+
 /// The numbers of a list that is written as JSON.
 fn numbers_of(column: &str, text: &str) -> Result<Vec<Option<f64>>> {
     let wrong = |error| format!("`{column}` should hold a list of numbers in JSON, such as `[0.1, 0.2]`, found another text: {error}");
@@ -260,7 +264,7 @@ impl DatasetWork for Meaning {
         }
         let vectors = self.vectors(frame.column(&self.input)?)?;
         if let Some(vector) = vectors.iter().find_map(|vector| vector.as_ref().ok()?.as_ref()).filter(|_| !self.index_opened) {
-            self.open_index(vector)?;
+            self.open_index(vector.len())?;
         }
         let in_file = self.seen.nearest_in_file(&vectors.iter().map(|vector| vector.as_ref().ok()?.as_deref()).collect::<Vec<_>>())?;
         let (mut kept, mut labels, mut failed) = (Vec::with_capacity(frame.height()), Vec::with_capacity(frame.height()), Vec::new());
@@ -275,6 +279,9 @@ impl DatasetWork for Meaning {
                     continue;
                 }
             };
+            if let (Some(index), Some(vector)) = (&mut self.index, &vector) {
+                index.meet(&greatest(vector))?;
+            }
             let repeated = vector.as_ref().and_then(|vector| self.seen.nearest(vector, in_file, self.least));
             let new = vector.filter(|_| repeated.is_none());
             kept.push(new.is_some());
