@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
+use crate::error::{Error, Result};
 use crate::registry;
 
 /// What is wrong with something that was written, all of it told at once.
@@ -137,6 +138,17 @@ pub fn read<T: DeserializeOwned>(place: &str, mut value: Value) -> (Option<T>, V
     }
 }
 
+/// Reads the parameters of an operator.
+///
+/// # Errors
+/// All of them that cannot be read.
+pub fn parameters<T: DeserializeOwned>(given: Value) -> Result<T> {
+    match read("", given) {
+        (Some(read), unread) if unread.is_empty() => Ok(read),
+        (_, unread) => Err(Error::Faults(unread.iter().map(ToString::to_string).collect::<Vec<_>>().into())),
+    }
+}
+
 /// Takes out the last key of a path; gives the way to it, and what stood there.
 fn take_out(value: &mut Value, path: &Path) -> Option<(String, Value)> {
     let segments: Vec<&Segment> = path.iter().collect();
@@ -166,7 +178,8 @@ fn unread_at(place: String, found: &Value, is_item: bool, error: &str) -> Unread
     }
     let error = if secret && !is_of_whole { "one of its items cannot be read" } else { error };
     let Some((_, wanted)) = error.rsplit_once(", expected ").filter(|_| is_of_whole && error.starts_with("invalid ")) else {
-        return Unread { message: format!("`{place}`: {error}"), place, hint: None };
+        let message = if place.is_empty() { error.to_owned() } else { format!("`{place}`: {error}") };
+        return Unread { message, place, hint: None };
     };
     let wanted = match wanted {
         "usize" | "u64" | "u32" | "u16" => "a whole number from 0 on",
@@ -174,7 +187,8 @@ fn unread_at(place: String, found: &Value, is_item: bool, error: &str) -> Unread
         "i64" => "a whole number",
         "f64" => "a number",
         "a boolean" => "`true` or `false`",
-        "a string" | "path string" => "a text",
+        // The last is how one of several names is read.
+        "a string" | "path string" | "string or map" => "a text",
         "a sequence" => "a list",
         "a map" => "keys with values",
         wanted if wanted.starts_with("struct ") => "keys with values",

@@ -110,7 +110,7 @@ pub struct OperatorInfo {
     /// The prompts that it allows, by the field that holds them.
     pub prompts: &'static [(&'static str, &'static [&'static str])],
     /// Makes it of its parameters; what is left out has its default.
-    pub build: fn(Value) -> Result<Box<dyn Operator>, serde_json::Error>,
+    pub build: fn(Value) -> Result<Box<dyn Operator>>,
     /// The JSON schema of its parameters.
     pub schema: fn() -> Value,
 }
@@ -125,7 +125,7 @@ impl fmt::Debug for OperatorInfo {
 
 impl OperatorInfo {
     /// The operator with all its defaults.
-    pub fn with_defaults(&self) -> Result<Box<dyn Operator>, serde_json::Error> {
+    pub fn with_defaults(&self) -> Result<Box<dyn Operator>> {
         (self.build)(Value::Object(serde_json::Map::new()))
     }
 

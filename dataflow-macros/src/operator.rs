@@ -125,7 +125,7 @@ pub fn expand(arguments: &Arguments, mut item: ItemStruct) -> Result<TokenStream
     let (parameters, build) = if unit {
         (quote!(#private::serde_json::json!({})), quote!({ let _ = parameters; #name }))
     } else {
-        (quote!(#private::serde_json::to_value(self).unwrap_or_default()), quote!(#private::serde_json::from_value::<#name>(parameters)?))
+        (quote!(#private::serde_json::to_value(self).unwrap_or_default()), quote!(#core::configuration::parameters::<#name>(parameters)?))
     };
     let info = quote! {
         #core::operator::OperatorInfo {

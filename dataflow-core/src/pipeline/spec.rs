@@ -210,22 +210,16 @@ impl Pipeline {
                     |key: &String, value: &Value| value.is_null() && (info.build)(Value::Object(Map::from_iter([(key.clone(), Value::Null)]))).is_err();
                 let given = parameters.iter().filter(|(key, value)| !unknown.contains(key) && !is_default(key, value));
                 let known = given.map(|(key, value)| (key.clone(), value.clone())).collect();
-                let whole = (info.build)(Value::Object(known));
-                if let Err(error) = &whole {
-                    // One parameter at a time tells which one it is.
-                    let alone = |(key, value): (&String, &Value)| {
-                        let error = (info.build)(Value::Object(Map::from_iter([(key.clone(), value.clone())]))).err()?.to_string();
-                        let hint = configuration::nearest_variant(&error).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-                        Some(format!("`{key}`: {error}{hint}"))
-                    };
-                    let messages: Vec<String> = parameters.iter().filter(|(key, _)| !unknown.contains(key)).filter_map(alone).collect();
-                    let messages = if messages.is_empty() { vec![error.to_string()] } else { messages };
-                    for message in messages {
-                        let (message, hint) = apart(&message);
-                        problem(message, hint);
+                match (info.build)(Value::Object(known)) {
+                    Ok(operator) => Some(operator),
+                    Err(error) => {
+                        for message in error.into_faults().problems {
+                            let (message, hint) = apart(&message);
+                            problem(message, hint);
+                        }
+                        None
                     }
                 }
-                whole.ok()
             }
         };
         self.push(Step { name, operator_name, operator, serving, on_error, error_key });

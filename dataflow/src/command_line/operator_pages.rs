@@ -114,7 +114,7 @@ fn page(category: &str, operators: &[&OperatorInfo], language: Language, example
 }
 
 fn section(info: &OperatorInfo, language: Language, examples: &Examples) -> Result<String> {
-    let unusable = |error: serde_json::Error| Error::Configuration(format!("{}: {error}", info.name));
+    let unusable = |error: Error| Error::Configuration(format!("{}: {error}", info.name));
     let operator = info.with_defaults().map_err(unusable)?;
     let (defaults, keys, schema) = (operator.parameters(), operator.keys(), (info.schema)());
     let mut text = format!("## {}\n\n`{}` · {}\n\n{}\n", info.name, info.kind.name(), way(info, language), info.docs.get(language).trim_end());
