@@ -187,8 +187,8 @@ fn unread_at(place: String, found: &Value, is_item: bool, error: &str) -> Unread
         "i64" => "a whole number",
         "f64" => "a number",
         "a boolean" => "`true` or `false`",
-        // The last is how one of several names is read.
-        "a string" | "path string" | "string or map" => "a text",
+        "a string" | "path string" => "a text",
+        "string or map" => "a name", // of several
         "a sequence" => "a list",
         "a map" => "keys with values",
         wanted if wanted.starts_with("struct ") => "keys with values",

@@ -1,5 +1,7 @@
 //! Free prompts over any column.
 
+use dataflow_core::{Error, Result};
+
 pub mod eval;
 pub mod filter;
 pub mod generate;
@@ -13,3 +15,19 @@ pub use filter::*;
 pub use generate::*;
 pub use refine::*;
 pub use row_function::{ColumnFunction, ColumnFunctionName, RowFilter, RowFilterName};
+
+/// All results, or whatever is wrong with them together.
+fn all<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => found.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    match errors.len() {
+        0 => Ok(found),
+        1 => Err(errors.remove(0)),
+        _ => Err(Error::Faults(errors.iter().map(ToString::to_string).collect::<Vec<_>>().into())),
+    }
+}

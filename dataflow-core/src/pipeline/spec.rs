@@ -215,7 +215,7 @@ impl Pipeline {
                     Err(error) => {
                         for message in error.into_faults().problems {
                             let (message, hint) = apart(&message);
-                            problem(message, hint);
+                            problem(message, hint.or_else(|| Some(format!("`dataflow operators {operator_name}` tells what it may be"))));
                         }
                         None
                     }

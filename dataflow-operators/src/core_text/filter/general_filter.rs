@@ -10,8 +10,8 @@ use polars::prelude::{AggExpr, BooleanChunked, ChunkFillNullValue, ChunkFull, Da
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-use crate::core_text::RowFilterName;
 use crate::core_text::sql::{self, Evaluated};
+use crate::core_text::{RowFilterName, all};
 
 /// Keeps the rows for which every rule is true.
 ///
@@ -139,8 +139,8 @@ impl Columns for GeneralFilter {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let mut keep = BooleanChunked::full("keep".into(), true, frame.height());
         let mut failed: Failed = Vec::new();
-        for holds in self.filter_rules.iter().map(|rule| rule.holds(frame)).chain(self.filter_functions.iter().map(|function| function.holds(frame))) {
-            let (holds, mut of_rule) = holds?;
+        let rules = self.filter_rules.iter().map(|rule| rule.holds(frame)).chain(self.filter_functions.iter().map(|function| function.holds(frame)));
+        for (holds, mut of_rule) in all(rules)? {
             keep = &keep & &holds;
             of_rule.retain(|(row, _)| failed.iter().all(|(known, _)| known != row));
             failed.append(&mut of_rule);

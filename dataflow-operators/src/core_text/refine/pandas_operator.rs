@@ -14,9 +14,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::core_text::ColumnFunctionName;
 use crate::core_text::filter::SqlRule;
 use crate::core_text::sql;
+use crate::core_text::{ColumnFunctionName, all};
 
 /// Writes columns that SQL expressions give, row by row.
 ///
@@ -155,31 +155,40 @@ impl KeyField for ComputedColumns {
     }
 }
 
+impl ComputedColumn {
+    /// The column for a batch; rows for which it cannot be computed are told unless they were before.
+    fn column(&self, name: &str, frame: &DataFrame, failed: &mut BTreeMap<usize, Error>) -> Result<Column> {
+        let unusable = |wrong: &str| Error::Data(format!("`process_fn`: `{name}`: {wrong}"));
+        let expression = self.sql.parse().map_err(|wrong| unusable(&wrong))?;
+        let evaluated = sql::evaluated(&expression, frame).map_err(|wrong| unusable(&wrong))?;
+        if evaluated.column.dtype().is_duration() {
+            return Err(unusable(SPAN));
+        }
+        let column_type = match self.r#type {
+            ComputedType::Auto => sql::type_of(&expression, frame).map_err(|wrong| unusable(&wrong))?,
+            given => given.column_type(),
+        };
+        let (column, misfits) = sql::brought_to(&evaluated.column, &column_type.data_type());
+        let expected = expected(&column_type);
+        let misfits = misfits.into_iter().map(|(row, value)| {
+            (
+                row,
+                format!(
+                    "{expected} was expected, found `{value}`\nhint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all"
+                ),
+            )
+        });
+        for (row, wrong) in evaluated.failed.into_iter().chain(misfits) {
+            failed.entry(row).or_insert_with(|| unusable(&wrong));
+        }
+        Ok(column.with_name(name.into()))
+    }
+}
+
 impl Columns for PandasOperator {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
-        let mut columns: Vec<Column> = Vec::with_capacity(self.process_fn.0.len());
         let mut failed: BTreeMap<usize, Error> = BTreeMap::new();
-        for (name, computed) in &self.process_fn.0 {
-            let unusable = |wrong: &str| Error::Data(format!("`process_fn`: `{name}`: {wrong}"));
-            let expression = computed.sql.parse().map_err(|wrong| unusable(&wrong))?;
-            let evaluated = sql::evaluated(&expression, frame).map_err(|wrong| unusable(&wrong))?;
-            if evaluated.column.dtype().is_duration() {
-                return Err(unusable(SPAN));
-            }
-            let column_type = match computed.r#type {
-                ComputedType::Auto => sql::type_of(&expression, frame).map_err(|wrong| unusable(&wrong))?,
-                given => given.column_type(),
-            };
-            let (column, misfits) = sql::brought_to(&evaluated.column, &column_type.data_type());
-            let expected = expected(&column_type);
-            let misfits = misfits.into_iter().map(|(row, value)| {
-                (row, format!("{expected} was expected, found `{value}`\nhint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all"))
-            });
-            for (row, wrong) in evaluated.failed.into_iter().chain(misfits) {
-                failed.entry(row).or_insert_with(|| unusable(&wrong));
-            }
-            columns.push(column.with_name(name.as_str().into()));
-        }
+        let mut columns = all(self.process_fn.0.iter().map(|(name, computed)| computed.column(name, frame, &mut failed)))?;
         for name in &self.process_functions {
             let function = name.function().map_err(|wrong| Error::Data(format!("`process_functions`: {wrong}")))?;
             columns.extend((function.columns)(frame)?);
