@@ -259,7 +259,7 @@ impl DatasetWork for Meaning {
     }
 
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes> {
-        if !self.opened {
+        if !self.opened && frame.height() > 0 {
             self.open()?;
         }
         let vectors = self.vectors(frame.column(&self.input)?)?;
@@ -438,6 +438,15 @@ mod tests {
         let pairs = std::fs::read_to_string(pairs).unwrap();
         assert_eq!(pairs, "{\"row\":\"3\",\"repeats\":\"1\",\"similarity\":1.0}\n{\"row\":\"4\",\"repeats\":\"1\",\"similarity\":1.0}\n");
         assert_eq!(std::fs::read_to_string(clusters).unwrap(), "{\"cluster\":\"1\",\"rows\":[\"1\",\"3\",\"4\"]}\n");
+    }
+
+    #[test]
+    fn a_batch_without_rows_which_compiling_tries_touches_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let operator = SemDeduplicateFilter { pairs_path: Some(folder.path().join("new/pairs.jsonl")), ..Default::default() };
+        let vectors = frame_of(&[json!({ "embeddings": [1.0, 0.0] })]).clear();
+        operator.start().unwrap().batch(&vectors).unwrap();
+        assert!(!folder.path().join("new").exists());
     }
 
     #[test]
