@@ -12,6 +12,7 @@ pub mod engine;
 mod error;
 pub mod example;
 pub mod graph;
+mod guarded;
 pub mod journal;
 pub mod key;
 pub mod model;

@@ -14,7 +14,7 @@ mod report;
 mod retry;
 mod rows;
 mod run;
-pub(crate) mod stage;
+mod stage;
 mod stop;
 #[cfg(test)]
 mod tests;

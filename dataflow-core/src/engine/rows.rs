@@ -14,9 +14,10 @@ use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::report::add;
-use super::stage::{Fate, Placed, Shared, mask, panic_message, reason};
+use super::stage::{Fate, Placed, Shared, mask, reason};
 use crate::cell::{Cell, Cells, column_of};
 use crate::error::{Error, Result};
+use crate::guarded::panic_message;
 use crate::key::{ColumnType, Direction, KeyUse};
 use crate::model::Model;
 use crate::operator::{DatasetResult, Kind, NewRow, Others, Outcome, RowWork, Seed, SourceWork, Summary};

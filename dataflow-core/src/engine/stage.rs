@@ -1,7 +1,6 @@
 //! What every stage of a run shares, and the stages that work on whole batches.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,7 +19,8 @@ use super::purse::Purse;
 use super::report::{LiveRun, StepCounts, add};
 use super::stop::Stop;
 use crate::error::{Error, Result};
-use crate::operator::{Changes, ColumnWork, DatasetResult, DatasetWork, OperatorInfo, Prepared};
+use crate::guarded::{guarded, panic_message};
+use crate::operator::{Changes, ColumnWork, DatasetResult, DatasetWork, Prepared};
 use crate::pipeline::{CompiledStep, OnError};
 use crate::storage::{Refused, Source};
 
@@ -187,16 +187,6 @@ impl Shared {
 /// Why a row failed, as its `error_key` tells it.
 pub(super) fn reason(error: &Error) -> String {
     format!("{}: {error}", error.class())
-}
-
-/// Runs a function of an operator's author, and makes a panic in it an error that names the operator.
-pub(crate) fn guarded<T>(operator: &OperatorInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(Error::Operator { operator: operator.name.to_owned(), message: format!("panicked: {}", panic_message(&*panic)) }))
-}
-
-pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 /// The batch after an operator's changes: its columns put in, failed and dropped rows taken out. What is to be told of dropped rows goes to `lines`.
