@@ -12,7 +12,7 @@ use polars::prelude::{Column, DataFrame};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::core_text::filter::SqlRule;
 use crate::core_text::sql;
@@ -40,11 +40,51 @@ pub struct PandasOperator {
     pub process_functions: Vec<ColumnFunctionName>,
 }
 
-/// Columns and how each is computed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub struct ComputedColumns(pub BTreeMap<String, ComputedColumn>);
+/// Columns and how each is computed, in the order in which they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ComputedColumns(pub Vec<(String, ComputedColumn)>);
+
+impl Serialize for ComputedColumns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, computed)| (name, computed)))
+    }
+}
+
+impl<'de> Deserialize<'de> for ComputedColumns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ByName;
+
+        impl<'de> Visitor<'de> for ByName {
+            type Value = ComputedColumns;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ComputedColumns, A::Error> {
+                let mut columns = Vec::new();
+                while let Some(column) = map.next_entry()? {
+                    columns.push(column);
+                }
+                Ok(ComputedColumns(columns))
+            }
+        }
+
+        deserializer.deserialize_map(ByName)
+    }
+}
+
+impl JsonSchema for ComputedColumns {
+    fn schema_name() -> Cow<'static, str> {
+        "ComputedColumns".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, ComputedColumn>::json_schema(generator)
+    }
+}
 
 /// How one column is computed; written as an SQL expression alone, it holds what that gives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -200,7 +240,7 @@ impl Columns for PandasOperator {
         if self.process_fn.0.is_empty() && self.process_functions.is_empty() {
             return vec!["`process_fn` is empty, so nothing would be written".into()];
         }
-        let wrong = |(name, computed): (&String, &ComputedColumn)| computed.sql.parse().err().map(|wrong| format!("`process_fn`: `{name}`: {wrong}"));
+        let wrong = |(name, computed): &(String, ComputedColumn)| computed.sql.parse().err().map(|wrong| format!("`process_fn`: `{name}`: {wrong}"));
         let functions = self.process_functions.iter().filter_map(|name| name.function().err().map(|wrong| format!("`process_functions`: {wrong}")));
         self.process_fn.0.iter().filter_map(wrong).chain(functions).collect()
     }
@@ -246,14 +286,14 @@ mod tests {
             json!({ "double": "score * 2", "half": "score / 4.0", "is_big": "score > 1", "letters": "LENGTH(title)", "day": "DATE('2024-01-05')" });
         let operator: PandasOperator = serde_json::from_value(json!({ "process_fn": expressions })).unwrap();
         let row = json!({ "title": "owls", "score": 2 });
-        let shown = "title=owls score=2 day=2024-01-05 double=4 half=0.5 is_big=true letters=4";
+        let shown = "title=owls score=2 double=4 half=0.5 is_big=true letters=4 day=2024-01-05";
         assert_eq!(check_frame(&operator, frame_of(std::slice::from_ref(&row))), shown);
         let mut pipeline = Pipeline::new("types", MemoryStorage::of(&[row]));
         pipeline.step(operator);
         pipeline.step(serde_json::from_value::<GeneralFilter>(json!({ "filter_rules": ["double > 3 AND is_big"] })).unwrap());
         let compiled = pipeline.compile().unwrap();
         let types: Vec<String> = compiled.schema().iter().map(|(name, found)| format!("{name} {found}")).collect();
-        assert_eq!(types, ["title str", "score i64", "day str", "double i64", "half f64", "is_big bool", "letters i64"]);
+        assert_eq!(types, ["title str", "score i64", "double i64", "half f64", "is_big bool", "letters i64", "day str"]);
     }
 
     #[test]
@@ -261,7 +301,7 @@ mod tests {
         let operator: PandasOperator =
             serde_json::from_value(json!({ "process_fn": { "up": "UPPER(title)", "n": { "sql": "score + 1", "type": "integer" } } })).unwrap();
         let frame = frame_of(&[json!({ "title": "owls", "score": 2 })]);
-        assert_eq!(check_frame(&operator, frame), "title=owls score=2 n=3 up=OWLS");
+        assert_eq!(check_frame(&operator, frame), "title=owls score=2 up=OWLS n=3");
         let refused = |written| serde_json::from_value::<PandasOperator>(json!({ "process_fn": { "up": written } })).unwrap_err().to_string();
         let expected = "expected an SQL expression such as `UPPER(text)`, or one with its type such as `{sql: LENGTH(text), type: integer}`";
         assert_eq!(refused(json!(5)), format!("invalid type: integer `5`, {expected}"));
@@ -272,9 +312,9 @@ mod tests {
     fn an_expression_that_cannot_be_used_names_its_column() {
         let operator = computing(&[("n", "AVG(score)", ComputedType::Float), ("m", "score +", ComputedType::Float)]);
         assert_snapshot!(Operator::problems(&operator).join("\n"), @r"
+        `process_fn`: `n`: an aggregate needs more than one row, and a rule sees one at a time
         `process_fn`: `m`: an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one
         hint: a value, a bracket or a quote may be missing
-        `process_fn`: `n`: an aggregate needs more than one row, and a rule sees one at a time
         ");
         let frame = frame_of(&[json!({ "title": "owls" })]);
         assert_eq!(
@@ -298,15 +338,15 @@ mod tests {
             ("date", "DATE(n)", ComputedType::Text),
         ]);
         assert_snapshot!(check_frame(&lenient, frame.clone()), @r#"
-        n=5 sure=TRUE form=( cast=5 date=null day=null
-        n=owls sure=no form=o cast=null date=null day=null
-        n=2024-01-05 sure=false form=$ cast=null date=2024-01-05 day=2024-01-05 00:00:00.000000
+        n=5 sure=TRUE form=( cast=5 day=null date=null
+        n=owls sure=no form=o cast=null day=null date=null
+        n=2024-01-05 sure=false form=$ cast=null day=2024-01-05 00:00:00.000000 date=2024-01-05
         "#);
         let typed =
             computing(&[("integer", "n", ComputedType::Integer), ("boolean", "sure", ComputedType::Boolean), ("like", "n REGEXP form", ComputedType::Auto)]);
         assert_snapshot!(failures(&typed, &frame), @r#"
         0: `process_fn`: `like`: a regular expression was expected: unclosed group
-        1: `process_fn`: `boolean`: `true` or `false` was expected, found `no`
+        1: `process_fn`: `integer`: an integer was expected, found `owls`
         hint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all
         2: `process_fn`: `integer`: an integer was expected, found `2024-01-05`
         hint: a `CAST` in the expression gives null for what it cannot read, and `type: text` takes all
@@ -315,13 +355,13 @@ mod tests {
         assert_snapshot!(DataFrame::new(3, columns).unwrap(), @r#"
         shape: (3, 3)
         ┌─────────┬─────────┬──────┐
-        │ boolean ┆ integer ┆ like │
+        │ integer ┆ boolean ┆ like │
         │ ---     ┆ ---     ┆ ---  │
-        │ bool    ┆ i64     ┆ bool │
+        │ i64     ┆ bool    ┆ bool │
         ╞═════════╪═════════╪══════╡
-        │ true    ┆ 5       ┆ null │
+        │ 5       ┆ true    ┆ null │
         │ null    ┆ null    ┆ true │
-        │ false   ┆ null    ┆ true │
+        │ null    ┆ false   ┆ true │
         └─────────┴─────────┴──────┘
         "#);
     }
@@ -358,8 +398,8 @@ mod tests {
         ]);
         let frame = df!("title" => ["owls", "law"], "n" => [7_i64, i64::MAX]).unwrap();
         assert_snapshot!(check_frame(&operator, frame), @r"
-        title=owls n=7 cube=343 is_small=true minus=-4 more=8 ratio=3.5 short=-16 tenth=0.1 twice=15
-        title=law n=9223372036854775807 cube=null is_small=null minus=-3 more=null ratio=4.611686018427388e18 short=-17 tenth=0.1 twice=null
+        title=owls n=7 short=-16 minus=-4 more=8 twice=15 cube=343 tenth=0.1 is_small=true ratio=3.5
+        title=law n=9223372036854775807 short=-17 minus=-3 more=null twice=null cube=null tenth=0.1 is_small=null ratio=4.611686018427388e18
         ");
     }
 
@@ -376,8 +416,8 @@ mod tests {
         let frame = frame_of(&[json!({ "tags": ["a", "b"], "meta": { "k": "v" } }), json!({ "tags": [], "meta": null })]).select(["tags", "meta"]).unwrap();
         assert_eq!(failures(&operator, &frame), "");
         let shown = check_frame(&operator, frame);
-        assert!(shown.contains(r#"cast=["a","b"] field=v first=a letters=9 list=["a","b"] record={"k":"v"}"#), "{shown}");
-        assert!(shown.ends_with("cast=[] field=null first=null letters=2 list=[] record=null"), "{shown}");
+        assert!(shown.contains(r#"list=["a","b"] record={"k":"v"} cast=["a","b"] letters=9 first=a field=v"#), "{shown}");
+        assert!(shown.ends_with("list=[] record=null cast=[] letters=2 first=null field=null"), "{shown}");
     }
 
     #[test]
