@@ -324,7 +324,11 @@ pub(crate) fn is_maybe_huge(error: &serde_json::Error) -> bool {
 pub(crate) fn message_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let suffix = format!(" at line {} column {}", error.line(), error.column());
-    match text.strip_suffix(&suffix) {
+    let plain = |message| match message {
+        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => "half of a character, such as `\\ud83d` without the `\\u…` that ends it",
+        other => other,
+    };
+    match text.strip_suffix(&suffix).map(plain) {
         Some(message) if error.column() > 0 => format!("{message} at column {}", error.column()),
         Some(message) => message.to_owned(),
         None => text,

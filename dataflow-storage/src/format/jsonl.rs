@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_malformed_line_is_told_or_set_aside() {
-        let text = "{\"a\": 1}\n\n{\"a\": 2,}\n[1]\n{\"a\": 3} x\n{\"a\": \"\u{1}\"}\nnull\n{\"a\": 4}\n{\"b\": [1, tr";
+        let text = "{\"a\": 1}\n\n{\"a\": 2,}\n[1]\n{\"a\": 3} x\n{\"a\": \"\u{1}\"}\nnull\n{\"a\": 4}\n{\"a\": \"\\ud83d x\"}\n{\"b\": [1, tr";
         assert_snapshot!(read("x.jsonl", text), @r#"
         error: x.jsonl line 3: trailing comma at column 9
         hint: mend it, or have such records set aside with `on_malformed: set_aside` under `storage`
@@ -141,7 +141,8 @@ mod tests {
         set aside: 5: trailing characters at column 10: {"a": 3} x
         set aside: 6: control character (\u0000-\u001F) found while parsing a string at column 7: {"a": ""}
         set aside: 7: invalid type: null, expected an object at column 4: null
-        set aside: 9: EOF while parsing a value at column 12: {"b": [1, tr
+        set aside: 9: half of a character, such as `\ud83d` without the `\u…` that ends it at column 14: {"a": "\ud83d x"}
+        set aside: 10: EOF while parsing a value at column 12: {"b": [1, tr
         shape: (2, 1)
         ┌─────┐
         │ a   │
