@@ -37,7 +37,13 @@ impl<S: Sign> Signing<S> {
         columns.iter().find(|column| column.get(row).is_some())?;
         // A null is no empty text, nor any other that somebody writes: where DataFlow has `None`, which one may.
         let values = self.keys.iter().zip(columns).map(|(key, column)| column.get(row).map_or_else(|| format!("{key}:\0"), |text| format!("{key}:\n{text}")));
-        Some(values.collect::<Vec<_>>().join("\n").into())
+        let text = values.collect::<Vec<_>>().join("\n");
+        if self.keys[1..].iter().all(|key| text.matches(&format!("\n{key}:")).count() == 1) {
+            return Some(text.into());
+        }
+        // Where a value holds what stands between two, other values may give the same text.
+        let lengths: Vec<Option<usize>> = columns.iter().map(|column| column.get(row).map(str::len)).collect();
+        Some(format!("{lengths:?}\n{text}").into())
     }
 
     /// The signatures of a batch's rows, one after another; that of a row without a text is all zeros.

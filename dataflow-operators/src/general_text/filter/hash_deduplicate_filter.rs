@@ -139,6 +139,13 @@ mod tests {
     }
 
     #[test]
+    fn values_that_look_like_others_with_their_keys_are_not_those() {
+        let operator = HashDeduplicateFilter { input_keys: Some(vec!["a".into(), "b".into()]), ..Default::default() };
+        let texts = df!("a" => ["x\nb:\ny", "x", "x\nb:\ny"], "b" => ["z", "y\nb:\nz", "z"]).unwrap();
+        assert_eq!(run_rule(&operator, texts).1, [true, true, false]);
+    }
+
+    #[test]
     fn it_is_told_why_a_row_goes() {
         let mut work = over("text").start().unwrap();
         work.batch(&df!("text" => [Some("a"), None, Some("a")]).unwrap()).unwrap();
