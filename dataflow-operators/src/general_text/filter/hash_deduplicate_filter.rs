@@ -12,17 +12,17 @@ use crate::deduplication::{Beside, Deduplication, Exact, HashFunction, Sign, key
 
 /// Keeps the first of the rows whose texts are equal.
 ///
-/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped, and so is a row in which all of several keys are null. A null beside a text is like another null alone, and no empty text.
+/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped, and so is a row in which all of several keys are null.
 /// Some 50 bytes are held for each row that stays.
 ///
 /// # 中文
 ///
-/// 对文本完全相同的行，只保留最先出现的一行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃；多列中的空值只与空值相同，与空文本不同。每个保留的行约占 50 字节内存。
+/// 对文本完全相同的行，只保留最先出现的一行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃。每个保留的行约占 50 字节内存。
 #[operator(general_text, filter, Dataset)]
 pub struct HashDeduplicateFilter {
     /// The hash by which texts are compared. 中文：比较文本所用的哈希函数。
     pub hash_func: HashFunction,
-    /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
+    /// The texts to compare together, when there are several, among which a null is no empty text. 中文：合在一起比较的多个文本列，其中空值不同于空文本。
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,

@@ -47,7 +47,7 @@ pub struct MinHashDeduplicateFilter {
     pub ngram: u32,
     /// With `exact`, a row goes only where the runs of both texts themselves reach the threshold, so that no row is dropped by chance. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时，只有两段文本的片段本身达到阈值才丢弃，不会误删；此时索引也保存文本，供其他运行比较。
     pub verify: Option<Verify>,
-    /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
+    /// The texts to compare together, when there are several, among which a null is no empty text. 中文：合在一起比较的多个文本列，其中空值不同于空文本。
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,

@@ -24,7 +24,7 @@ pub struct CCNetDeduplicateFilter {
     pub bit_length: u32,
     /// With `exact`, a row goes only where the texts themselves are equal, so that none is dropped by chance. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时只有文本本身相同才丢弃，不会误删；此时索引也保存文本，供其他运行比较。
     pub verify: Option<Verify>,
-    /// The texts to compare together, when there are several. 中文：合在一起比较的多个文本列。
+    /// The texts to compare together, when there are several, among which a null is no empty text. 中文：合在一起比较的多个文本列，其中空值不同于空文本。
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
