@@ -7,6 +7,7 @@ mod cache;
 mod dead_letter;
 mod dropped_rows;
 mod examples;
+mod lock;
 mod passage;
 mod purse;
 mod reading;

@@ -1,13 +1,13 @@
 //! How a pipeline is run, and what is planned before its rows are let through.
 
 use std::collections::HashSet;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::lock::Lock;
 use super::passage::Passage;
 use super::purse::Purse;
 use super::report::{Observer, Report, RunOutcome};
@@ -150,7 +150,7 @@ impl CompiledPipeline {
 
     /// Keeps other runs of this pipeline out of its work folder, and those of other pipelines away from its step caches and its output, where both would write the same
     /// files; gone when it is dropped, and with the program however that ends.
-    fn alone(&self) -> Result<Vec<File>> {
+    fn alone(&self) -> Result<Vec<Lock>> {
         let folder = self.storage.work_path();
         let beside = |path: &Path| Some(path.with_file_name(format!(".{}.lock", path.file_name()?.to_string_lossy())));
         let own_folder = "give this one a `cache_path` of its own";
@@ -166,11 +166,8 @@ impl CompiledPipeline {
         let lock = |(path, taken, instead): (PathBuf, String, &str)| {
             let failed = |error| Error::storage(format!("cannot write {}", path.display()), error);
             std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
-            let file = File::create(&path).map_err(failed)?;
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) => Err(Error::Configuration(format!("{taken}\nhint: wait for its end, or {instead}"))),
-                _ => Ok(file), // some file systems have no locks
-            }
+            let lock = Lock::take(path.clone()).map_err(failed)?;
+            lock.ok_or_else(|| Error::Configuration(format!("{taken}\nhint: wait for its end, or {instead}")))
         };
         std::iter::once(run).chain(caches).chain(output).map(lock).collect()
     }

@@ -193,15 +193,14 @@ async fn two_runs_do_not_write_the_same_files_at_once() {
         pipeline.compile().unwrap()
     };
     pipeline("p").forward(Run::default()).await.unwrap();
-    let locks = std::fs::read_dir(storage.work_path()).unwrap().map(|entry| entry.unwrap().path());
-    let locks: Vec<PathBuf> = locks.filter(|path| path.extension().is_some_and(|ending| ending == "lock")).collect();
-    let lock = |of: &str| locks.iter().find(|path| path.to_string_lossy().contains(of)).unwrap();
+    let lock = |of: &str| storage.work_path().join(of);
     for (lock, name, expected, hint) in [
         (lock(".p.lock"), "p", "another run of `p` is at work in ", "a `cache_path` of its own"),
-        (lock("step1"), "q", "another pipeline is at work with the same step caches in ", "a `cache_path` of its own"),
-        (lock(".output"), "q", "another pipeline is at work on the same output, `", "another `output`"),
+        (lock(".step1.lock"), "q", "another pipeline is at work with the same step caches in ", "a `cache_path` of its own"),
+        (lock(".output.lock"), "q", "another pipeline is at work on the same output, `", "another `output`"),
     ] {
-        let file = std::fs::File::open(lock).unwrap();
+        assert!(!lock.exists(), "one that is gone leaves nothing");
+        let file = std::fs::File::create(&lock).unwrap();
         file.lock().unwrap();
         let error = pipeline(name).forward(Run::default()).await.unwrap_err().to_string();
         assert!(error.starts_with(expected) && error.contains(hint), "{error}");
