@@ -16,6 +16,7 @@ mod comparison;
 mod format;
 mod functions;
 mod guard;
+mod place;
 mod span;
 mod temporal;
 mod typed;
@@ -101,11 +102,15 @@ fn lenient(expression: Expr) -> Expr {
             Some(DataType::String) => texts(Arc::unwrap_or_clone(expr)),
             _ => Arc::unwrap_or_clone(expr).cast(dtype),
         },
-        Expr::Function { input, function: FunctionExpr::FillNull } => {
-            // A place within a text is 0 where nothing is found, and null where nothing is looked at.
-            let looked_at = looked_at(&input[0]).map(|both| both.iter().cloned().map(Expr::is_null).fold(lit(false), Expr::or));
-            let found = Expr::Function { input, function: FunctionExpr::FillNull };
-            looked_at.map_or(found.clone(), |is_null| when(is_null).then(lit(NULL)).otherwise(found))
+        Expr::Function { input, function: FunctionExpr::FillNull } => match looked_at(&input[0]) {
+            Some(looked_at) => place::of(looked_at),
+            None => Expr::Function { input, function: FunctionExpr::FillNull },
+        },
+        Expr::Function { mut input, function: function @ FunctionExpr::StringExpr(StringFunction::Slice) } if !matches!(input[2], Expr::Literal(_)) => {
+            // No text is shorter than none.
+            let length = input[2].clone();
+            input[2] = when(length.clone().lt(lit(0))).then(lit(0)).otherwise(length);
+            Expr::Function { input, function }
         }
         Expr::Function { mut input, function: function @ FunctionExpr::StringExpr(StringFunction::Replace { .. }) }
             if !matches!(input[2], Expr::Literal(_)) =>

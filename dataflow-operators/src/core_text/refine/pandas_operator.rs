@@ -421,6 +421,23 @@ mod tests {
     }
 
     #[test]
+    fn places_and_lengths_are_those_of_characters() {
+        let operator = computing(&[
+            ("at", "STRPOS(s, '：')", ComputedType::Auto),
+            ("head", "SUBSTR(s, 1, STRPOS(s, '：') - 1)", ComputedType::Auto),
+            ("rest", "SUBSTR(s, POSITION('：' IN s) + 1)", ComputedType::Auto),
+        ]);
+        let frame = df!("s" => [Some("问题：你好吗"), Some("Café：x"), Some("name: x"), None]).unwrap();
+        assert_eq!(failures(&operator, &frame), "");
+        assert_snapshot!(check_frame(&operator, frame), @r"
+        s=问题：你好吗 at=3 head=问题 rest=你好吗
+        s=Café：x at=5 head=Café rest=x
+        s=name: x at=0 head= rest=name: x
+        s=null at=null head=null rest=null
+        ");
+    }
+
+    #[test]
     fn what_is_wrong_with_an_expression_is_told_in_plain_words() {
         let frame = df!("title" => ["owls"], "score" => [2_i64], "sure" => [true]).unwrap();
         let tags = frame_of(&[json!({ "tags": ["a"] })]).column("tags").unwrap().clone();
