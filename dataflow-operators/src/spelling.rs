@@ -49,7 +49,7 @@ impl Dictionary {
 
     fn parse(bytes: &[u8], limits: Limits) -> Result<Self, String> {
         let mut words = Vec::new();
-        for line in word_list::lines_of(bytes, "# ")? {
+        for line in word_list::lines_of(bytes)? {
             let mut parts = line.text.split_whitespace();
             let read = parts.next().zip(parts.next().and_then(|count| count.parse().ok()));
             let (word, count) = read.ok_or_else(|| line.wrong("a word and a number"))?;

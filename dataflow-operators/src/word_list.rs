@@ -111,12 +111,10 @@ pub(crate) struct Listed {
     pub form: &'static str,
     /// What they are called, such as `words`.
     pub entries: &'static str,
-    /// What a line begins with that lists nothing.
-    pub remark: &'static str,
 }
 
-const WORDS: Listed = Listed { form: "a word a line", entries: "words", remark: "#" };
-const BLOCKED: Listed = Listed { form: "a word or several words a line", entries: "words", remark: "#" };
+const WORDS: Listed = Listed { form: "a word a line", entries: "words" };
+const BLOCKED: Listed = Listed { form: "a word or several words a line", entries: "words" };
 
 /// A line of a file that lists something.
 #[derive(Clone, Copy)]
@@ -195,7 +193,7 @@ pub(crate) fn read_once<T>(
     }
     let form = listed.form;
     let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {form}", path.display()))?;
-    let made = lines_of(&bytes, listed.remark).and_then(|lines| if lines.is_empty() { Ok(None) } else { of_lines(lines).map(Some) });
+    let made = lines_of(&bytes).and_then(|lines| if lines.is_empty() { Ok(None) } else { of_lines(lines).map(Some) });
     let made = made.map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {form}", path.display()))?;
     let made = made.ok_or_else(|| format!("{} has no {}\nhint: give a text file with {form}, or leave the parameter out", path.display(), listed.entries))?;
     let made = Arc::new(made);
@@ -203,13 +201,18 @@ pub(crate) fn read_once<T>(
     Ok(made)
 }
 
+/// Whether a line is a remark, which lists nothing; `#sale` is an entry.
+fn is_remark(line: &str) -> bool {
+    line == "#" || line.starts_with("# ")
+}
+
 /// The lines of a file that list something.
-pub(crate) fn lines_of<'a>(bytes: &'a [u8], remark: &str) -> Result<Vec<Line<'a>>, String> {
+pub(crate) fn lines_of(bytes: &[u8]) -> Result<Vec<Line<'_>>, String> {
     let text = text_of(bytes)?;
     // Some editors end lines with a carriage return alone.
     let end = if text.contains('\n') { '\n' } else { '\r' };
     let lines = text.split(end).map(str::trim).enumerate().map(|(index, text)| Line { number: index + 1, text });
-    let lines: Vec<Line<'_>> = lines.filter(|line| !line.text.is_empty() && !line.text.starts_with(remark)).collect();
+    let lines: Vec<Line<'_>> = lines.filter(|line| !line.text.is_empty() && !is_remark(line.text)).collect();
     let Some(first) = lines.first() else { return Ok(lines) };
     let found = match first.text {
         json if is_json(text, json) => "the beginning of JSON",
@@ -251,7 +254,7 @@ pub(crate) fn problems(parameter: &str, path: Option<&Path>) -> Vec<String> {
 }
 
 fn words_of(text: &str) -> WordList {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_lowercase).collect()
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_remark(line)).map(str::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -269,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_list_is_read_whatever_wrote_it_and_holds_a_word() {
-        let words = told("\u{feff}Damn\r\n# a remark\r\nfoo\r\ndon't\r\nt'\r\n1,000\r\n".as_bytes(), of_file).unwrap();
+        let words = told("\u{feff}Damn\r\n# a remark\r\n#\r\nfoo\r\ndon't\r\nt'\r\n1,000\r\n".as_bytes(), of_file).unwrap();
         assert_eq!(*words, WordList::from_iter(["damn", "foo", "don't", "t'", "1,000"].map(ToOwned::to_owned)));
         assert_snapshot!(told(b"# nothing\n\n", of_file).unwrap_err(), @r"
         list.txt has no words

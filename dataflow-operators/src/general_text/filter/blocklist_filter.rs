@@ -34,7 +34,7 @@ pub struct BlocklistFilter {
     pub threshold: u32,
     /// Whether words are told apart as NLTK's word tokenizer does, `the,` being two, or by white space alone. 中文：是否按 NLTK 分词器的规则切词（`the,` 为两个词）；否则仅按空白切分。
     pub use_tokenizer: bool,
-    /// A file with an entry a line, in the place of the built-in list. 中文：词表文件，每行一条，取代内置词表。
+    /// A file with an entry a line, in the place of the built-in list; a line that begins with `# ` is a remark. 中文：词表文件，每行一条，取代内置词表；以 `# ` 开头的行是注释。
     pub blocklist_path: Option<PathBuf>,
     /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
     pub compatibility: Compatibility,
@@ -76,8 +76,10 @@ impl BlocklistFilter {
             if ends(word) {
                 return false; // most words have no marks at their ends
             }
-            let inner = word.trim_matches(|character: char| !is_word(character) || character == '_');
-            inner.len() < word.len() && list.has_alone(inner)
+            let is_mark = |character: char| !is_word(character) || character == '_';
+            // An entry may begin or end with a mark of its own, as `#sale` does.
+            let inner = [word.trim_matches(is_mark), word.trim_end_matches(is_mark), word.trim_start_matches(is_mark)];
+            inner.iter().any(|inner| inner.len() < word.len() && list.has_alone(inner))
         };
         let parted = matches!(self.language, TextLanguage::Other(_)).then_some(self.language);
         Words::of(lower, self.use_tokenizer).count(|word| {
@@ -197,6 +199,12 @@ mod tests {
         let many = (0..40).map(|number| format!("other words {number}\n")).collect::<Vec<_>>().concat();
         let (_file, many) = with_list(&(many + "bad word\nbad words are\nword list\nfoo笨\n"), built_in);
         assert_eq!(texts.map(|text| many.measure(text)), texts.map(|text| few.measure(text)));
+    }
+
+    #[test]
+    fn a_mark_before_a_word_is_a_part_of_an_entry_and_no_remark() {
+        let (_file, operator) = with_list("# remarks\n#sale\n", BlocklistFilter::default());
+        assert_eq!(["#sale now", "big #Sale!", "sale", "a#sale"].map(|text| operator.measure(text)), [1, 1, 0, 0].map(Some));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub struct LangkitFilter {
     /// The measures that are written, each to its column and its label's. 中文：要写入的指标，每项一列，另有一列标签。
     #[keys]
     pub output_keys: LabelledReadabilityColumns,
-    /// A file with an easy word a line, in the place of the built-in list. 中文：易词表文件，每行一词，取代内置词表。
+    /// A file with an easy word a line, in the place of the built-in list; a line that begins with `# ` is a remark. 中文：易词表文件，每行一词，取代内置词表；以 `# ` 开头的行是注释。
     pub easy_words_path: Option<PathBuf>,
 }
 

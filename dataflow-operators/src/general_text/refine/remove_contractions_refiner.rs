@@ -28,7 +28,7 @@ use crate::word_list::{self, Line, Listed, ReadOnce};
 pub struct RemoveContractionsRefiner {
     /// The text to change. 中文：要处理的文本。
     pub input_key: InOut<Text>,
-    /// A file with a contraction a line, white space (or a tab, where the contraction has spaces) and what it stands for, in the place of all that is built in. 中文：缩写表文件，每行一个缩写、空白（缩写含空格时用制表符）及其展开形式，取代全部内置规则。
+    /// A file with a contraction a line, white space (or a tab, where the contraction has spaces) and what it stands for, in the place of all that is built in; a line that begins with `# ` is a remark. 中文：缩写表文件，每行一个缩写、空白（缩写含空格时用制表符）及其展开形式，取代全部内置规则；以 `# ` 开头的行是注释。
     pub contractions_path: Option<PathBuf>,
     /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
     pub compatibility: Compatibility,
@@ -144,7 +144,7 @@ impl Contractions {
 
     fn of_file(path: &Path) -> Result<Arc<Self>, String> {
         static READ: ReadOnce<Contractions> = Mutex::new(None);
-        let listed = Listed { form: "a contraction a line, white space and what it stands for", entries: "contractions", remark: "#" };
+        let listed = Listed { form: "a contraction a line, white space and what it stands for", entries: "contractions" };
         word_list::read_once(&READ, path, &listed, |lines| {
             let parts = |line: Line<'_>| {
                 let parts = line.text.split_once('\t').or_else(|| line.text.split_once(char::is_whitespace));

@@ -86,7 +86,7 @@ impl Emoticons {
 
     fn of_file(path: &Path) -> Result<Arc<Self>, String> {
         static READ: ReadOnce<Emoticons> = Mutex::new(None);
-        word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons", remark: "# " }, |lines| {
+        word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons" }, |lines| {
             // With its meaning beside it none would ever be found.
             let is_meaning = |part: &str| part.len() >= 3 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
             let emoticon = |line: &Line<'_>| {
