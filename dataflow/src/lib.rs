@@ -24,6 +24,7 @@ pub mod pipeline_file;
 pub mod prelude;
 pub mod process;
 pub mod terminal;
+mod yaml;
 
 pub use dataflow_core as core;
 pub use dataflow_core::{Cell, Cells, CompiledPipeline, Error, OnError, Pipeline, Report, Result, Run, RunFrom, RunOutcome, Stop, context, operator, prompt};

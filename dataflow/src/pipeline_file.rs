@@ -9,6 +9,8 @@ use dataflow_core::variables::{put_in, scalar};
 use dataflow_core::{CompiledPipeline, Error, Result};
 use serde_json::{Map, Value};
 
+use crate::yaml;
+
 /// A pipeline file that was read, and the folder that its paths start from.
 #[derive(Clone, Debug)]
 pub struct PipelineFile {
@@ -35,8 +37,7 @@ impl PipelineFile {
     /// Reads a file's text; its relative paths start from the folder of `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let shown = path.display();
-        let yaml: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| Error::Configuration(format!("{shown}: {error}")))?;
-        let mut value = serde_json::to_value(yaml).map_err(|error| Error::Configuration(format!("{shown}: {error}")))?;
+        let mut value = yaml::value_of(text).map_err(|wrong| Error::Configuration(format!("{shown}: {wrong}")))?;
         put_in(&mut value, &|name| std::env::var(name).ok())
             .map_err(|missing| Error::Configuration(format!("{shown}: {}\nhint: set them, or write `${{NAME:-fallback}}`", missing.join("; "))))?;
         Ok(Self { path: path.to_owned(), value })
@@ -112,7 +113,7 @@ pub(crate) fn assignment(text: &str) -> std::result::Result<String, String> {
 
 /// The value of an override: quoted text, and what stands in brackets, as YAML; otherwise as [`scalar`].
 fn typed(text: &str) -> Value {
-    let yaml = || serde_yaml::from_str::<serde_yaml::Value>(text).ok().and_then(|yaml| serde_json::to_value(yaml).ok());
+    let yaml = || yaml::value_of(text).ok();
     if text.starts_with(['{', '[', '"', '\'']) { yaml() } else { None }.unwrap_or_else(|| scalar(text.to_owned()))
 }
 

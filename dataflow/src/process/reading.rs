@@ -11,6 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::yaml;
+
 /// Whether a problem is told only because what stands at a place could not be read.
 pub(super) fn follows(problem: &str, place: &str) -> bool {
     problem.strip_prefix('`').and_then(|problem| problem.strip_prefix(place)).is_some_and(|rest| rest.starts_with(['`', '.']))
@@ -144,8 +146,7 @@ impl Reading {
             std::io::ErrorKind::NotFound => Error::NotFound(format!("there is no configuration file {shown}")),
             _ => Error::storage(format!("cannot read {shown}"), error),
         })?;
-        let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        let mut value = serde_json::to_value(yaml).map_err(|error| wrong(error.to_string()))?;
+        let mut value = yaml::value_of(&text).map_err(wrong)?;
         let raw = value.as_object().cloned().unwrap_or_default();
         for (place, problem) in put_in_where_set(&mut value, &|name| std::env::var(name).ok()) {
             self.problems.push(problem);
