@@ -205,15 +205,28 @@ fn unread_at(place: String, found: &Value, is_item: bool, error: &str) -> Unread
             Value::Object(_) => "keys with values",
         }
         .to_owned(),
+        Value::String(text) if is_quoted(text, wanted) => format!("the text `{text}`"),
         Value::String(text) => format!("`{text}`"),
         found => format!("`{found}`"),
     };
     let hint = match wanted {
         "a text" if found.is_number() || found.is_boolean() => Some("put it in quotes"),
         "a list" if found.is_string() => Some("put it in brackets, `[…]`"),
+        _ if !secret && found.as_str().is_some_and(|text| is_quoted(text, wanted)) => Some("leave the quotes out"),
         _ => None,
     };
     Unread { message: format!("`{place}` should be {wanted}, found {shown}"), place, hint: hint.map(str::to_owned) }
+}
+
+/// Whether a text would be what is wanted if it had no quotes.
+fn is_quoted(text: &str, wanted: &str) -> bool {
+    match wanted {
+        "a whole number" => text.parse::<i64>().is_ok(),
+        "a whole number from 0 on" | "a whole number from 1 on" => text.parse::<u64>().is_ok(),
+        "a number" => text.parse::<f64>().is_ok_and(f64::is_finite),
+        "`true` or `false`" => text.parse::<bool>().is_ok(),
+        _ => false,
+    }
 }
 
 /// The hint that names what was meant, of the library's error for a text that is none of those that it may be.
@@ -274,6 +287,8 @@ mod tests {
         assert_eq!(unread[0].to_string(), "`top.below.x`: one of its items cannot be read");
         let (_, unread) = read::<Vec<String>>("gateway.api_keys", json!([51535]));
         assert_eq!(unread[0].to_string(), "`gateway.api_keys`: one of its items cannot be read");
+        let (_, unread) = read::<Section>("top", json!({ "rows": "10" }));
+        assert_eq!(unread[0].to_string(), "`top.rows` should be a whole number from 0 on, found the text `10`\nhint: leave the quotes out");
         let (nothing, unread) = read::<Section>("top", json!(7));
         assert_eq!((nothing, unread[0].message.as_str()), (None, "`top` should be keys with values, found `7`"));
     }
