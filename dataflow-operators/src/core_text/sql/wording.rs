@@ -33,7 +33,7 @@ type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
 const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
 
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [Wording<&str>; 39] = [
+    let wordings: [Wording<&str>; 42] = [
         (r"^unable to parse '", |_| {
             "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
                 .into()
@@ -60,6 +60,18 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
         }),
         (r"^(?:complex field access chains|dot-notation field access)", |_| {
             "a dot reads a field of a column, and not of what stands in brackets\nhint: `items[1] -> 'name'` reads a field of a record in a list".into()
+        }),
+        (r"^invalid json/struct path-extract definition", |_| {
+            "the name of a field was expected after the arrow\nhint: brackets part it from what follows, as in `(meta ->> 'name') = 'a'`".into()
+        }),
+        (r"^(ALL|ANY) cannot be used with", |_| {
+            "`ALL` and `ANY` are not known here\nhint: `id IN (1, 2)` and `id NOT IN (1, 2)` tell whether a value is among constants".into()
+        }),
+        (r"^no function matches the given name and arguments: `(\w+)\(", |found| {
+            format!(
+                "`{}` was given other arguments than it takes\nhint: `UPPER(text)`, `LENGTH(text)`, `ROUND(number, 2)` and `SUBSTR(text, 2, 3)` are examples",
+                &found[1]
+            )
         }),
         (r"^array slice syntax", |_| "the place of one item was expected in the brackets, found a range\nhint: `tags[1]` is the first item of a list".into()),
         (r#"^cannot parse literal \w+(?:\(Ident \{ value: "(.*?)",)?"#, |found| {
@@ -229,6 +241,10 @@ mod tests {
             "1 = ANY(l)",
             "REPLACE(l, 'a', 'b')",
             "DATE(d) + INTERVAL '-1 day'",
+            "r->>'x' > 0",
+            "i <> ALL(ARRAY[1, 2])",
+            "UPPER()",
+            "LENGTH(t, 1)",
         ];
         assert_snapshot!(all_found(&expressions), @r#"
         rl[1].k: a dot reads a field of a column, and not of what stands in brackets
@@ -283,6 +299,14 @@ mod tests {
         hint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type
         DATE(d) + INTERVAL '-1 day': a span of time without a minus was expected, found `'-1 day'`
         hint: `- INTERVAL '1 day'` goes back from a date
+        r->>'x' > 0: the name of a field was expected after the arrow
+        hint: brackets part it from what follows, as in `(meta ->> 'name') = 'a'`
+        i <> ALL(ARRAY[1, 2]): `ALL` and `ANY` are not known here
+        hint: `id IN (1, 2)` and `id NOT IN (1, 2)` tell whether a value is among constants
+        UPPER(): `UPPER` was given other arguments than it takes
+        hint: `UPPER(text)`, `LENGTH(text)`, `ROUND(number, 2)` and `SUBSTR(text, 2, 3)` are examples
+        LENGTH(t, 1): `LENGTH` was given other arguments than it takes
+        hint: `UPPER(text)`, `LENGTH(text)`, `ROUND(number, 2)` and `SUBSTR(text, 2, 3)` are examples
         "#);
     }
 }
