@@ -15,13 +15,13 @@ use crate::python::{is_word, lower};
 /// Writes the F1 score of the words that an answer shares with the right one, or with the best of several right ones.
 ///
 /// Letter case, ASCII punctuation and the articles a, an and the do not count; `yes`, `no` and `noanswer` have to be met whole, as in HotpotQA (Z. Yang et al., 2018).
-/// An answer without words scores 1 beside a right one without words, and a row in which one of the two is null has no score. DataFlow gives 0 in both; `compatibility: dataflow` does as
+/// An answer without words scores 1 beside a right one without words, and a row in which one of the two is null, or the list of right ones is empty, has no score. DataFlow gives 0 in both; `compatibility: dataflow` does as
 /// it does.
 ///
 /// # 中文
 ///
 /// 写入答案与标准答案（或多个标准答案中最接近者）共有词的 F1 得分。忽略大小写、ASCII 标点与冠词 a、an、the；`yes`、`no`、`noanswer` 须完全一致，与 HotpotQA 相同。
-/// 双方都没有词时得 1，两者之一为空值的行没有得分；DataFlow 两种情形都给 0，`compatibility: dataflow` 沿用其做法。
+/// 双方都没有词时得 1，两者之一为空值、或标准答案列表为空的行没有得分；DataFlow 两种情形都给 0，`compatibility: dataflow` 沿用其做法。
 #[operator(agentic_rag, eval, Columns)]
 pub struct AgenticRAGQAF1SampleEvaluator {
     /// The answer. 中文：答案。
@@ -154,8 +154,9 @@ impl Columns for AgenticRAGQAF1SampleEvaluator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflow_core::testing::{check_frame, conformance};
+    use dataflow_core::testing::{check_frame, conformance, frame_of};
     use insta::assert_snapshot;
+    use serde_json::json;
 
     conformance!(AgenticRAGQAF1SampleEvaluator);
 
@@ -197,6 +198,19 @@ mod tests {
         };
         assert_eq!(scores(Compatibility::Own), ["null", "null"]);
         assert_eq!(scores(Compatibility::Dataflow), ["0.0", "0.0"]);
+    }
+
+    #[test]
+    fn no_right_answer_is_no_score() {
+        let truths = [json!([]), json!([null]), json!(["Paris"])];
+        let frame = frame_of(&truths.map(|truth| json!({ "refined_answer": "Paris", "golden_doc_answer": truth })));
+        let scores = |compatibility| {
+            let operator = AgenticRAGQAF1SampleEvaluator { compatibility, ..Default::default() };
+            let (after, _) = dataflow_core::testing::run_rule(&operator, frame.clone());
+            after.column("F1Score").unwrap().f64().unwrap().iter().collect::<Vec<_>>()
+        };
+        assert_eq!(scores(Compatibility::Own), [None, None, Some(1.0)]);
+        assert_eq!(scores(Compatibility::Dataflow), [Some(0.0), Some(0.0), Some(1.0)]);
     }
 
     #[test]
