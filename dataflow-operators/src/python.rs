@@ -138,6 +138,15 @@ pub(crate) fn is_word(character: char) -> bool {
     WORD_BITS.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1)
 }
 
+/// What Python's `\w` takes, as a class of a pattern; see [`is_word`].
+pub(crate) const WORD: &str = r"[\p{L}\p{N}_]";
+
+/// What Python's `\w` does not take, or an end of the text: beside a word this is Python's `\b`, of one character that becomes a part of what is found.
+pub(crate) const NO_WORD_OR_END: &str = r"(?:\A|[^\p{L}\p{N}_]|\z)";
+
+/// What Python's `\s` takes, as a class of a pattern; see [`is_space`].
+pub(crate) const SPACE: &str = r"[\s\x1c-\x1f]";
+
 /// Whether Python's `isdigit` takes a character: decimal digits of every script, and superscript, circled and other single digits.
 pub(crate) fn is_digit(character: char) -> bool {
     if character.is_ascii() {

@@ -49,15 +49,16 @@ impl Lengths {
     }
 }
 
-/// The text of a document.
+/// The text of a document, without the byte-order mark that some editors put before it.
 pub(super) fn read_document(path: &str) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| {
+    let text = std::fs::read_to_string(path).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::InvalidData => "\nhint: a text file in UTF-8 was expected; convert PDF and web pages to Markdown first",
             _ => "",
         };
         Error::Data(format!("cannot read `{path}`: {error}{hint}"))
-    })
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// The parts of a text, in order, without white space at their ends.

@@ -19,6 +19,8 @@ const FOUND_AT_COMPILE: &str = "a key that is not there is found at compile";
 
 const COLUMNS_STAY: &str = "the other columns of the table stay, where DataFlow writes its own alone";
 
+const NAMES_ARE_TAKEN: &str = "a row whose name another row has for other files fails; DataFlow writes over the other's file";
+
 const NULL_IS_NOT_NONE: &str = "DataFlow takes a null for the text `None`";
 
 /// Where ours differs, and why: operator, what happened in DataFlow, reason.
@@ -120,6 +122,9 @@ const NOT_RECORDED: &[(&str, &str)] = &[
     ("PandasOperator", "`process_fn` names columns with expressions of SQL, or functions of Rust; DataFlow takes functions of Python over the whole table"),
     ("GeneralFilter", "`filter_rules` are expressions of SQL; DataFlow takes functions of Python"),
     ("SemDeduplicateFilter", "it compares the vectors of a column that `EmbeddingGenerator` wrote; DataFlow runs a model of its own over texts"),
+    ("LLMOutputParser", NAMES_ARE_TAKEN),
+    ("PDF_Merger", NAMES_ARE_TAKEN),
+    ("QA_Merger", NAMES_ARE_TAKEN),
     ("PDF_Merger", "a file that cannot be read is an error of its row, where DataFlow writes a null"),
     ("VQAFormatter", "`input_qa_item_key` is `qa_item` by default; it is None in DataFlow, which raises on it"),
     (

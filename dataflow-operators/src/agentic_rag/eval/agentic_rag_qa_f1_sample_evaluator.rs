@@ -10,17 +10,18 @@ use serde_json::Value;
 
 use crate::compatibility::Compatibility;
 use crate::language::TextLanguage;
+use crate::python::{is_word, lower};
 
 /// Writes the F1 score of the words that an answer shares with the right one, or with the best of several right ones.
 ///
 /// Letter case, ASCII punctuation and the articles a, an and the do not count; `yes`, `no` and `noanswer` have to be met whole, as in HotpotQA (Z. Yang et al., 2018).
-/// An answer without words scores 1 beside a right one without words, and a row in which one of the two is null has no score. DataFlow gives 0 in both; `compatibility: dataflow` does as
+/// An answer without words scores 1 beside a right one without words, and a row in which one of the two is null, or the list of right ones is empty, has no score. DataFlow gives 0 in both; `compatibility: dataflow` does as
 /// it does.
 ///
 /// # 中文
 ///
 /// 写入答案与标准答案（或多个标准答案中最接近者）共有词的 F1 得分。忽略大小写、ASCII 标点与冠词 a、an、the；`yes`、`no`、`noanswer` 须完全一致，与 HotpotQA 相同。
-/// 双方都没有词时得 1，两者之一为空值的行没有得分；DataFlow 两种情形都给 0，`compatibility: dataflow` 沿用其做法。
+/// 双方都没有词时得 1，两者之一为空值、或标准答案列表为空的行没有得分；DataFlow 两种情形都给 0，`compatibility: dataflow` 沿用其做法。
 #[operator(agentic_rag, eval, Columns)]
 pub struct AgenticRAGQAF1SampleEvaluator {
     /// The answer. 中文：答案。
@@ -48,17 +49,17 @@ impl Default for AgenticRAGQAF1SampleEvaluator {
 }
 
 impl AgenticRAGQAF1SampleEvaluator {
-    /// A text in small letters; where white space parts its words, without marks.
+    /// A text in small letters; where white space parts its words, without marks, and without articles wherever Python's `\b` bounds them.
     fn plain(&self, text: &str) -> String {
-        let lower = text.to_lowercase();
-        if self.language == TextLanguage::Dataflow { lower.chars().filter(|character| !character.is_ascii_punctuation()).collect() } else { lower }
+        let lower = lower(text);
+        if self.language == TextLanguage::Dataflow { without_articles(&lower.replace(|character: char| character.is_ascii_punctuation(), "")) } else { lower }
     }
 
     /// The words of a plain text that count.
     fn words<'a>(&self, plain: &'a str) -> Vec<&'a str> {
         let mut words = Vec::new();
         self.language.each_word(plain, |word| {
-            if !["a", "an", "the"].contains(&word) {
+            if !is_article(word) {
                 words.push(word);
             }
         });
@@ -69,6 +70,24 @@ impl AgenticRAGQAF1SampleEvaluator {
         let (prediction, truth) = (self.plain(prediction), self.plain(truth));
         f1(&self.words(&prediction), &self.words(&truth), self.compatibility)
     }
+}
+
+fn is_article(word: &str) -> bool {
+    ["a", "an", "the"].contains(&word)
+}
+
+/// A text with a space for each article; the word beside a mark such as `“` is one too.
+fn without_articles(text: &str) -> String {
+    let mut without = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|character| !is_word(character)).unwrap_or(rest.len()));
+        let (between, next) = after.split_at(after.find(is_word).unwrap_or(after.len()));
+        without.push_str(if is_article(word) { " " } else { word });
+        without.push_str(between);
+        rest = next;
+    }
+    without
 }
 
 fn f1(prediction: &[&str], truth: &[&str], compatibility: Compatibility) -> f64 {
@@ -135,8 +154,9 @@ impl Columns for AgenticRAGQAF1SampleEvaluator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflow_core::testing::{check_frame, conformance};
+    use dataflow_core::testing::{check_frame, conformance, frame_of};
     use insta::assert_snapshot;
+    use serde_json::json;
 
     conformance!(AgenticRAGQAF1SampleEvaluator);
 
@@ -178,6 +198,34 @@ mod tests {
         };
         assert_eq!(scores(Compatibility::Own), ["null", "null"]);
         assert_eq!(scores(Compatibility::Dataflow), ["0.0", "0.0"]);
+    }
+
+    #[test]
+    fn no_right_answer_is_no_score() {
+        let truths = [json!([]), json!([null]), json!(["Paris"])];
+        let frame = frame_of(&truths.map(|truth| json!({ "refined_answer": "Paris", "golden_doc_answer": truth })));
+        let scores = |compatibility| {
+            let operator = AgenticRAGQAF1SampleEvaluator { compatibility, ..Default::default() };
+            let (after, _) = dataflow_core::testing::run_rule(&operator, frame.clone());
+            after.column("F1Score").unwrap().f64().unwrap().iter().collect::<Vec<_>>()
+        };
+        assert_eq!(scores(Compatibility::Own), [None, None, Some(1.0)]);
+        assert_eq!(scores(Compatibility::Dataflow), [Some(0.0), Some(0.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn articles_are_words_between_what_python_takes_for_none() {
+        let frame = df!(
+            "refined_answer" => ["\u{203f}", "“The cat”", "the\u{301} x", "²a x", "a_x"],
+            "golden_doc_answer" => ["\u{203f}!the-", "“ cat”", "\u{301} x", "x", "ax"]
+        )
+        .unwrap();
+        for compatibility in [Compatibility::Own, Compatibility::Dataflow] {
+            let operator = AgenticRAGQAF1SampleEvaluator { compatibility, ..Default::default() };
+            let (after, _) = dataflow_core::testing::run_rule(&operator, frame.clone());
+            let scores: Vec<Option<f64>> = after.column("F1Score").unwrap().f64().unwrap().iter().collect();
+            assert_eq!(scores, [Some(1.0), Some(1.0), Some(1.0), Some(2.0 / 3.0), Some(1.0)]);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Writes dates and dollars in one form.
 
 use crate::compatibility::Compatibility;
+use crate::python::{NO_WORD_OR_END, SPACE, WORD, split_words};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
@@ -46,7 +47,8 @@ struct Patterns {
 
 #[expect(clippy::expect_used, reason = "the patterns are constants")]
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
-    let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
+    let pattern = |pattern: &str| Regex::new(pattern).expect("a valid pattern");
+    let (edge, word, space) = (NO_WORD_OR_END, WORD, SPACE);
     Patterns {
         // Whole runs of digits and marks; what is longer than a date is told by its number of parts.
         numeric: pattern(r"[0-9]+(?:[./][0-9]+)+"),
@@ -54,9 +56,10 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         day_first: pattern(r"\b([0-9]{1,2})\s+([A-Za-z]+)\s+([0-9]{4})\b"),
         dollars: pattern(r"\$\s?([0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?)"),
         loose_numeric: pattern(r"(\d{1,2})[/.](\d{1,2})[/.](\d{2,4})"),
-        loose_month_first: pattern(r"\b\w+\s+\d{1,2},\s+\d{4}\b"),
-        loose_day_first: pattern(r"\b\d{1,2}\s+\w+\s+\d{4}\b"),
-        loose_dollars: pattern(r"\$\s?(\d+)"),
+        // Of each the first alone is looked for, so that its edges may take a character.
+        loose_month_first: pattern(&format!(r"{edge}({word}+{space}+\d{{1,2}},{space}+\d{{4}}){edge}")),
+        loose_day_first: pattern(&format!(r"{edge}(\d{{1,2}}{space}+{word}+{space}+\d{{4}}){edge}")),
+        loose_dollars: pattern(&format!(r"\${space}?(\d+)")),
     }
 });
 
@@ -123,8 +126,8 @@ const MONTHS: [&str; 12] = ["january", "february", "march", "april", "may", "jun
 fn dataflow(text: &str) -> String {
     let mut text = PATTERNS.loose_numeric.replace_all(text, "$3-$2-$1").into_owned();
     for (pattern, day, month) in [(&PATTERNS.loose_month_first, 1, 0), (&PATTERNS.loose_day_first, 0, 1)] {
-        let Some(found) = pattern.find(&text).map(|found| found.as_str().to_owned()) else { continue };
-        let parts: Vec<&str> = found.split_whitespace().map(|part| part.trim_end_matches(',')).collect();
+        let Some(found) = pattern.captures(&text).map(|found| found[1].to_owned()) else { continue };
+        let parts: Vec<&str> = split_words(&found).map(|part| part.trim_end_matches(',')).collect();
         if let [_, _, year] = parts[..]
             && let Some(date) = iso(year, parts[month], parts[day])
         {
@@ -164,5 +167,20 @@ mod tests {
     fn dataflow_takes_more_for_a_date() {
         let operator = TextNormalizationRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
         assert_snapshot!(check_rule(&operator, "text", ["version 3.14.15, $7.50"]), @"text=version 15-14-3, 7 USD.50");
+    }
+
+    #[test]
+    fn dataflows_dates_end_where_python_says_that_words_do() {
+        let operator = TextNormalizationRefiner { compatibility: Compatibility::Dataflow, ..Default::default() };
+        for mark in ["\u{fe0f}", "\u{200d}", "\u{301}", "\u{203f}", ""] {
+            assert_eq!(operator.refine(&format!("{mark}5 May 2020{mark}")), format!("{mark}2020-05-05{mark}"));
+            assert_eq!(operator.refine(&format!("{mark}May 5, 2020{mark}")), format!("{mark}2020-05-05{mark}"));
+        }
+        for part_of_word in ["½", "²", "_", "字"] {
+            for date in [format!("5 May 2020{part_of_word}"), format!("{part_of_word}5 May 2020"), format!("May 5, 2020{part_of_word}")] {
+                assert_eq!(operator.refine(&date), date);
+            }
+        }
+        assert_eq!(operator.refine("5\u{1c}May\u{1f}2020 $\u{1d}5"), "2020-05-05 5 USD");
     }
 }

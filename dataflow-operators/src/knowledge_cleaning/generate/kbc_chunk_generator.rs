@@ -113,8 +113,18 @@ mod tests {
         let told = check(&path);
         let parts: Vec<&str> = told.lines().filter_map(|line| line.split_once("raw_chunk=")).map(|(_, part)| part.trim_end_matches(" (AsParent)")).collect();
         assert_eq!(parts, ["Owls count you", "you first, and", "and then they", "they sleep."]);
-        std::fs::write(&path, " \n").unwrap();
-        assert_eq!(check(&path), "-> raw_chunk=null");
+        for empty in [" \n", "\u{feff}", "\u{feff}\n"] {
+            std::fs::write(&path, empty).unwrap();
+            assert_eq!(check(&path), "-> raw_chunk=null");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("owls.md");
+        std::fs::write(&path, "\u{feff}Owls count").unwrap();
+        assert!(check(&path).contains("raw_chunk=Owls count"), "{}", check(&path));
     }
 
     #[test]

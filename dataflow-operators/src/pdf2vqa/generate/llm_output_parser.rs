@@ -12,19 +12,21 @@ use dataflow_core::{Cells, Error, Result, operator};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::pdf2vqa::layout::{folder_name, items, read, write};
+use crate::pdf2vqa::layout::{claim, folder_name, items, read, write};
 
 /// Reads a model's reply that marks questions and answers by the numbers of layout items, and writes them as a list.
 ///
 /// The reply is a file with `<chapter><title>…</title><qa_pair><label>…</label><question>…</question><answer>…</answer><solution>…</solution></qa_pair>…</chapter>`: title, question and
 /// solution name items, the answer is text. Items become their text, their table, or an image. A pair needs a label and one of the other three; numbers of items that do not exist are passed over.
 /// The list goes to `<output_dir>/<name>/extracted_vqa.jsonl` and the images to `vqa_images` beside it; an image that is not there is left out.
+/// Where another row has taken the name for other files, the row fails and the other's result stays; DataFlow writes over it. Which row has taken a name is kept in a hidden file beside the result.
 ///
 /// # 中文
 ///
 /// 读取以版面项编号标出问答的模型回复，并写成列表。回复文件的形式为 `<chapter><title>…</title><qa_pair><label>…</label><question>…</question><answer>…</answer><solution>…</solution></qa_pair>…</chapter>`：
 /// 标题、问题、解答为编号，答案为文本。各项换成其文本、表格或图片。问答须有标号以及其余三者之一；不存在的编号会跳过。
 /// 列表写入 `<output_dir>/<名称>/extracted_vqa.jsonl`，图片写入其旁的 `vqa_images`；缺失的图片略去。
+/// 名称已被另一行用于其他文件时，该行出错，另一行的结果保留；DataFlow 则会覆盖。名称归哪一行所有，记在结果旁的隐藏文件中。
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct LLMOutputParser {
     /// The folder that results go to, a folder a name. 中文：结果目录，每个名称一个子目录。
@@ -136,6 +138,7 @@ impl AskModel for LLMOutputParser {
         let lines = lines(&pairs(&read(response)?, &mut layout));
         let folder = self.output_dir.join(folder_name(&name)?);
         let list = folder.join("extracted_vqa.jsonl");
+        claim(&list, row, &[response, layout_path])?;
         write(&list, &lines)?;
         for image in layout.images {
             let from = layout_path.parent().unwrap_or(Path::new("")).join(&image);

@@ -11,17 +11,19 @@ use dataflow_core::{Cells, Error, Result, operator, whole_file};
 use lopdf::{Dictionary, Document, Object, ObjectId, dictionary};
 use serde_json::Value;
 
-use crate::pdf2vqa::layout::folder_name;
+use crate::pdf2vqa::layout::{claim, folder_name};
 
 /// Joins the PDF files of a row, such as a book of questions and one of answers, into one.
 ///
 /// The result is `<output_dir>/<name>/<name>_merged.pdf`. Files that are not there are passed over, and a row without any has a null. A file that cannot be read is an error of its row, where DataFlow writes a null.
 /// Pages, their contents and what they share are joined; outlines, forms and links from page to page are not.
+/// Where another row has taken the name for other files, the row fails and the other's result stays; DataFlow writes over it. Which row has taken a name is kept in a hidden file beside the result.
 ///
 /// # 中文
 ///
 /// 将一行所列的 PDF 文件（例如题册与答案册）合并为一个。结果为 `<output_dir>/<名称>/<名称>_merged.pdf`。不存在的文件跳过，全不存在的行写入空值。
 /// 无法读取的文件使该行出错，DataFlow 则写入空值。合并页面、其内容与共享资源；目录、表单与页间链接不合并。
+/// 名称已被另一行用于其他文件时，该行出错，另一行的结果保留；DataFlow 则会覆盖。名称归哪一行所有，记在结果旁的隐藏文件中。
 #[expect(non_camel_case_types, reason = "the name is DataFlow's")]
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct PDF_Merger {
@@ -123,6 +125,7 @@ impl AskModel for PDF_Merger {
         let path = self.output_dir.join(name).join(format!("{name}_merged.pdf"));
         let mut bytes = Vec::new();
         whole.save_to(&mut bytes).map_err(|error| Error::storage(format!("cannot write {}", path.display()), error))?;
+        claim(&path, row, &found)?;
         whole_file::write(&path, &bytes)?;
         Ok(Cells::new().set(&self.output_pdf_path_key, path.to_string_lossy()).into())
     }

@@ -13,19 +13,21 @@ use dataflow_core::{Cells, Error, Result, operator};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::pdf2vqa::layout::{folder_name, read, write};
+use crate::pdf2vqa::layout::{claim, folder_name, read, write};
 
 /// Joins a list of questions with the answers that stand elsewhere in it, by chapter and number, and makes a row of each pair.
 ///
 /// The number is the first one in a label. A chapter begins where numbers begin again, and is known by the first number of its title, or with `strict_title_match` by the whole title without spaces.
 /// Questions that have their answer come first. A question without an answer and an answer without a question are left out; a book without any pair keeps its row, with a null.
 /// The pairs also go to `<output_dir>/<name>/merged_qa_pairs.jsonl` and, as a page to read, to `merged_qa_pairs.md`.
+/// Where another row has taken the name for other files, the row fails and the other's result stays; DataFlow writes over it. Which row has taken a name is kept in a hidden file beside the result.
 ///
 /// # 中文
 ///
 /// 按章节与题号将问题与列表中别处的答案相连，每对生成一行。题号为标号中的第一个数字。题号重新开始处为新的一章，以标题中的第一个数字辨认；`strict_title_match` 则以去掉空白的整个标题辨认。
 /// 自带答案的问题在前。没有答案的问题与没有问题的答案略去；没有任何问答对的书保留原行，写入空值。
 /// 结果另写入 `<output_dir>/<名称>/merged_qa_pairs.jsonl`，以及便于阅读的 `merged_qa_pairs.md`。
+/// 名称已被另一行用于其他文件时，该行出错，另一行的结果保留；DataFlow 则会覆盖。名称归哪一行所有，记在结果旁的隐藏文件中。
 #[expect(non_camel_case_types, reason = "the name is DataFlow's")]
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct QA_Merger {
@@ -184,7 +186,9 @@ impl AskModel for QA_Merger {
         let folder = self.output_dir.join(name);
         let (list, shown) = (folder.join("merged_qa_pairs.jsonl"), folder.join("merged_qa_pairs.md"));
         let lines = pairs.iter().map(|pair| serde_json::to_string(pair).map(|line| line + "\n")).collect::<serde_json::Result<String>>();
-        write(&list, &lines.map_err(|error| unwritable(&error))?)?;
+        let lines = lines.map_err(|error| unwritable(&error))?;
+        claim(&list, row, &[&*path])?;
+        write(&list, &lines)?;
         write(&shown, &page(&pairs))?;
         let files = || {
             let told = |path: &Path| path.to_string_lossy().into_owned();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use dataflow_core::key::{Any, Input, List, Messages, Output, Text};
+use dataflow_core::key::{Any, Input, List, Messages, Nullable, Output, Text};
 use dataflow_core::model::Model;
 use dataflow_core::operator::Outcome;
 use dataflow_core::row::{Row, json_of};
@@ -15,12 +15,12 @@ use serde_json::Value;
 
 /// Writes a question with its answer and solution as a conversation, and the images of both as a list of paths.
 ///
-/// The user's turn begins with a mark for each image; the assistant's is the answer and, after a blank line, the solution. A row without a question, or without both answer and solution, goes, and so does one whose cell is no record.
+/// The user's turn begins with a mark for each image; the assistant's is the answer and, after a blank line, the solution. A row without a question, or without both answer and solution, goes, and so does one whose cell is no record: a null, an empty text, or a text that is no record in JSON.
 /// Paths of images start from `image_folder`, which is by default where `LLMOutputParser` and `QA_Merger` write, and an image that is not there is warned of; DataFlow searches the whole current folder for a file of the name. The other columns stay, where DataFlow drops them.
 ///
 /// # 中文
 ///
-/// 将问题及其答案、解答写成对话，并列出两者中图片的路径。用户一轮以每张图片一个占位符开头；助手一轮为答案，空一行后为解答。没有问题、或答案与解答都没有的行会去掉，单元格不是记录的行也会去掉。
+/// 将问题及其答案、解答写成对话，并列出两者中图片的路径。用户一轮以每张图片一个占位符开头；助手一轮为答案，空一行后为解答。没有问题、或答案与解答都没有的行会去掉，单元格不是记录（空值、空文本，或不是 JSON 记录的文本）的行也会去掉。
 /// 图片路径从 `image_folder` 算起，默认为 `LLMOutputParser` 与 `QA_Merger` 的输出目录，图片不存在时给出警告；DataFlow 则在整个当前目录中按文件名查找。其他列保留，DataFlow 则会丢弃。
 #[operator(pdf2vqa, generate, AskModel)]
 pub struct VQAFormatter {
@@ -33,7 +33,7 @@ pub struct VQAFormatter {
     #[path(keeps)]
     pub image_folder: Option<PathBuf>,
     /// The question with its answer: a record with `question`, `answer` and `solution`, or its JSON text. 中文：问答列：含 `question`、`answer`、`solution` 的记录或其 JSON 文本。
-    pub input_qa_item_key: Input<Any>,
+    pub input_qa_item_key: Nullable<Input<Any>>,
     /// Where the conversation goes. 中文：写入对话的列。
     pub output_messages_key: Output<Messages>,
     /// Where the paths of images go. 中文：写入图片路径的列。
@@ -65,19 +65,21 @@ fn apart(text: &str) -> (String, Vec<String>) {
 impl AskModel for VQAFormatter {
     async fn row(&self, row: &Row<'_>, _: &Model) -> Result<Outcome> {
         let item = match json_of(&row.value(&self.input_qa_item_key)?) {
-            Value::String(text) => {
-                serde_json::from_str(&text).map_err(|error| Error::Data(format!("a question with its answer was expected, as JSON: {error}")))?
-            }
-            item => item,
+            Value::String(text) if text.trim().is_empty() => Err("an empty text".to_owned()),
+            Value::String(text) => serde_json::from_str(&text).map_err(|error| format!("a text that is no JSON: {error}")),
+            item => Ok(item),
         };
-        if !item.is_object() {
-            let found = match &item {
-                Value::Array(_) => "a list".to_owned(),
-                Value::String(_) => "a text within a text".to_owned(),
-                other => format!("`{other}`"),
-            };
-            return Ok(Outcome::drop_because(format!("a record with `question`, `answer` and `solution` was expected; found {found}")));
-        }
+        let found = match item {
+            Ok(item @ Value::Object(_)) => Ok(item),
+            Ok(Value::Array(_)) => Err("a list".to_owned()),
+            Ok(Value::String(_)) => Err("a text within a text".to_owned()),
+            Ok(other) => Err(format!("`{other}`")),
+            Err(found) => Err(found),
+        };
+        let item = match found {
+            Ok(item) => item,
+            Err(found) => return Ok(Outcome::drop_because(format!("a record with `question`, `answer` and `solution` was expected; found {found}"))),
+        };
         let part = |name: &str| apart(item[name].as_str().unwrap_or_default());
         let ((question, mut images), (answer, of_answer), (solution, of_solution)) = (part("question"), part("answer"), part("solution"));
         let reply = [answer, solution].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
@@ -145,6 +147,8 @@ mod tests {
         assert_eq!(check(&json!("[1]")), format!("{expected} a list"));
         assert_eq!(check(&json!("12")), format!("{expected} `12`"));
         assert_eq!(check(&json!(r#""Why?""#)), format!("{expected} a text within a text"));
-        assert!(check(&json!("no JSON")).contains("a question with its answer was expected"));
+        assert_eq!(check(&json!(null)), format!("{expected} `null`"));
+        assert_eq!(check(&json!(" \n")), format!("{expected} an empty text"));
+        assert_eq!(check(&json!("no JSON")), format!("{expected} a text that is no JSON: expected ident at line 1 column 2"));
     }
 }

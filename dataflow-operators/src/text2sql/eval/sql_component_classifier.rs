@@ -13,13 +13,13 @@ use crate::compatibility::Compatibility;
 
 /// Writes how difficult an SQL query is, by points for its parts: joins, conditions, groups, orders, functions, queries within queries and set operations.
 ///
-/// The label is the first whose threshold the points do not pass, and the last label otherwise. Keywords count as words outside of quoted texts. DataFlow finds some of them within
+/// The label is the first whose threshold the points do not pass, and the last label otherwise. Keywords count as words outside of quoted texts and names (`'…'`, `"…"`, `` `…` ``, `[…]`) and of comments (`--`, `#`, `/*…*/`). DataFlow finds some of them within
 /// other words, `in` in `JOIN`, and counts commas and words in quotes; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
 /// 按 SQL 语句的组成部分（连接、条件、分组、排序、函数、子查询、集合运算）计分，写入难度标签。取分数不超过阈值的第一个标签，否则取最后一个。
-/// 关键字按引号之外的完整单词计。DataFlow 会在其他单词内部找到关键字（如 `JOIN` 中的 `in`），并计入引号中的逗号与单词；`compatibility: dataflow` 沿用其做法。
+/// 关键字按引号（`'…'`、`"…"`、`` `…` ``、`[…]`）与注释（`--`、`#`、`/*…*/`）之外的完整单词计。DataFlow 会在其他单词内部找到关键字（如 `JOIN` 中的 `in`），并计入引号中的逗号与单词；`compatibility: dataflow` 沿用其做法。
 #[operator(text2sql, eval, Columns)]
 pub struct SQLComponentClassifier {
     /// The query. 中文：SQL 语句。
@@ -69,7 +69,8 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         subquery: pattern(r"\(\s*select"),
         functions: pattern(r"\b(?:cast|round|substring|date|coalesce)\s*\("),
         select_list: pattern(r"(?s)select\s(.*?)\sfrom"),
-        quoted: pattern(r"'(?:[^']|'')*'|`[^`]*`|--[^\n]*"),
+        // A bracket right after a word is an index or an array, and `#>` is an operator on JSON.
+        quoted: pattern(r#"'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\B\[(?:[^\]\n]|\]\])*\]|--[^\n]*|#(?:[^>\n][^\n]*)?|/\*(?s:.*?)(?:\*/|\z)"#),
         join: pattern(r"\bjoin\b"),
         condition: pattern(r"\b(?:and|or)\b"),
         membership: pattern(r"\b(?:in|exists|like)\b"),
@@ -171,6 +172,33 @@ mod tests {
         let labels: Vec<String> = check_rule(&operator, "SQL", queries).lines().map(|line| line.rsplit('=').next().unwrap().to_owned()).collect();
         assert_snapshot!(labels.join(" "), @"easy medium extra");
     }
+
+    #[test]
+    fn words_in_quoted_names_and_comments_do_not_count() {
+        let points = |sql: &str| SQLComponentClassifier::default().points(sql);
+        for sql in [
+            r#"SELECT name FROM t WHERE x = "Rock union Roll having limit""#,
+            r#"SELECT "a,b" FROM t"#,
+            r#"SELECT "say ""order by"" now" FROM t"#,
+            "SELECT a /* b, union\n order by */ FROM t",
+            "SELECT a FROM t /* limit 3",
+            "SELECT a -- don't, limit\nFROM t",
+            "SELECT a # don't, union\nFROM t #",
+            "SELECT [order by] [x]]union] FROM t",
+        ] {
+            assert_eq!(points(sql), 0, "{sql}");
+        }
+        for (sql, expected) in [
+            ("SELECT '/*' FROM t LIMIT 3 -- */", 1),
+            ("SELECT a # b\nFROM t LIMIT 3", 1),
+            ("SELECT a #> 'b' FROM t LIMIT 3", 1),
+            ("SELECT array[(SELECT 1)] FROM t", 2),
+            (r#"SELECT "a","b" FROM [my table] ORDER BY 1"#, 2),
+        ] {
+            assert_eq!(points(sql), expected, "{sql}");
+        }
+    }
+
     #[test]
     fn thresholds_that_do_not_rise_are_refused() {
         let operator = SQLComponentClassifier { difficulty_thresholds: vec![2, 4, 4], ..Default::default() };
