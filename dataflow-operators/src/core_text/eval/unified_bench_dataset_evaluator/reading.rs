@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::answer::extract_answer;
+use crate::answer::marked_answer;
 use crate::compatibility::Compatibility;
 
 /// The right answers of a cell, blank ones aside. Where there may be several, a text is a JSON list or parted by `||`, `|` or `;`.
@@ -119,7 +119,7 @@ pub(super) fn choice(text: &str, choices: &[String], compatibility: Compatibilit
         return Some(place);
     }
     // A box or "the answer is" comes first, and then the only capital letter that stands alone; the article `A` is followed by a word.
-    let named = extract_answer(text).filter(|answer| answer.len() < text.trim().len());
+    let named = marked_answer(text).filter(|answer| answer.len() < text.trim().len());
     if let Some(place) = named.and_then(|answer| choice(&answer, choices, compatibility)) {
         return Some(place);
     }
