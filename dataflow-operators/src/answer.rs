@@ -6,14 +6,18 @@ mod expression;
 mod extract;
 mod final_answer;
 mod judge;
+mod last_value;
 mod normal_form;
 mod number_words;
 
 pub use compare::answers_match;
+pub(crate) use extract::marked_answer;
 pub use extract::{extract_answer, reference_answer};
-pub(crate) use final_answer::{Units, final_answer};
+pub(crate) use final_answer::{Units, cleaned_answer, final_answer};
 pub(crate) use judge::ask_judge;
 pub use judge::{AnswerJudgePrompt, AnswerJudgePromptQuestion};
+
+use dataflow_core::reply::without_thinking;
 
 use crate::compatibility::Compatibility;
 
@@ -25,7 +29,63 @@ pub(crate) fn solution_matches_by(rule: Compatibility, solution: &str, reference
     }
 }
 
-/// Whether the final answer of a solution is the one that the reference gives; not where the solution has none.
+/// Whether the final answer of a solution, or the solution as a whole, is the answer that the reference gives.
+///
+/// ```
+/// use dataflow_operators::answer::solution_matches;
+/// assert!(solution_matches("So x = 2/3.", "2/3"));
+/// assert!(!solution_matches("So x = 2/3.", "3"));
+/// assert!(solution_matches("Paris", "Paris"));
+/// ```
 pub fn solution_matches(solution: &str, reference: &str) -> bool {
-    extract_answer(solution).is_some_and(|answer| answers_match(&answer, &reference_answer(reference)))
+    let solution = without_thinking(solution);
+    if is_same_text(&solution, reference) {
+        return true;
+    }
+    let reference = reference_answer(reference);
+    if let Some(answer) = marked_answer(&solution) {
+        return answers_match(&answer, &reference);
+    }
+    // Of more lines than one the last side of an equation is not what all of them say.
+    let is_one_line = !solution.trim().contains('\n');
+    is_one_line && answers_match(&solution, &reference) || extract_answer(&solution).is_some_and(|answer| answers_match(&answer, &reference))
+}
+
+/// Whether a solution is the reference, letter by letter; not where it says nothing.
+pub(crate) fn is_same_text(solution: &str, reference: &str) -> bool {
+    let solution = without_thinking(solution);
+    !solution.trim().is_empty() && solution.trim() == reference.trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_answers_are_right_and_parts_of_them_are_not() {
+        for (solution, right, wrong) in [
+            ("So x = 2/3.", "2/3", "3"),
+            ("1/2", "1/2", "2"),
+            ("1/2", "0.5", "1"),
+            ("2/4", "1/2", "4"),
+            ("-1/2", "-1/2", "2"),
+            (r"\sqrt{3}", r"\sqrt{3}", "3"),
+            (r"= \frac{3}{4}", "0.75", "4"),
+            ("B", "B", "C"),
+            ("Paris", "Paris", "London"),
+            ("The answer is B.", "The answer is B.", "C"),
+            ("x+1", "x+1", "1"),
+            ("(1,2)", "(1,2)", "2"),
+            ("It is 2:30.", "2:30", "30"),
+            ("2^10", "1024", "10"),
+            ("1, 2", "2, 1", "3"),
+            ("First 3 + 4,\nwhich is 7", "7", "4"),
+            ("7 miles", "7", "8"),
+            ("<think>9</think>1/2", "1/2", "9"),
+        ] {
+            assert!(solution_matches(solution, right), "`{solution}` says `{right}`");
+            assert!(!solution_matches(solution, wrong), "`{solution}` does not say `{wrong}`");
+        }
+        assert!(!solution_matches(" ", " "));
+    }
 }

@@ -5,18 +5,27 @@ use std::sync::LazyLock;
 use dataflow_core::reply::without_thinking;
 use regex::Regex;
 
+use super::last_value::last_value;
+
 /// The final answer of a solution, by the first of these that is there: `final answer is $…$. I hope`, the last `\boxed{…}`, what
-/// follows the last `####`, what follows the last "the answer is" (答案是), the last number.
+/// follows the last `####`, what follows the last "the answer is" (答案是), the last value: a number, or the whole fraction, root, power, formula, tuple or time of day that
+/// the last number is part of.
 ///
 /// ```
 /// use dataflow_operators::answer::extract_answer;
 /// assert_eq!(extract_answer(r"So $x = \boxed{\frac{1}{2}}$."), Some(r"\frac{1}{2}".to_owned()));
 /// assert_eq!(extract_answer("4 apples and 3 more. The answer is 7."), Some("7".to_owned()));
+/// assert_eq!(extract_answer("So x = 2/3."), Some("2/3".to_owned()));
 /// assert_eq!(extract_answer("I do not know."), None);
 /// ```
 pub fn extract_answer(solution: &str) -> Option<String> {
     let solution = without_thinking(solution);
-    hoped_for(&solution).or_else(|| stated_answer(&solution)).or_else(|| after_phrase(&solution)).or_else(|| last_number(&solution))
+    marked_answer(&solution).or_else(|| last_value(&solution))
+}
+
+/// The answer of a solution that says which it is.
+pub(crate) fn marked_answer(solution: &str) -> Option<String> {
+    hoped_for(solution).or_else(|| stated_answer(solution)).or_else(|| after_phrase(solution))
 }
 
 /// The answer that a reference gives: its boxed answer or what follows `####`, and else the whole text.
@@ -82,14 +91,6 @@ fn after_phrase(text: &str) -> Option<String> {
     some_text(sentence.trim_end_matches(['.', '。', '*', '!', '！', ' ']))
 }
 
-fn last_number(text: &str) -> Option<String> {
-    static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"-?(?:\d{1,3}(?:,\d{3})+\b(?:\.\d+)?|\d*\.\d+|\d+)%?").ok());
-    let found = NUMBER.as_ref()?.find_iter(text).last()?;
-    // `10-3` ends in a 3 and not in a -3.
-    let glued = found.as_str().starts_with('-') && text[..found.start()].ends_with(|before: char| before.is_alphanumeric() || before == ')');
-    some_text(&found.as_str().replace(',', "")[usize::from(glued)..])
-}
-
 fn some_text(text: &str) -> Option<String> {
     let text = text.trim();
     text.chars().any(|character| character.is_alphanumeric() || matches!(character, '\\' | '∞' | '∅')).then(|| text.to_owned())
@@ -128,7 +129,7 @@ mod tests {
         1,234.5 km
         三分之一
         3456.70
-        3
+        10-3
         5
         12
         none

@@ -20,7 +20,11 @@ pub(crate) enum Units {
 /// The final answer by the first of these that is there: `final answer is $…$. I hope`, the last `boxed`, what follows the last "he answer is", the last number;
 /// then without dollars, units, `\text`, `x=`, percent signs and with numbers that are written out as digits. Empty where there is none.
 pub(crate) fn final_answer(solution: &str, units: Units) -> String {
-    let answer = marked(solution);
+    cleaned_answer(&marked(solution), units)
+}
+
+/// An answer that was found, without dollars, units, `\text`, `x=`, percent signs and with a number that is written out as digits.
+pub(crate) fn cleaned_answer(answer: &str, units: Units) -> String {
     let answer = answer.lines().map(str::trim_start).collect::<Vec<_>>().concat();
     let answer = answer.strip_prefix(':').unwrap_or(&answer);
     let answer = answer.strip_suffix('.').unwrap_or(answer);

@@ -152,6 +152,10 @@ const NOT_RECORDED: &[(&str, &str)] = &[
     ("ReasoningAnswerNgramFilter", "a null is dropped, where with `min_score: 0` an empty text stays; DataFlow takes a null for the word `none`"),
     ("ReasoningAnswerGroundTruthFilter", BARE_NUMBERS),
     ("ReasoningAnswerGroundTruthFilter", BY_VALUE),
+    (
+        "ReasoningAnswerPipelineRootFilter",
+        "a fraction, root, power or tuple at the end of a text is the answer whole, where DataFlow takes the last number in it: 2 of `\\frac{1}{2}`",
+    ),
     ("BenchDatasetEvaluator", BARE_NUMBERS),
     ("BenchDatasetEvaluator", BY_VALUE),
     ("BenchDatasetEvaluatorQuestion", BARE_NUMBERS),

@@ -20,6 +20,8 @@ use crate::compatibility::Compatibility;
 /// model and without the question. A row without a reference answer counts as wrong in its cell and not at all in the accuracy. DataFlow's counting of
 /// sub-questions (`support_subquestions`) is not here, and every row stays (`keep_all_samples`).
 ///
+/// For `match` an answer that is nothing but the reference is right; where no box and no "answer is" tells the answer, it is the last value, whole: of `x = 2/3` it is `2/3`, and of `(1,2)` that, never the last number in it.
+///
 /// With `compatibility: dataflow`, `match` compares as DataFlow does, by numbers alone: a letter, an interval, a set, a formula with letters in it and `1{,}000` are right for
 /// nothing, and of a text without marks of LaTeX the last number counts.
 ///
@@ -27,6 +29,7 @@ use crate::compatibility::Compatibility;
 ///
 /// 将每个问题的答案与参考答案比较，并给出整个数据集的准确率。与 `BenchDatasetEvaluator` 相同，但裁判模型会看到问题；`match` 提取最终答案并按数学含义比较，
 /// 不调用模型，也不需要问题。没有参考答案的行在单元格中记为假，但不计入准确率。DataFlow 的子问题计数（`support_subquestions`）此处没有，所有行都会保留（`keep_all_samples`）。
+/// 使用 `match` 时，整个答案与参考答案相同即为正确；没有方框或“答案是”时，取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，不从中截取最后一个数字。
 /// `compatibility: dataflow` 时，`match` 与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
 #[operator(core_text, eval, AskModel)]
 pub struct BenchDatasetEvaluatorQuestion {

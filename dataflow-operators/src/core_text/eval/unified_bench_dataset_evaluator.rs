@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::reading::{choice, choice_set, listed, references, says};
-use crate::answer::{AnswerJudgePrompt, Units, answers_match, ask_judge, extract_answer, final_answer, reference_answer};
+use crate::answer::{AnswerJudgePrompt, Units, answers_match, ask_judge, extract_answer, final_answer, reference_answer, solution_matches};
 use crate::compatibility::Compatibility;
 
 mod reading;
@@ -28,6 +28,8 @@ mod reading;
 /// a letter, the place of the choice from 0, or its number where that place does not exist. `key1_text_score` and `key3_q_a_rejected` need the likelihood of given texts, which no
 /// serving tells: they are refused.
 ///
+/// Where no box and no "answer is" tells the final answer, it is the last value, whole: of `x = 2/3` it is `2/3`, never the 3. Joined capital letters are several choices: `AB`.
+///
 /// A prediction that cannot be read is wrong. With `compatibility: dataflow` it is left out of the mean, any part of the other text is enough (`no` is right for `Norway`), and the first lone letter is the choice,
 /// also the `I` of "I pick B".
 ///
@@ -36,6 +38,7 @@ mod reading;
 /// 逐行为评测的预测打分，并给出整个数据集的平均分。`key2_qa` 与 `target` 比较，`key2_q_ma` 与 `targets` 逐一比较：预测包含目标的文字，或最终答案的值相同即为正确；
 /// `use_semantic_judge` 则由模型判断。`key3_q_choices_a` 从预测中读出一个选项的字母或编号，`key3_q_choices_as` 读出多个并以 F1 打分。标签可以是字母、从 0 开始的位置，该位置不存在时视为编号。
 /// `key1_text_score` 与 `key3_q_a_rejected` 需要给定文本的似然，没有模型服务提供，因此不接受。
+/// 没有方框或“答案是”时，最终答案取最后一个完整的数值：`x = 2/3` 取 `2/3`，而不是 3。连写的大写字母视为多个选项：`AB`。
 /// 无法读出的预测算错。`compatibility: dataflow` 时不计入平均分，任一方包含另一方即为正确（`no` 对 `Norway` 也算对），并以第一个单独的字母为选项（包括 "I pick B" 中的 `I`）。
 #[operator(core_text, eval, AskModel)]
 pub struct UnifiedBenchDatasetEvaluator {
@@ -181,8 +184,8 @@ impl UnifiedBenchDatasetEvaluator {
                 let choices = listed(cell(&self.input_choices_key)?);
                 let labels = cell(&self.input_labels_key)?;
                 choices.and_then(|choices| {
-                    let right = choice_set(&labels, choices.len());
-                    let read = choice_set(&Value::String(prediction.into_owned()), choices.len());
+                    let right = choice_set(&labels, choices.len(), self.compatibility);
+                    let read = choice_set(&Value::String(prediction.into_owned()), choices.len(), self.compatibility);
                     match (right, read) {
                         (Some(right), Some(read)) => Ok(overlap(&read, &right)),
                         (None, Some(_)) if self.compatibility == Compatibility::Own => Err("invalid_label"),
@@ -200,11 +203,17 @@ impl UnifiedBenchDatasetEvaluator {
         if targets.iter().any(|target| says(prediction, target, self.compatibility)) {
             return (prediction.to_owned(), 1.0);
         }
-        let answer = match self.compatibility {
-            Compatibility::Own => extract_answer(prediction).unwrap_or_else(|| prediction.trim().to_owned()),
-            Compatibility::Dataflow => final_answer(prediction, Units::Everywhere),
+        let (answer, right) = match self.compatibility {
+            Compatibility::Own => {
+                let answer = extract_answer(prediction).unwrap_or_else(|| prediction.trim().to_owned());
+                (answer, targets.iter().any(|target| solution_matches(prediction, target)))
+            }
+            Compatibility::Dataflow => {
+                let answer = final_answer(prediction, Units::Everywhere);
+                let right = targets.iter().any(|target| answers_match(&answer, &reference_answer(target)));
+                (answer, right)
+            }
         };
-        let right = targets.iter().any(|target| answers_match(&answer, &reference_answer(target)));
         (answer, f64::from(u8::from(right)))
     }
 }
@@ -351,12 +360,21 @@ mod tests {
     #[test]
     fn words_have_to_be_said_whole_unless_dataflow_is_followed() {
         let row = |target: &str, prediction: &str| json!({ "target": target, "generated_ans": prediction });
-        let pairs =
-            [("Paris", "The capital is Paris."), ("Norway", "no"), ("4", "the result is 14"), ("1/2", r"\boxed{0.5}"), ("北京", "答案是北京。"), ("x²", "X2")];
+        let pairs = [
+            ("Paris", "The capital is Paris."),
+            ("Norway", "no"),
+            ("4", "the result is 14"),
+            ("1/2", r"\boxed{0.5}"),
+            ("北京", "答案是北京。"),
+            ("x²", "X2"),
+            ("0.5", "1/2"),
+            ("1/2", "2/4"),
+        ];
         let told =
             |operator: &UnifiedBenchDatasetEvaluator| pairs.map(|(target, prediction)| check(operator, row(target, prediction)).ends_with("eval_score=1"));
-        assert_eq!(told(&qa()), [true, false, false, true, true, true]);
-        assert_eq!(told(&UnifiedBenchDatasetEvaluator { compatibility: Compatibility::Dataflow, ..qa() }), [true; 6]);
+        assert_eq!(told(&qa()), [true, false, false, true, true, true, true, true]);
+        assert_eq!(told(&UnifiedBenchDatasetEvaluator { compatibility: Compatibility::Dataflow, ..qa() }), [true, true, true, true, true, true, false, false]);
+        assert!(check(&qa(), row("2", "1/2")).ends_with("eval_score=0"));
     }
 
     #[test]
@@ -391,6 +409,26 @@ mod tests {
         };
         let row = json!({ "choices": ["w", "x", "y"], "labels": ["A", "B"], "generated_ans": "{\"choices\": [\"A\", \"C\"]}" });
         assert_snapshot!(check(&operator, row), @r#"true eval_error= eval_pred={"pred_set": [0, 2], "gold_set": [0, 1], "precision": 0.5, "recall": 0.5, "f1": 0.5, "jaccard": 0.3333333333333333, "exact_set": 0.0} eval_score=0.5"#);
+    }
+
+    #[test]
+    fn joined_letters_are_several_choices() {
+        let operator = |compatibility| UnifiedBenchDatasetEvaluator {
+            eval_type: EvalType::Key3QChoicesAs,
+            input_choices_key: Some("choices".into()),
+            input_labels_key: Some("labels".into()),
+            compatibility,
+            ..Default::default()
+        };
+        let row = |labels: &str, prediction: &str| json!({ "choices": ["w", "x", "y"], "labels": labels, "generated_ans": prediction });
+        for (labels, prediction, score) in [("AB", "AB", "1"), ("A,B", "答案：AB", "1"), ("AB", "答案AB。", "1"), ("AB", "A, B", "1"), ("AC", "B", "0")] {
+            let told = check(&operator(Compatibility::Own), row(labels, prediction));
+            assert!(told.ends_with(&format!("eval_score={score}")), "{labels} {prediction}: {told}");
+        }
+        for unread in ["AA", "AD", "ab", "SAB", "AB or BC"] {
+            assert!(check(&operator(Compatibility::Own), row("AB", unread)).contains("parse_failed"), "{unread}");
+        }
+        assert!(check(&operator(Compatibility::Dataflow), row("A,B", "AB")).contains("parse_failed"));
     }
 
     #[test]

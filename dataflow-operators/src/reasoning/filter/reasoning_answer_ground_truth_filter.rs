@@ -9,7 +9,7 @@ use dataflow_core::shape::{Columns, texts_of};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Units, answers_match, extract_answer, final_answer, reference_answer, solution_matches_by};
+use crate::answer::{Units, cleaned_answer, extract_answer, final_answer, is_same_text, solution_matches_by};
 use crate::compatibility::Compatibility;
 
 /// Keeps rows whose answer is the right one.
@@ -17,6 +17,7 @@ use crate::compatibility::Compatibility;
 /// The final answer is taken out of the text and compared with the right one: by value, so that `1/2`, `0.5` and `\\frac{1}{2}` are the same, or letter by letter with `compare_method: exact`.
 /// By value `1e3` is 1000, and a percent sign is left out as a unit is: `50%` is 50.
 /// A row without an answer, or without a right one, is dropped.
+/// An answer that is nothing but the right one is right; where no box and no "answer is" tells the answer, it is the last value, whole: of `x = 2/3` it is `2/3`, and of `(1,2)` that, never the last number in it.
 ///
 /// With `compatibility: dataflow` values are compared as DataFlow does, by numbers alone: a letter, an interval, a set, a formula with letters in it and `1{,}000` are right for nothing,
 /// and of a text without marks of LaTeX the last number counts. `compare_method: exact` then takes `x = 5` as it stands, and a box that is not closed to its end.
@@ -26,6 +27,7 @@ use crate::compatibility::Compatibility;
 /// 保留答案正确的行。从文本中提取最终答案并与标准答案比较：按数值比较，`1/2`、`0.5` 与 `\\frac{1}{2}` 视为相同；`compare_method: exact` 则逐字比较。
 /// 按数值比较时，`1e3` 即 1000；百分号与单位一样略去，`50%` 即 50。
 /// 没有答案或没有标准答案的行会被丢弃。
+/// 整个答案与标准答案相同即为正确；没有方框或“答案是”时，取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，不从中截取最后一个数字。
 /// `compatibility: dataflow` 时，与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
 /// 此时 `compare_method: exact` 对 `x = 5` 原样比较，未闭合的方框取到结尾。
 #[operator(reasoning, filter, Columns)]
@@ -75,20 +77,19 @@ impl ReasoningAnswerGroundTruthFilter {
     }
 
     fn is_right(&self, solution: &str, truth: &str) -> bool {
-        let Some(answer) = self.answer(solution) else { return false };
-        if self.compatibility == Compatibility::Dataflow {
-            return match self.compare_method {
-                CompareMethod::MathVerify => solution_matches_by(self.compatibility, solution, truth),
-                CompareMethod::Exact => answer == truth,
-            };
-        }
-        match self.compare_method {
-            CompareMethod::MathVerify => answers_match(&answer, &reference_answer(truth)),
-            CompareMethod::Exact => {
-                // `x = 5` is the answer 5.
-                let value = answer.rsplit('=').next().unwrap_or(&answer).trim().trim_end_matches('.');
-                let written_plainly = || final_answer(solution, Units::AfterNumbers);
-                value == truth.trim() || answer.trim() == truth.trim() || written_plainly() == truth.trim()
+        let answer = self.answer(solution);
+        match (self.compare_method, self.compatibility) {
+            (CompareMethod::MathVerify, Compatibility::Own) => solution_matches_by(self.compatibility, solution, truth),
+            (CompareMethod::MathVerify, Compatibility::Dataflow) => answer.is_some() && solution_matches_by(self.compatibility, solution, truth),
+            (CompareMethod::Exact, Compatibility::Dataflow) => answer.is_some_and(|answer| answer == truth),
+            (CompareMethod::Exact, Compatibility::Own) => {
+                let truth = truth.trim();
+                let is_truth = |answer: String| {
+                    // `x = 5` is the answer 5.
+                    let value = answer.rsplit('=').next().unwrap_or(&answer).trim().trim_end_matches('.');
+                    value == truth || answer.trim() == truth || cleaned_answer(&answer, Units::AfterNumbers) == truth
+                };
+                is_same_text(solution, truth) || answer.is_some_and(is_truth)
             }
         }
     }
@@ -139,5 +140,18 @@ mod tests {
         assert_eq!(run_rule(&dataflow, frame.clone()).1, [true, true, false, false, false, false]);
         let exact = ReasoningAnswerGroundTruthFilter { compatibility: Compatibility::Dataflow, ..exact };
         assert_eq!(run_rule(&exact, frame).1, [false, true, false, true, false, false]);
+    }
+
+    #[test]
+    fn a_number_within_an_answer_is_not_the_answer() {
+        let frame = df!(
+            "generated_cot" => ["1/2", "x+1", "(1,2)", "Paris", "B", "2/3", r"\sqrt{3}", "(1,2)", "#### 1/2"],
+            "golden_answer" => ["1/2", "x+1", "(1,2)", "Paris", "B", "3", "3", "2", "2"]
+        )
+        .unwrap();
+        for compare_method in [CompareMethod::MathVerify, CompareMethod::Exact] {
+            let operator = ReasoningAnswerGroundTruthFilter { compare_method, ..Default::default() };
+            assert_eq!(run_rule(&operator, frame.clone()).1, [true, true, true, true, true, false, false, false, false]);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::answer::extract_answer;
+use crate::answer::marked_answer;
 use crate::compatibility::Compatibility;
 
 /// The right answers of a cell, blank ones aside. Where there may be several, a text is a JSON list or parted by `||`, `|` or `;`.
@@ -119,7 +119,7 @@ pub(super) fn choice(text: &str, choices: &[String], compatibility: Compatibilit
         return Some(place);
     }
     // A box or "the answer is" comes first, and then the only capital letter that stands alone; the article `A` is followed by a word.
-    let named = extract_answer(text).filter(|answer| answer.len() < text.trim().len());
+    let named = marked_answer(text).filter(|answer| answer.len() < text.trim().len());
     if let Some(place) = named.and_then(|answer| choice(&answer, choices, compatibility)) {
         return Some(place);
     }
@@ -139,22 +139,37 @@ pub(super) fn choice(text: &str, choices: &[String], compatibility: Compatibilit
     place_of_number(numbers(text).next()?, choices.len())
 }
 
-/// The choices that a cell names: a list, its JSON, a record with it as `choices`, letters that stand alone, or numbers. Those that do not exist are left out.
-pub(super) fn choice_set(cell: &Value, choices: usize) -> Option<BTreeSet<usize>> {
+/// The choices that a cell names: a list, its JSON, a record with it as `choices`, letters that stand alone, or numbers; by our own rule
+/// joined capital letters too. Those that do not exist are left out.
+pub(super) fn choice_set(cell: &Value, choices: usize, compatibility: Compatibility) -> Option<BTreeSet<usize>> {
     match cell {
         Value::Array(items) => Some(items.iter().filter_map(|item| one_of(item, choices)).collect()),
-        Value::Object(record) => choice_set(record.get("choices")?, choices),
+        Value::Object(record) => choice_set(record.get("choices")?, choices, compatibility),
         Value::String(text) => {
             if let Ok(inner @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str(text) {
-                return choice_set(&inner, choices);
+                return choice_set(&inner, choices, compatibility);
             }
-            let letters: BTreeSet<usize> = lone_letters(text).filter_map(|(letter, _)| place_of(letter, choices)).collect();
+            let mut letters: BTreeSet<usize> = lone_letters(text).filter_map(|(letter, _)| place_of(letter, choices)).collect();
+            if letters.is_empty() && compatibility == Compatibility::Own {
+                letters = joined_letters(text, choices);
+            }
             let found = if letters.is_empty() { numbers(text).filter_map(|number| place_of_number(number, choices)).collect() } else { letters };
             Some(found).filter(|found| !found.is_empty())
         }
         Value::Number(_) => one_of(cell, choices).map(|place| BTreeSet::from([place])),
         _ => None,
     }
+}
+
+/// The places of the capital letters that are written as one, as in `AB`: different ones, all of choices that exist. None where there are several such words, which say no one thing.
+fn joined_letters(text: &str, choices: usize) -> BTreeSet<usize> {
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric());
+    let places = words.filter(|word| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_uppercase())).filter_map(|word| {
+        let places: BTreeSet<usize> = word.chars().map(|letter| place_of(letter, choices)).collect::<Option<_>>()?;
+        Some(places).filter(|places| places.len() == word.len())
+    });
+    let found: BTreeSet<BTreeSet<usize>> = places.collect();
+    if found.len() == 1 { found.into_iter().flatten().collect() } else { BTreeSet::new() }
 }
 
 fn one_of(item: &Value, choices: usize) -> Option<usize> {
