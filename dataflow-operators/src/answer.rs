@@ -19,7 +19,12 @@ pub use judge::{AnswerJudgePrompt, AnswerJudgePromptQuestion};
 
 use dataflow_core::reply::without_thinking;
 
+use self::last_value::last_value;
+
 use crate::compatibility::Compatibility;
+
+/// The most bytes of a line that may be an answer and nothing else.
+const MOST_BARE: usize = 300;
 
 /// As [`solution_matches`], or with DataFlow's rule.
 pub(crate) fn solution_matches_by(rule: Compatibility, solution: &str, reference: &str) -> bool {
@@ -46,9 +51,10 @@ pub fn solution_matches(solution: &str, reference: &str) -> bool {
     if let Some(answer) = marked_answer(&solution) {
         return answers_match(&answer, &reference);
     }
-    // Of more lines than one the last side of an equation is not what all of them say.
-    let is_one_line = !solution.trim().contains('\n');
-    is_one_line && answers_match(&solution, &reference) || extract_answer(&solution).is_some_and(|answer| answers_match(&answer, &reference))
+    // Of more lines than one, or a long one, the last side of an equation is not what all of it says.
+    let bare = solution.trim();
+    let is_bare = bare.len() <= MOST_BARE && !bare.contains('\n');
+    is_bare && answers_match(bare, &reference) || last_value(&solution).is_some_and(|answer| answers_match(&answer, &reference))
 }
 
 /// Whether a solution is the reference, letter by letter; not where it says nothing.
