@@ -83,6 +83,25 @@ struct Group {
     open: char,
     close: char,
     items: Vec<String>,
+    /// The word between them, where it says more than a comma.
+    joined: Option<Joined>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joined {
+    And,
+    Or,
+}
+
+impl Joined {
+    fn of(text: &str) -> Option<Self> {
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        match (has(&[" and ", "且", "和"]), has(&[" or ", "或"])) {
+            (true, false) => Some(Self::And),
+            (false, true) => Some(Self::Or),
+            _ => None,
+        }
+    }
 }
 
 impl Group {
@@ -92,6 +111,11 @@ impl Group {
 
     fn same(&self, other: &Self, depth: usize) -> bool {
         if (self.open, self.close, self.items.len()) != (other.open, other.close, other.items.len()) || self.items.len() > 64 {
+            return false;
+        }
+        // `x > 3 or x < 1` holds of some numbers, and with `and` of none.
+        let holds_conditions = self.items.iter().any(|item| item.contains(['<', '>', '=']));
+        if holds_conditions && matches!((self.joined, other.joined), (Some(one), Some(other)) if one != other) {
             return false;
         }
         if !self.is_set() && self.open != '∪' {
@@ -110,13 +134,13 @@ impl Group {
 
 impl Shape {
     fn of(text: &str) -> Self {
-        let set = |items: Vec<String>| Self::Group(Group { open: '⦃', close: '⦄', items });
+        let set = |items: Vec<String>| Self::Group(Group { open: '⦃', close: '⦄', items, joined: Joined::of(text) });
         if without_thousands(text).is_some() {
             return Self::Single;
         }
         let unions = split_outside(text, |rest| rest.starts_with('∪').then_some('∪'.len_utf8()));
         if unions.len() > 1 {
-            return Self::Group(Group { open: '∪', close: '∪', items: unions });
+            return Self::Group(Group { open: '∪', close: '∪', items: unions, joined: None });
         }
         let side_by_side = split_outside(text, separator);
         if side_by_side.len() > 1 {
@@ -128,7 +152,7 @@ impl Shape {
         let Some((open, inner, close)) = bracketed(text) else { return Self::Single };
         let items = split_outside(inner, separator);
         // Round brackets round one thing are no tuple.
-        if items.len() == 1 && open == '(' && close == ')' { Self::Single } else { Self::Group(Group { open, close, items }) }
+        if items.len() == 1 && open == '(' && close == ')' { Self::Single } else { Self::Group(Group { open, close, items, joined: None }) }
     }
 }
 
@@ -191,9 +215,9 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
     let (left, right) = (sides(answer), sides(reference));
     match (&left[..], &right[..]) {
         ([_], [_]) => {}
-        // `x = 5` and `5`; `2 + 3 = 5` and `5`.
-        ([.., last], [_]) if !is_relation(answer) => return same(last, reference, depth + 1),
-        ([_], [.., last]) if !is_relation(reference) => return same(answer, last, depth + 1),
+        // `x = 5` and `5`; `2 + 3 = 5` and `5`; not `2x = 6` and `6`.
+        ([first, .., last], [_]) if !is_relation(answer) && names_a_value(first) => return same(last, reference, depth + 1),
+        ([_], [first, .., last]) if !is_relation(reference) && names_a_value(first) => return same(answer, last, depth + 1),
         _ => return same_relation(answer, reference, depth),
     }
     same_number(answer, reference).unwrap_or_else(|| same_expression(answer, reference))
@@ -209,6 +233,12 @@ fn choice(text: &str) -> Option<char> {
 /// The sides of an equation or of a chain of relations; one where there is none.
 fn sides(text: &str) -> Vec<&str> {
     text.split(['=', '<', '>', '!']).map(str::trim).filter(|side| !side.is_empty()).collect()
+}
+
+/// Whether a side is a name, such as `x`, `x_1`, `f(2)` or `the area`, or says its value without one.
+fn names_a_value(side: &str) -> bool {
+    static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{L}∠△][\p{L}\p{N}_'’(),.:：∠△\s]*$").ok());
+    NAME.as_ref().is_some_and(|name| name.is_match(side)) || Expression::parse(side).is_some_and(|side| side.constant().is_some())
 }
 
 fn is_relation(text: &str) -> bool {
@@ -284,8 +314,9 @@ impl Quantity {
         let (head, unit) = split_unit(&text);
         let head = head.strip_suffix('%').map_or(head, str::trim);
         let unit = if unit == "percent" { String::new() } else { unit };
+        let (times, unit) = multiplied(unit);
         let plain = head.strip_prefix('-').unwrap_or(head);
-        let digits = (!plain.is_empty() && plain.chars().all(|character| character.is_ascii_digit())).then(|| {
+        let digits = (times < 2.0 && !plain.is_empty() && plain.chars().all(|character| character.is_ascii_digit())).then(|| {
             let digits = plain.trim_start_matches('0');
             if digits.is_empty() { "0".to_owned() } else { format!("{}{digits}", &head[..head.len() - plain.len()]) }
         });
@@ -293,8 +324,41 @@ impl Quantity {
             .or_else(|| word_value(&head.to_lowercase()).map(|value| value as f64))
             .or_else(|| Expression::parse(head)?.constant())
             .filter(|value| !value.is_nan())?;
-        Some(Self { value, digits, unit })
+        Some(Self { value: value * times, digits, unit })
     }
+}
+
+/// By what the first words of a unit multiply, as in `5 million dollars` and `5万元`, and the unit without them.
+fn multiplied(unit: String) -> (f64, String) {
+    const TIMES: [(&str, f64); 11] = [
+        ("hundred", 1e2),
+        ("thousand", 1e3),
+        ("million", 1e6),
+        ("billion", 1e9),
+        ("trillion", 1e12),
+        ("百", 1e2),
+        ("千", 1e3),
+        ("万", 1e4),
+        ("萬", 1e4),
+        ("亿", 1e8),
+        ("億", 1e8),
+    ];
+    let (mut times, mut rest) = (1.0, unit.as_str());
+    while let Some((word, by)) = TIMES.iter().find(|(word, _)| rest.starts_with(word)) {
+        let after = &rest[word.len()..];
+        // 千米 and 百分点 are units, and a hundredth is a part.
+        let is_unit = match *word {
+            "千" => after.starts_with(['米', '克', '瓦', '卡', '帕', '赫', '伏', '焦', '兆', '字']),
+            "百" => after.starts_with('分'),
+            _ => after.starts_with("th"),
+        };
+        if is_unit {
+            break;
+        }
+        times *= by;
+        rest = after.strip_prefix('s').unwrap_or(after);
+    }
+    (times, rest.to_owned())
 }
 
 /// Whether two numbers are the same; `None` where one of the two is no number.
@@ -424,6 +488,14 @@ mod tests {
             (r"{5}", "5"),
             ("10^{3}", "1000"),
             ("3人", "3"),
+            ("5万", "50000"),
+            (r"\$5 million", "5,000,000"),
+            ("3亿元", "300000000"),
+            ("3千米", "3"),
+            ("x = 1 and y = 2", "x = 1, y = 2"),
+            ("the area = 6", "6"),
+            ("f(2) = 7", "7"),
+            ("|-x|", "|x|"),
         ] {
             assert!(answers_match(answer, reference), "`{answer}` is `{reference}`");
             assert!(answers_match(reference, answer), "`{reference}` is `{answer}`");
@@ -460,6 +532,15 @@ mod tests {
             ("5", ""),
             (r"\sqrt{2}", "1.41"),
             ("yes", "no"),
+            ("5万", "5"),
+            ("5 million dollars", "5"),
+            ("5 million", "5 billion"),
+            ("2x = 6", "6"),
+            ("x + y = 3", "3"),
+            ("x^2 = 9", "9"),
+            ("x > 3 or x < 1", "x > 3 and x < 1"),
+            ("|x|", "x"),
+            (r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}"),
         ] {
             assert!(!answers_match(answer, reference), "`{answer}` is not `{reference}`");
             assert!(!answers_match(reference, answer), "`{reference}` is not `{answer}`");

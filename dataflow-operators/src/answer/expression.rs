@@ -1,6 +1,7 @@
 //! Reads arithmetic and algebra in plain notation, and tells whether two expressions are equal by their values at sample points.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 const LONGEST: usize = 1000;
 const DEEPEST: usize = 60;
@@ -92,7 +93,8 @@ impl Expression {
             Self::Number(value) => *value,
             Self::Variable(name) => {
                 let hash = name.bytes().fold(0x811C_9DC5_u32 ^ point.wrapping_mul(0x9E37_79B9), |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
-                0.3 + f64::from(hash % 100_003) / 50_000.0
+                let value = 0.3 + f64::from(hash % 100_003) / 50_000.0;
+                if point > POSITIVE { -value } else { value }
             }
             Self::Call(function, inner) => function.apply(inner.value(point)),
             Self::Operation(operator, left, right) => {
@@ -164,6 +166,9 @@ pub(super) fn proportional(left: &Expression, right: &Expression) -> bool {
     })
 }
 
+/// How many sample points have positive values for all variables; those after them have negative ones.
+const POSITIVE: u32 = 8;
+
 /// The values at sample points where both have one; `None` where there are too few to tell, or where only one of them has a value.
 fn at_points(left: &Expression, right: &Expression) -> Option<Vec<(f64, f64)>> {
     let mut names = BTreeSet::new();
@@ -172,10 +177,13 @@ fn at_points(left: &Expression, right: &Expression) -> Option<Vec<(f64, f64)>> {
     if names.is_empty() {
         return Some(vec![(left.value(0), right.value(0))]);
     }
-    let values: Vec<(f64, f64)> = (1..=8).map(|point| (left.value(point), right.value(point))).collect();
-    let known: Vec<(f64, f64)> = values.iter().copied().filter(|(left, right)| !left.is_nan() && !right.is_nan()).collect();
-    let one_sided = values.iter().any(|(left, right)| left.is_nan() != right.is_nan());
-    (known.len() >= 3 && !one_sided).then_some(known)
+    let values = |points: RangeInclusive<u32>| points.map(|point| (left.value(point), right.value(point)));
+    let have_values = |(left, right): &(f64, f64)| !left.is_nan() && !right.is_nan();
+    let known: Vec<(f64, f64)> = values(1..=POSITIVE).filter(have_values).collect();
+    let one_sided = values(1..=POSITIVE).any(|(left, right)| left.is_nan() != right.is_nan());
+    // `|x|` and `x` differ below zero, where a root or a logarithm may have no value.
+    let below = values(POSITIVE + 1..=POSITIVE + 4).filter(have_values);
+    (known.len() >= 3 && !one_sided).then(|| known.iter().copied().chain(below).collect())
 }
 
 struct Parser {
@@ -423,6 +431,8 @@ mod tests {
             ("sin 2x", "2 sin x cos x"),
             ("0.333333", "1/3"),
             ("e^(ln x)", "x"),
+            ("|-x|", "|x|"),
+            ("sqrt(x) sqrt(y)", "sqrt(xy)"),
         ] {
             assert!(same(left, right), "{left} = {right}");
         }
@@ -430,9 +440,17 @@ mod tests {
 
     #[test]
     fn different_expressions_are_told_apart() {
-        for (left, right) in
-            [("x+1", "x+2"), ("0.33", "1/3"), ("x^2", "2x"), ("sqrt(x)", "x"), ("1234567.5", "1234568"), ("0.0000001", "0.0000002"), ("3 4", "12"), ("2+", "2")]
-        {
+        for (left, right) in [
+            ("|x|", "x"),
+            ("x+1", "x+2"),
+            ("0.33", "1/3"),
+            ("x^2", "2x"),
+            ("sqrt(x)", "x"),
+            ("1234567.5", "1234568"),
+            ("0.0000001", "0.0000002"),
+            ("3 4", "12"),
+            ("2+", "2"),
+        ] {
             assert!(!same(left, right), "{left} and {right}");
         }
     }

@@ -219,7 +219,8 @@ impl Translator {
         let mut inner = Self { source: content, at: 0, depth: self.depth };
         let inner = inner.until(None);
         let rows: Vec<String> = inner.split('¶').filter(|row| !row.trim().is_empty()).map(|row| format!("({})", row.replace('&', ","))).collect();
-        text.extend(["⟦", &rows.join(","), "⟧"]);
+        let bars = if name.contains("vmatrix") || name.contains("Vmatrix") { "|" } else { "" }; // a determinant is no matrix
+        text.extend([bars, "⟦", &rows.join(","), "⟧", bars]);
     }
 }
 
