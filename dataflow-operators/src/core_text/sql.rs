@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock};
 use dataflow_core::key::ColumnType;
 use dataflow_core::row::text_of;
 use polars::prelude::{
-    Column, DataFrame, DataType, Expr, Field, FunctionExpr, IntoLazy, NULL, Operator, PlSmallStr, PolarsError, PolarsResult, StringFunction, lit, when,
+    Column, DataFrame, DataType, Expr, Field, Float64Chunked, FunctionExpr, IntoColumn, IntoLazy, NULL, Operator, PlSmallStr, PolarsError, PolarsResult,
+    StringFunction, lit, when,
 };
 use polars::sql::sql_expr;
 use regex::Regex;
@@ -265,6 +266,7 @@ pub(super) fn brought_to(column: &Column, wanted: &DataType) -> (Column, Vec<(us
     let brought = match (column.dtype(), wanted) {
         (DataType::String, DataType::Boolean) => as_truth(column),
         (_, DataType::String) => as_text(column),
+        (DataType::Float32 | DataType::Float64, DataType::Int64) => whole_numbers(column),
         _ => column.cast(wanted),
     };
     let brought = brought.unwrap_or_else(|_| Column::full_null(name, column.len(), wanted));
@@ -277,6 +279,13 @@ pub(super) fn brought_to(column: &Column, wanted: &DataType) -> (Column, Vec<(us
     });
     let misfits = if brought.null_count() > column.null_count() { misfits.collect() } else { Vec::new() };
     (brought, misfits)
+}
+
+/// A column of numbers as integers, null where one has a fraction.
+fn whole_numbers(column: &Column) -> PolarsResult<Column> {
+    let numbers = column.cast(&DataType::Float64)?;
+    let whole: Float64Chunked = numbers.f64()?.iter().map(|number| number.filter(|number| number.fract() == 0.0)).collect();
+    whole.with_name(column.name().clone()).into_column().cast(&DataType::Int64)
 }
 
 /// How many characters of a value are told.

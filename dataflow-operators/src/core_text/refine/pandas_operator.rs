@@ -421,6 +421,14 @@ mod tests {
     }
 
     #[test]
+    fn a_fraction_is_no_integer() {
+        let operator = computing(&[("n", "f", ComputedType::Integer)]);
+        let frame = df!("f" => [Some(1.5), Some(-2.0), None]).unwrap();
+        assert!(failures(&operator, &frame).starts_with("0: `process_fn`: `n`: an integer was expected, found `1.5`\nhint: "));
+        assert_eq!(Columns::columns(&operator, &frame).unwrap().columns[0].i64().unwrap().iter().collect::<Vec<_>>(), [None, Some(-2), None]);
+    }
+
+    #[test]
     fn places_and_lengths_are_those_of_characters() {
         let operator = computing(&[
             ("at", "STRPOS(s, '：')", ComputedType::Auto),
