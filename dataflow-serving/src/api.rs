@@ -330,7 +330,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_never_answers_is_given_up() {
         let upstream = Upstream::start(Behaviour::default().share(Fault::Stall, 1.0));
-        let error = serving(&upstream).timeout(0.03).max_retries(1).chat(&Chat::from("Why?")).await.unwrap_err();
+        let error = serving(&upstream).timeout(0.3).max_retries(1).chat(&Chat::from("Why?")).await.unwrap_err();
         assert_eq!((error.class, upstream.counts().requests), (ErrorClass::Transient, 2));
         assert!(error.message.contains("no reply in time"), "{error}");
     }
