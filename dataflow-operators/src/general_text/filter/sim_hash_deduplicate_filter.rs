@@ -35,7 +35,7 @@ pub struct SimHashDeduplicateFilter {
     pub bound: f64,
     /// With `exact`, a row goes only where the runs of both texts also have a Jaccard similarity of 1 less `bound`, so that no row is dropped because fingerprints happen to be near. An index then holds the texts too, for the runs that are compared with it. 中文：取 `exact` 时，两段文本的片段的 Jaccard 相似度还须达到 1 减 `bound` 才丢弃，不会因指纹偶然接近而误删；此时索引也保存文本，供其他运行比较。
     pub verify: Option<Verify>,
-    /// The texts to compare together, when there are several, among which a null is no empty text. 中文：合在一起比较的多个文本列，其中空值不同于空文本。
+    /// The texts to compare together, when there are several, among which a null is as an empty text, since marks do not count. 中文：合在一起比较的多个文本列，其中空值等同于空文本，因为不计符号。
     pub input_keys: Option<Vec<Input<Text>>>,
     /// The text to compare. 中文：要比较的文本列。
     pub input_key: Option<Input<Text>>,
