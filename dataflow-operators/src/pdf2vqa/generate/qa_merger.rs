@@ -11,7 +11,8 @@ use dataflow_core::row::Row;
 use dataflow_core::shape::AskModel;
 use dataflow_core::{Cells, Error, Result, operator};
 use regex::Regex;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::pdf2vqa::layout::{claim, folder_name, read, write};
 
@@ -68,11 +69,26 @@ impl Default for QA_Merger {
 #[serde(default)]
 #[derive(Default)]
 struct Item {
+    #[serde(deserialize_with = "written")]
     question: String,
+    #[serde(deserialize_with = "written")]
     answer: String,
+    #[serde(deserialize_with = "written")]
     solution: String,
+    #[serde(deserialize_with = "written")]
     label: String,
+    #[serde(deserialize_with = "written")]
     chapter_title: String,
+}
+
+/// A text; a number is read as its text, and a null as an empty one.
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(String::new()),
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(serde::de::Error::custom(format!("a text was expected, found `{other}`"))),
+    }
 }
 
 /// A question with its answer.
@@ -231,6 +247,13 @@ mod tests {
         };
         let pairs = merged(items.iter().map(of).collect(), strict);
         pairs.iter().map(|pair| format!("{} {}: {} = {}", pair.question_chapter_title, pair.label, pair.question, pair.answer)).collect()
+    }
+
+    #[test]
+    fn nulls_and_numbers_are_read_as_texts() {
+        let items = [json!({ "label": 1, "question": "Q", "answer": null }), json!({ "label": "1", "question": null, "answer": 7 })];
+        let pairs = merged(items.map(|item| serde_json::from_value(item).unwrap()).into(), false);
+        assert_eq!(pairs.iter().map(|pair| (pair.question.as_str(), pair.answer.as_str())).collect::<Vec<_>>(), [("Q", "7")]);
     }
 
     #[test]

@@ -80,7 +80,10 @@ impl AskModel for VQAFormatter {
             Ok(item) => item,
             Err(found) => return Ok(Outcome::drop_because(format!("a record with `question`, `answer` and `solution` was expected; found {found}"))),
         };
-        let part = |name: &str| apart(item[name].as_str().unwrap_or_default());
+        let part = |name: &str| match &item[name] {
+            Value::Number(number) => apart(&number.to_string()),
+            part => apart(part.as_str().unwrap_or_default()),
+        };
         let ((question, mut images), (answer, of_answer), (solution, of_solution)) = (part("question"), part("answer"), part("solution"));
         let reply = [answer, solution].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
         images.extend(of_answer.into_iter().chain(of_solution));
@@ -143,6 +146,7 @@ mod tests {
     fn a_row_without_a_question_or_an_answer_goes() {
         assert_eq!(check(&json!({ "question": "Why?", "answer": "", "solution": null })), "-> dropped because it has neither an answer nor a solution");
         assert_eq!(check(&json!({ "question": "", "answer": "A" })), "-> dropped because it has no question");
+        assert!(check(&json!({ "question": 5, "answer": 0 })).contains("content: \"0\""), "a number is read as its text");
         let expected = "-> dropped because a record with `question`, `answer` and `solution` was expected; found";
         assert_eq!(check(&json!("[1]")), format!("{expected} a list"));
         assert_eq!(check(&json!("12")), format!("{expected} `12`"));
