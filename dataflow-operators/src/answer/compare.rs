@@ -314,7 +314,7 @@ impl Quantity {
         let (head, unit) = split_unit(&text);
         let head = head.strip_suffix('%').map_or(head, str::trim);
         let unit = if unit == "percent" { String::new() } else { unit };
-        let (times, unit) = multiplied(unit);
+        let (times, unit) = multiplied(&unit);
         let plain = head.strip_prefix('-').unwrap_or(head);
         let digits = (times < 2.0 && !plain.is_empty() && plain.chars().all(|character| character.is_ascii_digit())).then(|| {
             let digits = plain.trim_start_matches('0');
@@ -324,12 +324,12 @@ impl Quantity {
             .or_else(|| word_value(&head.to_lowercase()).map(|value| value as f64))
             .or_else(|| Expression::parse(head)?.constant())
             .filter(|value| !value.is_nan())?;
-        Some(Self { value: value * times, digits, unit })
+        Some(Self { value: value * times, digits, unit: unit.to_owned() })
     }
 }
 
 /// By what the first words of a unit multiply, as in `5 million dollars` and `5万元`, and the unit without them.
-fn multiplied(unit: String) -> (f64, String) {
+fn multiplied(unit: &str) -> (f64, &str) {
     const TIMES: [(&str, f64); 11] = [
         ("hundred", 1e2),
         ("thousand", 1e3),
@@ -343,7 +343,7 @@ fn multiplied(unit: String) -> (f64, String) {
         ("亿", 1e8),
         ("億", 1e8),
     ];
-    let (mut times, mut rest) = (1.0, unit.as_str());
+    let (mut times, mut rest) = (1.0, unit);
     while let Some((word, by)) = TIMES.iter().find(|(word, _)| rest.starts_with(word)) {
         let after = &rest[word.len()..];
         // 千米 and 百分点 are units, and a hundredth is a part.
@@ -358,7 +358,7 @@ fn multiplied(unit: String) -> (f64, String) {
         times *= by;
         rest = after.strip_prefix('s').unwrap_or(after);
     }
-    (times, rest.to_owned())
+    (times, rest)
 }
 
 /// Whether two numbers are the same; `None` where one of the two is no number.

@@ -80,7 +80,7 @@ mod tests {
     #[tokio::test]
     async fn waits_end_in_the_order_of_their_times_and_never_early() {
         let begun = Instant::now();
-        let waits = [30, 10, 20, 0].map(|milliseconds| async move {
+        let waits = [300, 100, 200, 0].map(|milliseconds| async move {
             let time = begun + Duration::from_millis(milliseconds);
             until(time).await;
             (Instant::now() >= time, Instant::now(), milliseconds)
@@ -88,6 +88,6 @@ mod tests {
         let mut ended = futures::future::join_all(waits).await;
         ended.sort_by_key(|(_, at, _)| *at);
         assert!(ended.iter().all(|(well, ..)| *well));
-        assert_eq!(ended.iter().map(|(.., milliseconds)| *milliseconds).collect::<Vec<_>>(), [0, 10, 20, 30]);
+        assert_eq!(ended.iter().map(|(.., milliseconds)| *milliseconds).collect::<Vec<_>>(), [0, 100, 200, 300]);
     }
 }
