@@ -23,7 +23,7 @@ mod reading;
 
 /// Scores the predictions of a benchmark, a row at a time, and tells the mean score of the whole set.
 ///
-/// `key2_qa` holds a prediction against `target`, `key2_q_ma` against each of `targets`: it is right where its text says the target's words or its final answer has the same value; with
+/// `key2_qa` holds a prediction against `target`, `key2_q_ma` against each of `targets`: it is right where its text, or the answer that is marked in it, says the target's words or its final answer has the same value; with
 /// `use_semantic_judge` a model judges in their place. `key3_q_choices_a` reads a letter or a number of a choice out of the prediction, `key3_q_choices_as` several of them, scored by F1. A label is
 /// a letter, the place of the choice from 0, or its number where that place does not exist. `key1_text_score` and `key3_q_a_rejected` need the likelihood of given texts, which no
 /// serving tells: they are refused.
@@ -35,7 +35,7 @@ mod reading;
 ///
 /// # 中文
 ///
-/// 逐行为评测的预测打分，并给出整个数据集的平均分。`key2_qa` 与 `target` 比较，`key2_q_ma` 与 `targets` 逐一比较：预测包含目标的文字，或最终答案的值相同即为正确；
+/// 逐行为评测的预测打分，并给出整个数据集的平均分。`key2_qa` 与 `target` 比较，`key2_q_ma` 与 `targets` 逐一比较：预测（若标出了答案，则为所标答案）包含目标的文字，或最终答案的值相同即为正确；
 /// `use_semantic_judge` 则由模型判断。`key3_q_choices_a` 从预测中读出一个选项的字母或编号，`key3_q_choices_as` 读出多个并以 F1 打分。标签可以是字母、从 0 开始的位置，该位置不存在时视为编号。
 /// `key1_text_score` 与 `key3_q_a_rejected` 需要给定文本的似然，没有模型服务提供，因此不接受。
 /// 没有方框或“答案是”时，最终答案取最后一个完整的数值：`x = 2/3` 取 `2/3`，而不是 3。连写的大写字母视为多个选项：`AB`。
@@ -374,7 +374,19 @@ mod tests {
             |operator: &UnifiedBenchDatasetEvaluator| pairs.map(|(target, prediction)| check(operator, row(target, prediction)).ends_with("eval_score=1"));
         assert_eq!(told(&qa()), [true, false, false, true, true, true, true, true]);
         assert_eq!(told(&UnifiedBenchDatasetEvaluator { compatibility: Compatibility::Dataflow, ..qa() }), [true, true, true, true, true, true, false, false]);
-        assert!(check(&qa(), row("2", "1/2")).ends_with("eval_score=0"));
+        for (target, wrong) in [
+            ("2", "1/2"),
+            ("x", r"\boxed{-x}"),
+            ("A", r"\boxed{A^{-1}}"),
+            ("x-1", r"\boxed{|x-1|}"),
+            ("x=1", r"\boxed{x=1 or x=2}"),
+            ("solution", "no solution"),
+            ("possible", "It is not possible."),
+            ("don", "don't"),
+            ("Paris", "Paris is wrong. The answer is Rome"),
+        ] {
+            assert!(check(&qa(), row(target, wrong)).ends_with("eval_score=0"), "{wrong} is not {target}");
+        }
     }
 
     #[test]

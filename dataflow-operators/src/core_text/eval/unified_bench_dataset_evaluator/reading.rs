@@ -42,17 +42,21 @@ fn plain(text: &str) -> String {
     end.trim_end().to_lowercase()
 }
 
-/// Whether a prediction says a target: its words one after another, in whole words where a script parts them. DataFlow takes any part of either text.
+/// Whether a prediction says a target: its words one after another, in whole words where a script parts them, in the answer that is marked as such if one is. DataFlow takes any part of either text.
 pub(super) fn says(prediction: &str, target: &str, compatibility: Compatibility) -> bool {
-    let (prediction, target) = (plain(prediction), plain(target));
+    let marked = marked_answer(prediction).filter(|_| compatibility == Compatibility::Own);
+    let (prediction, target) = (plain(marked.as_deref().unwrap_or(prediction)), plain(target));
     if prediction.is_empty() || target.is_empty() {
         return false;
     }
     if compatibility == Compatibility::Dataflow {
         return prediction.contains(&target) || target.contains(&prediction);
     }
-    // A number within a text may be anything; the value of the final answer tells.
-    if prediction != target && target.chars().all(|character| !character.is_alphabetic()) {
+    if prediction == target {
+        return true;
+    }
+    // A number or a part of a formula within a text may be anything; the value of the final answer tells.
+    if !target.chars().any(char::is_alphabetic) || target.chars().count() == 1 || target.contains(|character| "=+^_\\|<>*/0123456789".contains(character)) {
         return false;
     }
     let is_apart = |one: Option<char>, other: Option<char>| match (one, other) {
@@ -61,13 +65,17 @@ pub(super) fn says(prediction: &str, target: &str, compatibility: Compatibility)
     };
     prediction.match_indices(&target).any(|(start, _)| {
         let end = start + target.len();
-        is_apart(prediction[..start].chars().next_back(), target.chars().next()) && is_apart(target.chars().next_back(), prediction[end..].chars().next())
+        let (before, after) = (&prediction[..start], &prediction[end..]);
+        let is_denied = ["no", "not", "never", "neither", "nor", "isn't", "没有", "不是", "不"]
+            .iter()
+            .any(|word| before.trim_end().strip_suffix(word).is_some_and(|rest| is_apart(rest.chars().next_back(), word.chars().next())));
+        is_apart(before.chars().next_back(), target.chars().next()) && is_apart(target.chars().next_back(), after.chars().next()) && !is_denied
     })
 }
 
 /// Whether a character is of a word that goes on until a space: not so in Chinese.
 fn goes_on(character: char) -> bool {
-    character.is_alphanumeric() && !crate::python::is_han(character)
+    (character.is_alphanumeric() || matches!(character, '\'' | '’')) && !crate::python::is_han(character)
 }
 
 /// The choices of a cell; the error of a row without them.
