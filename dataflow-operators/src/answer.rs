@@ -9,6 +9,7 @@ mod judge;
 mod last_value;
 mod normal_form;
 mod number_words;
+mod quantity;
 
 pub use compare::answers_match;
 pub(crate) use extract::marked_answer;

@@ -6,7 +6,8 @@ use regex::Regex;
 
 use super::expression::{self, Expression};
 use super::normal_form::normal_form;
-use super::number_words::{number_of_words, word_value};
+use super::number_words::number_of_words;
+use super::quantity::{same_number, without_thousands};
 
 /// The longest answer, in bytes, that is more than letters: whole pages are not calculated with.
 const LONGEST: usize = 4000;
@@ -300,79 +301,6 @@ fn without_membership(text: &str) -> &str {
     text.split_once('∈').map_or(text, |(_, set)| set.trim())
 }
 
-/// A number with what stands round it.
-struct Quantity {
-    value: f64,
-    /// The digits of a whole number, which may be more than a floating point number holds.
-    digits: Option<String>,
-    unit: String,
-}
-
-impl Quantity {
-    fn of(text: &str) -> Option<Self> {
-        let text = without_thousands(text).unwrap_or_else(|| text.to_owned());
-        let (head, unit) = split_unit(&text);
-        let head = head.strip_suffix('%').map_or(head, str::trim);
-        let unit = if unit == "percent" { String::new() } else { unit };
-        let (times, unit) = multiplied(&unit);
-        let plain = head.strip_prefix('-').unwrap_or(head);
-        let digits = (times < 2.0 && !plain.is_empty() && plain.chars().all(|character| character.is_ascii_digit())).then(|| {
-            let digits = plain.trim_start_matches('0');
-            if digits.is_empty() { "0".to_owned() } else { format!("{}{digits}", &head[..head.len() - plain.len()]) }
-        });
-        let value = mixed_number(head)
-            .or_else(|| word_value(&head.to_lowercase()).map(|value| value as f64))
-            .or_else(|| Expression::parse(head)?.constant())
-            .filter(|value| !value.is_nan())?;
-        Some(Self { value: value * times, digits, unit: unit.to_owned() })
-    }
-}
-
-/// By what the first words of a unit multiply, as in `5 million dollars` and `5万元`, and the unit without them.
-fn multiplied(unit: &str) -> (f64, &str) {
-    const TIMES: [(&str, f64); 11] = [
-        ("hundred", 1e2),
-        ("thousand", 1e3),
-        ("million", 1e6),
-        ("billion", 1e9),
-        ("trillion", 1e12),
-        ("百", 1e2),
-        ("千", 1e3),
-        ("万", 1e4),
-        ("萬", 1e4),
-        ("亿", 1e8),
-        ("億", 1e8),
-    ];
-    let (mut times, mut rest) = (1.0, unit);
-    while let Some((word, by)) = TIMES.iter().find(|(word, _)| rest.starts_with(word)) {
-        let after = &rest[word.len()..];
-        // 千米 and 百分点 are units, and a hundredth is a part.
-        let is_unit = match *word {
-            "千" => after.starts_with(['米', '克', '瓦', '卡', '帕', '赫', '伏', '焦', '兆', '字']),
-            "百" => after.starts_with('分'),
-            _ => after.starts_with("th"),
-        };
-        if is_unit {
-            break;
-        }
-        times *= by;
-        rest = after.strip_prefix('s').unwrap_or(after);
-    }
-    (times, rest)
-}
-
-/// Whether two numbers are the same; `None` where one of the two is no number.
-fn same_number(answer: &str, reference: &str) -> Option<bool> {
-    let (left, right) = (Quantity::of(answer)?, Quantity::of(reference)?);
-    if !left.unit.is_empty() && !right.unit.is_empty() && left.unit != right.unit {
-        return Some(false);
-    }
-    if let (Some(left), Some(right)) = (&left.digits, &right.digits) {
-        return Some(left == right);
-    }
-    Some(expression::close(left.value, right.value))
-}
-
 fn same_expression(answer: &str, reference: &str) -> bool {
     // A word is no product of its letters.
     let is_word = |text: &str| text.chars().filter(|character| !character.is_whitespace()).all(|character| character.is_alphabetic() || character == '-');
@@ -386,50 +314,6 @@ fn same_expression(answer: &str, reference: &str) -> bool {
         (Some(left), Some(right)) => expression::equal(&left, &right),
         _ => false,
     }
-}
-
-/// The number of a text whose commas or spaces only group its digits, without them.
-fn without_thousands(text: &str) -> Option<String> {
-    static GROUPED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?:[^\d,;][^,;]*)?$").ok());
-    static SPACED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(-?\d{1,3}(?: \d{3})+(?:\.\d+)?)(\s*[^\d\s,;/.][^,;/]*)?$").ok());
-    if let Some(found) = SPACED.as_ref()?.captures(text) {
-        return Some(format!("{}{}", found[1].replace(' ', ""), found.get(2).map_or("", |unit| unit.as_str())));
-    }
-    // `1, 234` may be a list; with three digits in each group and no space it is a number.
-    GROUPED.as_ref()?.is_match(text).then(|| text.replace(',', ""))
-}
-
-fn mixed_number(text: &str) -> Option<f64> {
-    static MIXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(-?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)$").ok());
-    let found = MIXED.as_ref()?.captures(text)?;
-    let part = |index: usize| found.get(index)?.as_str().parse::<f64>().ok();
-    let value = part(2)? + part(3)? / part(4)?;
-    Some(if &found[1] == "-" { -value } else { value })
-}
-
-/// A number and the unit or words after it.
-fn split_unit(text: &str) -> (&str, String) {
-    static WITH_UNIT: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%])(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
-    /// Units that may stand right after a number, or be one letter long.
-    const UNITS: [&str; 32] = [
-        "m", "g", "s", "h", "l", "n", "j", "w", "v", "k", "c", "f", "cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw",
-        "hz", "pa", "mol", "mph", "in",
-    ];
-    let none = || (text, String::new());
-    let Some(found) = WITH_UNIT.as_ref().and_then(|pattern| pattern.captures(text)) else { return none() };
-    let (Some(head), Some(space), Some(words)) = (found.get(1), found.get(2), found.get(3)) else { return none() };
-    let words = words.as_str().trim().to_lowercase();
-    let first: String = words.chars().take_while(|character| character.is_alphabetic()).collect();
-    let mathematics = ["pi", "sqrt", "inf", "root", "log", "ln", "sin", "cos", "tan"].contains(&first.as_str());
-    let known = UNITS.contains(&first.as_str()) || !first.is_ascii();
-    if mathematics || !(known || (first.chars().count() > 1 && !space.as_str().is_empty())) {
-        return none();
-    }
-    let unit: String = words.chars().filter(|character| !character.is_whitespace() && *character != '.').collect();
-    // `dollar` and `dollars` are one unit.
-    let unit = if unit.chars().count() > 2 { unit.strip_suffix('s').unwrap_or(&unit).to_owned() } else { unit };
-    (head.as_str().trim(), unit)
 }
 
 #[cfg(test)]
