@@ -8,6 +8,7 @@ use jieba_rs::Jieba;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::composed::composed;
 use crate::python::{is_han, is_word, lower, split_words};
 use crate::scan::WordCounts;
 use crate::treebank::Words;
@@ -129,8 +130,10 @@ impl TextLanguage {
         (found, all)
     }
 
-    /// A text in small letters, as the language writes them: in Turkish and Azerbaijani `İ` is the capital of `i`, and `I` that of `ı`.
+    /// A text in small letters, as the language writes them: in Turkish and Azerbaijani `İ` is the capital of `i`, and `I` that of `ı`. Accents that stand
+    /// beside their letters are one with them then, but by DataFlow's rule.
     pub(crate) fn lower(self, text: &str) -> String {
+        let text = &*if self == Self::Dataflow { text.into() } else { composed(text) };
         match self {
             Self::Other(code) if ["az", "tr"].contains(&code.as_str()) && text.contains(['I', 'İ']) => lower(&text.replace('I', "ı").replace('İ', "i")),
             _ => lower(text),

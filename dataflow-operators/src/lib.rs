@@ -8,6 +8,7 @@ mod bounds;
 pub mod byte_size;
 pub mod code;
 pub mod compatibility;
+mod composed;
 pub mod conversations;
 pub mod core_text;
 mod deduplication;

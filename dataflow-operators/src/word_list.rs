@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use polars::prelude::PlHashSet;
 
+use crate::composed::composed;
 use crate::language::{LanguageCode, TextLanguage, WITHOUT_SPACES};
 
 pub(crate) use self::block_list::{BlockList, block_list, block_list_of_file};
@@ -80,7 +81,7 @@ fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
     Ok(list)
 }
 
-/// The words of a file: one a line, in lower case; blank lines and those that begin with `#` are none. It is read once.
+/// The words of a file: one a line, in lower case, as written and composed; blank lines and those that begin with `#` are none. It is read once.
 pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
     static READ: ReadOnce<WordList> = Mutex::new(None);
     read_once(&READ, path, &WORDS, |lines| {
@@ -94,7 +95,7 @@ pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
             return Err(only.wrong("one word"));
         }
         let words: Result<Vec<String>, String> = lines.iter().map(word).collect();
-        Ok(words?.into_iter().flat_map(forms).collect())
+        Ok(words?.into_iter().flat_map(forms).flat_map(|word| [composed(&word).into_owned(), word]).collect())
     })
 }
 

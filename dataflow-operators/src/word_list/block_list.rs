@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 
 use super::{BLOCKED, ReadOnce, WordList, forms, read_once, words_of};
+use crate::composed::composed;
 use crate::language::TextLanguage;
 use crate::python::{is_space, is_unspaced};
 
@@ -15,8 +16,8 @@ use crate::python::{is_space, is_unspaced};
 pub(crate) struct BlockList {
     /// All entries.
     words: WordList,
-    /// Those with a curly apostrophe, with a straight one.
-    straight: WordList,
+    /// Those that are written with a curly apostrophe or with accents beside their letters, as they are compared: with a straight one, and composed.
+    plain: WordList,
     /// Entries that are found wherever they stand as whole words: those of several words, and those of languages without spaces.
     anywhere: Anywhere,
     /// Whether there are entries of several words.
@@ -49,22 +50,23 @@ fn beginning(word: &str) -> usize {
 impl BlockList {
     fn of(entries: &WordList) -> Result<Self, String> {
         let words: WordList = entries.iter().map(|entry| entry.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        let straight: WordList = words.iter().filter(|entry| entry.contains('’')).map(|entry| entry.replace('’', "'")).collect();
-        let inside: Vec<&String> = words.iter().chain(&straight).filter(|entry| is_anywhere(entry)).collect();
+        let plain = words.iter().map(|entry| composed(&entry.replace('’', "'")).into_owned());
+        let plain: WordList = plain.filter(|entry| !words.contains(entry)).collect();
+        let inside: Vec<&String> = words.iter().chain(&plain).filter(|entry| is_anywhere(entry)).collect();
         let packed = || packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(&inside).build();
         let anywhere = match (inside.len() <= FEW).then(packed).flatten() {
             Some(few) => Anywhere::Few(few),
             None => Anywhere::Many(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inside).map_err(|error| error.to_string())?),
         };
         let mut beginnings = Box::new([0; BEGINNINGS / 64]);
-        for place in words.iter().chain(&straight).map(|entry| beginning(entry)) {
+        for place in words.iter().chain(&plain).map(|entry| beginning(entry)) {
             beginnings[place / 64] |= 1 << (place % 64);
         }
         let has_several = inside.iter().any(|entry| entry.contains(' '));
-        Ok(Self { words, straight, anywhere, has_several, beginnings })
+        Ok(Self { words, plain, anywhere, has_several, beginnings })
     }
 
-    /// Shows each entry that a text in small letters with straight apostrophes has, of those that are found anywhere; any white space stands for that within an entry.
+    /// Shows each entry that a composed text in small letters with straight apostrophes has, of those that are found anywhere; any white space stands for that within an entry.
     pub fn each_anywhere(&self, lower: &str, mut show: impl FnMut(&str)) {
         let spaced = if self.has_several { with_single_spaces(lower) } else { lower.into() };
         let mut from = 0;
@@ -86,7 +88,7 @@ impl BlockList {
             }
             // A shorter entry may begin where the longest is a part of longer words.
             let shorter = text[longest.clone()].char_indices().rev().map(|(length, _)| longest.start..longest.start + length);
-            let is_entry = |part: &str| is_anywhere(part) && (self.words.contains(part) || self.straight.contains(part));
+            let is_entry = |part: &str| is_anywhere(part) && (self.words.contains(part) || self.plain.contains(part));
             if let Some(found) = shorter.into_iter().find(|shorter| !shorter.is_empty() && is_apart(text, shorter) && is_entry(&text[shorter.clone()])) {
                 return Some(found);
             }
@@ -94,9 +96,9 @@ impl BlockList {
         }
     }
 
-    /// Whether a word is an entry that is found as a word alone, whatever its apostrophe.
+    /// Whether a word is an entry that is found as a word alone, whatever its apostrophe and its accents' form.
     pub fn has_alone(&self, word: &str) -> bool {
-        self.has_beginning(word) && (self.words.contains(word) || self.straight.contains(word)) && !is_anywhere(word)
+        self.has_beginning(word) && (self.words.contains(word) || self.plain.contains(word)) && !is_anywhere(word)
     }
 
     /// Whether a word is an entry as it stands.

@@ -10,13 +10,13 @@ use crate::word_list;
 
 /// Keeps rows with more than two stop words that are more than `threshold` of all words, as running text has.
 ///
-/// Letter case does not count. The built-in list is English, or that of a `language`, of which some sixty have one; another can be given as a file.
+/// Letter case does not count, nor, with a `language`, whether an accent is one character with its letter or one of its own beside it. The built-in list is English, or that of a `language`, of which some sixty have one; another can be given as a file.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留停用词超过两个且占比高于 `threshold` 的行，正常行文大多如此。忽略大小写。内置英文停用词表，设 `language` 时使用该语言的词表（约六十种语言），也可用文件给出其他词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留停用词超过两个且占比高于 `threshold` 的行，正常行文大多如此。忽略大小写；设 `language` 时，重音符号与字母合为一个字符或单独成字符视为相同。内置英文停用词表，设 `language` 时使用该语言的词表（约六十种语言），也可用文件给出其他词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct StopWordFilter {
     /// The text to look at. 中文：要检查的文本。
@@ -132,6 +132,7 @@ mod tests {
         dropped
         ");
         assert_eq!(of("tr").count("BİR ELMA İÇİN"), Some((2, 3)), "with the small letters of the language");
+        assert_eq!(of("fr").count("il a e\u{301}te\u{301} vu"), Some((4, 4)), "with accents beside their letters");
         let problem = Measure::problems(&of("ii")).concat();
         assert!(problem.starts_with("`language`: no list of stop words is built in for `ii`\nhint: give one as a file, or use one of af, ar, "), "{problem}");
         assert!(!Measure::problems(&of("sr")).concat().contains("ja,"), "what is refused is not offered");

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::compatibility::Compatibility;
 use crate::word_list::{self, Line, Listed, ReadOnce};
@@ -134,7 +136,10 @@ struct Contractions {
 
 impl Contractions {
     fn of<'a>(list: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, String> {
-        let full: PlHashMap<String, String> = list.into_iter().map(|(word, full)| (word.replace('’', "'").to_lowercase(), full.to_owned())).collect();
+        // A text may have an accent in one character with its letter, or beside it.
+        let forms = |word: String| [word.nfc().collect(), word.nfd().collect(), word];
+        let words = list.into_iter().flat_map(|(word, full)| forms(word.replace('’', "'").to_lowercase()).map(|word: String| (word, full.to_owned())));
+        let full: PlHashMap<String, String> = words.collect();
         // The longest first, since the first that fits is taken.
         let mut words: Vec<String> = full.keys().map(|word| regex::escape(word)).collect();
         words.sort_by_key(|word| (std::cmp::Reverse(word.len()), word.clone()));
@@ -207,7 +212,7 @@ fn in_case_of(contraction: &str, full: String, compatibility: Compatibility) -> 
 fn is_bounded(text: &str, found: &Range<usize>, compatibility: Compatibility) -> bool {
     let is_word = |character: Option<char>| {
         character.is_some_and(|character| match compatibility {
-            Compatibility::Own => character.is_alphanumeric() || character == '_',
+            Compatibility::Own => character.is_alphanumeric() || character == '_' || is_combining_mark(character),
             Compatibility::Dataflow => character.is_ascii_alphanumeric() || character == '_',
         })
     };
@@ -309,6 +314,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "# mine\nc’est ce est\nu\tyou\nU R\tyou are\nétait\tstood\n").unwrap();
         let operator = RemoveContractionsRefiner { contractions_path: Some(file.path().to_owned()), ..Default::default() };
+        assert_eq!(operator.refine("e\u{301}tait, u\u{308}"), "stood, u\u{308}");
         assert_snapshot!(check_rule(&operator, "text", ["C'est bon, u r right, I can't", "u right, du, ÉTAIT"]), @r"
         text=Ce est bon, you are right, I can't
         text=you right, du, STOOD

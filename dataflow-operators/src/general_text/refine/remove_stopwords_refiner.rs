@@ -12,13 +12,13 @@ use std::path::PathBuf;
 
 mod gap;
 
-/// Deletes stop words, whatever their case (with a `language` as it writes capitals: Turkish `İÇİN` is `için`), and leaves one space between the other words.
+/// Deletes stop words, whatever their case (with a `language` as it writes capitals: Turkish `İÇİN` is `için`, and whether an accent is one character with its letter or one of its own beside it), and leaves one space between the other words.
 ///
 /// Words are what white space separates, as in DataFlow: `the,` stays, and line breaks become spaces. The list is English; another can be given as a file. With a `language` words and the list are that language's, of which some sixty have one, and lines stay apart. Marks that belonged to deleted words alone go with them: brackets and quotation marks with nothing left between them, and all but one mark between two words. A contraction goes where all its parts are stop words, with whatever apostrophe, and in French, Italian and Catalan `l'` and the like before a word go.
 ///
 /// # 中文
 ///
-/// 删除停用词（忽略大小写；设 `language` 时按该语言的大小写规则，如土耳其语 `İÇİN` 即 `için`），其余词之间保留一个空格。与 DataFlow 一致，词以空白分隔：`the,` 会保留，换行变为空格。内置英文停用词表，也可用文件给出其他词表。设 `language` 时按该语言切词并使用其词表（约六十种语言），换行保留；只属于被删词的标点一并删去：其间已无内容的括号与引号，以及两词之间除一个以外的标点。各部分均为停用词的缩写会删去（不论何种撇号）；法语、意大利语与加泰罗尼亚语中词前的 `l'` 等也会删去。
+/// 删除停用词（忽略大小写；设 `language` 时按该语言的大小写规则，如土耳其语 `İÇİN` 即 `için`，且重音符号与字母合为一个字符或单独成字符视为相同），其余词之间保留一个空格。与 DataFlow 一致，词以空白分隔：`the,` 会保留，换行变为空格。内置英文停用词表，也可用文件给出其他词表。设 `language` 时按该语言切词并使用其词表（约六十种语言），换行保留；只属于被删词的标点一并删去：其间已无内容的括号与引号，以及两词之间除一个以外的标点。各部分均为停用词的缩写会删去（不论何种撇号）；法语、意大利语与加泰罗尼亚语中词前的 `l'` 等也会删去。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveStopwordsRefiner {
     /// The text to change. 中文：要处理的文本。
@@ -131,6 +131,7 @@ mod tests {
         assert_snapshot!(refined("en", "That’s it. Don't you (or can’t they) see the world’s best “cats”, “dogs” and so?"), @"see world’s best “cats”, “dogs”?");
         assert_snapshot!(refined("fr", "« C'est lui », dit l'homme qu’il n'est pas ; d'autres pommes, aujourd'hui."), @"homme ; pommes.");
         assert_snapshot!(refined("it", "L'uomo dell’isola non c'è, ma un'altra donna sì."), @"isola, altra donna sì.");
+        assert_eq!(refined("fr", "la ville a e\u{301}te\u{301} vue"), "ville vue");
         assert_snapshot!(refined("tr", "BİR elma İÇİN, Bir IŞIK"), @"elma, IŞIK");
         assert_snapshot!(refined("en", "I have:\n- the apples\n- and\n- pears"), @r"
         - apples
