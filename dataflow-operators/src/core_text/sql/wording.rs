@@ -7,6 +7,7 @@ use polars::prelude::{DataFrame, PolarsError};
 use regex::{Captures, Regex};
 
 use super::unknown_function::in_place_of;
+use super::written::AS_THEY_ARE;
 
 /// What a type of Polars is called here.
 pub(in crate::core_text) fn type_name(of_polars: &str) -> &'static str {
@@ -49,7 +50,7 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
             "constants alone were expected in the list of `IN` or `ARRAY`\nhint: `OR` joins comparisons with columns, and `ARRAY_CONTAINS(tags, 'a')` looks for a value in a list"
                 .into()
         }),
-        (r"^ESCAPE char", |_| "`ESCAPE` is not known\nhint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are".into()),
+        (r"^ESCAPE char", |_| format!("`ESCAPE` is not known\nhint: {AS_THEY_ARE}")),
         (r"^expression (\w+)(?s:.*) is not currently supported", |found| form_not_known(&found[1])),
         (r"^(I?LIKE ANY) ", |found| format!("`{}` is not known\nhint: `OR` joins conditions", &found[1])),
         (r#"^value Placeholder\("(.*?)"\)"#, |found| {
@@ -224,6 +225,9 @@ mod tests {
             "t SIMILAR TO 'a'",
             "t ILIKE ANY ('a')",
             "t LIKE d",
+            r"t LIKE 'a\_b'",
+            r"t NOT ILIKE E'10\\%'",
+            r"'C:\tmp' LIKE 'C:\t%'",
             "t = \"it is\"",
             "\"tt\"",
             "STRFTIME(DATE(d), t)",
@@ -269,6 +273,11 @@ mod tests {
         hint: `OR` joins conditions
         t LIKE d: a constant text was expected after `LIKE`, found `d`
         hint: `STRPOS(text, part) > 0` tells whether a text holds another
+        t LIKE 'a\_b': `%` and `_` in a pattern after `LIKE` stand for any text and any character, and a backslash changes nothing, found `\_`
+        hint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are
+        t NOT ILIKE E'10\\%': `%` and `_` in a pattern after `LIKE` stand for any text and any character, and a backslash changes nothing, found `\%`
+        hint: `STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are
+        'C:\tmp' LIKE 'C:\t%': gives true
         t = "it is": no column `it is` is there
         hint: a text has single quotes, `'it is'`, and the columns are `t`, `i`, `n`, `b`, `d`, `l`, `m`, `r`, `rl`
         "tt": no column `tt` is there

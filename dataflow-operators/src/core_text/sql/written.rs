@@ -142,6 +142,11 @@ pub(super) fn prepared(sql: &str) -> Result<String, String> {
         if token.is_word(&["in"]) {
             has_constants(&tokens, &places, index)?;
         }
+        if token.is_word(&["like", "ilike"])
+            && let Some(pattern) = if after(1).is_some_and(|next| next.is_word(&["e"])) { after(2) } else { after(1) }
+        {
+            has_no_escapes(pattern)?;
+        }
         if token.is_word(&["decimal", "numeric", "dec"]) && is_called {
             let number = |steps| after(steps).and_then(|token| token.written.parse::<u64>().ok());
             digits_fit(number(2), number(4))?;
@@ -195,6 +200,19 @@ fn has_constants(tokens: &[Token], places: &[usize], index: usize) -> Result<(),
     };
     Err(format!("constants in brackets were expected after `IN`, found `{}`\nhint: {hint}", next.written))
 }
+
+/// Whether no backslash stands before a wildcard: some databases take `\_` for the character itself, and Polars for a backslash and any character.
+fn has_no_escapes(pattern: &Token<'_>) -> Result<(), String> {
+    let found = pattern.written.find("\\_").or_else(|| pattern.written.find("\\%")).filter(|_| pattern.kind == Kind::Text);
+    let Some(found) = found else { return Ok(()) };
+    let escape = &pattern.written[found..found + 2];
+    Err(format!(
+        "`%` and `_` in a pattern after `LIKE` stand for any text and any character, and a backslash changes nothing, found `{escape}`\nhint: {AS_THEY_ARE}"
+    ))
+}
+
+/// What looks for `%` and `_` themselves.
+pub(super) const AS_THEY_ARE: &str = "`STRPOS(text, '10%') > 0` and `REGEXP_LIKE(text, '10%$')` take `%` and `_` as they are";
 
 /// The length that is as good as none: without one Polars gives not a text but the start, where that is a column.
 const TO_THE_END: &str = ", 1000000000)";
