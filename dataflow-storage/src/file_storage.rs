@@ -11,6 +11,7 @@ use polars::prelude::{DataFrame, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::Separator;
 use crate::format::{Format, OnMalformed, ReadOptions, ValueType, sink_at, source_at};
 use crate::input_file::check_is_there;
 
@@ -88,6 +89,8 @@ struct Settings {
     output_format: Option<Format>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sheet: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    separator: Option<Separator>,
     cache_path: PathBuf,
     file_name_prefix: String,
     cache_type: CacheType,
@@ -99,8 +102,8 @@ struct Settings {
 }
 
 /// The keys of a pipeline file's `storage`.
-const KEYS: [&str; 11] =
-    ["input", "output", "format", "output_format", "sheet", "cache_path", "file_name_prefix", "cache_type", "journal", "on_malformed", "schema"];
+const KEYS: [&str; 12] =
+    ["input", "output", "format", "output_format", "sheet", "separator", "cache_path", "file_name_prefix", "cache_type", "journal", "on_malformed", "schema"];
 
 /// What turns the journal off in a pipeline file.
 const OFF: &str = "off";
@@ -113,6 +116,7 @@ impl Default for Settings {
             format: None,
             output_format: None,
             sheet: None,
+            separator: None,
             cache_path: "./cache".into(),
             file_name_prefix: "dataflow_cache_step".into(),
             cache_type: CacheType::default(),
@@ -143,7 +147,7 @@ impl Settings {
             wrong.push(error.to_string());
             Self::default()
         });
-        if unclear.iter().any(|key| ["format", "sheet", "on_malformed", "schema"].contains(key)) {
+        if unclear.iter().any(|key| ["format", "sheet", "separator", "on_malformed", "schema"].contains(key)) {
             settings.input = None;
         }
         if unclear.contains(&"output_format") {
@@ -158,11 +162,17 @@ impl Settings {
         (settings, wrong)
     }
 
-    /// What is wrong where a sheet is named and the input has none.
-    fn needless_sheet(&self) -> Option<String> {
-        let (sheet, input) = (self.sheet.as_ref()?, self.input.as_ref()?);
-        let (format, _) = Format::of_file(input, self.format).ok().filter(|(format, _)| *format != Format::Xlsx)?;
-        Some(format!("`sheet` names `{sheet}`, and the input is {format}, which has no sheets\nhint: leave `sheet` away, or name an xlsx input"))
+    /// What is wrong where a sheet or a separator is named and the input has none.
+    fn needless(&self) -> Vec<String> {
+        let Some((format, _)) = self.input.as_ref().and_then(|input| Format::of_file(input, self.format).ok()) else { return Vec::new() };
+        let sheet =
+            self.sheet.as_ref().filter(|_| format != Format::Xlsx).map(|sheet| {
+                format!("`sheet` names `{sheet}`, and the input is {format}, which has no sheets\nhint: leave `sheet` away, or name an xlsx input")
+            });
+        let separator = self.separator.filter(|_| !matches!(format, Format::Csv | Format::Tsv)).map(|separator| {
+            format!("`separator` is `{separator}`, and the input is {format}, which has none\nhint: leave `separator` away, or name a csv input")
+        });
+        sheet.into_iter().chain(separator).collect()
     }
 }
 
@@ -276,6 +286,12 @@ impl FileStorage {
         self.with(|settings| settings.sheet = Some(name.into()))
     }
 
+    /// What stands between the fields of the input, a csv or tsv; without it, a comma or a tab.
+    #[must_use]
+    pub fn separator(self, separator: Separator) -> Self {
+        self.with(|settings| settings.separator = Some(separator))
+    }
+
     /// What becomes of a malformed record of the input.
     #[must_use]
     pub fn on_malformed(self, choice: OnMalformed) -> Self {
@@ -317,6 +333,7 @@ impl Storage for FileStorage {
         let options = ReadOptions {
             format: self.settings.format,
             sheet: self.settings.sheet.clone(),
+            separator: self.settings.separator,
             on_malformed: self.settings.on_malformed,
             types: types.filter_map(|(name, value_type)| Some((name.clone(), ValueType::deserialize(value_type).ok()?))).collect(),
             schema: None,
@@ -325,7 +342,7 @@ impl Storage for FileStorage {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.misread.iter().cloned().chain(self.settings.needless_sheet()).collect()
+        self.misread.iter().cloned().chain(self.settings.needless()).collect()
     }
 
     fn output(&self, schema: &SchemaRef) -> Result<Option<Box<dyn Sink>>> {
@@ -436,7 +453,7 @@ mod tests {
     fn a_file_says_what_the_builder_says() {
         let spec = json!({
             "input": "../data/x.csv", "output": "out/y.jsonl.gz", "format": "csv", "cache_path": "tmp", "file_name_prefix": "p",
-            "cache_type": "parquet", "journal": "off", "on_malformed": "set_aside", "schema": {"n": "integer", "a": "text"},
+            "cache_type": "parquet", "journal": "off", "on_malformed": "set_aside", "schema": {"n": "integer", "a": "text"}, "separator": "tab",
         });
         let storage = built(&spec).unwrap();
         assert_eq!(storage.spec(), spec);
@@ -453,7 +470,7 @@ mod tests {
         let check = |spec: Value| built(&spec).unwrap().problems().join("\n");
         assert_snapshot!(check(json!({"imput": "x"})), @r"
         unknown key `imput`
-        hint: did you mean `input`? the keys are `input`, `output`, `format`, `output_format`, `sheet`, `cache_path`, `file_name_prefix`, `cache_type`, `journal`, `on_malformed`, `schema`
+        hint: did you mean `input`? the keys are `input`, `output`, `format`, `output_format`, `sheet`, `separator`, `cache_path`, `file_name_prefix`, `cache_type`, `journal`, `on_malformed`, `schema`
         ");
         assert_snapshot!(check(json!({"cache_type": "jsonx"})), @r"
         `cache_type`: unknown variant `jsonx`, expected one of `jsonl`, `json`, `csv`, `parquet`, `arrow`, `none`
@@ -472,6 +489,11 @@ mod tests {
         `sheet` names `Data`, and the input is jsonl, which has no sheets
         hint: leave `sheet` away, or name an xlsx input
         ");
+        assert_snapshot!(check(json!({"input": "x.jsonl", "separator": ";"})), @r"
+        `separator` is `;`, and the input is jsonl, which has none
+        hint: leave `separator` away, or name a csv input
+        ");
+        assert_snapshot!(check(json!({"input": "x.csv", "separator": "; "})), @"`separator`: should be one character, such as `;` or `tab`, found `; `");
         for input in [json!({"input": "x.xlsx", "sheet": "Data"}), json!({"input": "x.dat", "format": "xlsx", "sheet": "Data"}), json!({"sheet": "Data"})] {
             assert_eq!(check(input), "");
         }

@@ -11,6 +11,7 @@ use dataflow_core::{Error, Result};
 use polars::prelude::{DataType, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::Separator;
 use crate::compression::Compression;
 use crate::input_file::InputFile;
 use crate::whole_file::WholeFile;
@@ -190,6 +191,8 @@ pub struct ReadOptions {
     pub format: Option<Format>,
     /// The sheet of a workbook; the first where this is `None`.
     pub sheet: Option<String>,
+    /// What stands between the fields of a csv or tsv; a comma or a tab where this is `None`.
+    pub separator: Option<Separator>,
     /// What becomes of a malformed record.
     pub on_malformed: OnMalformed,
     /// What some columns are read as.
@@ -201,7 +204,8 @@ pub struct ReadOptions {
 impl ReadOptions {
     /// A text that differs where rows would be read differently.
     fn fingerprint(&self) -> String {
-        format!("{:?} {:?} {:?} {:?}", self.format, self.sheet, self.on_malformed, self.types)
+        let separator = self.separator.map(|separator| format!(" {separator}")).unwrap_or_default();
+        format!("{:?} {:?} {:?} {:?}{separator}", self.format, self.sheet, self.on_malformed, self.types)
     }
 
     /// Puts the wanted types into an inferred schema; a name that is not there is an error.

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dataflow_core::Result;
 use dataflow_core::storage::{FrameReader, Rejected, Source};
+use dataflow_core::{Error, Result};
 use polars::prelude::{DataFrame, SchemaRef};
 use serde::de::{DeserializeSeed, IgnoredAny};
 
@@ -24,8 +24,18 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    pub(crate) fn new(path: PathBuf, input: Box<dyn Read + Send>) -> Self {
-        Self { input: BufReader::with_capacity(1 << 18, input), path, line: 0 }
+    /// Begins a text, which has to be in UTF-8.
+    pub(crate) fn new(path: PathBuf, input: Box<dyn Read + Send>) -> Result<Self> {
+        let mut input = BufReader::with_capacity(1 << 18, input);
+        let begin = input.fill_buf().map_err(|error| crate::input_file::reading(&path, error))?;
+        // Its mark, or its first character, since that of a table or of JSON is of ASCII.
+        if matches!(begin, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..]) {
+            return Err(Error::Malformed {
+                place: path.display().to_string(),
+                message: "the text should be in UTF-8, found UTF-16\nhint: save it as UTF-8 (in Excel `CSV UTF-8`), as `iconv -f UTF-16 -t UTF-8` does".into(),
+            });
+        }
+        Ok(Self { input, path, line: 0 })
     }
 
     /// Appends the next line, its end included; false after the last. A byte order mark before the first is left out.
@@ -89,7 +99,7 @@ impl<R: Records> JsonSource<R> {
     }
 
     fn pass(&self) -> Result<Scan> {
-        let mut records = R::new(Text::new(self.file.path().to_owned(), self.file.open()?));
+        let mut records = R::new(Text::new(self.file.path().to_owned(), self.file.open()?)?);
         let mut malformed = Malformed::new(self.file.path(), self.options.on_malformed);
         let (mut seen, mut rows, mut record) = (SeenObject::default(), 0, Vec::new());
         while let Some(line) = records.next(&mut record)? {
@@ -142,7 +152,7 @@ impl<R: Records> Source for JsonSource<R> {
     fn open(&self, batch_rows: usize) -> Result<Box<dyn FrameReader>> {
         let schema = self.schema()?;
         Ok(Box::new(JsonReader {
-            records: R::new(Text::new(self.file.path().to_owned(), self.file.open()?)),
+            records: R::new(Text::new(self.file.path().to_owned(), self.file.open()?)?),
             schema,
             batch_rows: batch_rows.max(1),
             malformed: Malformed::new(self.file.path(), self.options.on_malformed),

@@ -11,8 +11,10 @@ mod inferred_type;
 mod input_file;
 mod json_rows;
 mod scalar_text;
+mod separator;
 pub mod table;
 mod whole_file;
 
 pub use file_storage::{CacheType, FileStorage};
 pub use format::{Format, OnMalformed, ReadOptions, ValueType, sink_at, source_at};
+pub use separator::Separator;

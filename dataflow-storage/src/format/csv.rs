@@ -85,6 +85,56 @@ mod tests {
     }
 
     #[test]
+    fn another_separator_is_told_and_can_be_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, text: &str, separator: Option<&str>| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let options = ReadOptions { separator: separator.map(|name| name.parse().unwrap()), ..Default::default() };
+            let rows = source_at(&path, &options).unwrap().open(10).and_then(|mut reader| reader.next_frame());
+            let rows = rows.map(|frame| format!("{:?} {:?}", frame.as_ref().unwrap().get_column_names(), frame.as_ref().unwrap().get_row(0).unwrap().0));
+            rows.unwrap_or_else(|error| error.to_string().replace(&folder.path().display().to_string(), ""))
+        };
+        assert_snapshot!(read("x.csv", "id;text\n1;a, b\n", None), @r"
+        /x.csv line 1: the columns should be separated by `,`, found one column `id;text`, which `;` seems to separate
+        hint: say `separator: ';'` under `storage`, or `separator: ','` where it is one column
+        ");
+        assert_snapshot!(read("x.tsv", "id,text\n1,a\n", None), @r"
+        /x.tsv line 1: the columns should be separated by `tab`, found one column `id,text`, which `,` seems to separate
+        hint: say `separator: ','` under `storage`, or `separator: 'tab'` where it is one column
+        ");
+        assert_snapshot!(read("x.csv", "id;text\n1;\"a; b\"\n", Some(";")), @r#"["id", "text"] [String("1"), String("a; b")]"#);
+        assert_snapshot!(read("x.csv", "id\ttext\n1\ta\n", Some("tab")), @r#"["id", "text"] [String("1"), String("a")]"#);
+        for (text, separator) in [("a;b\n1\n", Some(",")), ("\"a;b\"\n1\n", None)] {
+            assert_eq!(read("x.csv", text, separator), r#"["a;b"] [String("1")]"#);
+        }
+    }
+
+    #[test]
+    fn an_only_column_whose_name_has_a_separator_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let frame = polars::prelude::df!("a;b" => ["1"]).unwrap();
+        for name in ["x.csv", "x.tsv"] {
+            let path = folder.path().join(name);
+            crate::format::testing::write(&path, std::slice::from_ref(&frame));
+            assert_eq!(crate::format::testing::read_frame(&path, 10).0, frame);
+        }
+    }
+
+    #[test]
+    fn a_text_in_utf_16_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let marked = |text: &str| format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let unmarked = "id,text\n1,a\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for (name, bytes) in [("x.csv", marked("编号,文本\n")), ("y.csv", unmarked), ("x.jsonl", marked("{}\n")), ("x.json", marked("[{}]"))] {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            let error = source_at(folder.path().join(name), &ReadOptions::default()).unwrap().schema().unwrap_err().to_string();
+            let told = ": the text should be in UTF-8, found UTF-16\nhint: save it as UTF-8 (in Excel `CSV UTF-8`), as `iconv -f UTF-16 -t UTF-8` does";
+            assert!(error.ends_with(&format!("{name}{told}")), "{error}");
+        }
+    }
+
+    #[test]
     fn types_are_given_and_not_guessed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.csv");

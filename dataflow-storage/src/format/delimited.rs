@@ -13,6 +13,7 @@ use dataflow_core::{Error, Result};
 use polars::prelude::{DataFrame, DataType, Schema, SchemaRef};
 
 use super::ReadOptions;
+use crate::Separator;
 use crate::column_builder::FrameBuilder;
 use crate::column_text::{FrameText, Plain};
 use crate::compression::{Compressed, Compression};
@@ -20,8 +21,9 @@ use crate::input_file::{InputFile, Malformed, NOT_SET_ASIDE};
 use crate::json_rows::Text;
 use crate::whole_file::{SharedWriter, WholeFile};
 
-/// A file of fields that `delimiter` separates.
+/// A file of fields that `delimiter` separates where nothing else is said.
 pub(super) fn source(delimiter: u8, file: InputFile, options: &ReadOptions) -> Arc<dyn Source> {
+    let delimiter = options.separator.map_or(delimiter, Separator::byte);
     Arc::new(TableSource { delimiter, file, options: options.clone(), scan: Mutex::new(None) })
 }
 
@@ -33,7 +35,11 @@ pub(super) fn sink(delimiter: u8, file: WholeFile, compression: Compression, sch
         if at > 0 {
             buffer.push(delimiter);
         }
-        write_text(delimiter, name, &mut buffer);
+        if is_doubtful(schema.len(), name) {
+            write_quoted(name, &mut buffer);
+        } else {
+            write_text(delimiter, name, &mut buffer);
+        }
     }
     if !schema.is_empty() {
         buffer.push(b'\n');
@@ -104,16 +110,19 @@ impl TableReader {
     fn new(source: &TableSource, input: Box<dyn std::io::Read + Send>, batch_rows: usize) -> Result<Self> {
         let path = source.file.path();
         let malformed = Malformed::new(path, source.options.on_malformed);
-        let mut records = Records::new(source.delimiter, Text::new(path.to_owned(), input));
+        let mut records = Records::new(source.delimiter, Text::new(path.to_owned(), input)?);
         let mut schema = Schema::default();
         if let Some(line) = records.next(&malformed)? {
             for at in 0..records.width() {
-                let name = records.field(at).map_err(|message| malformed.at(line, message))?.unwrap_or_default();
+                let name = records.field(at).map_err(|message| malformed.at(line, format!("{message}\nhint: save the file as UTF-8")))?.unwrap_or_default();
                 if schema.insert(name.into(), DataType::String).is_some() {
                     return Err(malformed.at(line, format!("two columns are named `{name}`\nhint: rename one of them in the first line")));
                 }
             }
             records.columns = schema.len();
+            if source.options.separator.is_none() && source.options.schema.is_none() {
+                records.is_parted().map_err(|message| malformed.at(line, message))?;
+            }
         }
         source.options.apply_types(path, &mut schema)?;
         let schema = match &source.options.schema {
@@ -259,6 +268,18 @@ impl Records {
         self.fields.len()
     }
 
+    /// Whether the header is parted into columns, as it is not where the file has another separator.
+    fn is_parted(&self) -> Result<(), String> {
+        let [Field { quoted: false, .. }] = self.fields[..] else { return Ok(()) };
+        let header = String::from_utf8_lossy(&self.content);
+        Separator::in_text(&header).map_or(Ok(()), |found| {
+            let expected = Separator::of(self.delimiter);
+            Err(format!(
+                "the columns should be separated by `{expected}`, found one column `{header}`, which `{found}` seems to separate\nhint: say `separator: '{found}'` under `storage`, or `separator: '{expected}'` where it is one column"
+            ))
+        })
+    }
+
     /// A field; an unquoted one of nothing is null.
     fn field(&self, at: usize) -> Result<Option<&str>, String> {
         let begin = if at == 0 { 0 } else { self.fields[at - 1].end };
@@ -343,6 +364,11 @@ impl Sink for TableSink {
     }
 }
 
+/// Whether the name of an only column looks as if it were several, which have another separator.
+fn is_doubtful(columns: usize, name: &str) -> bool {
+    columns == 1 && Separator::in_text(name).is_some()
+}
+
 /// Writes a text, in quotes where it is empty or could be taken for something else.
 fn write_text(delimiter: u8, text: &str, out: &mut Vec<u8>) {
     let plain = !text.is_empty() && !text.starts_with('\u{feff}') && !text.bytes().any(|byte| matches!(byte, b'"' | b'\n' | b'\r') || byte == delimiter);
@@ -350,6 +376,10 @@ fn write_text(delimiter: u8, text: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
+    write_quoted(text, out);
+}
+
+fn write_quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for (at, part) in text.split('"').enumerate() {
         if at > 0 {

@@ -10,6 +10,7 @@ use super::delimited_text::{DelimitedText, OpenQuote, find_separator};
 use super::file_content::{FileContent, MEND, cell_text};
 use super::text_encoding::{TextEncoding, encoding_named};
 use super::{ColumnKind, TableColumn};
+use crate::Separator;
 
 /// What a user says of a text, where he says something.
 #[derive(Clone, Debug, Default)]
@@ -29,18 +30,9 @@ impl NamedText {
                 "`{section}.encoding` is `{name}`, which is none\nhint: it is one such as `utf-8`, `gb18030`, `big5`, `shift_jis`, `windows-1252` or `utf-16le`"
             )
         });
-        let separator = self.separator.as_ref().filter(|name| separator_named(name).is_none());
-        let separator = separator.map(|name| format!("`{section}.separator` should be one character, such as `;` or `tab`, found `{name}`"));
+        let separator = self.separator.as_ref().and_then(|name| name.parse::<Separator>().err());
+        let separator = separator.map(|wrong| format!("`{section}.separator` {wrong}"));
         encoding.into_iter().chain(separator).collect()
-    }
-}
-
-/// The separator of a name.
-fn separator_named(name: &str) -> Option<u8> {
-    match name.as_bytes() {
-        b"tab" | b"\\t" => Some(b'\t'),
-        [separator] if separator.is_ascii_punctuation() && *separator != b'"' || matches!(separator, b'\t' | b' ') => Some(*separator),
-        _ => None,
     }
 }
 
@@ -66,7 +58,7 @@ impl CsvFile {
         })?;
         let is_tsv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("tsv"));
         let found = || if is_tsv { b'\t' } else { find_separator(&text) };
-        let separator = told.separator.as_deref().and_then(separator_named).unwrap_or_else(found);
+        let separator = told.separator.as_deref().and_then(|name| name.parse().ok()).map_or_else(found, Separator::byte);
         let text = DelimitedText::parse(text, separator)
             .map_err(|OpenQuote(line)| malformed(format!(":{line}"), format!("a quote begins here and does not end\n{MEND}")))?;
         if text.records() == 0 {
