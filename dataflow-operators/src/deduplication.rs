@@ -32,6 +32,9 @@ mod spill;
 mod stored;
 pub(crate) mod vectors;
 
+/// How alike a text is to another, from 0 to 1.
+pub(crate) type SimilarityTo<'a> = Box<dyn Fn(&str) -> Option<f64> + 'a>;
+
 /// Makes the signature of a text.
 pub(crate) trait Sign: Clone + Send + Sync + 'static {
     /// Whether signatures only estimate how alike texts are: then texts are kept beside them where similarities are told.
@@ -47,6 +50,13 @@ pub(crate) trait Sign: Clone + Send + Sync + 'static {
     fn similarity(&self, one: &str, other: &str) -> Option<f64> {
         let _ = (one, other);
         None
+    }
+
+    /// How alike one text is to others, as [`similarity`](Self::similarity) tells, with what the one text needs worked out once. Texts less alike than `least` may be told as a
+    /// little less or more so, below it.
+    fn similarity_to<'a>(&'a self, one: &'a str, least: f64) -> SimilarityTo<'a> {
+        let _ = least;
+        Box::new(move |other| self.similarity(one, other))
     }
 
     /// How alike two texts are by their signatures alone, from 0 to 1: for a row of another run, whose text is not there.

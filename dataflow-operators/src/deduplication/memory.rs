@@ -145,31 +145,37 @@ impl<R: Remember> Memory<R> {
         found.similarity.map_or_else(|| whose.clone(), |similarity| format!("{whose}, similarity {similarity:.3}"))
     }
 
-    /// Puts what was found in order, works out similarities that signatures do not tell, and leaves out what is not alike enough.
+    /// Puts what was found in order, works out similarities that signatures do not tell, and leaves out what is not alike enough; all but the first where no more is told.
     fn look_closer<S: Sign>(&mut self, signer: &S, text: &str, signature: &[u64]) -> Result<()> {
-        self.found.sort_unstable_by_key(|found| found.row);
-        self.found.dedup_by_key(|found| found.row);
-        if let Some(texts) = &mut self.texts {
-            for found in self.found.iter_mut().filter(|found| found.row >= self.of_others) {
-                if let Some(earlier) = texts.get((found.row - self.of_others) as usize)? {
-                    found.similarity = signer.similarity(text, &String::from_utf8_lossy(&earlier)).or(found.similarity);
+        let Self { found, texts, others, of_others, beside, .. } = self;
+        found.sort_unstable_by_key(|found| found.row);
+        found.dedup_by_key(|found| found.row);
+        let tells_all = self.pairs.is_some() || self.clusters.is_some();
+        let least = beside.verified_from;
+        let similarity_to_text = signer.similarity_to(text, least.unwrap_or(0.0));
+        let mut alike = 0;
+        for at in 0..found.len() {
+            let mut one = found[at];
+            let (stored, number) = if one.row < *of_others { (&mut *others, one.row) } else { (&mut *texts, one.row - *of_others) };
+            let earlier = match stored {
+                Some(stored) => stored.get(number as usize)?,
+                None => None,
+            };
+            if let Some(earlier) = earlier {
+                let is_signature = one.row < *of_others && least.is_none();
+                let known =
+                    if is_signature { signer.estimate(signature, &signature_of(&earlier)) } else { similarity_to_text(&String::from_utf8_lossy(&earlier)) };
+                one.similarity = known.or(one.similarity);
+            }
+            if least.is_none_or(|least| one.similarity.is_some_and(|similarity| similarity >= least)) {
+                found[alike] = one;
+                alike += 1;
+                if !tells_all {
+                    break;
                 }
             }
         }
-        if let Some(others) = &mut self.others {
-            for found in self.found.iter_mut().filter(|found| found.row < self.of_others) {
-                if let Some(earlier) = others.get(found.row as usize)? {
-                    let similarity = match self.beside.verified_from {
-                        Some(_) => signer.similarity(text, &String::from_utf8_lossy(&earlier)),
-                        None => signer.estimate(signature, &signature_of(&earlier)),
-                    };
-                    found.similarity = similarity.or(found.similarity);
-                }
-            }
-        }
-        if let Some(least) = self.beside.verified_from {
-            self.found.retain(|found| found.similarity.is_some_and(|similarity| similarity >= least));
-        }
+        found.truncate(alike);
         Ok(())
     }
 

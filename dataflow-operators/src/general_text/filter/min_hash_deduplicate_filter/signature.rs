@@ -1,6 +1,5 @@
 //! MinHash signatures as datasketch 2 makes them, and the bands in which they are looked up.
 
-use polars::prelude::PlHashSet;
 use sha1::{Digest, Sha1};
 
 use self::sha1_of_eight::FirstWords;
@@ -150,14 +149,12 @@ impl Signer {
         (self.sketched > 0).then(|| ((equal - BY_CHANCE) / (1.0 - BY_CHANCE)).max(0.0))
     }
 
-    /// The text's shingles, each once.
-    pub(super) fn shingles<'a>(&self, text: &'a str) -> PlHashSet<&'a str> {
+    /// The text's shingles, each as often as it stands there.
+    pub(super) fn shingles<'a>(&self, text: &'a str) -> impl Iterator<Item = &'a str> {
         let starts = text.char_indices().map(|(at, _)| at);
         let mut ends = starts.clone().chain([text.len()]).skip(self.shingle).peekable();
-        if ends.peek().is_none() && !text.is_empty() {
-            return std::iter::once(text).collect();
-        }
-        starts.zip(ends).map(|(start, end)| &text[start..end]).collect()
+        let whole = (ends.peek().is_none() && !text.is_empty()).then_some(text);
+        whole.into_iter().chain(starts.zip(ends).map(move |(start, end)| &text[start..end]))
     }
 
     /// Writes one hash for each band of a text's signature.
@@ -404,7 +401,7 @@ mod tests {
                 let mut signer = Signer::new(8, shingle, Bands { count: 1, values: 8 });
                 signer.hash_shingles(text);
                 let mut found = signer.hashes.clone();
-                let mut wanted: Vec<u32> = signer.shingles(text).into_iter().map(|shingle| hash_of(shingle.as_bytes())).collect();
+                let mut wanted: Vec<u32> = signer.shingles(text).map(|shingle| hash_of(shingle.as_bytes())).collect();
                 for hashes in [&mut found, &mut wanted] {
                     hashes.sort_unstable();
                     hashes.dedup();
