@@ -12,12 +12,12 @@ use crate::deduplication::{Beside, Deduplication, Exact, HashFunction, Sign, key
 
 /// Keeps the first of the rows whose texts are equal.
 ///
-/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped, and so is a row in which all of several keys are null.
+/// Texts are equal that have the same bytes: letter case and white space count, and so does whether an accent is one character with its letter or one of its own beside it, which look the same. Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped, and so is a row in which all of several keys are null.
 /// Some 50 bytes are held for each row that stays.
 ///
 /// # 中文
 ///
-/// 对文本完全相同的行，只保留最先出现的一行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃。每个保留的行约占 50 字节内存。
+/// 对文本完全相同的行，只保留最先出现的一行。逐字节比较：大小写与空白均计入，重音符号与字母合为一个字符或单独成字符（看上去相同）也视为不同。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，多列全为空的行也会被丢弃。每个保留的行约占 50 字节内存。
 #[operator(general_text, filter, Dataset)]
 pub struct HashDeduplicateFilter {
     /// The hash by which texts are compared. 中文：比较文本所用的哈希函数。
@@ -116,6 +116,13 @@ mod tests {
     use polars::prelude::*;
 
     conformance!(HashDeduplicateFilter);
+
+    #[test]
+    fn texts_that_only_look_the_same_are_not_equal() {
+        let over = HashDeduplicateFilter { input_key: Some("text".into()), ..Default::default() };
+        let frame = polars::prelude::df!("text" => ["é", "e\u{301}", "É", "é ", "é"]).unwrap();
+        assert_eq!(run_rule(&over, frame).1, [true, true, true, true, false]);
+    }
 
     fn over(input_key: &str) -> HashDeduplicateFilter {
         HashDeduplicateFilter { input_key: Some(input_key.into()), ..Default::default() }
