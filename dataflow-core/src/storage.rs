@@ -8,7 +8,7 @@ use polars::prelude::{DataFrame, SchemaRef};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A record that its format does not allow, set aside instead of failing the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -118,6 +118,12 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// The storage as a pipeline file has it.
     fn spec(&self) -> Value;
 
+    /// The same storage with other paths than its own, for a command line that names them. One whose rows are in no files of their own refuses them.
+    fn over(&self, paths: &StoragePaths) -> Result<Arc<dyn Storage>> {
+        let _ = paths;
+        Err(Error::Configuration("this storage has no paths that others can stand in for\nhint: leave `--input`, `--output` and `--cache-path` away".into()))
+    }
+
     /// The rows to begin with. A storage without an input gives a source without rows and columns.
     fn source(&self) -> Result<Arc<dyn Source>>;
 
@@ -159,6 +165,17 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
 
     /// The journal's path; `None` where it is turned off.
     fn journal_path(&self) -> Option<PathBuf>;
+}
+
+/// Paths that stand in for those of a storage, from the current folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoragePaths {
+    /// The file that is read.
+    pub input: Option<PathBuf>,
+    /// The file that is written.
+    pub output: Option<PathBuf>,
+    /// The folder for step caches and what else a run must remember.
+    pub cache_path: Option<PathBuf>,
 }
 
 /// What a storage has to know of the file that describes it.

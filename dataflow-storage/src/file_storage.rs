@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dataflow_core::configuration::nearest_variant;
 use dataflow_core::registry::nearest;
-use dataflow_core::storage::{FrameReader, Sink, Source, Storage, StorageContext, StorageKind};
+use dataflow_core::storage::{FrameReader, Sink, Source, Storage, StorageContext, StorageKind, StoragePaths};
 use dataflow_core::{Error, Result};
 use polars::prelude::{DataFrame, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
@@ -321,6 +321,21 @@ impl Storage for FileStorage {
         spec
     }
 
+    fn over(&self, paths: &StoragePaths) -> Result<Arc<dyn Storage>> {
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|error| Error::storage(format!("cannot tell where {} is", path.display()), error));
+        let mut settings = self.settings.clone();
+        if let Some(input) = &paths.input {
+            settings.input = Some(absolute(input)?);
+        }
+        if let Some(output) = &paths.output {
+            settings.output = Some(absolute(output)?);
+        }
+        if let Some(cache_path) = &paths.cache_path {
+            settings.cache_path = absolute(cache_path)?;
+        }
+        Ok(Arc::new(Self { misread: self.misread.clone(), ..Self::of(settings, self.base.clone()) }))
+    }
+
     fn source(&self) -> Result<Arc<dyn Source>> {
         let Some(input) = self.input_path() else { return Ok(Arc::new(NoRows)) };
         if let (Ok(input), Some(Ok(output))) = (input.canonicalize(), self.output_path().map(|output| output.canonicalize()))
@@ -463,6 +478,17 @@ mod tests {
         assert_eq!(built(&json!({})).unwrap().journal_path().unwrap(), Path::new("pipelines/./cache/journal"));
         let by_builder = FileStorage::empty().output("out/y.jsonl.gz").journal("j").on_malformed(OnMalformed::SetAside).schema([("n", ValueType::Integer)]);
         assert_eq!(by_builder.spec(), json!({"output": "out/y.jsonl.gz", "journal": "j", "on_malformed": "set_aside", "schema": {"n": "integer"}}));
+    }
+
+    #[test]
+    fn other_paths_stand_in_for_its_own() {
+        let storage = FileStorage::empty().output("out/y.jsonl").cache_path("tmp").without_journal();
+        let over = |paths: StoragePaths| storage.over(&paths).unwrap();
+        let input = over(StoragePaths { input: Some("/data/x.csv".into()), ..Default::default() });
+        assert_eq!(input.spec(), json!({"input": "/data/x.csv", "output": "out/y.jsonl", "cache_path": "tmp", "journal": "off"}));
+        let all = over(StoragePaths { input: None, output: Some("z.jsonl".into()), cache_path: Some("/cache".into()) });
+        assert_eq!(all.output_path(), std::path::absolute("z.jsonl").ok(), "from the current folder");
+        assert_eq!((all.work_path(), all.input_path()), (Path::new("/cache"), None));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::journal::Journal;
 use crate::key::{ColumnType, Direction, KeyUse};
 use crate::operator::Operator;
 use crate::serving::LLMServing;
-use crate::storage::Storage;
+use crate::storage::{Storage, StoragePaths};
 
 pub(crate) use check::place;
 pub(crate) use compile::CompiledStep;
@@ -172,6 +172,16 @@ impl Pipeline {
     pub fn journal(&mut self, journal: Arc<dyn Journal>) -> &mut Self {
         self.journal = Some(journal);
         self
+    }
+
+    /// Reads and writes elsewhere than its storage says.
+    ///
+    /// Errors: a storage that has no paths, where one is given.
+    pub fn over(mut self, paths: &StoragePaths) -> Result<Self> {
+        if *paths != StoragePaths::default() {
+            self.storage = self.storage.over(paths)?;
+        }
+        Ok(self)
     }
 
     /// Appends a step.

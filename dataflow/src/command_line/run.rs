@@ -4,22 +4,16 @@ use std::path::PathBuf;
 
 use crate::Result;
 use crate::pipeline_file::PipelineFile;
-use crate::terminal::{Exit, RunArguments};
+use crate::terminal::{Exit, PathArguments, RunArguments};
 use clap::Args;
+use dataflow_core::storage::StoragePaths;
 
 #[derive(Args)]
 pub struct Arguments {
     /// The pipeline file
     file: PathBuf,
-    /// Read the rows from here
-    #[arg(long, value_name = "PATH")]
-    input: Option<PathBuf>,
-    /// Write the rows here
-    #[arg(long, value_name = "PATH")]
-    output: Option<PathBuf>,
-    /// Keep step caches, journal, report and failed rows here
-    #[arg(long, value_name = "FOLDER")]
-    cache_path: Option<PathBuf>,
+    #[command(flatten)]
+    paths: PathArguments,
     /// Replace a value of the file, such as `serving.default.model=gpt-4o` or `steps.2.min_words=5`; may be given often
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = crate::pipeline_file::assignment)]
     set: Vec<String>,
@@ -40,7 +34,8 @@ pub fn overridden(file: &PathBuf, set: &[String], storage: &[(&str, Option<&Path
 }
 
 pub async fn run(arguments: &Arguments) -> Result<Exit> {
-    let Arguments { file, input, output, cache_path, set, run } = arguments;
+    let Arguments { file, paths, set, run } = arguments;
+    let StoragePaths { input, output, cache_path } = paths.paths();
     let storage = [("input", input.as_ref()), ("output", output.as_ref()), ("cache_path", cache_path.as_ref())];
     let compiled = overridden(file, set, &storage)?.pipeline()?.compile()?;
     Ok(run.run(&compiled).await)

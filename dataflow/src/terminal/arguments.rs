@@ -3,9 +3,32 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use dataflow_core::storage::StoragePaths;
 use dataflow_core::{CompiledPipeline, Run, RunFrom};
 
 use super::{Exit, ProgressMode};
+
+/// Where a pipeline reads and writes, where it is not as it says itself.
+#[derive(Args, Clone, Debug)]
+pub struct PathArguments {
+    /// Read the rows from here
+    #[arg(long, value_name = "PATH")]
+    input: Option<PathBuf>,
+    /// Write the rows here
+    #[arg(long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Keep step caches, journal, report and failed rows here
+    #[arg(long, value_name = "FOLDER")]
+    cache_path: Option<PathBuf>,
+}
+
+impl PathArguments {
+    /// The paths, from the current folder.
+    pub fn paths(&self) -> StoragePaths {
+        let Self { input, output, cache_path } = self.clone();
+        StoragePaths { input, output, cache_path }
+    }
+}
 
 /// How a pipeline is run.
 #[derive(Args, Clone, Debug)]

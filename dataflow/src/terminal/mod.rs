@@ -16,7 +16,7 @@ use dataflow_core::engine::{LiveRun, Observer};
 use dataflow_core::{CompiledPipeline, Error, Report, Run, RunOutcome, Stop};
 use serde_json::{Map, Value};
 
-pub use arguments::RunArguments;
+pub use arguments::{PathArguments, RunArguments};
 pub use exit_code::Exit;
 pub use logs::{Logs, log_as};
 pub use progress::ProgressMode;
@@ -130,16 +130,18 @@ fn goes_on(how: &str, compiled: &CompiledPipeline) -> String {
 /// }
 /// ```
 pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipeline>) -> ExitCode {
-    /// Runs this program's pipeline, with its paths told from the current folder.
+    /// Runs this program's pipeline; paths start from the current folder.
     #[derive(clap::Parser)]
     #[command(version = None)]
     struct Program {
         #[command(flatten)]
+        paths: PathArguments,
+        #[command(flatten)]
         run: RunArguments,
     }
-    let program = <Program as clap::Parser>::parse();
-    let exit = match start_up().and_then(|runtime| Ok((runtime, pipeline()?.compile()?))) {
-        Ok((runtime, compiled)) => runtime.block_on(program.run.run(&compiled)),
+    let Program { paths, run } = <Program as clap::Parser>::parse();
+    let exit = match start_up().and_then(|runtime| Ok((runtime, pipeline()?.over(&paths.paths())?.compile()?))) {
+        Ok((runtime, compiled)) => runtime.block_on(run.run(&compiled)),
         Err(error) => {
             tell(&error);
             Exit::of_error(&error)

@@ -1,4 +1,4 @@
-//! Runs the pipeline `text2qa` over its example data.
+//! Runs the pipeline `text2qa` over its example data, or over a file that `--input` names.
 
 fn main() -> std::process::ExitCode {
     dataflow::terminal::main(pipelines::text2qa)

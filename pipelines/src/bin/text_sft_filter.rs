@@ -1,4 +1,4 @@
-//! Runs the pipeline `text_sft_filter` over its example data.
+//! Runs the pipeline `text_sft_filter` over its example data, or over a file that `--input` names.
 
 fn main() -> std::process::ExitCode {
     dataflow::terminal::main(pipelines::text_sft_filter)

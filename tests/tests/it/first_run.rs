@@ -40,6 +40,19 @@ fn the_other_ready_made_pipelines_run_too() {
 }
 
 #[test]
+fn a_program_that_is_one_pipeline_runs_over_data_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("my.jsonl"), folder.path().join("out.jsonl"));
+    std::fs::write(&input, "{\"instruction\":\"Why is the sky blue?\",\"output\":\"short\"}\n").unwrap();
+    let mut command = std::process::Command::new(binary("text_sft_filter"));
+    command.current_dir(root()).arg("--input").arg(&input).arg("--output").arg(&output).arg("--cache-path").arg(folder.path().join("cache"));
+    let (code, _, stderr) = finished(&mut command);
+    assert!(code == 0 && stderr.contains("text_sft_filter: complete: 1 rows read"), "{code}: {stderr}");
+    assert_eq!(rows(&output).len(), 0, "the answer is too short");
+    assert!(folder.path().join("cache/text_sft_filter_report.json").exists());
+}
+
+#[test]
 fn every_rule_of_the_ready_made_filters_has_a_row_to_act_on() {
     for (name, steps, left) in [("text_pt_filter", 23, 10), ("text_sft_filter", 1, 6), ("code_pt_filter", 6, 6), ("reasoning_filter", 3, 7)] {
         let folder = tempfile::tempdir().unwrap();
