@@ -8,4 +8,4 @@ mod unified_bench_dataset_evaluator;
 pub use bench_dataset_evaluator::{BenchDatasetEvaluator, CompareMethod};
 pub use bench_dataset_evaluator_question::BenchDatasetEvaluatorQuestion;
 pub use prompted_evaluator::PromptedEvaluator;
-pub use unified_bench_dataset_evaluator::{EvalType, UnifiedBenchDatasetEvaluator};
+pub use unified_bench_dataset_evaluator::{EvalType, LabelBase, UnifiedBenchDatasetEvaluator};

@@ -5,40 +5,63 @@ use std::path::PathBuf;
 
 use dataflow_core::key::{Any, Boolean, Float, Input, Nullable, Output, Text};
 use dataflow_core::model::Model;
-use dataflow_core::operator::{DatasetResult, Outcome, Summary};
+use dataflow_core::operator::{Outcome, Summary};
 use dataflow_core::prompt::PromptTemplate;
+use dataflow_core::reply::without_thinking;
 use dataflow_core::row::{Row, json_of};
-use dataflow_core::shape::{AskModel, texts_of};
+use dataflow_core::shape::AskModel;
 use dataflow_core::{Cells, Result, context, operator};
-use polars::prelude::DataFrame;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use self::reading::{choice, choice_set, listed, references, says};
+use self::choices::Choices;
+use self::reading::{listed, references, says, text_of};
+use self::summary::Mean;
 use crate::answer::{AnswerJudgePrompt, Units, answers_match, ask_judge, extract_answer, final_answer, reference_answer, solution_matches};
 use crate::compatibility::Compatibility;
 
+mod choice;
+mod choices;
+mod dataflow_choice;
+mod label;
+mod mentions;
 mod reading;
+mod summary;
+
+pub use self::choices::LabelBase;
 
 /// Scores the predictions of a benchmark, a row at a time, and tells the mean score of the whole set.
 ///
-/// `key2_qa` holds a prediction against `target`, `key2_q_ma` against each of `targets`: it is right where its text, or the answer that is marked in it, says the target's words or its final answer has the same value; with
-/// `use_semantic_judge` a model judges in their place. `key3_q_choices_a` reads a letter or a number of a choice out of the prediction, `key3_q_choices_as` several of them, scored by F1. A label is
-/// a letter, the place of the choice from 0, or its number where that place does not exist. `key1_text_score` and `key3_q_a_rejected` need the likelihood of given texts, which no
-/// serving tells: they are refused.
+/// `key2_qa` holds a prediction against `target`, `key2_q_ma` against each of `targets`: it is right where its text, or the answer that is marked in it, says the target's words and does not deny them, or its
+/// final answer has the same value; with `use_semantic_judge` a model judges in their place. `key3_q_choices_a` reads a choice out of the prediction, `key3_q_choices_as` several of them, scored by F1.
+/// `key1_text_score` and `key3_q_a_rejected` need the likelihood of given texts, which no serving tells: they are refused.
 ///
-/// Where no box and no "answer is" tells the final answer, it is the last value, whole: of `x = 2/3` it is `2/3`, never the 3. Joined capital letters are several choices: `AB`.
+/// Where no box and no "answer is" tells the final answer, it is the last value, whole: of `x = 2/3` it is `2/3`, never the 3. What is in a `<think>` block is no answer.
+///
+/// A choice is read by the first of these that names one: the whole prediction; what JSON (`{"answer": "B"}`), `<answer>`, a box or `####` holds; a choice that is announced ("the answer is B", `选B`); one in a line
+/// of its own; one that is called right; the only one that is not denied, by its letter or else by its text; the value of the answer; the last letter that is not denied. "Not A, but B" is B, and "A or B" is none.
+/// Where several are asked for, joined capital letters are several choices: `AB`.
+///
+/// A label is a letter, a number or the text of a choice. `label_base` says whether numbers count from `zero` or from `one`, in predictions too; by `auto` a number is the place from 0, or where that does not exist the
+/// number from 1, and the numbers of one row count alike. Rows are scored as they come, before all labels are seen, so a set whose labels seem to count from 1 is scored by `auto` as if from 0, and the result has a `warning`.
 ///
 /// A prediction that cannot be read is wrong. With `compatibility: dataflow` it is left out of the mean, any part of the other text is enough (`no` is right for `Norway`), and the first lone letter is the choice,
 /// also the `I` of "I pick B".
 ///
 /// # 中文
 ///
-/// 逐行为评测的预测打分，并给出整个数据集的平均分。`key2_qa` 与 `target` 比较，`key2_q_ma` 与 `targets` 逐一比较：预测（若标出了答案，则为所标答案）包含目标的文字，或最终答案的值相同即为正确；
-/// `use_semantic_judge` 则由模型判断。`key3_q_choices_a` 从预测中读出一个选项的字母或编号，`key3_q_choices_as` 读出多个并以 F1 打分。标签可以是字母、从 0 开始的位置，该位置不存在时视为编号。
+/// 逐行为评测的预测打分，并给出整个数据集的平均分。`key2_qa` 与 `target` 比较，`key2_q_ma` 与 `targets` 逐一比较：预测（若标出了答案，则为所标答案）包含且未否定目标的文字，或最终答案的值相同即为正确；
+/// `use_semantic_judge` 则由模型判断。`key3_q_choices_a` 从预测中读出一个选项，`key3_q_choices_as` 读出多个并以 F1 打分。
 /// `key1_text_score` 与 `key3_q_a_rejected` 需要给定文本的似然，没有模型服务提供，因此不接受。
-/// 没有方框或“答案是”时，最终答案取最后一个完整的数值：`x = 2/3` 取 `2/3`，而不是 3。连写的大写字母视为多个选项：`AB`。
+/// 没有方框或“答案是”时，最终答案取最后一个完整的数值：`x = 2/3` 取 `2/3`，而不是 3。`<think>` 块中的内容不算答案。
+///
+/// 选项按以下顺序读取，取最先得出的结果：整个预测；JSON（`{"answer": "B"}`）、`<answer>`、方框或 `####` 中的内容；明确给出的选项（“答案是 B”“选B”）；单独成行的选项；被称为正确的选项；
+/// 唯一未被否定的选项（先看字母，再看选项文字）；答案的值；最后一个未被否定的字母。“不是 A，而是 B”读作 B，“A 或 B”则不能读出。多选时，连写的大写字母视为多个选项：`AB`。
+///
+/// 标签可以是选项的字母、编号或文字。`label_base` 说明编号从 0（`zero`）还是从 1（`one`）开始，预测中的编号也一样；`auto` 时编号视为从 0 开始的位置，该位置不存在时视为从 1 开始的编号，同一行的编号按同一方式计数。
+/// 各行随到随评，不等看完全部标签，因此编号看来从 1 开始的数据集在 `auto` 下仍按从 0 开始评分，并在结果中给出 `warning`。
+///
 /// 无法读出的预测算错。`compatibility: dataflow` 时不计入平均分，任一方包含另一方即为正确（`no` 对 `Norway` 也算对），并以第一个单独的字母为选项（包括 "I pick B" 中的 `I`）。
 #[operator(core_text, eval, AskModel)]
 pub struct UnifiedBenchDatasetEvaluator {
@@ -58,6 +81,8 @@ pub struct UnifiedBenchDatasetEvaluator {
     pub use_semantic_judge: bool,
     /// Whose rule is followed. 中文：采用谁的规则。
     pub compatibility: Compatibility,
+    /// From where labels that are numbers, and numbers of choices in predictions, are counted; not read with `compatibility: dataflow`. 中文：标签中的数字及预测中的选项编号从几开始计数；`compatibility: dataflow` 时不使用。
+    pub label_base: LabelBase,
     /// Not used: no task that is done here reads it. 中文：不使用。
     pub input_text_key: Option<Input<Text>>,
     /// Not used: the rules do not read the question. 中文：不使用；规则不读取问题。
@@ -68,9 +93,9 @@ pub struct UnifiedBenchDatasetEvaluator {
     pub input_targets_key: Option<Input<Any>>,
     /// The choices: a list or its JSON text. 中文：选项：列表或其 JSON 文本。
     pub input_choices_key: Option<Input<Any>>,
-    /// The right choice. 中文：正确选项。
+    /// The right choice: its letter, number or text. 中文：正确选项：字母、编号或文字。
     pub input_label_key: Option<Input<Any>>,
-    /// The right choices: a list, its JSON text, or letters. 中文：多个正确选项：列表、其 JSON 文本或字母。
+    /// The right choices: a list, its JSON text, or letters, numbers or texts with commas between. 中文：多个正确选项：列表、其 JSON 文本，或以逗号分隔的字母、编号、文字。
     pub input_labels_key: Option<Input<Any>>,
     /// Not used: no task that is done here reads it. 中文：不使用。
     pub input_better_key: Option<Input<Text>>,
@@ -82,7 +107,7 @@ pub struct UnifiedBenchDatasetEvaluator {
     pub input_pred_key: Nullable<Input<Text>>,
     /// Where it goes whether the row could be scored. 中文：写入该行能否打分的列。
     pub output_eval_valid_key: Output<Boolean>,
-    /// Where it goes why not. 中文：写入不能打分的原因的列。
+    /// Where it goes why not: of a prediction `empty_prediction`, `parse_failed` where it gives no choice, `several_choices` where it leaves several open. 中文：写入不能打分的原因的列；关于预测的有 `empty_prediction`（为空）、`parse_failed`（没有给出选项）与 `several_choices`（给出多个而未定）。
     pub output_eval_error_key: Output<Text>,
     /// Where it goes what was read out of the prediction: an answer, the place of a choice from 0, or both sets of choices as JSON. 中文：写入从预测中读出的内容的列。
     pub output_eval_pred_key: Output<Text>,
@@ -123,6 +148,7 @@ impl Default for UnifiedBenchDatasetEvaluator {
             metric_type: None,
             use_semantic_judge: false,
             compatibility: Compatibility::Own,
+            label_base: LabelBase::Auto,
             input_text_key: None,
             input_question_key: None,
             input_target_key: None,
@@ -148,7 +174,10 @@ type Scored = std::result::Result<(String, f64), &'static str>;
 impl UnifiedBenchDatasetEvaluator {
     async fn scored(&self, row: &Row<'_>, model: &Model) -> Result<Scored> {
         let cell = |key: &Option<Input<Any>>| -> Result<Value> { key.as_ref().map_or(Ok(Value::Null), |key| Ok(json_of(&row.value(key)?))) };
-        let prediction = row.text_or_null(&self.input_pred_key)?.unwrap_or_default();
+        let mut prediction = row.text_or_null(&self.input_pred_key)?.unwrap_or_default();
+        if self.compatibility == Compatibility::Own && prediction.contains('<') {
+            prediction = without_thinking(&prediction).into();
+        }
         Ok(match self.eval_type {
             EvalType::Key2Qa | EvalType::Key2QMa => {
                 let (targets, none) = match self.eval_type {
@@ -169,33 +198,44 @@ impl UnifiedBenchDatasetEvaluator {
                 Ok(self.compared(&prediction, &targets))
             }
             EvalType::Key3QChoicesA => {
-                let (choices, label) = (listed(cell(&self.input_choices_key)?), label_text(&cell(&self.input_label_key)?));
-                choices.and_then(|choices| {
-                    let label = choice(&label, &choices, Compatibility::Dataflow);
-                    let read = choice(&prediction, &choices, self.compatibility);
-                    match (label, read) {
-                        (Some(label), Some(read)) => Ok((read.to_string(), f64::from(u8::from(label == read)))),
-                        (None, Some(_)) if self.compatibility == Compatibility::Own => Err("invalid_label"),
-                        _ => Err("parse_failed"),
-                    }
-                })
+                let (choices, label) = (listed(cell(&self.input_choices_key)?), cell(&self.input_label_key)?);
+                choices.and_then(|choices| self.chosen(&prediction, &choices, &label))
             }
             EvalType::Key3QChoicesAs => {
-                let choices = listed(cell(&self.input_choices_key)?);
-                let labels = cell(&self.input_labels_key)?;
-                choices.and_then(|choices| {
-                    let right = choice_set(&labels, choices.len(), self.compatibility);
-                    let read = choice_set(&Value::String(prediction.into_owned()), choices.len(), self.compatibility);
-                    match (right, read) {
-                        (Some(right), Some(read)) => Ok(overlap(&read, &right)),
-                        (None, Some(_)) if self.compatibility == Compatibility::Own => Err("invalid_label"),
-                        _ => Err("parse_failed"),
-                    }
-                })
+                let (choices, labels) = (listed(cell(&self.input_choices_key)?), cell(&self.input_labels_key)?);
+                choices.and_then(|choices| self.chosen_set(&prediction, &choices, &labels))
             }
             EvalType::Key1TextScore => Err("ppl_unavailable"),
             EvalType::Key3QARejected => Err("ll_unavailable"),
         })
+    }
+
+    fn chosen(&self, prediction: &str, choices: &[String], label: &Value) -> Scored {
+        let (right, read) = match self.compatibility {
+            Compatibility::Own => {
+                let choices = Choices::new(choices, self.label_base);
+                (label::label(label, &choices).ok_or("invalid_label")?, choice::choice(prediction, &choices)?)
+            }
+            Compatibility::Dataflow => {
+                let place = |text: &str| dataflow_choice::choice(text, choices.len()).ok_or("parse_failed");
+                (place(&text_of(label))?, place(prediction)?)
+            }
+        };
+        Ok((read.to_string(), f64::from(u8::from(right == read))))
+    }
+
+    fn chosen_set(&self, prediction: &str, choices: &[String], labels: &Value) -> Scored {
+        let (right, read) = match self.compatibility {
+            Compatibility::Own => {
+                let choices = Choices::new(choices, self.label_base);
+                (label::label_set(labels, &choices).ok_or("invalid_label")?, choice::choice_set(prediction, &choices)?)
+            }
+            Compatibility::Dataflow => {
+                let places = |cell: &Value| dataflow_choice::choice_set(cell, choices.len()).ok_or("parse_failed");
+                (places(labels)?, places(&Value::String(prediction.to_owned()))?)
+            }
+        };
+        Ok(overlap(&read, &right))
     }
 
     /// Whether the prediction is any of the targets, by its words or by the value of its final answer.
@@ -215,14 +255,6 @@ impl UnifiedBenchDatasetEvaluator {
             }
         };
         (answer, f64::from(u8::from(right)))
-    }
-}
-
-fn label_text(label: &Value) -> String {
-    match label {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 
@@ -260,16 +292,7 @@ impl AskModel for UnifiedBenchDatasetEvaluator {
     }
 
     fn summary(&self) -> Option<Box<dyn Summary>> {
-        Some(Box::new(Mean {
-            path: self.eval_result_path.clone(),
-            eval_type: self.eval_type,
-            compatibility: self.compatibility,
-            columns: [self.output_eval_valid_key.as_str(), self.output_eval_error_key.as_str(), self.output_eval_score_key.as_str()].map(ToOwned::to_owned),
-            total: 0,
-            valid: 0,
-            unread: 0,
-            sum: 0.0,
-        }))
+        Some(Box::new(Mean::of(self)))
     }
 
     fn problems(&self) -> Vec<String> {
@@ -290,51 +313,13 @@ impl AskModel for UnifiedBenchDatasetEvaluator {
     }
 }
 
-/// The mean score so far.
-struct Mean {
-    path: Option<PathBuf>,
-    eval_type: EvalType,
-    compatibility: Compatibility,
-    /// Those of whether a row is valid, why not, and its score.
-    columns: [String; 3],
-    total: usize,
-    valid: usize,
-    /// Rows whose prediction could not be read.
-    unread: usize,
-    sum: f64,
-}
-
-impl Summary for Mean {
-    fn observe(&mut self, frame: &DataFrame) -> Result<()> {
-        let [valid, error, score] = &self.columns;
-        self.total += frame.height();
-        self.valid += frame.column(valid)?.bool()?.iter().filter(|valid| *valid == Some(true)).count();
-        self.unread += texts_of(frame, error)?.iter().flatten().filter(|error| matches!(*error, "parse_failed" | "empty_prediction")).count();
-        self.sum += frame.column(score)?.f64()?.iter().flatten().sum::<f64>();
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<DatasetResult> {
-        let counted = self.valid + if self.compatibility == Compatibility::Own { self.unread } else { 0 };
-        let measure = if self.eval_type == EvalType::Key3QChoicesAs { "micro_f1_mean" } else { "accuracy" };
-        let value = json!({
-            "bench_name_or_prefix": self.path.as_ref().and_then(|path| path.file_stem()).map(|name| name.to_string_lossy()),
-            "eval_type": self.eval_type,
-            "total_samples": self.total,
-            "valid_samples": self.valid,
-            "unread_predictions": self.unread,
-            measure: (counted > 0).then(|| self.sum / counted as f64),
-        });
-        Ok(DatasetResult { value, path: self.path.clone() })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use dataflow_core::operator::Operator;
-    use dataflow_core::testing::{ScriptedModel, check_row, conformance, frame_of};
+    use dataflow_core::testing::{ScriptedModel, check_row, conformance};
     use insta::assert_snapshot;
+    use serde_json::json;
 
     conformance!(UnifiedBenchDatasetEvaluator);
 
@@ -374,6 +359,24 @@ mod tests {
             |operator: &UnifiedBenchDatasetEvaluator| pairs.map(|(target, prediction)| check(operator, row(target, prediction)).ends_with("eval_score=1"));
         assert_eq!(told(&qa()), [true, false, false, true, true, true, true, true]);
         assert_eq!(told(&UnifiedBenchDatasetEvaluator { compatibility: Compatibility::Dataflow, ..qa() }), [true, true, true, true, true, true, false, false]);
+        for (target, right) in [
+            ("Paris", "The capital is Paris and not London."),
+            ("Paris", "It is Paris, not London."),
+            ("Paris", "Paris. It does not rain there."),
+            ("Paris", "**Paris**"),
+            ("Paris", "It isn't London; it's Paris."),
+            ("no", "No, it is not."),
+            ("not guilty", "He is not guilty."),
+            ("7", "There are seven: 7."),
+            ("1,000", "It costs 1000"),
+            ("巴黎", "法国的首都是巴黎，不是伦敦。"),
+            ("Paris", "<thinking>Rome?</thinking>Paris"),
+            ("COVID-19", "It was caused by COVID-19."),
+            ("July 4, 1776", "It was on July 4, 1776."),
+            ("The Beatles", "It was Beatles."),
+        ] {
+            assert!(check(&qa(), row(target, right)).ends_with("eval_score=1"), "{right} is {target}");
+        }
         for (target, wrong) in [
             ("2", "1/2"),
             ("x", r"\boxed{-x}"),
@@ -384,6 +387,13 @@ mod tests {
             ("possible", "It is not possible."),
             ("don", "don't"),
             ("Paris", "Paris is wrong. The answer is Rome"),
+            ("Paris", "Paris is wrong, it is Rome."),
+            ("Paris", "It can't be Paris."),
+            ("巴黎", "不是巴黎，而是罗马"),
+            ("巴黎", "巴黎不对"),
+            ("7", "I see 7 owls and 3 mills"),
+            ("2 owls", "2 owls and 3 more are 5 owls"),
+            ("Apollo 1", "It was Apollo 11."),
         ] {
             assert!(check(&qa(), row(target, wrong)).ends_with("eval_score=0"), "{wrong} is not {target}");
         }
@@ -406,8 +416,8 @@ mod tests {
         true  2 0
         true  3 0
         false parse_failed null null
-        false parse_failed null null
-        false parse_failed null null
+        false several_choices null null
+        false empty_prediction null null
         ");
     }
 
@@ -438,7 +448,7 @@ mod tests {
             assert!(told.ends_with(&format!("eval_score={score}")), "{labels} {prediction}: {told}");
         }
         for unread in ["AA", "AD", "ab", "SAB", "AB or BC"] {
-            assert!(check(&operator(Compatibility::Own), row("AB", unread)).contains("parse_failed"), "{unread}");
+            assert!(check(&operator(Compatibility::Own), row("AB", unread)).starts_with("false "), "{unread}");
         }
         assert!(check(&operator(Compatibility::Dataflow), row("A,B", "AB")).contains("parse_failed"));
     }
@@ -452,19 +462,31 @@ mod tests {
     }
 
     #[test]
-    fn predictions_that_cannot_be_read_are_wrong() {
-        let rows = frame_of(&[
-            json!({ "eval_valid": true, "eval_error": "", "eval_score": 1.0 }),
-            json!({ "eval_valid": false, "eval_error": "parse_failed", "eval_score": null }),
-            json!({ "eval_valid": false, "eval_error": "invalid_label", "eval_score": null }),
-        ]);
-        let told = |operator: &UnifiedBenchDatasetEvaluator| {
-            let mut summary = AskModel::summary(operator).unwrap();
-            summary.observe(&rows).unwrap();
-            summary.end().unwrap().value["accuracy"].clone()
+    fn what_is_thought_is_no_answer() {
+        let row = |prediction: &str| json!({ "choices": ["w", "x", "y"], "label": "B", "target": "x", "generated_ans": prediction });
+        assert_eq!(check(&choices(), row("<think>A or C. The answer is A.</think> B")), "true eval_error= eval_pred=1 eval_score=1");
+        assert_eq!(check(&choices(), row("The answer is A.</think>\n\nB")), "true eval_error= eval_pred=1 eval_score=1");
+        assert_eq!(check(&choices(), row("<think>It is B")), "false eval_error=empty_prediction eval_pred=null eval_score=null");
+        assert_eq!(check(&qa(), row("<think>y</think>x")), "true eval_error= eval_pred=x eval_score=1");
+        assert_eq!(check(&qa(), row("<think>It is x")), "false eval_error=empty_prediction eval_pred=null eval_score=null");
+    }
+
+    #[test]
+    fn labels_count_from_where_the_user_says() {
+        let score = |label_base, label: Value, prediction: &str| {
+            let row = json!({ "choices": ["London", "Paris", "Rome", "Oslo"], "label": label, "generated_ans": prediction });
+            check(&UnifiedBenchDatasetEvaluator { label_base, ..choices() }, row).rsplit('=').next().unwrap().to_owned()
         };
-        assert_eq!(told(&choices()), 0.5);
-        assert_eq!(told(&UnifiedBenchDatasetEvaluator { compatibility: Compatibility::Dataflow, ..choices() }), 1.0);
+        assert_eq!(score(LabelBase::Auto, json!(2), "C"), "1");
+        assert_eq!(score(LabelBase::Auto, json!(4), "D"), "1");
+        assert_eq!(score(LabelBase::Zero, json!(2), "C"), "1");
+        assert_eq!(score(LabelBase::Zero, json!(4), "D"), "null");
+        assert_eq!(score(LabelBase::One, json!(2), "B"), "1");
+        assert_eq!(score(LabelBase::One, json!("2"), "2"), "1");
+        assert_eq!(score(LabelBase::One, json!(0), "A"), "null");
+        assert_eq!(score(LabelBase::Auto, json!("Paris"), "B"), "1");
+        assert_eq!(score(LabelBase::Auto, json!("(B)"), "Paris"), "1");
+        assert_eq!(score(LabelBase::Auto, json!("Berlin"), "B"), "null");
     }
 
     #[test]

@@ -1,0 +1,127 @@
+//! The choices of a question, and what letters and numbers mean among them.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+/// From where numbers of choices are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum LabelBase {
+    /// From 0, or from 1 where a row's number is that of the last choice counted so.
+    #[default]
+    Auto,
+    /// From 0.
+    Zero,
+    /// From 1.
+    One,
+}
+
+/// The choices of one question.
+pub(super) struct Choices {
+    /// As [`readable`] texts, without the letters before them, as they are compared.
+    texts: Vec<String>,
+    base: LabelBase,
+    /// Whether a number may be what a choice says, so that none is read as the place of one.
+    pub(super) are_values: bool,
+}
+
+impl Choices {
+    pub(super) fn new(choices: &[String], base: LabelBase) -> Self {
+        let texts: Vec<String> = choices.iter().map(|choice| readable(choice).trim().to_owned()).collect();
+        let unlabelled: Option<Vec<String>> = texts.iter().enumerate().map(|(place, text)| without_label(text, place)).collect();
+        let texts: Vec<String> = unlabelled.unwrap_or(texts).iter().map(|text| compared(text)).collect();
+        let is_value = |text: &String| text.chars().any(|character| character.is_ascii_digit()) && !text.chars().any(char::is_alphabetic);
+        Self { are_values: texts.iter().any(is_value), texts, base }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    pub(super) fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.texts.iter().map(String::as_str).enumerate().filter(|(_, text)| !text.is_empty())
+    }
+
+    /// The choice whose text this is.
+    pub(super) fn place_of_text(&self, text: &str) -> Option<usize> {
+        let text = compared(text);
+        self.texts().find(|(_, choice)| *choice == text).map(|(place, _)| place)
+    }
+
+    /// The choice of a letter.
+    pub(super) fn place_of_letter(&self, letter: char) -> Option<usize> {
+        Some((letter.to_ascii_uppercase() as usize).checked_sub('A' as usize)?).filter(|place| *place < self.len())
+    }
+
+    /// The choices of numbers that are named together.
+    pub(super) fn places_of_numbers(&self, numbers: &[usize]) -> Vec<Option<usize>> {
+        let from_one = match self.base {
+            LabelBase::Auto => numbers.contains(&self.len()) && !numbers.contains(&0),
+            LabelBase::Zero => false,
+            LabelBase::One => true,
+        };
+        numbers.iter().map(|number| number.checked_sub(usize::from(from_one)).filter(|place| *place < self.len())).collect()
+    }
+}
+
+/// A choice without its own letter, as in `B. Paris`.
+fn without_label(text: &str, place: usize) -> Option<String> {
+    let text = text.strip_prefix('(').unwrap_or(text);
+    let letter = char::from(b'A' + u8::try_from(place).ok().filter(|place| *place < 26)?);
+    let rest = text.strip_prefix(letter)?.strip_prefix([')', '.', ':', '、', ','])?.trim();
+    (!rest.is_empty()).then(|| rest.to_owned())
+}
+
+/// A text with compatible forms composed (`Ｂ` is `B`), and without marks of Markdown and LaTeX that only say how it looks.
+pub(super) fn readable(text: &str) -> String {
+    static COMMAND: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\\(?:text\w*|math(?:rm|bf|it|sf|tt|normal)|mbox|bm|boldsymbol)\s*\{([^{}]*)\}|\\[()\[\],;!]|__").ok());
+    let composed: String = text.nfkc().filter(|character| !matches!(character, '*' | '`' | '$')).collect();
+    match COMMAND.as_ref().filter(|_| composed.contains(['\\', '_'])) {
+        Some(command) => command.replace_all(&composed, "$1").into_owned(),
+        None => composed,
+    }
+}
+
+/// A readable text as it is compared: letter case and white space aside, without a mark at its end.
+fn compared(text: &str) -> String {
+    let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    folded(squeezed.trim_end_matches(['.', '!', '?', '。', ' ']))
+}
+
+/// A text in small letters, each at the place where it was.
+pub(super) fn folded(text: &str) -> String {
+    let small = |character: char| character.to_lowercase().next().filter(|small| small.len_utf8() == character.len_utf8()).unwrap_or(character);
+    text.chars().map(small).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choices(base: LabelBase) -> Choices {
+        Choices::new(&["A. London", "B. Ｐaris", "C. Rome", "D. $x^2$"].map(ToOwned::to_owned), base)
+    }
+
+    #[test]
+    fn numbers_that_are_named_together_count_from_one_place() {
+        let places = |base, numbers: &[usize]| choices(base).places_of_numbers(numbers);
+        assert_eq!(places(LabelBase::Auto, &[2]), [Some(2)]);
+        assert_eq!(places(LabelBase::Auto, &[4]), [Some(3)]);
+        assert_eq!(places(LabelBase::Auto, &[1, 4]), [Some(0), Some(3)]);
+        assert_eq!(places(LabelBase::Auto, &[0, 4]), [Some(0), None]);
+        assert_eq!(places(LabelBase::Zero, &[2, 4]), [Some(2), None]);
+        assert_eq!(places(LabelBase::One, &[2, 0]), [Some(1), None]);
+    }
+
+    #[test]
+    fn a_choice_is_known_by_its_text() {
+        let choices = choices(LabelBase::Auto);
+        assert_eq!(["paris.", "LONDON", "x^2", "B. Paris", ""].map(|text| choices.place_of_text(&readable(text))), [Some(1), Some(0), Some(3), None, None]);
+    }
+}

@@ -1,0 +1,336 @@
+//! Finds where a text names choices, and whether it says or denies them.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::choices::{Choices, folded};
+
+/// Whether one choice is asked for, or several, whose letters may be written as one: `AC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    One,
+    Several,
+}
+
+/// What choices are named by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// A letter or a number.
+    Letter,
+    /// Letters that are written as one.
+    Joined,
+    /// The words of a choice.
+    Text,
+    /// A value that is a choice, which anywhere else may be anything.
+    Value,
+}
+
+/// How a text stands to the choices that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Denied,
+    Named,
+    /// `B is right`
+    Affirmed,
+    /// `The answer is B`
+    Announced,
+}
+
+/// Choices that are named together: `A`, `B. Paris`, `A and C`.
+#[derive(Debug)]
+pub(super) struct Mention {
+    pub(super) places: Vec<usize>,
+    pub(super) by: By,
+    pub(super) standing: Standing,
+    /// Whether nothing else is in its lines.
+    pub(super) is_alone: bool,
+    /// Whether it begins a line and a mark follows: `B.`, `(B)`.
+    pub(super) is_item: bool,
+    pub(super) start: usize,
+    end: usize,
+}
+
+/// The choices that a readable text names, in order.
+pub(super) fn mentions(text: &str, choices: &Choices, asked: Asked) -> Vec<Mention> {
+    let mut found = said_texts(text, choices);
+    found.extend(numbers(text, choices));
+    let is_lettered = |found: &Vec<Mention>| found.iter().any(|mention| mention.by == By::Letter);
+    found.extend(letters(text, choices, char::is_ascii_uppercase));
+    if asked == Asked::Several && !is_lettered(&found) {
+        found.extend(joined_letters(text, choices));
+    }
+    if found.is_empty() {
+        found.extend(letters(text, choices, char::is_ascii_lowercase));
+    }
+    found.sort_by_key(|mention| (mention.start, std::cmp::Reverse(mention.end)));
+    let mut groups = grouped(text, found);
+    for at in 0..groups.len() {
+        let from = at.checked_sub(1).map_or(0, |before| groups[before].end);
+        let to = groups.get(at + 1).map_or(text.len(), |next| next.start);
+        judge(text, from, to, &mut groups[at]);
+    }
+    groups
+}
+
+fn mention(places: Vec<usize>, by: By, start: usize, end: usize) -> Mention {
+    Mention { places, by, standing: Standing::Named, is_alone: false, is_item: false, start, end }
+}
+
+/// Where one of several choices is said word by word.
+fn said_texts(text: &str, choices: &Choices) -> Vec<Mention> {
+    let text = folded(text);
+    let said = choices.texts().filter(|(_, choice)| !matches!(choice.as_bytes(), [letter] if letter.is_ascii_alphabetic()));
+    let mentions = said.flat_map(|(place, choice)| {
+        let by = if choice.chars().any(char::is_alphabetic) { By::Text } else { By::Value };
+        whole(&text, choice).map(move |start| mention(vec![place], by, start, start + choice.len())).collect::<Vec<_>>()
+    });
+    mentions.collect()
+}
+
+/// Where words stand in a text, in whole words and numbers where a script parts them.
+pub(super) fn whole<'a>(text: &'a str, words: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let is_apart = |one: Option<char>, other: Option<char>| !matches!((one, other), (Some(one), Some(other)) if goes_on(one) && goes_on(other));
+    // `don't` does not say `don`.
+    let is_apostrophe = |character: Option<char>| matches!(character, Some('\'' | '’'));
+    let is_letter = |character: Option<char>| character.is_some_and(char::is_alphabetic);
+    let is_digit = |text: Option<char>| text.is_some_and(|character| character.is_ascii_digit());
+    text.match_indices(words).map(|(start, _)| start).filter(move |start| {
+        let (before, after) = (&text[..*start], &text[start + words.len()..]);
+        let number_begins =
+            before.ends_with(['.', ',', '/', '-', '^']) && is_digit(words.chars().next()) && (before.ends_with('-') || is_digit(before.chars().nth_back(1)));
+        let number_ends = is_digit(words.chars().next_back()) && after.starts_with(['.', ',', '/', '^']) && is_digit(after.chars().nth(1));
+        let is_cut = is_apostrophe(before.chars().next_back()) && is_letter(before.chars().nth_back(1))
+            || is_apostrophe(after.chars().next()) && is_letter(after.chars().nth(1));
+        !is_cut
+            && is_apart(before.chars().next_back(), words.chars().next())
+            && is_apart(words.chars().next_back(), after.chars().next())
+            && !number_begins
+            && !number_ends
+    })
+}
+
+/// Whether a character is of a word that goes on until a space: not so in Chinese.
+fn goes_on(character: char) -> bool {
+    character.is_alphanumeric() && !crate::python::is_han(character)
+}
+
+/// The letters of choices that stand alone and are neither words of a sentence nor parts of a formula or of an abbreviation.
+fn letters<'a>(text: &'a str, choices: &'a Choices, is_wanted: fn(&char) -> bool) -> impl Iterator<Item = Mention> + 'a {
+    let letters = text.char_indices().filter(move |(_, letter)| is_wanted(letter));
+    letters.filter(|(at, letter)| stands_alone(&text[..*at], *letter, &text[at + 1..])).filter_map(|(at, letter)| {
+        let place = choices.place_of_letter(letter)?;
+        Some(mention(vec![place], By::Letter, at, at + 1))
+    })
+}
+
+fn stands_alone(before: &str, letter: char, after: &str) -> bool {
+    let mut left = before.chars().rev();
+    let mut right = after.chars();
+    let (left, further_left) = (left.next(), left.next());
+    let (right, further_right, third_right) = (right.next(), right.next(), right.next());
+    let is = |character: Option<char>, wanted: fn(char) -> bool| character.is_some_and(wanted);
+    let is_letter = |character: Option<char>| is(character, char::is_alphabetic) && is(character, goes_on);
+    if is(left, goes_on) || is(right, goes_on) || left == Some('\\') {
+        return false;
+    }
+    // `it's`, `A's`, `A_1`, `X-ray`, `A-level`
+    let is_glue = |character: Option<char>| is(character, |character| matches!(character, '\'' | '’' | '_' | '-'));
+    if is_glue(left) && is(further_left, goes_on) || is_glue(right) && (is(further_right, |next| next.is_lowercase() || next.is_ascii_digit() || next == '{')) {
+        return false;
+    }
+    // `e.g.`, `U.S.`
+    if right == Some('.') && is_letter(further_right) && !is_letter(third_right)
+        || left == Some('.') && is_letter(further_left) && !is_letter(before.chars().nth_back(2))
+    {
+        return false;
+    }
+    if right == Some('^') || after.trim_start().starts_with('=') && !after.trim_start().starts_with("=>") {
+        return false;
+    }
+    !is_word_of_sentence(before, letter, after)
+}
+
+/// Whether a letter is the article `a` or the pronoun `I`: a word in small letters follows that does not go with a name.
+fn is_word_of_sentence(before: &str, letter: char, after: &str) -> bool {
+    const AFTER_A_NAME: &[&str] = &[
+        "is", "isn", "are", "aren", "was", "and", "or", "nor", "but", "because", "since", "as", "seems", "looks", "has", "does", "doesn", "can", "cannot",
+        "would", "should", "must", "fits", "says", "states", "for", "with", "in", "over",
+    ];
+    let Some(next) = after.strip_prefix(' ').map(|rest| rest.split(|character: char| !character.is_alphabetic()).next().unwrap_or("")) else { return false };
+    if !next.starts_with(char::is_lowercase) {
+        return false;
+    }
+    match letter {
+        'I' | 'i' => !matches!(next, "is" | "and" | "or" | "because"),
+        'a' => !AFTER_A_NAME.contains(&next),
+        'A' => begins_sentence(before) && !AFTER_A_NAME.contains(&next),
+        _ => false,
+    }
+}
+
+fn begins_sentence(before: &str) -> bool {
+    let before = before.trim_end_matches([' ', '"', '\'', '(', '[', '-', '•', '>']);
+    before.is_empty() || before.ends_with(['.', '!', '?', ':', ';', '\n', '。'])
+}
+
+/// The capital letters that are written as one, as in `AB`: different ones, all of choices that exist.
+fn joined_letters(text: &str, choices: &Choices) -> Vec<Mention> {
+    static CAPITALS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("[A-Z]{2,}").ok());
+    let words = CAPITALS.iter().flat_map(|capitals| capitals.find_iter(text));
+    let words = words.filter(|word| !text[..word.start()].ends_with(goes_on) && !text[word.end()..].starts_with(goes_on));
+    let mentions = words.filter_map(|word| {
+        let places: Vec<usize> = word.as_str().chars().map(|letter| choices.place_of_letter(letter)).collect::<Option<_>>()?;
+        let differ = places.iter().enumerate().all(|(at, place)| !places[..at].contains(place));
+        differ.then(|| mention(places, By::Joined, word.start(), word.end()))
+    });
+    mentions.collect()
+}
+
+/// Numbers of choices: those that are all of a line, and those behind a word for a choice. None where a choice is a number itself.
+fn numbers(text: &str, choices: &Choices) -> Vec<Mention> {
+    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let word = r"(?:\b(?:options?|choices?|answers?)\b(?:\s+(?:is|are|number)\b|\s*[:#])*|选项|答案(?:是|为|选)?:?|选)";
+        let line = r#"^[ \t(\[{"'#-]*(?<line>\d{1,3}(?:(?:[ \t,、/&+;"']|and|or|和|与)+\d{1,3})*)[ \t)\]}"'.。,]*$"#;
+        Regex::new(&format!(r"(?im){line}|{word}[\s(\[#]*(?<named>\d{{1,3}})(?:\)|\]|[.,;:]?\s*$|[.,;:]\s|\s+(?:is|and|or)\b|[项、。])")).ok()
+    });
+    static DIGITS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("[0-9]+").ok());
+    if choices.are_values || !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        return Vec::new();
+    }
+    let (Some(named), Some(digits)) = (NAMED.as_ref(), DIGITS.as_ref()) else { return Vec::new() };
+    let spans = named.captures_iter(text).filter_map(|captures| captures.name("line").or_else(|| captures.name("named")).map(|span| span.range()));
+    let found: Vec<_> =
+        spans.flat_map(|span| digits.find_iter(&text[span.clone()]).map(move |digits| span.start + digits.start()..span.start + digits.end())).collect();
+    let numbers: Vec<usize> = found.iter().filter_map(|range| text[range.clone()].parse().ok()).collect();
+    let places = choices.places_of_numbers(&numbers);
+    found.iter().zip(places).filter_map(|(range, place)| Some(mention(vec![place?], By::Letter, range.start, range.end))).collect()
+}
+
+/// Those that are named together as one, and of what overlaps the longest.
+fn grouped(text: &str, found: Vec<Mention>) -> Vec<Mention> {
+    let mut groups: Vec<Mention> = Vec::new();
+    for next in found {
+        let Some(group) = groups.last_mut() else {
+            groups.push(next);
+            continue;
+        };
+        if next.start < group.end {
+            continue;
+        }
+        let between = &text[group.end..next.start];
+        let is_same = group.places.last() == next.places.last() && next.places.len() == 1;
+        if is_same && group.by != next.by && between.len() <= 6 && !between.contains(|character: char| character.is_alphanumeric() || character == '\n') {
+            group.end = next.end; // `B. Paris`
+            if next.by == By::Letter {
+                group.by = By::Letter;
+            }
+        } else if joins(between) && group.by == next.by && next.by != By::Joined {
+            group.end = next.end;
+            group.places.extend(next.places);
+        } else {
+            groups.push(next);
+        }
+    }
+    groups
+}
+
+/// Whether what stands between two choices names them together: `A, B`, `A和C`, `(A) or (B)`.
+fn joins(between: &str) -> bool {
+    let is_mark =
+        |character: char| matches!(character, ' ' | ',' | '、' | '/' | '&' | '+' | ';' | '(' | ')' | '[' | ']' | '{' | '}' | '【' | '】' | '"' | '\'');
+    if between.len() > 40 || between.contains("; ") {
+        return false;
+    }
+    matches!(
+        between.replace(is_mark, "").to_lowercase().as_str(),
+        "" | "and" | "or" | "nor" | "andoption" | "oroption" | "noroption" | "和" | "与" | "及" | "以及" | "跟" | "或" | "或者" | "也不是"
+    )
+}
+
+/// Tells how the text between the mentions before and after stands to one.
+fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
+    // A line that ends with a colon goes on with what it announces.
+    let before = &text[from..mention.start];
+    let line = before.rmatch_indices('\n').find(|(at, _)| !before[..*at].trim_end().ends_with([':', '\n'])).map_or(0, |(at, _)| at + 1);
+    let lead = &before[line..];
+    let lead = &lead[last_end(&CLAUSE, lead)..];
+    let line_start = text[..mention.start].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[mention.end..].find('\n').map_or(text.len(), |at| mention.end + at);
+    let is_blank = |text: &str| !text.contains(char::is_alphanumeric);
+    let (in_line_before, in_line_after) = (&text[line_start..mention.start], &text[mention.end..line_end]);
+    mention.is_alone = is_blank(in_line_before) && is_blank(in_line_after);
+    let labels = |text: &str| text.len() < 20 && matches!(text.trim().to_lowercase().as_str(), "" | "(" | "[" | "【" | "-" | "option" | "选项" | "option (");
+    mention.is_item =
+        mention.by == By::Letter && mention.places.len() == 1 && labels(in_line_before) && in_line_after.starts_with([')', '.', ':', '、', ']', '】', ',']);
+    let tail = &text[mention.end..to];
+    let is_mark = |character: char| matches!(character, ')' | ']' | '}' | '】' | '"' | '\'' | ' ');
+    let follows_label = |character: char| is_mark(character) || matches!(character, '.' | ':' | '、' | '-' | '–' | '—');
+    let tail = if mention.by == By::Letter && labels(lead) { tail.trim_start_matches(follows_label) } else { tail.trim_start_matches(is_mark) };
+    let end = TAIL.as_ref().and_then(|end| end.find(tail)).map_or(tail.len(), |end| end.start());
+    let tail = &tail[..end];
+    let denials = count(&DENIES, lead, "denial");
+    let is_announced = ANNOUNCES.as_ref().is_some_and(|announces| announces.is_match(lead));
+    mention.standing = if is_announced && denials.is_multiple_of(2) {
+        Standing::Announced
+    } else if !(denials + count(&WRONG, tail, "wrong")).is_multiple_of(2) {
+        Standing::Denied
+    } else if AFFIRMS.as_ref().is_some_and(|affirms| affirms.is_match(tail)) {
+        Standing::Affirmed
+    } else {
+        Standing::Named
+    };
+}
+
+/// Where a clause begins.
+static CLAUSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)[,;!?。]|\.(?:\s|$)|\b(?:but|so|therefore|thus|hence|while|whereas|although|because|since|if)\b|但|而是|所以|因此|因为|由于").ok()
+});
+
+/// Where what is said of a choice ends.
+static TAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)^not\b|[,;!?。\n]|\.(?:\s|$)|\b(?:and|or|but|so|therefore|thus|hence|while|whereas|although|because|since|as|if|when|which|rather than|instead of)\b|但|而|所以|因此|因为|由于").ok()
+});
+
+/// Words before a choice that deny it; "the one that is not right is B" does not.
+static DENIES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)\bnot (?:correct|true|right|valid|accurate)\b",
+        r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno\s*$|不\s*$)"
+    ))
+    .ok()
+});
+
+/// Words behind a choice that say that it is wrong.
+static WRONG: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)(?<wrong>\b(?:not|never|cannot|wrong|incorrect|false|invalid|untrue|inaccurate|eliminated|excluded|rejected|ruled out|fails?)\b|n['’]t\b|不|错|排除|没有)").ok()
+});
+
+/// Words behind a choice that say that it is right.
+static AFFIRMS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)\b(?:correct|right|true|best|answers?|fits?|valid)\b|正确|符合|^(?:项|选项)?(?:是)?对").ok());
+
+/// Words before a choice that say that it is the answer.
+static ANNOUNCES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)\b(?:answers?|options?|choices?|statements?|one)\b.{0,80}?(?:\b(?:is|are|be)\b|[:=→]|->)",
+        r"|\bcorrect\s*:|\b(?:pick|choose|select|chose|picked|selected|go(?:ing)? with|opt for)\b",
+        r#"|答案.{0,10}?(?:是|为|选|[:】])|(?:错误|正确|符合|选项|应该).{0,20}?(?:是|为|:)|选(?:择|定)?[\s(\[【"']*$"#
+    ))
+    .ok()
+});
+
+fn last_end(pattern: &LazyLock<Option<Regex>>, text: &str) -> usize {
+    pattern.iter().flat_map(|pattern| pattern.find_iter(text)).last().map_or(0, |found| found.end())
+}
+
+fn count(pattern: &LazyLock<Option<Regex>>, text: &str, name: &str) -> usize {
+    pattern.iter().flat_map(|pattern| pattern.captures_iter(text)).filter(|found| found.name(name).is_some()).count()
+}
+
+/// Whether what is said around some words of a text denies them.
+pub(super) fn is_denied(text: &str, start: usize, end: usize) -> bool {
+    let mut mention = mention(vec![0], By::Text, start, end);
+    judge(text, 0, text.len(), &mut mention);
+    mention.standing == Standing::Denied
+}
