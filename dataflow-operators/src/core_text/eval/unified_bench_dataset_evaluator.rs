@@ -47,7 +47,7 @@ pub use self::choices::LabelBase;
 /// number from 1, and the numbers of one row count alike. Rows are scored as they come, before all labels are seen, so a set whose labels seem to count from 1 is scored by `auto` as if from 0, and the result has a `warning`.
 ///
 /// A prediction that cannot be read is wrong. With `compatibility: dataflow` it is left out of the mean, any part of the other text is enough (`no` is right for `Norway`), and the first lone letter is the choice,
-/// also the `I` of "I pick B".
+/// also the `I` of "I pick B"; labels of choices that do not exist are passed over, where our rule scores no such row.
 ///
 /// # 中文
 ///
@@ -62,7 +62,7 @@ pub use self::choices::LabelBase;
 /// 标签可以是选项的字母、编号或文字。`label_base` 说明编号从 0（`zero`）还是从 1（`one`）开始，预测中的编号也一样；`auto` 时编号视为从 0 开始的位置，该位置不存在时视为从 1 开始的编号，同一行的编号按同一方式计数。
 /// 各行随到随评，不等看完全部标签，因此编号看来从 1 开始的数据集在 `auto` 下仍按从 0 开始评分，并在结果中给出 `warning`。
 ///
-/// 无法读出的预测算错。`compatibility: dataflow` 时不计入平均分，任一方包含另一方即为正确（`no` 对 `Norway` 也算对），并以第一个单独的字母为选项（包括 "I pick B" 中的 `I`）。
+/// 无法读出的预测算错。`compatibility: dataflow` 时不计入平均分，任一方包含另一方即为正确（`no` 对 `Norway` 也算对），并以第一个单独的字母为选项（包括 "I pick B" 中的 `I`）；不存在的标签被略过，而本项目的规则不为这样的行打分。
 #[operator(core_text, eval, AskModel)]
 pub struct UnifiedBenchDatasetEvaluator {
     /// The file that the result is written to as well. 中文：另将统计结果写入的文件。
