@@ -56,7 +56,7 @@ fn same(answer: &str, reference: &str, depth: usize) -> bool {
 }
 
 /// A text in small letters without white space, but for a space between two digits: `1 2` is not `12`.
-fn squeezed(text: &str) -> String {
+pub(super) fn squeezed(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     let mut after_space = false;
     for character in text.chars() {

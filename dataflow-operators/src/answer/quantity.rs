@@ -4,34 +4,35 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::compare::squeezed;
 use super::expression::{self, Expression};
 use super::number_words::word_value;
 
-/// A number with what stands round it.
+/// A number and the unit or words behind it.
 struct Quantity {
-    value: f64,
-    /// The digits of a whole number, which may be more than a floating point number holds.
-    digits: Option<String>,
+    /// The number as it is written.
+    number: String,
     unit: String,
+    /// By what the first words of the unit multiply.
+    times: f64,
 }
 
 impl Quantity {
-    fn of(text: &str) -> Option<Self> {
+    fn of(text: &str) -> Self {
         let text = without_thousands(text).unwrap_or_else(|| text.to_owned());
         let (head, unit) = split_unit(&text);
         let head = head.strip_suffix('%').map_or(head, str::trim);
-        let unit = if unit == "percent" { String::new() } else { unit };
         let (times, unit) = multiplied(&unit);
-        let plain = head.strip_prefix('-').unwrap_or(head);
-        let digits = (times < 2.0 && !plain.is_empty() && plain.chars().all(|character| character.is_ascii_digit())).then(|| {
-            let digits = plain.trim_start_matches('0');
-            if digits.is_empty() { "0".to_owned() } else { format!("{}{digits}", &head[..head.len() - plain.len()]) }
-        });
-        let value = mixed_number(head)
-            .or_else(|| word_value(&head.to_lowercase()).map(|value| value as f64))
-            .or_else(|| Expression::parse(head)?.constant())
-            .filter(|value| !value.is_nan())?;
-        Some(Self { value: value * times, digits, unit: unit.to_owned() })
+        let unit = if unit == "percent" { String::new() } else { unit.to_owned() };
+        Self { number: head.to_owned(), unit, times }
+    }
+
+    /// The value, where what stands before the unit is a number.
+    fn value(&self) -> Option<Expression> {
+        let digits = word_value(&self.number.to_lowercase()).map(|value| value.to_string());
+        let number = mixed_number(&self.number).or(digits).unwrap_or_else(|| self.number.clone());
+        let number = if self.times > 1.0 { format!("{}*({number})", self.times) } else { number };
+        Expression::parse(&number).filter(|value| value.constant().is_some())
     }
 }
 
@@ -70,14 +71,15 @@ fn multiplied(unit: &str) -> (f64, &str) {
 
 /// Whether two numbers are the same; `None` where one of the two is no number.
 pub(super) fn same_number(answer: &str, reference: &str) -> Option<bool> {
-    let (left, right) = (Quantity::of(answer)?, Quantity::of(reference)?);
-    if !left.unit.is_empty() && !right.unit.is_empty() && left.unit != right.unit {
-        return Some(false);
+    let (left, right) = (Quantity::of(answer), Quantity::of(reference));
+    let have_units = (!left.unit.is_empty(), !right.unit.is_empty());
+    let contradict = have_units == (true, true) && left.unit != right.unit;
+    match (left.value(), right.value()) {
+        (Some(left), Some(right)) => Some(!contradict && expression::equal(&left, &right)),
+        // `2:30 pm` and `2:30`, `12x kg` and `12x`
+        _ if have_units != (false, false) && left.times == right.times && !contradict && squeezed(&left.number) == squeezed(&right.number) => Some(true),
+        _ => None,
     }
-    if let (Some(left), Some(right)) = (&left.digits, &right.digits) {
-        return Some(left == right);
-    }
-    Some(expression::close(left.value, right.value))
 }
 
 /// The number of a text whose commas or spaces only group its digits, without them.
@@ -91,12 +93,11 @@ pub(super) fn without_thousands(text: &str) -> Option<String> {
     GROUPED.as_ref()?.is_match(text).then(|| text.replace(',', ""))
 }
 
-fn mixed_number(text: &str) -> Option<f64> {
-    static MIXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(-?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)$").ok());
+/// `3 1/2` as a sum.
+fn mixed_number(text: &str) -> Option<String> {
+    static MIXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^([-+]?)\s*(\d+)\s+\(*(\d+)\)*\s*/\s*\(*(\d+)\)*$").ok());
     let found = MIXED.as_ref()?.captures(text)?;
-    let part = |index: usize| found.get(index)?.as_str().parse::<f64>().ok();
-    let value = part(2)? + part(3)? / part(4)?;
-    Some(if &found[1] == "-" { -value } else { value })
+    Some(format!("{}({}+{}/{})", &found[1], &found[2], &found[3], &found[4]))
 }
 
 /// A number and the unit or words after it.
