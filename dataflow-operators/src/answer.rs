@@ -10,6 +10,8 @@ mod last_value;
 mod normal_form;
 mod number_words;
 mod quantity;
+mod relation;
+mod shape;
 
 pub use compare::answers_match;
 pub(crate) use extract::marked_answer;

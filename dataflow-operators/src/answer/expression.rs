@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use self::number::Number;
+pub(super) use self::parser::is_function;
 
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,13 @@ pub(super) enum Function {
 }
 
 impl Expression {
+    /// The names of its variables.
+    pub(super) fn variable_names(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        self.variables(&mut names);
+        names
+    }
+
     fn variables(&self, names: &mut BTreeSet<String>) {
         match self {
             Self::Number(_) => {}
@@ -163,12 +171,11 @@ fn equal_constants(left: &Expression, right: &Expression) -> bool {
     }
 }
 
-/// Whether two expressions are zero at the same places because one is a multiple of the other; for sides of equations.
-pub(super) fn proportional(left: &Expression, right: &Expression) -> bool {
-    at_points(left, right).is_some_and(|values| {
-        let ratios: Vec<f64> = values.iter().map(|(left, right)| left / right).collect();
-        ratios.len() > 1 && ratios[0].abs() > 1e-9 && ratios.iter().all(|ratio| close(*ratio, ratios[0]))
-    })
+/// By what one expression is a multiple of another at all sample points; for sides of equations.
+pub(super) fn ratio(left: &Expression, right: &Expression) -> Option<f64> {
+    let ratios: Vec<f64> = at_points(left, right)?.iter().map(|(left, right)| left / right).collect();
+    let first = *ratios.first()?;
+    (ratios.len() > 1 && first.abs() > 1e-9 && ratios.iter().all(|ratio| close(*ratio, first))).then_some(first)
 }
 
 /// How many sample points have positive values for all variables; those after them have negative ones.

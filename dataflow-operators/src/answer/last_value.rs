@@ -18,7 +18,10 @@ enum Kind {
     Space,
     /// A comma, a colon or a semicolon.
     Mark,
+    /// An equals sign, which tells what stands behind it.
     Relation,
+    /// `<` and its like, which belongs to what it compares.
+    Inequality,
     Word,
     /// Anything else, and the end of a line.
     Other,
@@ -85,14 +88,16 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     static PIECE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(concat!(
             r"(?P<word>\\(?:text\w*|math\w+|mbox|operatorname)\s*\{[^{}]*\})",
+            r"|(?P<other></?[A-Za-z]\w*\s*/?>)", // a tag of HTML
+            r"|(?P<inequality><=|>=|!=|\\(?:leq?|geq?|leqslant|geqslant|lt|gt|neq?)\b|[<>≤≥≠])",
             r"|(?P<matrix>(?s)\\begin\{\w*(?:matrix|array)\}.*?\\end\{\w*(?:matrix|array)\}(?-s))",
-            r"|(?P<number>(?:\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)\b(?:\.\d+)?|\d*\.\d+|\d+)(?:[eE][+-]?\d+\b)?(?: ?\\?%)?|½)",
+            r"|(?P<number>(?:\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)\b(?:\.\d+)?|\d*\.\d*(?:\\(?:overline|dot|bar)\s*\{?\d+\}?\d*)+|\d*\.\d+(?:\.\.\.|…|\\l?dots\b)?|\d+)(?:[eE][+-]?\d+\b)?(?: ?\\?%)?|½)",
             r"|(?P<open>\\left\s*\\?[(\[{]|\\\{|[(\[{])",
             r"|(?P<close>\\right\s*\\?[)\]}]|\\\}|[)\]}])",
             r"|(?P<space>\\[,;! ]|[ \t~]+)",
             r"|(?P<operator>[-−+*×·÷/^_√±²³]+)",
             r"|(?P<mark>[,:;，：；])",
-            r"|(?P<relation>[=<>≤≥≈])",
+            r"|(?P<relation>[=≈])",
             r"|(?P<command>\\[A-Za-z]+)",
             r"|(?P<letter>\p{L}+)",
             r"|(?s:\\?.)"
@@ -110,6 +115,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         ("operator", Kind::Operator),
         ("mark", Kind::Mark),
         ("relation", Kind::Relation),
+        ("inequality", Kind::Inequality),
         ("command", Kind::Command),
         ("letter", Kind::Letter),
     ];
@@ -145,14 +151,16 @@ fn without_prose_in_brackets(pieces: &mut [Piece<'_>]) {
                 }
                 None => pieces[at].kind = Kind::Other,
             },
-            Kind::Word | Kind::Other | Kind::Relation => {
+            Kind::Word | Kind::Other | Kind::Relation | Kind::Inequality => {
                 if let Some(inner) = open.last_mut() {
                     inner.1 = false;
                 }
             }
             Kind::Operator if pieces[at].text == "**" => {
-                let is_value = |piece: Option<&Piece<'_>>, bracket| piece.is_some_and(|piece| piece.kind == Kind::Number || piece.kind == bracket);
-                if !(at > 0 && is_value(pieces.get(at - 1), Kind::Close) && is_value(pieces.get(at + 1), Kind::Open)) {
+                // `x**2`, `(x+1)**(1/2)`
+                let is_base = |piece: &Piece<'_>| matches!(piece.kind, Kind::Number | Kind::Letter | Kind::Close);
+                let is_power = |piece: &Piece<'_>| matches!(piece.kind, Kind::Number | Kind::Open);
+                if !(at > 0 && is_base(&pieces[at - 1]) && pieces.get(at + 1).is_some_and(is_power)) {
                     pieces[at].kind = Kind::Other;
                 }
             }
@@ -175,6 +183,7 @@ fn end_of_value(pieces: &[Piece<'_>], start: usize) -> usize {
         let goes_on = depth > 0
             || match kind(at) {
                 Kind::Number | Kind::Letter | Kind::Command | Kind::Operator | Kind::Open => true,
+                Kind::Inequality => is_compared(pieces, start, at),
                 // `2:30`, `1,2`
                 Kind::Mark => before.is_some_and(|before| kind(before) == Kind::Number) && kind(at + 1) == Kind::Number,
                 Kind::Space => before.is_some_and(|before| {
@@ -187,7 +196,8 @@ fn end_of_value(pieces: &[Piece<'_>], start: usize) -> usize {
                     let thin = pieces[at].text.starts_with('\\') && kind(before) == Kind::Number && kind(at + 1) == Kind::Number;
                     let argument = kind(before) == Kind::Close && is(at + 1, &["{"]);
                     let command = kind(before) == Kind::Command || kind(at + 1) == Kind::Command || is(before, FUNCTIONS);
-                    binary || after_operator || mixed || unit || thin || argument || command
+                    let compared = kind(before) == Kind::Inequality || (kind(at + 1) == Kind::Inequality && is_compared(pieces, start, at + 1));
+                    binary || compared || after_operator || mixed || unit || thin || argument || command
                 }),
                 Kind::Close | Kind::Relation | Kind::Word | Kind::Other => false,
             };
@@ -202,6 +212,16 @@ fn end_of_value(pieces: &[Piece<'_>], start: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// Whether an inequality stands between two values.
+fn is_compared(pieces: &[Piece<'_>], start: usize, at: usize) -> bool {
+    let is_side = |piece: &Piece<'_>| matches!(piece.kind, Kind::Number | Kind::Letter | Kind::Command);
+    let is_space = |piece: &&Piece<'_>| piece.kind == Kind::Space;
+    let before = pieces[start..at].iter().rev().find(|piece| !is_space(piece));
+    let after = pieces[at + 1..].iter().find(|piece| !is_space(piece));
+    before.is_some_and(|piece| is_side(piece) || piece.kind == Kind::Close)
+        && after.is_some_and(|piece| is_side(piece) || piece.kind == Kind::Open || matches!(piece.text, "-" | "−"))
 }
 
 /// The value that some pieces are, without operators that join it to nothing; `None` where they name none, and where it is the power or the divisor of a word.
@@ -281,6 +301,15 @@ mod tests {
             (r"1\,000", r"1\,000"),
             (r"\frac {1} {2}", r"\frac {1} {2}"),
             ("so log 8", "log 8"),
+            ("We find that $x \\geq 5$.", r"x \geq 5"),
+            ("so -2 <= x < 3", "-2 <= x < 3"),
+            ("so x>3", "x>3"),
+            ("<b>5</b>", "5"),
+            ("<answer>5</answer>", "5"),
+            ("-> 5", "5"),
+            (r"= 0.1\overline{6}", r"0.1\overline{6}"),
+            ("it is 0.333...", "0.333..."),
+            ("so x**2 - 1", "x**2 - 1"),
             (r"so \begin{pmatrix}1 & 2\\3 & 4\end{pmatrix}.", r"\begin{pmatrix}1 & 2\\3 & 4\end{pmatrix}"),
         ] {
             assert_eq!(last_value(text).as_deref(), Some(wanted), "{text}");

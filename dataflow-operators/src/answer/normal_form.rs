@@ -2,13 +2,16 @@
 //!
 //! Sets are `⦃1,2⦄` there, matrices `⟦(1,2),(3,4)⟧`, fractions `((1)/(2))`, roots `sqrt(2)` and `root(3)(x)`; units and words stay, apart by spaces.
 
+/// What may stand round the whole of an answer and says nothing.
+const WRAPPERS: [(&str, &str); 9] =
+    [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("\"", "\""), ("“", "”"), ("「", "」"), ("`", "`")];
+
 /// An answer in plain notation.
 pub(super) fn normal_form(answer: &str) -> String {
     let mut rest = answer.trim();
     loop {
-        let inner = [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**")]
-            .iter()
-            .find_map(|(open, close)| rest.strip_prefix(open)?.strip_suffix(close).filter(|inner| !inner.is_empty() && !inner.contains(open)));
+        let inner =
+            WRAPPERS.iter().find_map(|(open, close)| rest.strip_prefix(open)?.strip_suffix(close).filter(|inner| !inner.is_empty() && !inner.contains(open)));
         match inner {
             Some(inner) => rest = inner.trim(),
             None => break,
@@ -18,12 +21,31 @@ pub(super) fn normal_form(answer: &str) -> String {
     let text = translator.until(None);
     // Degrees that are no power are a unit that everybody leaves out.
     let text = text.replace('°', " ");
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.trim_end_matches(['.', '。', ',', ';', ' ']).to_owned()
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace("infinity", "inf");
+    let is_number = |part: &str| !part.is_empty() && part.chars().all(|character| character.is_ascii_digit());
+    let text =
+        text.split_once(" to ").filter(|(left, right)| is_number(left) && is_number(right)).map(|(left, right)| format!("{left}:{right}")).unwrap_or(text);
+    let trimmed = text.trim_end_matches(['.', '。', ',', ';', ' ']);
+    // `0.333...` goes on.
+    if text[trimmed.len()..].starts_with("...") { format!("{trimmed}...") } else { trimmed.to_owned() }
 }
 
 /// Nesting that no answer has; what is deeper is taken as it stands, or left out.
 const DEEPEST: usize = 40;
+
+/// Commands that only say how letters look.
+#[rustfmt::skip]
+const FONTS: &[&str] = &[
+    "text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "textup", "mathrm", "mathbf", "mathit", "mathsf", "mathtt", "mathnormal", "mbox", "operatorname",
+    "boxed", "fbox", "boldsymbol", "bm",
+];
+
+/// Commands that stand in answers with two backslashes where data were escaped twice.
+#[rustfmt::skip]
+const ESCAPED: &[&str] = &[
+    "frac", "dfrac", "tfrac", "sqrt", "left", "right", "pi", "infty", "cdot", "times", "text", "mathrm", "circ", "cup", "in", "le", "leq", "ge", "geq", "pm", "binom", "begin",
+    "boxed", "log", "ln", "sin", "cos", "tan", "theta", "alpha",
+];
 
 struct Translator {
     source: Vec<char>,
@@ -50,24 +72,44 @@ impl Translator {
                 continue;
             }
             match character {
-                '\\' => self.command(&mut text),
+                '\\' => {
+                    if let Some(join) = self.infix() {
+                        let (left, right) = (std::mem::take(&mut text), self.until(close));
+                        join(&mut text, &left, &right);
+                        break;
+                    }
+                    self.command(&mut text);
+                }
                 '{' => {
                     let inner = self.until(Some('}'));
-                    // `1{,}000` groups digits.
+                    // `1{,}000` groups digits, and `{1, 2}` is meant for a set.
+                    let (open, close) = if is_listed(&inner) { ('⦃', '⦄') } else { ('(', ')') };
                     if inner.trim() != "," {
-                        text.push('(');
+                        text.push(open);
                         text.push_str(&inner);
-                        text.push(')');
+                        text.push(close);
                     }
                 }
                 '}' => {}
                 '^' => match self.argument().trim() {
                     "°" | "(°)" => {}
                     power => {
+                        // `\text{cm}^2`
+                        text.truncate(text.trim_end().len());
                         text.push('^');
                         text.push_str(power);
                     }
                 },
+                '_' => self.index(&mut text),
+                // `2**10`, as programs write powers.
+                '*' if self.peek() == Some('*') && text.ends_with(|before: char| before.is_alphanumeric() || before == ')') => {
+                    self.at += 1;
+                    text.push('^');
+                }
+                '$' if text.ends_with("US") => {
+                    text.truncate(text.len() - "US".len());
+                    text.push(' ');
+                }
                 '$' | '£' | '€' | '¥' | '￥' | '~' | '\u{200b}' => text.push(' '),
                 '−' | '–' | '—' | '－' => text.push('-'),
                 '×' | '·' | '⋅' => text.push('*'),
@@ -84,11 +126,56 @@ impl Translator {
                 // The full-width forms that Chinese text has: a fixed distance from ASCII.
                 '！'..='～' => text.extend(char::from_u32(character as u32 - 0xFEE0)),
                 '、' => text.push(','),
+                '∶' => text.push(':'),
+                '…' => text.push_str("..."),
                 other => text.push(other),
             }
         }
         self.depth -= 1;
         text
+    }
+
+    /// `{a \over b}` and `{n \choose k}`, which stand between what they join.
+    fn infix(&mut self) -> Option<fn(&mut String, &str, &str)> {
+        let infixes: [(&str, fn(&mut String, &str, &str)); 2] = [("over", push_fraction), ("choose", push_binomial)];
+        let rest = &self.source[self.at..];
+        let is_next = |name: &str| name.chars().eq(rest.iter().copied().take_while(char::is_ascii_alphabetic));
+        let (name, join) = infixes.into_iter().find(|(name, _)| is_next(name))?;
+        self.at += name.len();
+        Some(join)
+    }
+
+    /// An index, with brackets where it is more than a number or a letter: `x_1`, `x_(n+1)`.
+    fn index(&mut self, text: &mut String) {
+        // `(1011)_2` is `1011_2`.
+        if let Some((head, number)) = text.trim_end().strip_suffix(')').and_then(|before| before.rsplit_once('('))
+            && !number.is_empty()
+            && number.chars().all(|character| character.is_ascii_digit())
+        {
+            *text = format!("{head}{number}");
+        }
+        let digits: String = self.source[self.at..].iter().take_while(|character| character.is_ascii_digit()).collect();
+        if !digits.is_empty() {
+            self.at += digits.len();
+            text.extend(["_", &digits, " "]);
+            return;
+        }
+        let index = self.argument();
+        let inner = index.trim_matches(['(', ')', ' ']);
+        let is_plain = inner.chars().all(|character| character.is_ascii_digit()) || inner.chars().count() == 1;
+        text.extend(["_", if is_plain { inner } else { index.trim() }, " "]);
+    }
+
+    /// A bar or a dot over digits behind the point, which repeat.
+    fn repeating(&mut self, text: &mut String, name: &str) {
+        let argument = self.argument();
+        let digits = argument.trim_matches(['(', ')', ' ']);
+        let behind_the_point = text.trim_end_matches(|before: char| before.is_ascii_digit() || matches!(before, '⟨' | '⟩')).ends_with('.');
+        if behind_the_point && !digits.is_empty() && digits.chars().all(|digit| digit.is_ascii_digit()) {
+            text.extend(["⟨", digits, "⟩"]);
+        } else {
+            text.extend([" ", name, " ", &argument]);
+        }
     }
 
     /// What a command or `^` applies to: a group, a command or one character.
@@ -144,7 +231,19 @@ impl Translator {
                 Some('}') => text.push('⦄'),
                 Some('%') => text.push('%'),
                 Some('|') => text.push('|'),
+                // `\\frac` with its backslash escaped once too often is no end of a line.
+                Some('\\') if self.is_escaped_command() => self.command(text),
                 Some('\\') => text.push('¶'),
+                // A space below nothing: `1,\! 000`.
+                Some('!') => {
+                    while self.peek().is_some_and(char::is_whitespace) {
+                        self.at += 1;
+                    }
+                }
+                Some('$') if text.ends_with("US") => {
+                    text.truncate(text.len() - "US".len());
+                    text.push(' ');
+                }
                 _ => text.push(' '),
             }
             return;
@@ -166,7 +265,12 @@ impl Translator {
                     None => text.extend([" sqrt(", &inner, ")"]),
                 }
             }
-            "text" | "textbf" | "textit" | "textrm" | "mathrm" | "mathbf" | "mbox" | "operatorname" | "boxed" | "fbox" => {
+            "binom" | "dbinom" | "tbinom" => {
+                let (all, chosen) = (self.argument(), self.argument());
+                push_binomial(text, &all, &chosen);
+            }
+            "overline" | "bar" | "dot" => self.repeating(text, &name),
+            _ if FONTS.contains(&name.as_str()) => {
                 let inner = self.argument();
                 let inner = inner.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(&inner);
                 text.extend([" ", inner, " "]);
@@ -180,6 +284,8 @@ impl Translator {
             }
             "quad" | "qquad" => text.push(' '),
             "circ" | "degree" => text.push('°'),
+            "colon" => text.push(':'),
+            "mid" => text.push('|'),
             "cdot" | "times" | "ast" => text.push('*'),
             "div" => text.push('/'),
             "pm" | "mp" => text.push('±'),
@@ -192,6 +298,9 @@ impl Translator {
             "lt" => text.push('<'),
             "gt" => text.push('>'),
             "ne" | "neq" => text.push_str("!="),
+            "approx" => text.push('≈'),
+            "langle" => text.push('('),
+            "rangle" => text.push(')'),
             "lbrace" => text.push('⦃'),
             "rbrace" => text.push('⦄'),
             "lvert" | "rvert" | "vert" => text.push('|'),
@@ -201,7 +310,13 @@ impl Translator {
         }
     }
 
-    /// A matrix becomes a list of its rows; any other environment its content.
+    /// Whether a command that is written often comes next; a new line of a matrix never begins with the letters of one.
+    fn is_escaped_command(&self) -> bool {
+        let rest = &self.source[self.at..];
+        ESCAPED.iter().any(|name| name.chars().eq(rest.iter().copied().take_while(char::is_ascii_alphabetic)))
+    }
+
+    /// A matrix becomes a list of its rows; equations below each other become equations side by side.
     fn environment(&mut self, text: &mut String) {
         let name = self.argument();
         let end: Vec<char> = format!("\\end{{{}}}", name.trim_matches(['(', ')'])).chars().collect();
@@ -218,10 +333,35 @@ impl Translator {
         }
         let mut inner = Self { source: content, at: 0, depth: self.depth };
         let inner = inner.until(None);
-        let rows: Vec<String> = inner.split('¶').filter(|row| !row.trim().is_empty()).map(|row| format!("({})", row.replace('&', ","))).collect();
+        let rows = inner.split('¶').filter(|row| !row.trim().is_empty());
+        if ["cases", "align", "gather"].iter().any(|kind| name.contains(kind)) {
+            let rows: Vec<String> = rows.map(|row| row.replace('&', " ").trim().trim_end_matches([',', ';']).to_owned()).collect();
+            text.push_str(&rows.join(", "));
+            return;
+        }
+        let rows: Vec<String> = rows.map(|row| format!("({})", row.replace('&', ","))).collect();
         let bars = if name.contains("vmatrix") || name.contains("Vmatrix") { "|" } else { "" }; // a determinant is no matrix
         text.extend([bars, "⟦", &rows.join(","), "⟧", bars]);
     }
+}
+
+/// Whether what stands in braces is a set: commas outside of its brackets tell, and the bar before a condition.
+fn is_listed(text: &str) -> bool {
+    let mut depth = 0_i32;
+    text.contains(" | ")
+        || text.trim() != ","
+            && text.chars().any(|character| {
+                match character {
+                    '(' | '[' | '⦃' | '⟦' => depth += 1,
+                    ')' | ']' | '⦄' | '⟧' => depth -= 1,
+                    _ => {}
+                }
+                character == ',' && depth == 0
+            })
+}
+
+fn push_binomial(text: &mut String, all: &str, chosen: &str) {
+    text.extend([" binom(", all, ")(", chosen, ")"]);
 }
 
 /// `3\frac{1}{2}` is a mixed number; everything else before a fraction is a factor.
@@ -262,6 +402,20 @@ mod tests {
             r"\begin{pmatrix}1 & 2\\3 & 4\end{pmatrix}",
             r"(-\infty, 3] \cup [5, \infty)",
             "１２％。",
+            r"1,\! 234,\!567",
+            r"{1 \over 2}",
+            r"{5 \choose 2}",
+            r"\\frac{1}{2}",
+            r"1011_{2} + (1011)_{2} + x_{n+1}",
+            r"0.1\overline{6}",
+            "0.1666…",
+            "{1, 2}",
+            r"\begin{cases} x = 1, \\ y = 2 \end{cases}",
+            r"12\textnormal{ cm}^2",
+            "x**2",
+            "“even”",
+            "{x | x > 2}",
+            "3 to 2",
         ];
         assert_snapshot!(answers.map(normal_form).join("\n"), @r"
         (((1))/((2)))
@@ -276,6 +430,20 @@ mod tests {
         ⟦(1 , 2),(3 , 4)⟧
         (- inf , 3] ∪ [5, inf )
         12%
+        1,234,567
+        (((1 )/( 2)))
+        ( binom(5 )( 2))
+        (((1))/((2)))
+        1011_2 + 1011_2 + x_(n+1)
+        0.1⟨6⟩
+        0.1666...
+        ⦃1, 2⦄
+        x = 1, y = 2
+        12 cm^2
+        x^2
+        even
+        ⦃x | x > 2⦄
+        3:2
         ");
     }
 

@@ -84,13 +84,21 @@ pub(super) fn same_number(answer: &str, reference: &str) -> Option<bool> {
 
 /// The number of a text whose commas or spaces only group its digits, without them.
 pub(super) fn without_thousands(text: &str) -> Option<String> {
-    static GROUPED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?:[^\d,;][^,;]*)?$").ok());
+    static GROUPED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?:[^\d,;][^,;]*)?$").ok());
     static SPACED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(-?\d{1,3}(?: \d{3})+(?:\.\d+)?)(\s*[^\d\s,;/.][^,;/]*)?$").ok());
     if let Some(found) = SPACED.as_ref()?.captures(text) {
         return Some(format!("{}{}", found[1].replace(' ', ""), found.get(2).map_or("", |unit| unit.as_str())));
     }
     // `1, 234` may be a list; with three digits in each group and no space it is a number.
     GROUPED.as_ref()?.is_match(text).then(|| text.replace(',', ""))
+}
+
+/// The number that digits with commas are, though they could be a list: `(1,000)`, `1,5`.
+pub(super) fn one_number(text: &str) -> Option<String> {
+    static DECIMAL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?\d+,\d+$").ok());
+    let inner = text.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
+    let with_comma = || DECIMAL.as_ref()?.is_match(text).then(|| text.replace(',', "."));
+    inner.and_then(without_thousands).or_else(with_comma)
 }
 
 /// `3 1/2` as a sum.
@@ -100,27 +108,68 @@ fn mixed_number(text: &str) -> Option<String> {
     Some(format!("{}({}+{}/{})", &found[1], &found[2], &found[3], &found[4]))
 }
 
+/// The names of units that are written in more ways than one, the one that they are compared by first.
+const UNITS: &[&[&str]] = &[
+    &["m", "meter", "metre", "米"],
+    &["cm", "centimeter", "centimetre", "厘米"],
+    &["mm", "millimeter", "millimetre", "毫米"],
+    &["km", "kilometer", "kilometre", "千米", "公里"],
+    &["g", "gram", "克"],
+    &["kg", "kilogram", "千克", "公斤"],
+    &["mg", "milligram", "毫克"],
+    &["l", "liter", "litre", "升"],
+    &["ml", "milliliter", "millilitre", "毫升"],
+    &["s", "sec", "second", "秒"],
+    &["min", "minute", "分钟"],
+    &["h", "hr", "hour", "小时"],
+    &["in", "inch", "inche"],
+    &["ft", "foot", "feet"],
+    &["yd", "yard"],
+    &["mi", "mile"],
+    &["lb", "pound"],
+    &["oz", "ounce"],
+    &["dollar", "usd"],
+    &["元", "yuan"],
+    &["percent", "pct", "percentage"],
+];
+
+/// A unit as it is compared: `cm^2` for `square centimeters`, `cm^(2)` and `平方厘米`.
+fn unit_name(words: &str) -> String {
+    let unit: String = words.chars().filter(|character| !character.is_whitespace() && !matches!(character, '.' | '(' | ')' | '^')).collect();
+    let (unit, power) = match [("square", "2"), ("sq", "2"), ("平方", "2"), ("cubic", "3"), ("立方", "3")]
+        .iter()
+        .find_map(|(word, power)| Some((unit.strip_prefix(word)?, power)))
+    {
+        Some((unit, power)) if !unit.is_empty() => (unit, *power),
+        _ => match unit.strip_suffix(['2', '3']) {
+            Some(base) => (base, &unit[base.len()..]),
+            None => (unit.as_str(), ""),
+        },
+    };
+    // `dollar` and `dollars` are one unit.
+    let unit = if unit.chars().count() > 2 { unit.strip_suffix('s').unwrap_or(unit) } else { unit };
+    let name = UNITS.iter().find(|names| names.contains(&unit)).map_or(unit, |names| names[0]);
+    format!("{name}{power}")
+}
+
 /// A number and the unit or words after it.
 fn split_unit(text: &str) -> (&str, String) {
     static WITH_UNIT: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%])(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
+        LazyLock::new(|| Regex::new(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%](?:\s*pi\b)?)(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
     /// Units that may stand right after a number, or be one letter long.
-    const UNITS: [&str; 32] = [
+    const SHORT: [&str; 34] = [
         "m", "g", "s", "h", "l", "n", "j", "w", "v", "k", "c", "f", "cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw",
-        "hz", "pa", "mol", "mph", "in",
+        "hz", "pa", "mol", "mph", "in", "am", "pm",
     ];
     let none = || (text, String::new());
     let Some(found) = WITH_UNIT.as_ref().and_then(|pattern| pattern.captures(text)) else { return none() };
     let (Some(head), Some(space), Some(words)) = (found.get(1), found.get(2), found.get(3)) else { return none() };
     let words = words.as_str().trim().to_lowercase();
-    let first: String = words.chars().take_while(|character| character.is_alphabetic()).collect();
+    let first: String = words.chars().filter(|character| *character != '.').take_while(|character| character.is_alphabetic()).collect();
     let mathematics = ["pi", "sqrt", "inf", "root", "log", "ln", "sin", "cos", "tan"].contains(&first.as_str());
-    let known = UNITS.contains(&first.as_str()) || !first.is_ascii();
+    let known = SHORT.contains(&first.as_str()) || !first.is_ascii();
     if mathematics || !(known || (first.chars().count() > 1 && !space.as_str().is_empty())) {
         return none();
     }
-    let unit: String = words.chars().filter(|character| !character.is_whitespace() && *character != '.').collect();
-    // `dollar` and `dollars` are one unit.
-    let unit = if unit.chars().count() > 2 { unit.strip_suffix('s').unwrap_or(&unit).to_owned() } else { unit };
-    (head.as_str().trim(), unit)
+    (head.as_str().trim(), unit_name(&words))
 }

@@ -25,6 +25,11 @@ const FUNCTIONS: [(&str, Function); 15] = [
     ("csc", Function::Cosecant),
 ];
 
+/// Whether a word names a function.
+pub(in super::super) fn is_function(word: &str) -> bool {
+    FUNCTIONS.iter().any(|(name, _)| *name == word) || ["log", "ln", "lg"].contains(&word)
+}
+
 impl Expression {
     /// Reads the whole of a text; `None` where it is not an expression.
     pub(in super::super) fn parse(text: &str) -> Option<Self> {

@@ -1,0 +1,113 @@
+//! Equations and inequalities.
+
+use super::compare;
+use super::expression::{self, Expression};
+
+/// The sides of an equation or of a chain of relations; one where there is none.
+pub(super) fn sides(text: &str) -> Vec<&str> {
+    text.split(['=', '<', '>', '!']).map(str::trim).filter(|side| !side.is_empty()).collect()
+}
+
+/// Whether a text says that two sides are not the same.
+pub(super) fn is_relation(text: &str) -> bool {
+    text.contains(['<', '>']) || text.contains("!=")
+}
+
+fn relations(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut before = false;
+    for character in text.chars() {
+        let part = matches!(character, '=' | '<' | '>' | '!');
+        match found.last_mut().filter(|_| before && part) {
+            Some(last) => last.push(character),
+            None if part => found.push(character.to_string()),
+            None => {}
+        }
+        before = part;
+    }
+    found
+}
+
+/// Two equations or chains of inequalities: side by side, turned round, as multiples of each other, or as the same interval.
+pub(super) fn same(answer: &str, reference: &str, depth: usize) -> bool {
+    let (left, mut right) = (sides(answer), sides(reference));
+    let (left_relations, mut right_relations) = (relations(answer), relations(reference));
+    let all_same =
+        |left: &[&str], right: &[&str]| left.len() == right.len() && left.iter().zip(right).all(|(left, right)| compare::same(left, right, depth + 1));
+    if left_relations == right_relations && all_same(&left, &right) {
+        return true;
+    }
+    if let (Some(left), Some(right)) = (Difference::of(&left, &left_relations), Difference::of(&right, &right_relations))
+        && left.same(&right)
+    {
+        return true;
+    }
+    if let (Some(left), Some(right)) = (interval(answer), interval(reference)) {
+        return compare::same(&left, &right, depth + 1);
+    }
+    right.reverse();
+    right_relations.reverse();
+    let turned = |relation: &String| if let Some(rest) = relation.strip_prefix('<') { format!(">{rest}") } else { relation.replace('>', "<") };
+    let right_relations: Vec<String> = right_relations.iter().map(turned).collect();
+    left_relations == right_relations && all_same(&left, &right)
+}
+
+/// What a relation of two sides says of their difference: that it is, or is not, zero, or below it.
+struct Difference<'a> {
+    difference: Expression,
+    relation: &'a str,
+}
+
+impl<'a> Difference<'a> {
+    fn of(sides: &[&str], relations: &'a [String]) -> Option<Self> {
+        let ([left, right], [relation]) = (sides, relations) else { return None };
+        let (left, right, relation) = match relation.as_str() {
+            ">" => (right, left, "<"),
+            ">=" => (right, left, "<="),
+            other => (left, right, other),
+        };
+        Some(Self { difference: Expression::parse(&format!("({left})-({right})"))?, relation })
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        let turns_round = matches!(self.relation, "=" | "!=");
+        self.relation == other.relation && expression::ratio(&self.difference, &other.difference).is_some_and(|ratio| turns_round || ratio > 0.0)
+    }
+}
+
+/// The interval in which inequalities say that something is: `(1,2]` for `1 < x <= 2`, `(3,inf)` for `x > 3`.
+pub(super) fn interval(text: &str) -> Option<String> {
+    if !is_relation(text) {
+        return None;
+    }
+    let is_number = |side: &str| Expression::parse(side).is_some_and(|side| side.constant().is_some());
+    let (sides, relations) = (sides(text), relations(text));
+    let relations: Vec<&str> = relations.iter().map(String::as_str).collect();
+    let of_upper = |relation: &str, end: &str| Some(format!("(-inf,{end}{}", if relation.ends_with('=') { ']' } else { ')' }));
+    let of_lower = |relation: &str, end: &str| Some(format!("{}{end},inf)", if relation.ends_with('=') { '[' } else { '(' }));
+    match (&sides[..], &relations[..]) {
+        ([name, end], ["!="]) if is_number(end) && !is_number(name) => Some(format!("(-inf,{end})∪({end},inf)")),
+        ([name, end], [relation]) if is_number(end) && !is_number(name) => {
+            if relation.starts_with('<') {
+                of_upper(relation, end)
+            } else {
+                of_lower(relation, end)
+            }
+        }
+        ([end, name], [relation]) if is_number(end) && !is_number(name) => {
+            if relation.starts_with('<') {
+                of_lower(relation, end)
+            } else {
+                of_upper(relation, end)
+            }
+        }
+        ([start, name, end], [first, second])
+            if is_number(start) && is_number(end) && !is_number(name) && first.as_bytes().first() == second.as_bytes().first() =>
+        {
+            let (start, end, first, second) = if first.starts_with('<') { (start, end, first, second) } else { (end, start, second, first) };
+            let (open, close) = (if first.ends_with('=') { '[' } else { '(' }, if second.ends_with('=') { ']' } else { ')' });
+            Some(format!("{open}{start},{end}{close}"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,173 @@
+//! What an answer is made of: one value, or a set, a tuple, an interval, a matrix of them.
+
+use super::compare::same;
+use super::quantity::without_thousands;
+use super::relation;
+
+/// What an answer is made of.
+pub(super) enum Shape {
+    Single,
+    Group(Group),
+}
+
+/// Items between brackets, or side by side, which counts as a set.
+#[derive(Clone)]
+pub(super) struct Group {
+    open: char,
+    close: char,
+    pub(super) items: Vec<String>,
+    /// The word between them, where it says more than a comma.
+    joined: Option<Joined>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joined {
+    And,
+    Or,
+}
+
+impl Joined {
+    fn of(text: &str) -> Option<Self> {
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        match (has(&[" and ", "且", "和"]), has(&[" or ", "或"])) {
+            (true, false) => Some(Self::And),
+            (false, true) => Some(Self::Or),
+            _ => None,
+        }
+    }
+}
+
+impl Group {
+    pub(super) fn is_set(&self) -> bool {
+        self.open == '⦃'
+    }
+
+    pub(super) fn same(&self, other: &Self, depth: usize) -> bool {
+        if let Some((left, right)) = self.as_other(other).map(|group| (group, other.clone())).or_else(|| Some((self.clone(), other.as_other(self)?))) {
+            return left.same(&right, depth + 1);
+        }
+        if (self.open, self.close, self.items.len()) != (other.open, other.close, other.items.len()) || self.items.len() > 64 {
+            return false;
+        }
+        // `x > 3 or x < 1` holds of some numbers, and with `and` of none.
+        let holds_conditions = self.items.iter().any(|item| item.contains(['<', '>', '=']));
+        if holds_conditions && matches!((self.joined, other.joined), (Some(one), Some(other)) if one != other) {
+            return false;
+        }
+        if !self.is_set() && self.open != '∪' {
+            return self.items.iter().zip(&other.items).all(|(left, right)| same(left, right, depth + 1));
+        }
+        let mut left_over: Vec<&String> = other.items.iter().collect();
+        self.items.iter().all(|item| match left_over.iter().position(|other| same(item, other, depth + 1)) {
+            Some(at) => {
+                left_over.remove(at);
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+impl Group {
+    /// The group in the form that another has, where it only has another one: conditions joined by `or` as a union of intervals, named values as a tuple.
+    fn as_other(&self, other: &Self) -> Option<Self> {
+        if !self.is_set() || self.items.len() < 2 {
+            return None;
+        }
+        let (open, close, items) = match other.open {
+            '∪' if self.joined == Some(Joined::Or) => ('∪', '∪', self.items.iter().map(|item| relation::interval(item)).collect::<Option<Vec<_>>>()?),
+            '(' if other.close == ')' => {
+                let one_letter = |name: &str| name.trim().chars().count() == 1 && name.trim().chars().all(char::is_alphabetic);
+                let named =
+                    |item: &'_ String| item.split_once('=').filter(|(name, _)| one_letter(name)).map(|(name, value)| (name.to_owned(), value.to_owned()));
+                let mut named: Vec<(String, String)> = self.items.iter().map(named).collect::<Option<_>>()?;
+                named.sort();
+                ('(', ')', named.into_iter().map(|(_, value)| value.trim().to_owned()).collect())
+            }
+            _ => return None,
+        };
+        Some(Self { open, close, items, joined: None })
+    }
+}
+
+impl Shape {
+    pub(super) fn of(text: &str) -> Self {
+        let set = |items: Vec<String>| Self::Group(Group { open: '⦃', close: '⦄', items, joined: Joined::of(text) });
+        if without_thousands(text).is_some() {
+            return Self::Single;
+        }
+        let unions = split_outside(text, |_, rest| rest.starts_with('∪').then_some('∪'.len_utf8()));
+        if unions.len() > 1 {
+            return Self::Group(Group { open: '∪', close: '∪', items: unions, joined: None });
+        }
+        let side_by_side = split_outside(text, separator);
+        if side_by_side.len() > 1 {
+            return set(side_by_side);
+        }
+        if text.matches('±').count() == 1 {
+            return set(vec![text.replace('±', "+"), text.replace('±', "-")]);
+        }
+        let Some((open, inner, close)) = bracketed(text) else { return Self::Single };
+        let items = split_outside(inner, separator);
+        // Round brackets round one thing are no tuple.
+        if items.len() == 1 && open == '(' && close == ')' { Self::Single } else { Self::Group(Group { open, close, items, joined: None }) }
+    }
+}
+
+/// A comma, a semicolon, or a word that enumerates.
+fn separator(before: &str, rest: &str) -> Option<usize> {
+    // `(1,2)or(2,1)`
+    if let Some(word) = ["or", "and"].into_iter().find(|word| rest.strip_prefix(word).is_some_and(|after| after.trim_start().starts_with('(')))
+        && before.trim_end().ends_with(')')
+    {
+        return Some(word.len());
+    }
+    if let Some(length) = [" or ", " and ", ",and ", ", and "].iter().find_map(|word| rest.starts_with(word).then_some(word.len())) {
+        return Some(length);
+    }
+    let first = rest.chars().next()?;
+    matches!(first, ',' | ';' | '或' | '和').then_some(first.len_utf8())
+}
+
+/// Cuts a text where no bracket is open; `cut` gives the length of a separator between what is before and what is left.
+fn split_outside(text: &str, cut: impl Fn(&str, &str) -> Option<usize>) -> Vec<String> {
+    let (mut pieces, mut start, mut depth, mut at) = (Vec::new(), 0, 0_i32, 0);
+    while let Some(character) = text[at..].chars().next() {
+        match character {
+            '(' | '[' | '⦃' | '⟦' => depth += 1,
+            ')' | ']' | '⦄' | '⟧' => depth -= 1,
+            _ => {}
+        }
+        match cut(&text[..at], &text[at..]).filter(|_| depth == 0) {
+            Some(length) => {
+                pieces.push(text[start..at].trim().to_owned());
+                at += length;
+                start = at;
+            }
+            None => at += character.len_utf8(),
+        }
+    }
+    pieces.push(text[start..].trim().to_owned());
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
+/// The brackets round the whole of a text, which need not be of one kind: `[1, 2)`.
+fn bracketed(text: &str) -> Option<(char, &str, char)> {
+    let (open, close) = (text.chars().next()?, text.chars().next_back()?);
+    if !matches!(open, '(' | '[' | '⦃' | '⟦') || !matches!(close, ')' | ']' | '⦄' | '⟧') || text.chars().count() < 2 {
+        return None;
+    }
+    let mut depth = 0;
+    for (at, character) in text.char_indices() {
+        match character {
+            '(' | '[' | '⦃' | '⟦' => depth += 1,
+            ')' | ']' | '⦄' | '⟧' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && at + character.len_utf8() < text.len() {
+            return None;
+        }
+    }
+    Some((open, &text[open.len_utf8()..text.len() - close.len_utf8()], close))
+}
