@@ -5,6 +5,8 @@ mod compare;
 mod expression;
 mod extract;
 mod final_answer;
+mod formula;
+mod gist;
 mod judge;
 mod last_value;
 mod normal_form;
@@ -17,12 +19,14 @@ pub use compare::answers_match;
 pub(crate) use extract::marked_answer;
 pub use extract::{extract_answer, reference_answer};
 pub(crate) use final_answer::{Units, cleaned_answer, final_answer};
+pub(crate) use gist::gist;
 pub(crate) use judge::ask_judge;
 pub use judge::{AnswerJudgePrompt, AnswerJudgePromptQuestion};
 
 use dataflow_core::reply::without_thinking;
 
-use self::last_value::last_value;
+use self::extract::unmarked_answer;
+use self::formula::last_formula;
 
 use crate::compatibility::Compatibility;
 
@@ -51,13 +55,24 @@ pub fn solution_matches(solution: &str, reference: &str) -> bool {
         return true;
     }
     let reference = reference_answer(reference);
+    let is_right = |answer: &str| answers_match(answer, &reference);
     if let Some(answer) = marked_answer(&solution) {
-        return answers_match(&answer, &reference);
+        return is_right(&answer) || gist(&answer).is_some_and(|answer| is_right(&answer));
     }
     // Of more lines than one, or a long one, the last side of an equation is not what all of it says.
     let bare = solution.trim();
     let is_bare = bare.len() <= MOST_BARE && !bare.contains('\n');
-    is_bare && answers_match(bare, &reference) || last_value(&solution).is_some_and(|answer| answers_match(&answer, &reference))
+    if is_bare && is_right(bare) {
+        return true;
+    }
+    // What is an answer as a whole is no other one in part: `x = 1 or x = 2`, `7 cm^3`.
+    let says_more = !is_bare || !compare::is_answer(bare);
+    says_more && (unmarked_answer(&solution).is_some_and(|answer| is_right(&answer)) || last_formula(&solution).is_some_and(is_right))
+}
+
+/// Whether the last box of a solution is closed and holds something to read.
+pub(crate) fn has_boxed_result(solution: &str) -> bool {
+    extract::last_box(solution).is_some_and(|found| found.is_closed && !normal_form::normal_form(found.inner).is_empty())
 }
 
 /// Whether a solution is the reference, letter by letter; not where it says nothing.
@@ -91,6 +106,19 @@ mod tests {
             ("First 3 + 4,\nwhich is 7", "7", "4"),
             ("7 miles", "7", "8"),
             ("<think>9</think>1/2", "1/2", "9"),
+            ("The answer is 5, not 6.", "5", "6"),
+            ("The answer is n!.", "n!", "n"),
+            ("**Final Answer:** The largest $n$ is 34.", "34", "n"),
+            (r"It is \boxed{1} and \boxed{-2}.", "-2, 1", "-2"),
+            ("We find that $x \\geq 5$.", "[5, \\infty)", "5"),
+            ("So the line is $y = 2x + 3$.", "y - 3 = 2x", "3"),
+            ("So we get $7, -9$.", "-9, 7", "-9"),
+            ("So $m + n = 11$.", "11", "10"),
+            ("7 cm^3", "7 cm^3", "7 cm^2"),
+            ("x > 3", "x > 3", "3"),
+            ("x = 1 or x = 2", "1, 2", "2"),
+            ("5!", "120", "5"),
+            ("x^2 = 7", "x^2 = 7", "7"),
         ] {
             assert!(solution_matches(solution, right), "`{solution}` says `{right}`");
             assert!(!solution_matches(solution, wrong), "`{solution}` does not say `{wrong}`");

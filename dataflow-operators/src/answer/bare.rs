@@ -35,7 +35,7 @@ fn marked_formula(text: &str) -> Option<String> {
         let found = MARKED.as_ref()?.captures_iter(text).last()?;
         (1..=3).find_map(|group| found.get(group)).map(|formula| formula.as_str().to_owned())
     };
-    last_boxed(text).or_else(in_marks)
+    last_boxed(text).map(ToOwned::to_owned).or_else(in_marks)
 }
 
 fn last_fraction(text: &str) -> Option<f64> {

@@ -7,7 +7,7 @@ use regex::Regex;
 use super::expression::{self, Expression};
 use super::normal_form::normal_form;
 use super::number_words::number_of_words;
-use super::quantity::{one_number, same_number};
+use super::quantity::{self, one_number, same_number};
 use super::relation::{self, is_relation, sides};
 use super::shape::{Group, Shape};
 
@@ -30,6 +30,9 @@ const LONGEST: usize = 4000;
 /// assert!(!answers_match("(2, 1)", "(1, 2)"));
 /// ```
 pub fn answers_match(answer: &str, reference: &str) -> bool {
+    if answer.trim() == reference.trim() && answer.contains(char::is_alphanumeric) {
+        return true;
+    }
     // `twenty five` is 25.
     let in_digits = |text: &str| number_of_words(text.trim()).map(|number| number.to_string());
     let read = |text: &str| normal_form(in_digits(text).as_deref().unwrap_or(text));
@@ -38,6 +41,22 @@ pub fn answers_match(answer: &str, reference: &str) -> bool {
         return false;
     }
     if answer.len().max(reference.len()) > LONGEST { squeezed(&answer) == squeezed(&reference) } else { same(&answer, &reference, 0) }
+}
+
+/// Whether a text is nothing but an answer: a formula, a number with its unit, or a list of such.
+pub(super) fn is_answer(text: &str) -> bool {
+    is_answer_in_plain(&normal_form(text), 0)
+}
+
+fn is_answer_in_plain(text: &str, depth: usize) -> bool {
+    if let Shape::Group(group) = Shape::of(text)
+        && depth < 8
+    {
+        return group.items.iter().all(|item| is_answer_in_plain(item, depth + 1));
+    }
+    // What begins with an equals sign is the end of something.
+    let is_formula = || !text.starts_with('=') && !has_words(text) && sides(text).iter().all(|side| Expression::parse(side).is_some());
+    quantity::is_with_unit(text) || is_formula()
 }
 
 /// Whether two answers in plain notation are the same.
@@ -136,6 +155,12 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
             return same(last, reference, depth + 1);
         }
         ([_], [first, .., last]) if !is_relation(reference) && tells_the_value_of(first, last) => return same(answer, last, depth + 1),
+        // `x = 2 + 3 = 5` and `x = 5`
+        ([name, .., last], [other, .., value])
+            if left.len() + right.len() > 4 && !is_relation(answer) && !is_relation(reference) && names_a_value(name) && squeezed(name) == squeezed(other) =>
+        {
+            return same(last, value, depth + 1);
+        }
         _ => return relation::same(answer, reference, depth),
     }
     same_number(answer, reference).unwrap_or_else(|| same_expression(answer, reference))
@@ -165,12 +190,14 @@ fn has_two_unknowns(side: &str) -> bool {
     Expression::parse(side).is_some_and(|side| side.variable_names().len() > 1)
 }
 
+/// Whether there are words in a text that are more than a letter, and no names of functions or numbers.
+fn has_words(text: &str) -> bool {
+    text.split(|character: char| !character.is_alphabetic()).any(|word| word.chars().count() > 1 && !expression::is_name(word))
+}
+
 fn same_expression(answer: &str, reference: &str) -> bool {
-    // A word is no product of its letters; `sin x` is none.
-    let is_name = |word: &str| word.chars().count() == 1 || expression::is_function(word);
-    let is_word = |text: &str| {
-        text.chars().all(|character| character.is_alphabetic() || character == '-' || character.is_whitespace()) && !text.split_whitespace().all(is_name)
-    };
+    // A word is no product of its letters.
+    let is_word = |text: &str| text.chars().all(|character| character.is_alphabetic() || character == '-' || character.is_whitespace()) && has_words(text);
     if is_word(answer) || is_word(reference) {
         return false;
     }
@@ -287,8 +314,15 @@ mod tests {
             ("Option B", "B"),
             ("选B", "(B)"),
             ("A, C", "AC"),
+            ("x = 2 + 3 = 5", "x = 5"),
+            ("x = 5 ≈ 5.1", "x = 2 + 3 = 5"),
             ("“even”", "even"),
             (r"\infty", "infinity"),
+            (r"\cos\theta", "cos θ"),
+            (r"\{\}", r"\emptyset"),
+            ("{x|1<x<3}", "(1, 3)"),
+            ("5N", "5"),
+            ("1.5 x 10^3", "1500"),
             (r"\arcsin x", r"\sin^{-1} x"),
         ] {
             assert!(answers_match(answer, reference), "`{answer}` is `{reference}`");
@@ -356,6 +390,10 @@ mod tests {
             ("A, C", "AD"),
             ("CAB", "BAC"),
             ("n!", "n"),
+            ("2n", "2"),
+            ("2A", "2"),
+            ("x = 2 + 3 = 5", "y = 5"),
+            ("2θ", "2"),
             (r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}"),
         ] {
             assert!(!answers_match(answer, reference), "`{answer}` is not `{reference}`");

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use self::number::Number;
-pub(super) use self::parser::is_function;
+pub(super) use self::parser::is_name;
 
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +84,7 @@ impl Expression {
                 let hash = name.bytes().fold(0x811C_9DC5_u32 ^ point.wrapping_mul(0x9E37_79B9), |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
                 // Half of the points are below one, where an arc sine has values, and half above, where roots of differences do.
                 let share = f64::from(hash % 100_003) / 100_003.0;
-                let value = if point % 2 == 0 { 0.1 + 0.8 * share } else { 1.1 + 3.0 * share };
+                let value = if point.is_multiple_of(2) { 0.1 + 0.8 * share } else { 1.1 + 3.0 * share };
                 if point > POSITIVE { -value } else { value }
             }
             Self::Call(function, inner) => {

@@ -6,6 +6,9 @@
 const WRAPPERS: [(&str, &str); 9] =
     [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("\"", "\""), ("“", "”"), ("「", "」"), ("`", "`")];
 
+/// Other ways to write what has a sign of its own.
+const REPLACED: [(&str, &str); 4] = [("infinity", "inf"), (" x 10^", " * 10^"), ("⦃⦄", "∅"), ("⦃ ⦄", "∅")];
+
 /// An answer in plain notation.
 pub(super) fn normal_form(answer: &str) -> String {
     let mut rest = answer.trim();
@@ -21,7 +24,8 @@ pub(super) fn normal_form(answer: &str) -> String {
     let text = translator.until(None);
     // Degrees that are no power are a unit that everybody leaves out.
     let text = text.replace('°', " ");
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace("infinity", "inf");
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = REPLACED.iter().fold(text, |text, (from, to)| if text.contains(from) { text.replace(from, to) } else { text });
     let is_number = |part: &str| !part.is_empty() && part.chars().all(|character| character.is_ascii_digit());
     let text =
         text.split_once(" to ").filter(|(left, right)| is_number(left) && is_number(right)).map(|(left, right)| format!("{left}:{right}")).unwrap_or(text);
@@ -40,12 +44,23 @@ const FONTS: &[&str] = &[
     "boxed", "fbox", "boldsymbol", "bm",
 ];
 
+/// Letters that are written as commands or as they are; π is a number.
+#[rustfmt::skip]
+const GREEK: &[(&str, &str)] = &[
+    ("alpha", "α"), ("beta", "β"), ("gamma", "γ"), ("delta", "δ"), ("epsilon", "ε"), ("varepsilon", "ε"), ("zeta", "ζ"), ("eta", "η"), ("theta", "θ"), ("vartheta", "θ"),
+    ("iota", "ι"), ("kappa", "κ"), ("lambda", "λ"), ("mu", "μ"), ("nu", "ν"), ("xi", "ξ"), ("rho", "ρ"), ("sigma", "σ"), ("tau", "τ"), ("upsilon", "υ"), ("phi", "φ"),
+    ("varphi", "φ"), ("chi", "χ"), ("psi", "ψ"), ("omega", "ω"), ("Delta", "Δ"), ("Omega", "Ω"),
+];
+
 /// Commands that stand in answers with two backslashes where data were escaped twice.
 #[rustfmt::skip]
 const ESCAPED: &[&str] = &[
     "frac", "dfrac", "tfrac", "sqrt", "left", "right", "pi", "infty", "cdot", "times", "text", "mathrm", "circ", "cup", "in", "le", "leq", "ge", "geq", "pm", "binom", "begin",
     "boxed", "log", "ln", "sin", "cos", "tan", "theta", "alpha",
 ];
+
+/// Writes down what two arguments are together.
+type Join = fn(&mut String, &str, &str);
 
 struct Translator {
     source: Vec<char>,
@@ -127,6 +142,7 @@ impl Translator {
                 '！'..='～' => text.extend(char::from_u32(character as u32 - 0xFEE0)),
                 '、' => text.push(','),
                 '∶' => text.push(':'),
+                '∣' => text.push('|'),
                 '…' => text.push_str("..."),
                 other => text.push(other),
             }
@@ -136,8 +152,8 @@ impl Translator {
     }
 
     /// `{a \over b}` and `{n \choose k}`, which stand between what they join.
-    fn infix(&mut self) -> Option<fn(&mut String, &str, &str)> {
-        let infixes: [(&str, fn(&mut String, &str, &str)); 2] = [("over", push_fraction), ("choose", push_binomial)];
+    fn infix(&mut self) -> Option<Join> {
+        let infixes: [(&str, Join); 2] = [("over", push_fraction), ("choose", push_binomial)];
         let rest = &self.source[self.at..];
         let is_next = |name: &str| name.chars().eq(rest.iter().copied().take_while(char::is_ascii_alphabetic));
         let (name, join) = infixes.into_iter().find(|(name, _)| is_next(name))?;
@@ -285,7 +301,6 @@ impl Translator {
             "quad" | "qquad" => text.push(' '),
             "circ" | "degree" => text.push('°'),
             "colon" => text.push(':'),
-            "mid" => text.push('|'),
             "cdot" | "times" | "ast" => text.push('*'),
             "div" => text.push('/'),
             "pm" | "mp" => text.push('±'),
@@ -303,10 +318,13 @@ impl Translator {
             "rangle" => text.push(')'),
             "lbrace" => text.push('⦃'),
             "rbrace" => text.push('⦄'),
-            "lvert" | "rvert" | "vert" => text.push('|'),
+            "mid" | "lvert" | "rvert" | "vert" => text.push('|'),
             "emptyset" | "varnothing" => text.push('∅'),
             "dots" | "ldots" | "cdots" => text.push_str("..."),
-            other => text.extend([" ", other, " "]),
+            other => match GREEK.iter().find(|(greek, _)| *greek == other) {
+                Some((_, letter)) => text.push_str(letter),
+                None => text.extend([" ", other, " "]),
+            },
         }
     }
 
@@ -345,19 +363,22 @@ impl Translator {
     }
 }
 
-/// Whether what stands in braces is a set: commas outside of its brackets tell, and the bar before a condition.
+/// Whether what stands in braces is a set: commas outside of its brackets tell, and a condition behind a name and a bar.
 fn is_listed(text: &str) -> bool {
+    let is_condition = |(name, condition): (&str, &str)| name.trim().chars().count() == 1 && condition.contains(['<', '>', '=', '∈']);
+    if text.trim() == "," {
+        return false;
+    }
     let mut depth = 0_i32;
-    text.contains(" | ")
-        || text.trim() != ","
-            && text.chars().any(|character| {
-                match character {
-                    '(' | '[' | '⦃' | '⟦' => depth += 1,
-                    ')' | ']' | '⦄' | '⟧' => depth -= 1,
-                    _ => {}
-                }
-                character == ',' && depth == 0
-            })
+    let has_comma = text.chars().any(|character| {
+        match character {
+            '(' | '[' | '⦃' | '⟦' => depth += 1,
+            ')' | ']' | '⦄' | '⟧' => depth -= 1,
+            _ => {}
+        }
+        character == ',' && depth == 0
+    });
+    has_comma || text.split_once('|').is_some_and(is_condition)
 }
 
 fn push_binomial(text: &mut String, all: &str, chosen: &str) {
@@ -414,7 +435,10 @@ mod tests {
             r"12\textnormal{ cm}^2",
             "x**2",
             "“even”",
-            "{x | x > 2}",
+            "{x|x > 2}",
+            r"\theta + β",
+            r"\{\}",
+            "1.5 x 10^3",
             "3 to 2",
         ];
         assert_snapshot!(answers.map(normal_form).join("\n"), @r"
@@ -442,7 +466,10 @@ mod tests {
         12 cm^2
         x^2
         even
-        ⦃x | x > 2⦄
+        ⦃x|x > 2⦄
+        θ + β
+        ∅
+        1.5 * 10^3
         3:2
         ");
     }

@@ -77,9 +77,17 @@ pub(super) fn same_number(answer: &str, reference: &str) -> Option<bool> {
     match (left.value(), right.value()) {
         (Some(left), Some(right)) => Some(!contradict && expression::equal(&left, &right)),
         // `2:30 pm` and `2:30`, `12x kg` and `12x`
-        _ if have_units != (false, false) && left.times == right.times && !contradict && squeezed(&left.number) == squeezed(&right.number) => Some(true),
+        _ if have_units != (false, false) && expression::close(left.times, right.times) && !contradict && squeezed(&left.number) == squeezed(&right.number) => {
+            Some(true)
+        }
         _ => None,
     }
+}
+
+/// Whether a text is a number with a unit.
+pub(super) fn is_with_unit(text: &str) -> bool {
+    let quantity = Quantity::of(text);
+    !quantity.unit.is_empty() && quantity.value().is_some()
 }
 
 /// The number of a text whose commas or spaces only group its digits, without them.
@@ -156,18 +164,20 @@ fn unit_name(words: &str) -> String {
 fn split_unit(text: &str) -> (&str, String) {
     static WITH_UNIT: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%](?:\s*pi\b)?)(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
-    /// Units that may stand right after a number, or be one letter long.
-    const SHORT: [&str; 34] = [
-        "m", "g", "s", "h", "l", "n", "j", "w", "v", "k", "c", "f", "cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw",
-        "hz", "pa", "mol", "mph", "in", "am", "pm",
-    ];
+    /// Units that may stand right after a number.
+    const SHORT: [&str; 22] =
+        ["cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw", "hz", "pa", "mol", "mph", "in", "am", "pm"];
+    /// Those of one letter, which are variables in another case: `5N` and `5n`.
+    const LETTERS: &str = "mgshlLNJWVKC";
     let none = || (text, String::new());
     let Some(found) = WITH_UNIT.as_ref().and_then(|pattern| pattern.captures(text)) else { return none() };
     let (Some(head), Some(space), Some(words)) = (found.get(1), found.get(2), found.get(3)) else { return none() };
-    let words = words.as_str().trim().to_lowercase();
+    let words = words.as_str().trim();
+    let letter = words.split(|character: char| !character.is_alphabetic()).next().filter(|word| word.chars().count() == 1 && LETTERS.contains(word));
+    let words = words.to_lowercase();
     let first: String = words.chars().filter(|character| *character != '.').take_while(|character| character.is_alphabetic()).collect();
     let mathematics = ["pi", "sqrt", "inf", "root", "log", "ln", "sin", "cos", "tan"].contains(&first.as_str());
-    let known = SHORT.contains(&first.as_str()) || !first.is_ascii();
+    let known = letter.is_some() || SHORT.contains(&first.as_str()) || !(first.is_ascii() || first.starts_with(|letter| matches!(letter, 'α'..='ω')));
     if mathematics || !(known || (first.chars().count() > 1 && !space.as_str().is_empty())) {
         return none();
     }

@@ -25,9 +25,9 @@ const FUNCTIONS: [(&str, Function); 15] = [
     ("csc", Function::Cosecant),
 ];
 
-/// Whether a word names a function.
-pub(in super::super) fn is_function(word: &str) -> bool {
-    FUNCTIONS.iter().any(|(name, _)| *name == word) || ["log", "ln", "lg"].contains(&word)
+/// Whether a word names a function or a number.
+pub(in super::super) fn is_name(word: &str) -> bool {
+    FUNCTIONS.iter().any(|(name, _)| *name == word) || ["log", "ln", "lg", "pi", "inf", "root", "binom"].contains(&word)
 }
 
 impl Expression {
@@ -195,7 +195,7 @@ impl Parser {
                 repeating = digits;
             } else if self.begins_with("...") {
                 self.at += "...".len();
-                repeating = number::period(&fraction).to_owned();
+                number::period(&fraction).clone_into(&mut repeating);
             }
         }
         let length = self.power_of_ten(start);

@@ -35,7 +35,7 @@ pub(super) fn power(base: u64, exponent: i64) -> Option<u64> {
 fn raised(mut base: u64, mut exponent: u64) -> u64 {
     let mut result = 1;
     while exponent > 0 {
-        if exponent % 2 == 1 {
+        if !exponent.is_multiple_of(2) {
             result = product(result, base);
         }
         base = product(base, base);
