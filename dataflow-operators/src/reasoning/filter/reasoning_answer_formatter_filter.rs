@@ -4,15 +4,17 @@ use dataflow_core::key::{Input, Integer, Output, Text};
 use dataflow_core::shape::Measure;
 use dataflow_core::{Cell, operator};
 
+use crate::answer::has_boxed_result;
 use crate::compatibility::Compatibility;
 
-/// Keeps answers whose result stands in a box, `\\boxed{…}`.
+/// Keeps answers whose result stands in a box, `\\boxed{…}` or `\\boxed 5`.
 ///
+/// The last box counts, and a box with nothing to read in it, such as `\\boxed{\\text{}}`, holds no result, nor does one that is never closed.
 /// DataFlow's check is commented out and keeps every row; `compatibility: dataflow` does as it does. A null goes or stays as an empty text does.
 ///
 /// # 中文
 ///
-/// 保留结果写在 `\\boxed{…}` 中的答案。DataFlow 的检查被注释掉，会保留所有行；`compatibility: dataflow` 沿用其做法。空值与空文本同去留。
+/// 保留结果写在 `\\boxed{…}` 或 `\\boxed 5` 中的答案。以最后一个方框为准；空方框（如 `\\boxed{\\text{}}`）和未闭合的方框不算。DataFlow 的检查被注释掉，会保留所有行；`compatibility: dataflow` 沿用其做法。空值与空文本同去留。
 #[operator(reasoning, filter, Measure)]
 pub struct ReasoningAnswerFormatterFilter {
     /// The answer. 中文：答案。
@@ -33,7 +35,7 @@ impl Measure for ReasoningAnswerFormatterFilter {
     type Value = bool;
 
     fn measure(&self, text: &str) -> Option<bool> {
-        let boxed = text.rsplit_once("\\boxed{").is_some_and(|(_, inside)| inside.contains('}') && !inside.trim_start().starts_with('}'));
+        let boxed = has_boxed_result(text);
         Some(boxed || self.compatibility == Compatibility::Dataflow)
     }
 
@@ -60,9 +62,16 @@ mod tests {
 
     #[test]
     fn a_box_with_something_in_it_is_wanted() {
-        assert_snapshot!(check_rule(&ReasoningAnswerFormatterFilter::default(), "generated_cot", [r"so \boxed{42}.", "so 42", r"\boxed{ }"]), @r"
+        assert_snapshot!(check_rule(&ReasoningAnswerFormatterFilter::default(), "generated_cot", [
+            r"so \boxed{42}.", "so 42", r"\boxed{ }", r"so $\boxed 4$", r"\boxed{\text{}}", r"\boxed{4", r"\boxed{\text{yes}}", r"\boxed{\{\}}", r"\boxed{4}, so \boxed{}"]), @r"
         generated_cot=so \boxed{42}.
         dropped
+        dropped
+        generated_cot=so $\boxed 4$
+        dropped
+        dropped
+        generated_cot=\boxed{\text{yes}}
+        generated_cot=\boxed{\{\}}
         dropped
         ");
     }
