@@ -19,7 +19,7 @@ use crate::compatibility::Compatibility;
 
 /// Compares each answer with its reference answer and tells the accuracy of the whole set.
 ///
-/// `match` finds the final answer and compares it by its mathematical value, without a model; `semantic` asks the model. A row without a
+/// `match` finds the final answer and compares it by its mathematical value, words without letter case, and asks no model; `semantic` asks the model. A row without a
 /// reference answer counts as wrong in its cell and not at all in the accuracy; a row without an answer is wrong in both.
 ///
 /// For `match` an answer that is nothing but the reference is right; where no box and no "answer is" tells the answer, it is the last value, whole: of `x = 2/3` it is `2/3`, and of `(1,2)` that, never the last number in it.
@@ -29,7 +29,7 @@ use crate::compatibility::Compatibility;
 ///
 /// # 中文
 ///
-/// 将每个答案与参考答案比较，并给出整个数据集的准确率。`match` 提取最终答案并按数学含义比较，不调用模型；`semantic` 由模型判断。
+/// 将每个答案与参考答案比较，并给出整个数据集的准确率。`match` 提取最终答案并按数学含义比较（单词不区分大小写），不调用模型；`semantic` 由模型判断。
 /// 没有参考答案的行在单元格中记为假，但不计入准确率；没有答案的行两处都算错。
 /// 使用 `match` 时，整个答案与参考答案相同即为正确；没有方框或“答案是”时，取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，不从中截取最后一个数字。
 /// `compatibility: dataflow` 时，`match` 与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。

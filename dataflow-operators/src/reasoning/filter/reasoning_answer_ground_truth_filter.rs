@@ -9,13 +9,14 @@ use dataflow_core::shape::{Columns, texts_of};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Units, cleaned_answer, extract_answer, final_answer, is_same_text, solution_matches_by};
+use crate::answer::{Units, cleaned_answer, extract_answer, final_answer, gist, is_same_text, solution_matches_by};
 use crate::compatibility::Compatibility;
 
 /// Keeps rows whose answer is the right one.
 ///
 /// The final answer is taken out of the text and compared with the right one: by value, so that `1/2`, `0.5` and `\\frac{1}{2}` are the same, or letter by letter with `compare_method: exact`.
-/// By value `1e3` is 1000, and a percent sign is left out as a unit is: `50%` is 50.
+/// By value `1e3` is 1000, and a percent sign is left out as a unit is: `50%` is 50. An inequality is the interval that it describes, and words are compared without letter case.
+/// The last box counts, and with it those before it that only a comma or `and` parts from it.
 /// A row without an answer, or without a right one, is dropped.
 /// An answer that is nothing but the right one is right; where no box and no "answer is" tells the answer, it is the last value, whole: of `x = 2/3` it is `2/3`, and of `(1,2)` that, never the last number in it.
 ///
@@ -25,9 +26,9 @@ use crate::compatibility::Compatibility;
 /// # 中文
 ///
 /// 保留答案正确的行。从文本中提取最终答案并与标准答案比较：按数值比较，`1/2`、`0.5` 与 `\\frac{1}{2}` 视为相同；`compare_method: exact` 则逐字比较。
-/// 按数值比较时，`1e3` 即 1000；百分号与单位一样略去，`50%` 即 50。
+/// 按数值比较时，`1e3` 即 1000；百分号与单位一样略去，`50%` 即 50；不等式与其表示的区间视为相同；单词不区分大小写。
 /// 没有答案或没有标准答案的行会被丢弃。
-/// 整个答案与标准答案相同即为正确；没有方框或“答案是”时，取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，不从中截取最后一个数字。
+/// 整个答案与标准答案相同即为正确；没有方框或“答案是”时，取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，不从中截取最后一个数字。以最后一个方框为准，仅以逗号或“和”相连的方框一并计入。
 /// `compatibility: dataflow` 时，与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
 /// 此时 `compare_method: exact` 对 `x = 5` 原样比较，未闭合的方框取到结尾。
 #[operator(reasoning, filter, Columns)]
@@ -89,7 +90,7 @@ impl ReasoningAnswerGroundTruthFilter {
                     let value = answer.rsplit('=').next().unwrap_or(&answer).trim().trim_end_matches('.');
                     value == truth || answer.trim() == truth || cleaned_answer(&answer, Units::AfterNumbers) == truth
                 };
-                is_same_text(solution, truth) || answer.is_some_and(is_truth)
+                is_same_text(solution, truth) || answer.is_some_and(|answer| gist(&answer).is_some_and(&is_truth) || is_truth(answer))
             }
         }
     }
@@ -108,9 +109,14 @@ impl Columns for ReasoningAnswerGroundTruthFilter {
     fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
         let text = |key: &str| Some(texts_of(frame, key).ok()?.get(row)?.to_owned());
         let Some(truth) = text(self.input_gt_answer_key.as_str()) else { return Some("the right answer is null".into()) };
-        Some(match text(self.input_test_answer_key.as_str()).and_then(|solution| self.answer(&solution)) {
-            Some(answer) => format!("found `{answer}`, and `{}` is right", truth.trim()),
-            None => "no answer was found".into(),
+        let truth = truth.trim();
+        let Some(solution) = text(self.input_test_answer_key.as_str()).filter(|solution| !solution.trim().is_empty()) else {
+            return Some("no answer was found".into());
+        };
+        Some(match self.answer(&solution) {
+            Some(answer) => format!("found `{answer}`, and `{truth}` is right"),
+            // Where nothing marks an answer and there is no value either, the whole text is compared.
+            None => format!("the text is not `{truth}`, and no answer was found in it"),
         })
     }
 }
@@ -135,7 +141,8 @@ mod tests {
         let labelled = ReasoningAnswerGroundTruthFilter { output_key: Some("right".into()), ..Default::default() };
         assert_eq!(run_rule(&labelled, frame.clone()).0.column("right").unwrap().i64().unwrap().sum(), Some(3));
         assert_eq!(Columns::why(&labelled, &frame, 2).unwrap(), "found `8`, and `7` is right");
-        assert_eq!(Columns::why(&labelled, &frame, 5).unwrap(), "no answer was found");
+        assert_eq!(Columns::why(&labelled, &frame, 4).unwrap(), "no answer was found");
+        assert_eq!(Columns::why(&labelled, &frame, 5).unwrap(), "the text is not `1`, and no answer was found in it");
         let dataflow = ReasoningAnswerGroundTruthFilter { compatibility: Compatibility::Dataflow, ..Default::default() };
         assert_eq!(run_rule(&dataflow, frame.clone()).1, [true, true, false, false, false, false]);
         let exact = ReasoningAnswerGroundTruthFilter { compatibility: Compatibility::Dataflow, ..exact };
