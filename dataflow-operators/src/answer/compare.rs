@@ -125,7 +125,7 @@ fn same_as_group(group: &Group, text: &str, single: &str, same: impl Fn(&str, &s
     if let Some(point) = single.strip_prefix(|letter: char| letter.is_ascii_uppercase()).filter(|rest| rest.starts_with('(')) {
         return same(text, point);
     }
-    if let Some(interval) = relation::interval(single) {
+    if let Some((_, interval)) = relation::interval(single) {
         return same(text, &interval);
     }
     match &sides(single)[..] {
@@ -181,7 +181,7 @@ fn tells_the_value_of(first: &str, last: &str) -> bool {
 }
 
 /// Whether a side is a name, such as `x`, `x_1`, `f(2)`, `(x, y)`, `|AB|`, `AB/CD` or `the area`.
-fn names_a_value(side: &str) -> bool {
+pub(super) fn names_a_value(side: &str) -> bool {
     static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\(?[\p{L}∠△][\p{L}\p{N}_'’(),.:：∠△\s]*|\|[\p{Lu}\s]+\||[\p{Lu}()/\s]+)$").ok());
     NAME.as_ref().is_some_and(|name| name.is_match(side))
 }
@@ -354,6 +354,13 @@ mod tests {
             ("A", "B"),
             ("no", "on"),
             ("x > 3", "x < 3"),
+            ("x > 3", "y > 3"),
+            ("2x > 6", "x > 6"),
+            ("-x < 3", "x < 3"),
+            ("x^2 > 4", "x > 4"),
+            ("x^2 > 4", "(4, \\infty)"),
+            ("1 < x < 2", "1 < y < 2"),
+            ("x < 1 or y > 3", r"(-\infty, 1) \cup (3, \infty)"),
             ("x + y = 3", "x - y = 3"),
             ("123456789012345678901234567891", "123456789012345678901234567890"),
             ("", "5"),

@@ -42,8 +42,8 @@ pub(super) fn same(answer: &str, reference: &str, depth: usize) -> bool {
     {
         return true;
     }
-    if let (Some(left), Some(right)) = (interval(answer), interval(reference)) {
-        return compare::same(&left, &right, depth + 1);
+    if let (Some((name, left)), Some((other, right))) = (interval(answer), interval(reference)) {
+        return compare::squeezed(name) == compare::squeezed(other) && compare::same(&left, &right, depth + 1);
     }
     right.reverse();
     right_relations.reverse();
@@ -75,39 +75,29 @@ impl<'a> Difference<'a> {
     }
 }
 
-/// The interval in which inequalities say that something is: `(1,2]` for `1 < x <= 2`, `(3,inf)` for `x > 3`.
-pub(super) fn interval(text: &str) -> Option<String> {
+/// A name, and the interval in which inequalities say that it is: `(1,2]` for `1 < x <= 2`, `(3,inf)` for `x > 3`; not for `2x > 6`.
+pub(super) fn interval(text: &str) -> Option<(&str, String)> {
     if !is_relation(text) {
         return None;
     }
     let is_number = |side: &str| Expression::parse(side).is_some_and(|side| side.constant().is_some());
     let (sides, relations) = (sides(text), relations(text));
     let relations: Vec<&str> = relations.iter().map(String::as_str).collect();
-    let of_upper = |relation: &str, end: &str| Some(format!("(-inf,{end}{}", if relation.ends_with('=') { ']' } else { ')' }));
-    let of_lower = |relation: &str, end: &str| Some(format!("{}{end},inf)", if relation.ends_with('=') { '[' } else { '(' }));
-    match (&sides[..], &relations[..]) {
-        ([name, end], ["!="]) if is_number(end) && !is_number(name) => Some(format!("(-inf,{end})∪({end},inf)")),
-        ([name, end], [relation]) if is_number(end) && !is_number(name) => {
-            if relation.starts_with('<') {
-                of_upper(relation, end)
-            } else {
-                of_lower(relation, end)
-            }
+    let or_equal = |relation: &str| relation.ends_with('=');
+    let (name, interval) = match (&sides[..], &relations[..]) {
+        ([name, end], ["!="]) if is_number(end) => (name, format!("(-inf,{end})∪({end},inf)")),
+        ([name, end], [relation @ ("<" | "<=")]) | ([end, name], [relation @ (">" | ">=")]) if is_number(end) => {
+            (name, format!("(-inf,{end}{}", if or_equal(relation) { ']' } else { ')' }))
         }
-        ([end, name], [relation]) if is_number(end) && !is_number(name) => {
-            if relation.starts_with('<') {
-                of_lower(relation, end)
-            } else {
-                of_upper(relation, end)
-            }
+        ([name, end], [relation @ (">" | ">=")]) | ([end, name], [relation @ ("<" | "<=")]) if is_number(end) => {
+            (name, format!("{}{end},inf)", if or_equal(relation) { '[' } else { '(' }))
         }
-        ([start, name, end], [first, second])
-            if is_number(start) && is_number(end) && !is_number(name) && first.as_bytes().first() == second.as_bytes().first() =>
+        ([start, name, end], [first @ ("<" | "<="), second @ ("<" | "<=")]) | ([end, name, start], [second @ (">" | ">="), first @ (">" | ">=")])
+            if is_number(start) && is_number(end) =>
         {
-            let (start, end, first, second) = if first.starts_with('<') { (start, end, first, second) } else { (end, start, second, first) };
-            let (open, close) = (if first.ends_with('=') { '[' } else { '(' }, if second.ends_with('=') { ']' } else { ')' });
-            Some(format!("{open}{start},{end}{close}"))
+            (name, format!("{}{start},{end}{}", if or_equal(first) { '[' } else { '(' }, if or_equal(second) { ']' } else { ')' }))
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    compare::names_a_value(name).then_some((name, interval))
 }

@@ -1,6 +1,6 @@
 //! What an answer is made of: one value, or a set, a tuple, an interval, a matrix of them.
 
-use super::compare::same;
+use super::compare::{same, squeezed};
 use super::quantity::without_thousands;
 use super::relation;
 
@@ -69,13 +69,17 @@ impl Group {
 }
 
 impl Group {
-    /// The group in the form that another has, where it only has another one: conditions joined by `or` as a union of intervals, named values as a tuple.
+    /// The group in the form that another has, where it only has another one: conditions of one name joined by `or` as a union of intervals, named values as a tuple.
     fn as_other(&self, other: &Self) -> Option<Self> {
         if !self.is_set() || self.items.len() < 2 {
             return None;
         }
         let (open, close, items) = match other.open {
-            '∪' if self.joined == Some(Joined::Or) => ('∪', '∪', self.items.iter().map(|item| relation::interval(item)).collect::<Option<Vec<_>>>()?),
+            '∪' if self.joined == Some(Joined::Or) => {
+                let (names, intervals): (Vec<_>, Vec<_>) =
+                    self.items.iter().map(|item| relation::interval(item)).collect::<Option<Vec<_>>>()?.into_iter().unzip();
+                names.windows(2).all(|two| squeezed(two[0]) == squeezed(two[1])).then_some(('∪', '∪', intervals))?
+            }
             '(' if other.close == ')' => {
                 let one_letter = |name: &str| name.trim().chars().count() == 1 && name.trim().chars().all(char::is_alphabetic);
                 let named =
