@@ -320,19 +320,33 @@ pub(crate) fn is_maybe_huge(error: &serde_json::Error) -> bool {
     error.is_data() && error.to_string().starts_with(MAY_BE_HUGE)
 }
 
-/// An error of the JSON reader without its line, which is always 1 as each record is read alone.
-pub(crate) fn message_of(error: &serde_json::Error) -> String {
+/// An error of the JSON reader in a record, without its line, which is always 1 as each record is read alone.
+pub(crate) fn message_of(error: &serde_json::Error, record: &[u8]) -> String {
     let text = error.to_string();
     let suffix = format!(" at line {} column {}", error.line(), error.column());
-    let plain = |message| match message {
-        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => "half of a character, such as `\\ud83d` without the `\\u…` that ends it",
-        other => other,
+    let plain = |message: &str| match message {
+        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => {
+            "half of a character, such as `\\ud83d` without the `\\u…` that ends it".to_owned()
+        }
+        "number out of range" => "a number beyond 1.8e308, the largest that can be read, which should be null or a text,".to_owned(),
+        other => match no_number(error, record) {
+            Some(found) => format!("`{found}`, which Python's `json.dumps` writes without `allow_nan=False`, is no JSON and should be null,"),
+            None => other.to_owned(),
+        },
     };
     match text.strip_suffix(&suffix).map(plain) {
         Some(message) if error.column() > 0 => format!("{message} at column {}", error.column()),
-        Some(message) => message.to_owned(),
+        Some(message) => message,
         None => text,
     }
+}
+
+/// What Python writes for numbers that JSON does not have, where a record has it at the place of an error.
+fn no_number(error: &serde_json::Error, record: &[u8]) -> Option<&'static str> {
+    let line = record.split(|byte| *byte == b'\n').nth(error.line().checked_sub(1)?)?;
+    let near =
+        |found: &&str| (error.column().saturating_sub(2)..=error.column()).any(|from| line.get(from..).is_some_and(|rest| rest.starts_with(found.as_bytes())));
+    ["NaN", "-Infinity", "Infinity"].into_iter().find(near)
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl<R: Records> JsonSource<R> {
         while let Some(line) = records.next(&mut record)? {
             match see(&mut seen, &record, self.options.on_malformed) {
                 Ok(()) => rows += 1,
-                Err(error) => malformed.record(line, message_of(&error), &record)?,
+                Err(error) => malformed.record(line, message_of(&error, &record), &record)?,
             }
             malformed.take(); // the reader hands them out
         }
@@ -183,7 +183,7 @@ impl<R: Records> FrameReader for JsonReader<R> {
             while builder.rows() < self.batch_rows {
                 let Some(line) = self.records.next(&mut self.record)? else { break };
                 if let Err(error) = push(&mut builder, &self.record) {
-                    self.malformed.record(line, message_of(&error), &self.record)?;
+                    self.malformed.record(line, message_of(&error, &self.record), &self.record)?;
                 }
             }
             if builder.rows() == 0 {

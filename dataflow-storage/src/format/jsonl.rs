@@ -131,6 +131,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_json_does_not_have_are_named() {
+        let told = |line: &str| read("x.jsonl", line).lines().next().unwrap_or_default().to_owned();
+        for value in ["NaN", "Infinity", "-Infinity"] {
+            let python = format!("error: x.jsonl line 1: `{value}`, which Python's `json.dumps` writes without `allow_nan=False`, is no JSON and should be null, at column ");
+            for line in [format!("{{\"a\": 1, \"score\": {value}}}"), format!("{{\"a\": 1, \"score\": [{value}]}}")] {
+                assert!(told(&line).starts_with(&python), "{}", told(&line));
+            }
+        }
+        let large = "error: x.jsonl line 1: a number beyond 1.8e308, the largest that can be read, which should be null or a text, at column ";
+        assert!(told("{\"a\": 1e400}").starts_with(large), "{}", told("{\"a\": 1e400}"));
+        assert!(told("{\"NaN\": nope}").contains("line 1: expected ident"), "{}", told("{\"NaN\": nope}"));
+    }
+
+    #[test]
     fn a_malformed_line_is_told_or_set_aside() {
         let text = "{\"a\": 1}\n\n{\"a\": 2,}\n[1]\n{\"a\": 3} x\n{\"a\": \"\u{1}\"}\nnull\n{\"a\": 4}\n{\"a\": \"\\ud83d x\"}\n{\"b\": [1, tr";
         assert_snapshot!(read("x.jsonl", text), @r#"
