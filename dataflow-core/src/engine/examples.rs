@@ -52,19 +52,20 @@ pub enum RowChange {
     },
 }
 
-/// Beside a reason, more columns than these are for the report.
+/// Beside a reason, of more columns than these only labels that say no are shown; the others are for the report.
 const WROTE_SHOWN: usize = 4;
 
 impl fmt::Display for RowExample {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pairs = |map: &Map<String, Value>| map.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+        let pair = |(name, value): (&String, &Value)| format!("{name}={value}");
         match &self.what {
             RowChange::Dropped { wrote, why, read } => {
                 let why = why.as_ref().map(|why| format!("({why})"));
-                let shown = !wrote.is_empty() && (wrote.len() <= WROTE_SHOWN || why.is_none());
-                let told: Vec<String> = [shown.then(|| pairs(wrote)), why].into_iter().flatten().collect();
+                let all = wrote.len() <= WROTE_SHOWN || why.is_none();
+                let shown = wrote.iter().filter(|(_, value)| all || value.as_i64() == Some(0)).map(pair);
+                let told: Vec<String> = shown.chain(why).collect();
                 let told = if told.is_empty() { String::new() } else { format!("{} for ", told.join(" ")) };
-                write!(formatter, "row {}: {told}{}", self.row, pairs(read))
+                write!(formatter, "row {}: {told}{}", self.row, read.iter().map(pair).collect::<Vec<_>>().join(" "))
             }
             RowChange::Changed { column, before, after } => write!(formatter, "row {}, {column}:\n    - {before:?}\n    + {after:?}", self.row),
         }
@@ -100,8 +101,9 @@ impl Examples {
         let (mut gone, mut changed) = (Vec::new(), Vec::new());
         let texts: Vec<(&KeyUse, &Column, &Column)> = keys
             .iter()
-            .filter(|key| key.direction == Direction::Change)
+            .filter(|key| key.direction != Direction::Read)
             .filter_map(|key| Some((key, before.column(&key.key).ok()?, after.column(&key.key).ok()?)))
+            .filter(|(key, before, after)| key.direction == Direction::Change || [before, after].iter().all(|column| column.dtype() == &DataType::String))
             .collect();
         for (index, id) in ids.iter().enumerate() {
             if gone.len() == EXAMPLES && (texts.is_empty() || changed.len() == EXAMPLES) {
@@ -191,6 +193,36 @@ mod tests {
         let (before, after) = difference(&format!("{long}, and \u{1f600}more"), &format!("{long}, and more")).unwrap();
         assert_eq!((before.as_str(), after.as_str()), ("…67890123456789, and \u{1f600}more", "…67890123456789, and more"));
         assert_eq!(excerpt(&long, 0).chars().count(), SHOWN_CHARACTERS + 1);
+    }
+
+    #[test]
+    fn a_label_is_shown_beside_a_reason_however_many_columns_are_written() {
+        let told = |columns: usize| {
+            let wrote = (1..columns).map(|column| (format!("measure{column}"), Value::from(column))).chain([("label".to_owned(), Value::from(0))]).collect();
+            let what = RowChange::Dropped { wrote, why: Some("measure1 is below 2".into()), read: Map::new() };
+            RowExample { row: "7".into(), what }.to_string()
+        };
+        assert_eq!(told(3), "row 7: measure1=1 measure2=2 label=0 (measure1 is below 2) for ");
+        assert_eq!(told(9), "row 7: label=0 (measure1 is below 2) for ");
+    }
+
+    #[test]
+    fn texts_are_shown_before_and_after_also_where_a_column_is_written_anew() {
+        let key = |name: &str| KeyUse {
+            field: "process_fn".into(),
+            key: name.to_owned(),
+            direction: Direction::Write,
+            column_type: crate::key::ColumnType::Text,
+            nullable: true,
+            may_be_missing: false,
+        };
+        let (before, after) =
+            (df!("text" => ["a", "B"], "length" => [1, 1]).unwrap(), df!("text" => ["A", "B"], "length" => [2, 2], "new" => ["x", "y"]).unwrap());
+        let examples = Examples::of(1);
+        let ids = StringChunked::from_slice("".into(), &["1", "2"]);
+        examples.observe(0, &[key("length"), key("new"), key("text")], &ids, (&before, &after), &|_| false, &|_| None);
+        let told: Vec<String> = examples.take(0).iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["row 1, text:\n    - \"a\"\n    + \"A\""]);
     }
 
     #[test]
