@@ -1,6 +1,7 @@
 //! Who answers: the trait that every model service stands behind, and what passes through it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::operator::PathUse;
 
 /// Who speaks in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -300,6 +302,11 @@ pub trait LLMServing: fmt::Debug + Send + Sync + 'static {
     /// `compile()` asks it.
     fn check(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// The files and folders that its options name: each with its option and what becomes of it. No run writes over them.
+    fn paths(&self) -> Vec<(&'static str, PathUse, PathBuf)> {
+        Vec::new()
     }
 
     /// Called once before the first call of a run; a local server is started here.

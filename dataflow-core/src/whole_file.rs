@@ -83,7 +83,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// The path that a symbolic link leads to, or the path itself.
-fn led_to(path: &Path) -> PathBuf {
+pub(crate) fn led_to(path: &Path) -> PathBuf {
     match fs::read_link(path) {
         Ok(target) => path.canonicalize().unwrap_or_else(|_| folder_of(path).join(target)),
         Err(_) => path.to_owned(),

@@ -3,9 +3,11 @@
 mod options;
 mod server;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use dataflow_core::operator::PathUse;
 use dataflow_core::serving::{Chat, Embeddings, ErrorClass, LLMServing, Reply, ServingError, ServingKind};
 use dataflow_core::{Error, Result};
 use serde_json::{Value, json};
@@ -86,6 +88,12 @@ impl LocalServing {
 
 #[async_trait]
 impl LLMServing for LocalServing {
+    fn paths(&self) -> Vec<(&'static str, PathUse, PathBuf)> {
+        let model = Some(PathBuf::from(&self.options.model)).filter(|path| path.exists());
+        let named = [("model", PathUse::Reads, model), ("log_path", PathUse::Keeps, self.options.log_path.clone())];
+        named.into_iter().filter_map(|(option, path_use, path)| Some((option, path_use, path?))).collect()
+    }
+
     fn identity(&self) -> Value {
         self.options.identity()
     }

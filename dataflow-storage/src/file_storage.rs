@@ -338,12 +338,6 @@ impl Storage for FileStorage {
 
     fn source(&self) -> Result<Arc<dyn Source>> {
         let Some(input) = self.input_path() else { return Ok(Arc::new(NoRows)) };
-        if let (Ok(input), Some(Ok(output))) = (input.canonicalize(), self.output_path().map(|output| output.canonicalize()))
-            && input == output
-        {
-            let path = input.display();
-            return Err(Error::Configuration(format!("the output `{path}` is the input itself, which would be lost\nhint: name another output")));
-        }
         let types = self.settings.schema.iter();
         let options = ReadOptions {
             format: self.settings.format,
@@ -570,15 +564,6 @@ mod tests {
         assert_eq!(rows(&*storage.written_output(frame().schema()).unwrap().unwrap()).height(), 3);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(storage.source().unwrap().schema().unwrap().len(), 0);
-    }
-
-    #[test]
-    fn the_input_is_never_the_output() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.jsonl");
-        std::fs::write(&path, "{}").unwrap();
-        let error = FileStorage::open(&path).unwrap().output(&path).source().unwrap_err();
-        assert!(error.to_string().contains("is the input itself"), "{error}");
     }
 
     #[test]

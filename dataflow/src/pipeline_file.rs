@@ -98,7 +98,9 @@ impl PipelineFile {
         for serving in content.get_mut("serving").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
             dataflow_serving::start_paths_from(&base, serving);
         }
-        Pipeline::from_file(content, &StorageContext { base })
+        let mut pipeline = Pipeline::from_file(content, &StorageContext { base })?;
+        pipeline.made_of(&self.path);
+        Ok(pipeline)
     }
 }
 
@@ -204,6 +206,63 @@ mod tests {
         "no operator `LowercaseRefine`",
     ];
 
+    /// Compiles steps beside `in.jsonl`, `list.txt` and the pipeline's file, and runs them with a file for dropped rows; gives what is told, and sees that no file has changed.
+    async fn told_of_files(storage: &str, steps: &str, dropped: Option<&str>) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let text = format!("name: p\nstorage: {{ input: in.jsonl, {storage} }}\nsteps:\n{steps}");
+        let files = [("in.jsonl", "{\"text\": \"x\"}\n"), ("list.txt", "bad\n"), ("p.yaml", &text)];
+        for (name, content) in files {
+            std::fs::write(path(name), content).unwrap();
+        }
+        let told = match compile(path("p.yaml")) {
+            Err(error) => error,
+            Ok(compiled) => {
+                let run = dataflow_core::Run { dropped: dropped.map(path), ..Default::default() };
+                compiled.forward(run).await.expect_err("something is to be told")
+            }
+        };
+        for (name, content) in files {
+            assert_eq!(std::fs::read_to_string(path(name)).unwrap(), content, "{name}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), files.len());
+        told.to_string().replace(&format!("{}/", folder.path().canonicalize().unwrap().display()), "")
+    }
+
+    const LISTED: &str = "- { operator: BlocklistFilter, input_key: text, blocklist_path: list.txt }\n";
+    const REPEATED: &str = "- { operator: HashDeduplicateFilter, input_key: text, pairs_path: pairs.jsonl, index_path: index, index_name: n }\n";
+
+    #[tokio::test]
+    async fn no_run_writes_over_a_file_that_another_of_its_parts_has() {
+        for (path, whose) in [
+            ("in.jsonl", "over the input"),
+            ("p.yaml", "over the pipeline file"),
+            ("./list.txt", "over `blocklist_path` of step 1 `BlocklistFilter`"),
+            ("pairs.jsonl", "over `pairs_path` of step 2 `HashDeduplicateFilter`"),
+            ("index/other.duplicates", "among the files of `index_path` of step 2 `HashDeduplicateFilter`"),
+            ("cache/p_report.json", "over the report"),
+            ("cache/p_errors.jsonl", "over the file of failed rows"),
+            ("cache/dataflow_cache_step_step1.jsonl", "over the cache of step 1"),
+            ("cache/dataflow_cache_step_step2.jsonl.manifest.json", "over the cache of step 2"),
+            ("cache/journal/x", "among the files of the journal"),
+        ] {
+            let clash = |what: &str| format!("{what} would be written {whose}, `{}`", path.trim_start_matches("./"));
+            let run = told_of_files("", &format!("{LISTED}{REPEATED}"), Some(path)).await;
+            assert!(run.starts_with(&clash("the file of dropped rows")) && run.contains("\nhint: name "), "{run}");
+            let output = told_of_files(&format!("output: {path}, output_format: jsonl"), &format!("{LISTED}{REPEATED}"), None).await;
+            // Of two that both write, the one that is looked at later is told.
+            assert!(output.contains(&clash("the output")) || output.contains("would be written over the output"), "{output}");
+            if !path.starts_with("pairs") {
+                let pairs = told_of_files("", &format!("{LISTED}{}", REPEATED.replace("pairs.jsonl", path)), None).await;
+                assert!(pairs.contains(&clash("`pairs_path`")), "{pairs}");
+            }
+        }
+        let shared =
+            told_of_files("", &format!("{LISTED}{}", REPEATED.replace("pairs.jsonl", "list.txt").replace(", index_path: index, index_name: n", "")), None)
+                .await;
+        assert!(shared.contains("`pairs_path` would be written over `blocklist_path` of step 1 `BlocklistFilter`, `list.txt`"), "{shared}");
+    }
+
     #[test]
     fn the_file_of_a_pool_stands_beside_the_pipeline() {
         let [home, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
@@ -216,6 +275,9 @@ mod tests {
                     steps: [{ operator: LowercaseRefiner, input_key: text }]\n";
         let compiled = |folder: &Path| PipelineFile::parse(text, &folder.join("p.yaml")).unwrap().pipeline().and_then(Pipeline::compile);
         assert!(compiled(home.path()).is_ok());
+        let over = text.replace("input: in.jsonl", "input: in.jsonl, output: beside.yaml, output_format: jsonl");
+        let told = PipelineFile::parse(&over, &home.path().join("p.yaml")).and_then(|file| file.pipeline()?.compile()).unwrap_err().to_string();
+        assert!(told.contains("the output would be written over `config` of the serving `default`"), "{told}");
         let told = compiled(elsewhere.path()).err().map(|error| error.to_string()).unwrap_or_default();
         let missing = format!("there is no configuration file {}", elsewhere.path().join("beside.yaml").display());
         assert!(told.contains(&missing), "{told}");

@@ -124,6 +124,7 @@ impl ProcessConfiguration {
         let (columns, page_rows) = (storage.columns().to_vec(), storage.page_rows());
         let text = storage.look(|table| async move { Ok(table.text()) })?;
         let mut pipeline = Pipeline::new(name, storage);
+        pipeline.made_of(&self.path);
         pipeline.serving("default", serving);
         pipeline.step(self.operator(options)).named("records").on_error(OnError::Keep).error_key(ERROR_KEY);
         Ok(Process { pipeline, pool, columns, text, page_rows, own_name: kept })

@@ -12,7 +12,7 @@ use super::batch::Batch;
 use crate::error::{Error, Result};
 use crate::operator::PathUse;
 use crate::pipeline::{CompiledPipeline, CompiledStep};
-use crate::storage::{Arrival, FrameReader, Refused, Sink};
+use crate::storage::{Arrival, FrameReader, Refused, Sink, Storage};
 use crate::whole_file::{self, WholeFile};
 
 /// What is written beside a cache once it is whole.
@@ -97,12 +97,21 @@ pub(crate) struct Beside {
 
 impl Beside {
     pub fn of(pipeline: &CompiledPipeline, step: usize) -> Self {
-        let cache = pipeline.storage.step_path(step);
+        Self::at(&*pipeline.storage, &pipeline.name, step)
+    }
+
+    pub fn at(storage: &dyn Storage, pipeline: &str, step: usize) -> Self {
+        let cache = storage.step_path(step);
         let name = |ending: &str| match &cache {
             Some(path) => path.with_file_name(format!("{}.{ending}", path.file_name().unwrap_or_default().to_string_lossy())),
-            None => pipeline.storage.work_path().join(format!("{}_step{step}.{ending}", pipeline.name)),
+            None => storage.work_path().join(format!("{pipeline}_step{step}.{ending}")),
         };
         Self { manifest: name("manifest.json"), ids: name("rows"), cache }
+    }
+
+    /// The rows' file, where there is one, and those beside it.
+    pub fn paths(self) -> impl Iterator<Item = PathBuf> {
+        self.cache.into_iter().chain([self.manifest, self.ids])
     }
 
     pub fn manifest(&self) -> Option<Manifest> {

@@ -13,8 +13,9 @@ use super::purse::Purse;
 use super::report::{Observer, Report, RunOutcome};
 use super::{cache, retry, stop::Stop};
 use crate::error::{Error, Result};
-use crate::operator::Shape;
+use crate::operator::{PathUse, Shape};
 use crate::pipeline::{CompiledPipeline, CompiledStep, place};
+use crate::storage::Storage;
 use crate::whole_file;
 
 /// Where a run begins.
@@ -100,7 +101,7 @@ impl CompiledPipeline {
     /// report says so. An error ends the run with all that was paid for kept; its report is written all the same.
     pub async fn forward(&self, run: Run) -> Result<Report> {
         let which = if run.retry_failed { "retry_report" } else { "report" };
-        let report_path = run.report.clone().unwrap_or_else(|| self.storage.work_path().join(format!("{}_{which}.json", self.name)));
+        let report_path = run.report.clone().unwrap_or_else(|| report_path(&*self.storage, &self.name, which));
         self.check_written(&run)?;
         let _alone = self.alone()?;
         let started = chrono::Utc::now();
@@ -134,18 +135,17 @@ impl CompiledPipeline {
         error.or(written.err()).map_or(Ok(report), Err)
     }
 
-    /// What is told of a run is not written over its rows.
+    /// What is told of a run is not written over what it reads and writes.
     fn check_written(&self, run: &Run) -> Result<()> {
-        let mut taken = vec![("the input", self.storage.input_path()), ("the output", self.storage.output_path())];
-        for (what, path) in [("report", &run.report), ("dropped rows", &run.dropped)] {
+        let mut files = self.files.clone();
+        for (what, path) in [(super::REPORT, &run.report), ("the file of dropped rows", &run.dropped)] {
             let Some(path) = path else { continue };
-            let whose = taken.iter().find(|(_, other)| other.as_ref().is_some_and(|other| place(other) == place(path)));
-            if let Some((whose, _)) = whose {
-                return Err(Error::Configuration(format!("the {what} would be written over {whose}, `{}`\nhint: name another file", path.display())));
-            }
-            taken.push(("the report", Some(path.clone())));
+            files.add(what, PathUse::Writes, path);
         }
-        Ok(())
+        match files.clashes().into_iter().next() {
+            Some(clash) => Err(Error::Configuration(format!("{}\nhint: {}", clash.message, clash.hint))),
+            None => Ok(()),
+        }
     }
 
     /// Keeps other runs of this pipeline out of its work folder, and those of other pipelines away from its step caches and its output, where both would write the same
@@ -205,6 +205,11 @@ impl CompiledPipeline {
             Error::Configuration(format!("there is no step `{step}`\nhint: the steps are {}", names.join(", ")))
         })
     }
+}
+
+/// Where a run tells how it went, where it is not told another place.
+pub(super) fn report_path(storage: &dyn Storage, pipeline: &str, which: &str) -> PathBuf {
+    storage.work_path().join(format!("{pipeline}_{which}.json"))
 }
 
 /// What a run begins with.

@@ -1,18 +1,19 @@
 //! What is looked at before a pipeline compiles: names, files, prompts, servings, and each step's keys against the columns before it.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use polars::prelude::{DataFrame, PlSmallStr, Schema};
 
+use super::files::{Clash, Files};
 use super::problems::apart;
 use super::{DEFAULT_SERVING, OnError, Problem, Severity, Step};
 use crate::engine::apply::schema_after;
 use crate::error::Error;
 use crate::guarded::guarded;
 use crate::key::{ColumnType, Direction, KeyUse};
-use crate::operator::{Changes, Operator, PathUse, Work};
+use crate::operator::{Changes, Operator, Work};
 use crate::registry;
 use crate::serving::LLMServing;
 use crate::storage::Storage;
@@ -41,6 +42,10 @@ pub(super) struct Check<'a> {
     pub compiled_keys: Vec<Vec<KeyUse>>,
     /// Columns whose type is not known, since the step that infers it cannot work.
     pub untyped: HashSet<String>,
+    /// The files that are read and written, those of the pipeline and its servings to begin with.
+    pub files: Files,
+    /// The file that each step keeps from run to run.
+    pub kept: Vec<Option<PathBuf>>,
 }
 
 impl Check<'_> {
@@ -58,9 +63,10 @@ impl Check<'_> {
             self.general(Severity::Error, "nothing would be written: there is no output, and no step caches are kept".into(), Some(hint));
         }
         self.compiled_keys = self.steps.iter().map(Step::keys).collect();
+        self.kept = vec![None; self.steps.len()];
         self.names();
         if sound {
-            self.own_files(storage);
+            self.files.of_storage(storage, self.pipeline, self.steps.len());
         }
         let mut available = self.source.clone();
         // Who wrote a column last, and whether it was read since.
@@ -77,9 +83,12 @@ impl Check<'_> {
                 let (message, hint) = apart(&message);
                 self.at(Severity::Error, index, message, hint);
             }
-            if let Err(error) = operator.kept() {
-                let (message, hint) = apart(&error.to_string());
-                self.at(Severity::Error, index, message, hint);
+            match operator.kept() {
+                Ok(kept) => self.kept[index] = kept.map(|kept| kept.file),
+                Err(error) => {
+                    let (message, hint) = apart(&error.to_string());
+                    self.at(Severity::Error, index, message, hint);
+                }
             }
             for usage in operator.prompts() {
                 for (message, hint) in usage.problems(operator.info().module) {
@@ -102,6 +111,7 @@ impl Check<'_> {
             self.compiled_keys[index].clone_from(&keys);
             available = schema_after(&keys, &available);
         }
+        self.shared_files();
         // A file that is not finished yet has other problems, and may name its input later.
         let is_finished = storage.input_path().is_some() || self.problems.iter().all(|problem| problem.severity != Severity::Error);
         if self.columns == Columns::OfNoRows && is_finished {
@@ -165,29 +175,15 @@ impl Check<'_> {
         }
     }
 
-    /// A file that a step writes beside the rows, and a folder that it keeps for itself, is nobody else's.
-    fn own_files(&mut self, storage: &dyn Storage) {
-        let mut others: Vec<(String, PathBuf)> = Vec::new();
-        others.extend(storage.input_path().map(|path| ("the input".to_owned(), place(&path))));
-        others.extend(storage.output_path().map(|path| ("the output".to_owned(), place(&path))));
-        others.extend((1..=self.steps.len()).filter_map(|step| Some((format!("the cache of step {step}"), place(&storage.step_path(step)?)))));
-        for index in 0..self.steps.len() {
-            let Some(operator) = &self.steps[index].operator else { continue };
-            for (field, path_use, path) in operator.info().paths(&operator.parameters()) {
-                let path = place(&path);
-                let taken = others.iter().find(|(_, other)| *other == path).map(|(whose, _)| whose.clone());
-                match (path_use, taken) {
-                    (PathUse::Writes, Some(whose)) => {
-                        let message = format!("`{field}` would be written over {whose}, `{}`", path.display());
-                        self.at(Severity::Error, index, message, Some("name another file".into()));
-                    }
-                    (PathUse::Owns, Some(whose)) => {
-                        let message = format!("`{field}` is the folder of {whose} too, `{}`", path.display());
-                        self.at(Severity::Error, index, message, Some("give each of them a folder of its own".into()));
-                    }
-                    (PathUse::Reads | PathUse::Json | PathUse::Keeps | PathUse::Named, _) | (_, None) => {}
-                }
-                others.push((format!("`{field}` of step {} `{}`", index + 1, self.shown(index)), path));
+    /// The files of every step beside those of the run; two that cannot share one are told.
+    fn shared_files(&mut self) {
+        for (index, (step, kept)) in self.steps.iter().zip(&self.kept).enumerate() {
+            self.files.of_step(index, step, kept.as_deref());
+        }
+        for Clash { step, message, hint } in self.files.clashes() {
+            match step {
+                Some(step) => self.at(Severity::Error, step - 1, message, Some(hint.into())),
+                None => self.general(Severity::Error, message, Some(hint.into())),
             }
         }
     }
@@ -320,7 +316,7 @@ impl Check<'_> {
     }
 
     fn shown(&self, index: usize) -> &str {
-        self.steps[index].name.as_deref().unwrap_or(&self.steps[index].operator_name)
+        self.steps[index].shown()
     }
 
     fn at(&mut self, severity: Severity, index: usize, message: String, hint: Option<String>) {
@@ -357,10 +353,4 @@ fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let shown: Vec<String> = names.iter().take(12).map(|name| format!("`{name}`")).collect();
     let more = names.len().saturating_sub(12);
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
-}
-
-/// Where a path leads, by which two ways to one file are told.
-pub(crate) fn place(path: &Path) -> PathBuf {
-    let beside = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
-    path.canonicalize().ok().or_else(beside).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use polars::prelude::SchemaRef;
 
 use super::check::{Check, Columns};
+use super::files::Files;
 use super::{DEFAULT_SERVING, OnError, Pipeline, PipelineSpec, Problem, Problems, Severity};
 use crate::engine::apply::schema_after;
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub struct CompiledPipeline {
     pub(crate) steps: Vec<Arc<CompiledStep>>,
     pub(crate) source_schema: SchemaRef,
     spec: PipelineSpec,
+    /// What a run reads and writes beside what it is told.
+    pub(crate) files: Files,
     warnings: Vec<Problem>,
     graph: PipelineGraph,
 }
@@ -133,7 +136,7 @@ impl CompiledPipeline {
 pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     registry::check()?;
     let spec = pipeline.to_spec();
-    let Pipeline { name, seed, storage, no_storage, journal, servings, unmade_servings, steps, problems } = pipeline;
+    let Pipeline { name, seed, storage, no_storage, journal, servings, unmade_servings, steps, problems, made_of } = pipeline;
     let unfit: Vec<Error> = storage.problems().into_iter().map(|message| Error::Configuration(format!("storage: {message}"))).collect();
     let sound = no_storage.is_none() && unfit.is_empty();
     let read = no_storage.map_or_else(|| storage.source().and_then(|source| Ok((source.schema()?, source))), Err);
@@ -155,9 +158,11 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
         problems,
         compiled_keys: Vec::new(),
         untyped: HashSet::new(),
+        files: Files::of_pipeline(made_of.as_deref(), &servings),
+        kept: Vec::new(),
     };
     check.all(storage.as_ref(), sound);
-    let Check { mut problems, compiled_keys, .. } = check;
+    let Check { mut problems, compiled_keys, files, .. } = check;
     let (source, unread) = match read {
         Ok((_, source)) => (Some(source), None),
         Err(error) => (None, Some(error)),
@@ -187,7 +192,7 @@ pub(super) fn compile(pipeline: Pipeline) -> Result<CompiledPipeline> {
     }
     let graph = PipelineGraph::of(&name, &source_schema, &compiled, &servings);
     let warnings = problems.warnings().cloned().collect();
-    Ok(CompiledPipeline { name, seed, storage, journal, source, servings, steps: compiled, source_schema, spec, warnings, graph })
+    Ok(CompiledPipeline { name, seed, storage, journal, source, servings, steps: compiled, source_schema, spec, files, warnings, graph })
 }
 
 /// Puts what is wrong with the storage before all else; where a single thing is wrong, and it is the storage's, that is the error.

@@ -2,10 +2,12 @@
 
 mod check;
 mod compile;
+mod files;
 mod problems;
 mod spec;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +19,9 @@ use crate::operator::Operator;
 use crate::serving::LLMServing;
 use crate::storage::{Storage, StoragePaths};
 
-pub(crate) use check::place;
 pub(crate) use compile::CompiledStep;
 pub use compile::{CompiledPipeline, MostCalls};
+pub(crate) use files::place;
 pub use problems::{Problem, Problems, Severity};
 pub use spec::{PipelineSpec, StepSpec};
 
@@ -73,6 +75,8 @@ pub struct Pipeline {
     unmade_servings: Vec<String>,
     steps: Vec<Step>,
     problems: Vec<Problem>,
+    /// The file that it was made of.
+    made_of: Option<PathBuf>,
 }
 
 /// One step: an operator, its name, who answers it, and what becomes of a row that fails.
@@ -87,6 +91,11 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// What it is called in messages.
+    fn shown(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.operator_name)
+    }
+
     /// Every column that the operator reads, changes or writes, and the one that its failures are told in.
     fn keys(&self) -> Vec<KeyUse> {
         let mut keys = self.operator.as_ref().map(|operator| operator.keys()).unwrap_or_default();
@@ -151,7 +160,14 @@ impl Pipeline {
             unmade_servings: Vec::new(),
             steps: Vec::new(),
             problems: Vec::new(),
+            made_of: None,
         }
+    }
+
+    /// Names the file that the pipeline was made of, over which no run may write.
+    pub fn made_of(&mut self, file: impl Into<PathBuf>) -> &mut Self {
+        self.made_of = Some(file.into());
+        self
     }
 
     /// Sets the seed of all random choices; 0 without it.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dataflow_core::configuration::Faults;
 use dataflow_core::journal::QuestionKey;
+use dataflow_core::operator::PathUse;
 use dataflow_core::serving::{Chat, Embeddings, ErrorClass, Finish, LLMServing, Reply, ServingError, ServingKind};
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -274,6 +275,12 @@ impl PoolServing {
 
 #[async_trait]
 impl LLMServing for PoolServing {
+    fn paths(&self) -> Vec<(&'static str, PathUse, PathBuf)> {
+        let PoolOptions { config, cache_path, .. } = &self.options;
+        let named = [("config", PathUse::Reads, config), ("cache_path", PathUse::Keeps, cache_path)];
+        named.into_iter().filter_map(|(option, path_use, path)| Some((option, path_use, path.clone()?))).collect()
+    }
+
     fn identity(&self) -> Value {
         // Any of them may answer; which one does is not the question's doing.
         let wanted = |model: &&super::ModelSettings| {

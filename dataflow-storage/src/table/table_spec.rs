@@ -326,6 +326,7 @@ impl TableSpec {
             page_rows: self.page_rows.max(1),
             save_interval: seconds(self.save_interval),
             work_path: base.join(&self.cache_path),
+            input: self.at.output_path.as_ref().filter(|_| self.source.file().is_some()).map(|_| base.join(&self.at.input_path)),
             shown: self.shown(base),
             spec: Value::Object(spec),
         };

@@ -62,6 +62,8 @@ pub struct TableStorageOptions {
     pub save_interval: Duration,
     /// The folder for what a run must remember.
     pub work_path: PathBuf,
+    /// The file that rows are read from, where they are written to another.
+    pub input: Option<PathBuf>,
     /// The table's place, to tell the user.
     pub shown: PathBuf,
     /// The storage as a pipeline file has it.
@@ -306,6 +308,10 @@ impl Storage for TableStorage {
 
     fn written_output(&self, _schema: &SchemaRef) -> Result<Option<Arc<dyn Source>>> {
         Ok(None) // rows are in their places already, and those that failed are still to be done
+    }
+
+    fn input_path(&self) -> Option<PathBuf> {
+        self.shared.options.input.clone()
     }
 
     fn output_path(&self) -> Option<PathBuf> {

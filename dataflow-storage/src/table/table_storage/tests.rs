@@ -98,6 +98,7 @@ fn storage_saved_every(save_interval: Duration, table: &Arc<InMemory>, inputs: &
         page_rows: 2,
         save_interval,
         work_path: "work".into(),
+        input: None,
         shown: "table".into(),
         spec: Value::Null,
     };
