@@ -10,6 +10,17 @@ use crate::error::{Error, Result};
 
 const SUFFIX: &str = ".unfinished";
 
+/// The longest name of a file to which endings are added, such as that of the temporary file: file systems take 255 bytes in all.
+pub const MOST_BYTES_OF_NAME: usize = 200;
+
+/// What is wrong with the name of a file of JSON that is written as plain text: its ending tells of something else.
+pub fn told_of_name(what: &str, path: &Path) -> Option<String> {
+    const OTHERS: [&str; 8] = ["gz", "zst", "csv", "tsv", "parquet", "arrow", "feather", "xlsx"];
+    let ending = path.extension()?.to_str().filter(|ending| OTHERS.iter().any(|other| ending.eq_ignore_ascii_case(other)))?;
+    let shown = path.display();
+    Some(format!("{what} is written as plain JSON, and `{shown}` ends in `.{ending}`\nhint: give it a name that ends in `.jsonl` or `.json`"))
+}
+
 /// A file under a temporary name in its folder; [`commit`](Self::commit) gives it its name, dropping it removes it.
 ///
 /// A symbolic link stays, and the file that it leads to is written. What is no file, such as `/dev/stdout` or a named pipe, is written as it comes.
@@ -143,6 +154,17 @@ mod tests {
         write(&path, b"whole").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_tells_of_another_format_is_told() {
+        let told = |path: &str| told_of_name("the report", Path::new(path));
+        for path in ["x.jsonl.gz", "x.json.ZST", "x.csv"] {
+            assert!(told(path).is_some_and(|told| told.starts_with("the report is written as plain JSON, and `x.")), "{path}");
+        }
+        for path in ["x.jsonl", "x.json", "x.txt", "x", ".gz", "/dev/stderr"] {
+            assert_eq!(told(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -140,6 +140,9 @@ impl CompiledPipeline {
         let mut files = self.files.clone();
         for (what, path) in [(super::REPORT, &run.report), ("the file of dropped rows", &run.dropped)] {
             let Some(path) = path else { continue };
+            if let Some(told) = whole_file::told_of_name(what, path) {
+                return Err(Error::Configuration(told));
+            }
             files.add(what, PathUse::Writes, path);
         }
         match files.clashes().into_iter().next() {

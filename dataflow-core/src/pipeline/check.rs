@@ -17,6 +17,7 @@ use crate::operator::{Changes, Operator, Work};
 use crate::registry;
 use crate::serving::LLMServing;
 use crate::storage::Storage;
+use crate::whole_file::MOST_BYTES_OF_NAME;
 
 /// What is known of the columns of the data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,11 @@ impl Check<'_> {
         if self.pipeline.is_empty() || self.pipeline.starts_with('.') || self.pipeline.contains(['/', '\\']) {
             let message = format!("the pipeline's name is `{}`, and files are named after it", self.pipeline);
             self.general(Severity::Error, message, Some("a name has no `/` or `\\`, and does not begin with a dot".into()));
+        }
+        if self.pipeline.len() > MOST_BYTES_OF_NAME {
+            let message =
+                format!("the pipeline's name should have at most {MOST_BYTES_OF_NAME} bytes, since files are named after it; found {}", self.pipeline.len());
+            self.general(Severity::Error, message, None);
         }
         if self.steps.is_empty() {
             self.general(Severity::Error, "the pipeline has no steps".into(), None);

@@ -18,6 +18,17 @@ fn a_file_beside_the_rows_and_a_folder_of_its_own_are_one_steps_alone() {
     assert!(error.contains("`index_path` is the folder of `index_path` of step 1 `first` too"), "{error}");
 }
 
+#[test]
+fn a_name_that_is_too_long_for_a_file_is_told() {
+    let told = |letters: usize| {
+        let mut pipeline = Pipeline::new("p".repeat(letters), MemoryStorage::new(rows(1)));
+        pipeline.step(last_first(None));
+        pipeline.compile().err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(told(200), "");
+    assert!(told(201).contains("the pipeline's name should have at most 200 bytes, since files are named after it; found 201"), "{}", told(201));
+}
+
 #[tokio::test]
 async fn lists_and_records_are_read_as_their_json_text() {
     let storage = MemoryStorage::of(&[json!({ "tags": ["a", "b"], "page": { "n": 1 } }), json!({ "tags": null, "page": null })]);
