@@ -8,10 +8,13 @@ use std::sync::Mutex;
 
 use dataflow_core::{Error, Result};
 use dataflow_serving::pool::LogSettings;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Our own crates; what others log is shown from warnings on.
@@ -96,8 +99,25 @@ impl FormatTime for Time {
     }
 }
 
+/// Warnings and errors without their time and their module, as a run tells its others.
+pub(super) struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        write!(writer, "{}: ", if *event.metadata().level() == Level::ERROR { "error" } else { "warning" })?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -106,6 +126,27 @@ mod tests {
         assert!(filter("warning").contains("dataflow_serving=warn"));
         assert!(filter("debug").contains("dataflow_serving=debug") && filter("debug").contains("warn"));
         assert!(filter("nonsense").contains("dataflow=info"));
+    }
+
+    #[test]
+    fn warnings_are_told_without_their_time_and_module() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&told);
+        let subscriber = tracing_subscriber::fmt().with_writer(move || Shared(Arc::clone(&into))).with_ansi(false).event_format(Plain).finish();
+        tracing::subscriber::with_default(subscriber, || tracing::warn!(image = "a.png", "an image is not there"));
+        assert_eq!(String::from_utf8(told.lock().unwrap().clone()).unwrap(), "warning: an image is not there image=\"a.png\"\n");
+    }
+
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]

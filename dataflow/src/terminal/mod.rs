@@ -150,10 +150,14 @@ pub fn main(pipeline: impl FnOnce() -> dataflow_core::Result<dataflow_core::Pipe
     exit.into()
 }
 
-/// The runtime, with logs to stderr as `RUST_LOG` says (warnings without it).
+/// The runtime, with logs to stderr as `RUST_LOG` says. Without it there are warnings, told as all others are.
 pub fn start_up() -> dataflow_core::Result<tokio::runtime::Runtime> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).try_init(); // a program may have set its own
+    let shown = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // A program may have set its own.
+    let _ = match tracing_subscriber::EnvFilter::try_from_default_env() {
+        Ok(filter) => shown.with_env_filter(filter).try_init(),
+        Err(_) => shown.with_env_filter("warn").with_ansi(false).event_format(logs::Plain).try_init(),
+    };
     // A connection is a file, and many systems allow a program 1,024 until it asks for as many as it may have.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::debug!(%error, "the limit of open files stays");
