@@ -49,6 +49,8 @@ pub struct Run {
     pub explain_drops: bool,
     /// Where every row that a step drops is told, a line of JSON each: the step, what it wrote, why, and the row.
     pub dropped: Option<PathBuf>,
+    /// Files that somebody who looks on writes, and what they are called.
+    pub also_written: Vec<(&'static str, PathBuf)>,
     /// Asks the run to stop.
     pub stop: Stop,
     /// Holds it to what it may spend.
@@ -68,6 +70,7 @@ impl Default for Run {
             report: None,
             explain_drops: false,
             dropped: None,
+            also_written: Vec::new(),
             stop: Stop::default(),
             purse: None,
             observer: None,
@@ -144,6 +147,9 @@ impl CompiledPipeline {
                 return Err(Error::Configuration(told));
             }
             files.add(what, PathUse::Writes, path);
+        }
+        for (what, path) in &run.also_written {
+            files.add(*what, PathUse::Writes, path);
         }
         match files.clashes().into_iter().next() {
             Some(clash) => Err(Error::Configuration(format!("{}\nhint: {}", clash.message, clash.hint))),

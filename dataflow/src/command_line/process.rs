@@ -81,7 +81,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit> {
         say(&format!("warning: {warning}"));
     }
     let from = if arguments.fresh { RunFrom::Fresh } else { RunFrom::default() };
-    let mut run = Run { limit: arguments.limit, from, report: arguments.report.clone(), ..Run::default() };
+    let also_written = arguments.progress_file.iter().map(|path| ("the progress file", path.clone())).collect();
+    let mut run = Run { limit: arguments.limit, from, report: arguments.report.clone(), also_written, ..Run::default() };
     let ledger = Arc::new(Ledger::new(&configuration, &process, run.stop.clone()));
     run.purse = Some(Arc::clone(&ledger) as Arc<dyn Purse>);
     let watch = Arc::new(Watch::new(&configuration, &process, Arc::clone(&ledger), arguments.progress_file.clone()));

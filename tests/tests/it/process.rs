@@ -526,6 +526,10 @@ fn progress_and_logs_go_where_the_file_says_and_hold_no_key() {
         ", concurrency: { batch_size: 5, shard_size: 30, retry_limits: { api_error: 20 } }",
         "global: { log: { level: debug, format: json, output: file, file_path: logs/run.log } }\n",
     );
+    let configuration = std::fs::read(folder.path().join("jobs.yaml")).unwrap();
+    let (code, _, stderr) = process(folder.path(), &["--progress-file", "./jobs.yaml"]);
+    assert!(code == 78 && stderr.contains("error: the progress file would be written over the pipeline file"), "{code} {stderr}");
+    assert_eq!(std::fs::read(folder.path().join("jobs.yaml")).unwrap(), configuration);
     let progress = folder.path().join("progress.json");
     let mut run = dataflow(folder.path()).args(["process", "-c", "jobs.yaml", "--progress", "none", "--progress-file", "progress.json"]).spawn().unwrap();
     let mut seen = Vec::new();
