@@ -30,7 +30,7 @@ pub enum TextLanguage {
     /// DataFlow's, whatever the language: words are what white space separates.
     #[default]
     Dataflow,
-    /// `zh` for a text with Chinese characters and no Japanese syllables, `en` for any other.
+    /// Words and sentences of each script by its own rule: those in Chinese characters as in `zh` unless the text is Japanese, and others as in `en`. A list is that of the language of most of the text.
     Auto,
     /// Words and sentences as Unicode tells them apart (UAX #29), for all languages with spaces.
     En,
@@ -80,11 +80,19 @@ impl JsonSchema for TextLanguage {
 }
 
 impl TextLanguage {
-    /// The language of a text: never [`Auto`](Self::Auto).
+    /// The language that most of a text is of, whose lists are used: never [`Auto`](Self::Auto).
     pub(crate) fn of(self, text: &str) -> Self {
-        let is_kana = |character: char| matches!(character, '\u{3041}'..='\u{309f}' | '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}');
         match self {
-            Self::Auto if text.chars().any(is_han) && !text.chars().any(is_kana) => Self::Zh,
+            Self::Auto if Scripts::of(text).is_some_and(|scripts| scripts.is_mostly_chinese()) => Self::Zh,
+            Self::Auto => Self::En,
+            other => other,
+        }
+    }
+
+    /// The language by whose rule words and sentences are told apart: never [`Auto`](Self::Auto). That of Chinese leaves what is in other letters to theirs, and so suits a text of both.
+    pub(crate) fn parting(self, text: &str) -> Self {
+        match self {
+            Self::Auto if Scripts::of(text).is_some_and(|scripts| !scripts.is_japanese()) => Self::Zh,
             Self::Auto => Self::En,
             other => other,
         }
@@ -100,7 +108,7 @@ impl TextLanguage {
 
     /// Gives each word of a text to `with`, in their order.
     pub(crate) fn each_word<'a>(self, text: &'a str, mut with: impl FnMut(&'a str)) {
-        match self.of(text) {
+        match self.parting(text) {
             Self::Dataflow => split_words(text).for_each(with),
             Self::Zh => each_chinese_word(text, &mut with),
             Self::En | Self::Auto | Self::Other(_) => text.unicode_words().for_each(with),
@@ -161,7 +169,7 @@ impl TextLanguage {
 
     /// How many sentences a text has; `Dataflow` has its own rule where it is needed, and counts as `En` here.
     pub(crate) fn count_sentences(self, text: &str) -> usize {
-        match self.of(text) {
+        match self.parting(text) {
             // The long dots end a sentence in Chinese, and no mark of Unicode's sentences.
             Self::Zh => text.split("……").map(|part| sentences(part, self)).sum(),
             _ => sentences(text, self),
@@ -174,6 +182,48 @@ impl TextLanguage {
         let Self::Other(code) = self else { return false };
         let is_number = |number: &str| (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
         WITH_FULL_STOP.contains(&code.as_str()) && word.strip_suffix('.').is_some_and(is_number)
+    }
+}
+
+/// What a text with Chinese characters is written in.
+#[derive(Default)]
+struct Scripts {
+    chinese: usize,
+    japanese: usize,
+    /// Words in any other letters.
+    words: usize,
+}
+
+impl Scripts {
+    /// Those of a text that has a Chinese character, which most texts have not.
+    fn of(text: &str) -> Option<Self> {
+        if text.is_ascii() || !text.contains(is_han) {
+            return None;
+        }
+        let (mut scripts, mut in_word) = (Self::default(), false);
+        for character in text.chars() {
+            let was_in_word = std::mem::replace(&mut in_word, false);
+            match character {
+                _ if is_han(character) => scripts.chinese += 1,
+                '\u{3041}'..='\u{309f}' | '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}' => scripts.japanese += 1,
+                _ if character.is_alphabetic() => {
+                    in_word = true;
+                    scripts.words += usize::from(!was_in_word);
+                }
+                _ => {}
+            }
+        }
+        Some(scripts)
+    }
+
+    /// Japanese has about as many syllables as Chinese characters, where Chinese may quote a few.
+    fn is_japanese(&self) -> bool {
+        self.japanese * 10 >= self.chinese
+    }
+
+    /// A Chinese character is half a word to a whole one.
+    fn is_mostly_chinese(&self) -> bool {
+        !self.is_japanese() && self.chinese > self.words
     }
 }
 
@@ -252,6 +302,18 @@ mod tests {
         assert_eq!(words(TextLanguage::Auto, "plain words"), "plain|words");
         assert_eq!(TextLanguage::Auto.of("これは日本語"), TextLanguage::En);
         assert_eq!(words(TextLanguage::Zh, ""), "");
+    }
+
+    #[test]
+    fn most_of_a_text_tells_its_language_and_each_script_keeps_its_words() {
+        let of = |text| String::from(TextLanguage::Auto.of(text));
+        let english = "The owls of the valley are back in 北京 and they are seen.";
+        assert_eq!((of(english), of("我们使用Python编写数据处理程序"), of("Hello 世界"), of("plain")), ("en".into(), "zh".into(), "zh".into(), "en".into()));
+        assert_eq!((of("优の良品是一家香港的零食连锁店"), of("東京都の天気は晴れ"), of("北京の夜")), ("zh".into(), "en".into(), "en".into()));
+        assert_eq!((of("저는 北京에 갔습니다"), of("한국어")), ("en".into(), "en".into()));
+        assert_eq!(words(TextLanguage::Auto, "They say 今天天气很好 in Beijing"), "They|say|今天天气|很|好|in|Beijing");
+        assert_eq!(words(TextLanguage::Auto, "优の良品是一家香港的零食店"), "优|の|良品|是|一家|香港|的|零食|店");
+        assert_eq!(TextLanguage::Auto.count_sentences("He wrote 他笑了……然后走了。 And left."), 3);
     }
 
     #[test]

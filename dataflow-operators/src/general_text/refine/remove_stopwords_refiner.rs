@@ -25,7 +25,7 @@ pub struct RemoveStopwordsRefiner {
     pub input_key: InOut<Text>,
     /// A file with a word a line, in the place of the built-in list; a line that begins with `# ` is a remark. 中文：词表文件，每行一词，取代内置词表；以 `# ` 开头的行是注释。
     pub stopwords_path: Option<PathBuf>,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has Chinese characters and no Japanese ones, for `ar`, `el`, `fa`, `he`, `ko` or `ur` where most of its letters are of their scripts, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示含汉字而无假名的文本按 `zh`，多数字母属于其文字的按 `ar`、`el`、`fa`、`he`、`ko` 或 `ur`，其余按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the words of a language, Chinese ones by a segmenter, and others without spaces (`ja`, `th`) refused; `auto` for `zh` where a text has more Chinese characters than words in other letters and is not Japanese, for `ar`, `el`, `fa`, `he`, `ko` or `ur` where most of its letters are of their scripts, and `en` otherwise. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言切词，中文使用分词器，其他不用空格的语言（`ja`、`th`）会被拒绝；`auto` 表示汉字多于其他文字的词且不是日文的文本按 `zh`，多数字母属于其文字的按 `ar`、`el`、`fa`、`he`、`ko` 或 `ur`，其余按 `en`。
     pub language: TextLanguage,
 }
 
