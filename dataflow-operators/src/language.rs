@@ -250,21 +250,31 @@ fn of_script(text: &str) -> Option<&'static str> {
     (letters * 2 > all).then_some(code)
 }
 
-/// The sentences by UAX #29, which knows the marks of all scripts; a title such as `Dr.` and a number such as German `3.` end none, and marks alone are none.
+/// The sentences by UAX #29, which knows the marks of all scripts; a title such as `Dr.`, an initial, the number of an entry in a list and a number such as German `3.` end none, and marks alone are none.
 fn sentences(text: &str, language: TextLanguage) -> usize {
     const TITLES: [&str; 11] = ["Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "St.", "vs.", "No.", "Fig.", "Gen.", "Sen."];
-    let (mut sentences, mut has_words) = (0, false);
+    let (mut sentences, mut has_words, mut begins_line) = (0, false, true);
     // A loop, since the size hint of this iterator fails on an empty text.
     for part in text.split_sentence_bounds() {
         has_words |= part.contains(is_word);
-        let last = part.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+        let said = part.trim();
+        let last = said.rsplit(char::is_whitespace).next().unwrap_or_default();
         let ends_line = part.ends_with(['\n', '\r', '\u{85}', '\u{2029}']);
-        if !TITLES.contains(&last) && (ends_line || !language.is_ordinal(last)) {
+        let is_entry = begins_line && said.strip_suffix('.').is_some_and(|number| number.len() <= 3 && number.bytes().all(|byte| byte.is_ascii_digit()));
+        let goes_on = !ends_line && (is_entry || is_initial(last) || language.is_ordinal(last));
+        if !TITLES.contains(&last) && !goes_on {
             sentences += usize::from(has_words);
             has_words = false;
         }
+        begins_line = ends_line;
     }
     sentences + usize::from(has_words)
+}
+
+/// Whether a word is the first letter of a name, as in `J. Smith`; `I.` is more often the word.
+fn is_initial(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(|letter| letter.is_uppercase() && letter != 'I') && letters.as_str() == "."
 }
 
 fn each_chinese_word<'a>(text: &'a str, with: &mut impl FnMut(&'a str)) {
@@ -325,6 +335,9 @@ mod tests {
         assert_eq!(count("他说：“真的吗？”然后笑了。"), 2);
         assert_eq!(count("One\nTwo\n\n...\n"), 2);
         assert_eq!(count("Dr."), 1);
+        assert_eq!(count("1. First\n2. Second"), 2);
+        assert_eq!(count("Mr. J. R. Smith Jr. arrived in D.C. yesterday. He left."), 2);
+        assert_eq!(count("So do I. It took 3. Then we left."), 3);
         assert_eq!(count(""), 0);
     }
 

@@ -27,7 +27,7 @@ pub struct SentenceNumberFilter {
     pub min_sentences: u32,
     /// The most sentences to keep. 中文：保留的最多句数。
     pub max_sentences: u32,
-    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the sentences of a language, which know Chinese marks, numbers such as `3.50`, and in languages that write them so ordinals such as German `3. Oktober`; `auto` for `zh` where sentences are in Chinese characters and the text is not Japanese, and `en` for others. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言断句，识别中文标点、`3.50` 一类的数字，以及德语等语言中 `3. Oktober` 一类的序数；`auto` 表示汉字部分按 `zh`（日文除外），其余部分按 `en`。
+    /// `dataflow` for DataFlow's rule; `en`, `zh` or another code of ISO 639-1 for the sentences of a language, which know Chinese marks, numbers such as `3.50`, initials, the numbers of a list, and in languages that write them so ordinals such as German `3. Oktober`; `auto` for `zh` where sentences are in Chinese characters and the text is not Japanese, and `en` for others. 中文：`dataflow` 表示 DataFlow 的规则；`en`、`zh` 或其他 ISO 639-1 代码表示按该语言断句，识别中文标点、`3.50` 一类的数字、人名首字母、列表编号，以及德语等语言中 `3. Oktober` 一类的序数；`auto` 表示汉字部分按 `zh`（日文除外），其余部分按 `en`。
     pub language: TextLanguage,
 }
 
