@@ -14,11 +14,11 @@ mod gap;
 
 /// Deletes stop words, whatever their case (with a `language` as it writes capitals: Turkish `İÇİN` is `için`, and whether an accent is one character with its letter or one of its own beside it), and leaves one space between the other words.
 ///
-/// Words are what white space separates, as in DataFlow: `the,` stays, and line breaks become spaces. The list is English; another can be given as a file. With a `language` words and the list are that language's, of which some sixty have one, and lines stay apart. Marks that belonged to deleted words alone go with them: brackets and quotation marks with nothing left between them, and all but one mark between two words. A contraction goes where all its parts are stop words, with whatever apostrophe, and in French, Italian and Catalan `l'` and the like before a word go.
+/// Words are what white space separates, as in DataFlow: `the,` stays, and line breaks become spaces. The list is English; another can be given as a file. With a `language` words and the list are that language's, of which some sixty have one, and lines stay apart. Marks that belonged to deleted words alone go with them: brackets and quotation marks with nothing left between them, and all but one mark between two words. A contraction goes where all its parts are stop words, with whatever apostrophe, and in French, Italian and Catalan `l'` and the like before a word go. Words joined by a hyphen, slash or full stop, as in `state-of-the-art`, go where all of them are stop words.
 ///
 /// # 中文
 ///
-/// 删除停用词（忽略大小写；设 `language` 时按该语言的大小写规则，如土耳其语 `İÇİN` 即 `için`，且重音符号与字母合为一个字符或单独成字符视为相同），其余词之间保留一个空格。与 DataFlow 一致，词以空白分隔：`the,` 会保留，换行变为空格。内置英文停用词表，也可用文件给出其他词表。设 `language` 时按该语言切词并使用其词表（约六十种语言），换行保留；只属于被删词的标点一并删去：其间已无内容的括号与引号，以及两词之间除一个以外的标点。各部分均为停用词的缩写会删去（不论何种撇号）；法语、意大利语与加泰罗尼亚语中词前的 `l'` 等也会删去。
+/// 删除停用词（忽略大小写；设 `language` 时按该语言的大小写规则，如土耳其语 `İÇİN` 即 `için`，且重音符号与字母合为一个字符或单独成字符视为相同），其余词之间保留一个空格。与 DataFlow 一致，词以空白分隔：`the,` 会保留，换行变为空格。内置英文停用词表，也可用文件给出其他词表。设 `language` 时按该语言切词并使用其词表（约六十种语言），换行保留；只属于被删词的标点一并删去：其间已无内容的括号与引号，以及两词之间除一个以外的标点。各部分均为停用词的缩写会删去（不论何种撇号）；法语、意大利语与加泰罗尼亚语中词前的 `l'` 等也会删去。以连字符、斜线或句点相连的词（如 `state-of-the-art`）仅当全部为停用词时才删去。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveStopwordsRefiner {
     /// The text to change. 中文：要处理的文本。
@@ -67,11 +67,10 @@ impl Refine for RemoveStopwordsRefiner {
 fn without<'a>(text: &'a str, language: TextLanguage, list: &WordList) -> Cow<'a, str> {
     let (mut kept, mut gap, mut has_gone, mut from) = (String::new(), String::new(), false, 0);
     let place = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-    let mut with = |word: Option<&'a str>| {
+    let mut with = |word: Option<&'a str>, stays: Option<&'a str>| {
         let start = word.map_or(text.len(), place);
         gap.push_str(&text[from.min(start)..start]);
         from = from.max(start);
-        let stays = word.and_then(|word| word_list::without_stop_words(list, language, word));
         if word.is_some() && stays.is_none() {
             has_gone = true;
             gap.push(GONE);
@@ -90,8 +89,31 @@ fn without<'a>(text: &'a str, language: TextLanguage, list: &WordList) -> Cow<'a
             }
         }
     };
-    language.each_word(text, |word| with(Some(word)));
-    with(None);
+    // Words joined by a mark, as in `state-of-the-art`, go together or not at all.
+    let (mut joined, mut end): (Vec<(&str, Option<&str>)>, usize) = (Vec::new(), 0);
+    let mut flush = |joined: &mut Vec<(&'a str, Option<&'a str>)>| {
+        if let [(first, None), .., (last, None)] = joined[..]
+            && joined.iter().all(|(_, stays)| stays.is_none())
+        {
+            with(Some(&text[place(first)..place(last) + last.len()]), None);
+        } else {
+            let any_stays = joined.iter().any(|(_, stays)| stays.is_some());
+            for (word, stays) in joined.iter() {
+                with(Some(word), stays.or(any_stays.then_some(word)));
+            }
+        }
+        joined.clear();
+    };
+    language.each_word(text, |word| {
+        let start = place(word);
+        if !matches!(&text[end.min(start)..start], "-" | "‐" | "‑" | "/" | ".") {
+            flush(&mut joined);
+        }
+        joined.push((word, word_list::without_stop_words(list, language, word)));
+        end = start + word.len();
+    });
+    flush(&mut joined);
+    with(None, None);
     if kept == text { text.into() } else { kept.into() }
 }
 
@@ -121,6 +143,7 @@ mod tests {
         assert_eq!(refined("zh", "我们的猫在垫子上睡觉。"), refined("auto", "我们的猫在垫子上睡觉。"));
         assert_eq!(refined("he", "זה הספר של אבי"), refined("auto", "זה הספר של אבי"));
         assert_snapshot!(refined("auto", "זה הספר של אבי"), @"הספר אבי");
+        assert_eq!(refined("auto", "The owls of the valley are back in 北京 and they are seen."), "owls valley back 北京 seen.");
         assert_snapshot!(refined("zh", "我们的猫在垫子上睡觉。"), @"猫垫子睡觉。");
         assert_snapshot!(refined("en", "The cat,\nwhich is on the  mat, sleeps."), @r"
         cat,
@@ -137,6 +160,9 @@ mod tests {
         - apples
         - pears
         ");
+        assert_snapshot!(refined("en", "state-of-the-art results; up-to-date and in-house, the well-being of the U.S., a/b or c"), @"state-of-the-art results; up-to-date in-house, well-being U.S., a/b c");
+        assert_eq!(refined("en", "cats and/or dogs"), "cats dogs");
+        assert_eq!(refined("fr", "l'homme-grenouille de Paris"), "homme-grenouille Paris");
         assert_eq!(refined("en", "The, and (of)."), "");
         assert_eq!(refined("en", " * cats: (dogs) \n"), " * cats: (dogs) \n");
         assert!(matches!(RemoveStopwordsRefiner { language: TextLanguage::En, ..Default::default() }.refine("cat mat"), Cow::Borrowed(_)));
