@@ -1,7 +1,7 @@
 //! Writes dates and dollars in one form.
 
 use crate::compatibility::Compatibility;
-use crate::python::{NO_WORD_OR_END, SPACE, WORD, split_words};
+use crate::python::{NO_WORD_OR_END, SPACE, WORD, is_han, is_word, split_words};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
@@ -11,15 +11,15 @@ use std::sync::LazyLock;
 
 /// Writes dates as `2021-05-12` and amounts such as `$5` as `5 USD`.
 ///
-/// Dates are day, month and year as numbers between `/` or `.`, and English ones such as `May 5, 2020` and `5 May 2020`; what is no date of the calendar, a version or an address of a network stays.
-/// DataFlow takes parts of versions and longer numbers for dates, pads no zeros and changes the first English date alone; `compatibility: dataflow` does as it does.
+/// Dates are day, month and year as numbers between `/` or `.`, and English ones such as `May 5, 2020` and `5 May 2020`; what is no date of the calendar, a version or an address of a network stays, and so does what is no plain amount of US dollars, such as `HK$5`, `$5M` and `$5,00`.
+/// DataFlow takes parts of versions and longer numbers for dates, pads no zeros, changes the first English date alone, and writes `HK5 USD` and `5 USDM`; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
 /// 把日期统一写为 `2021-05-12`，把 `$5` 一类的金额写为 `5 USD`。
 ///
-/// 日期包括以 `/` 或 `.` 分隔的日、月、年数字，以及 `May 5, 2020`、`5 May 2020` 一类的英文日期；不是有效日期的内容、版本号与网络地址保持原样。
-/// DataFlow 会把版本号和更长数字的一部分当作日期，不补零，并且只处理第一个英文日期；`compatibility: dataflow` 沿用其做法。
+/// 日期包括以 `/` 或 `.` 分隔的日、月、年数字，以及 `May 5, 2020`、`5 May 2020` 一类的英文日期；不是有效日期的内容、版本号与网络地址保持原样，`HK$5`、`$5M`、`$5,00` 等并非单纯美元金额的也保持原样。
+/// DataFlow 会把版本号和更长数字的一部分当作日期，不补零，只处理第一个英文日期，并写出 `HK5 USD`、`5 USDM`；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct TextNormalizationRefiner {
     /// The text to change. 中文：要处理的文本。
@@ -54,7 +54,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         numeric: pattern(r"[0-9]+(?:[./][0-9]+)+"),
         month_first: pattern(r"\b([A-Za-z]+)\s+([0-9]{1,2}),\s+([0-9]{4})\b"),
         day_first: pattern(r"\b([0-9]{1,2})\s+([A-Za-z]+)\s+([0-9]{4})\b"),
-        dollars: pattern(r"\$\s?([0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?)"),
+        dollars: pattern(r"(?:US)?\$[ \u{a0}]?([0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?)"),
         loose_numeric: pattern(r"(\d{1,2})[/.](\d{1,2})[/.](\d{2,4})"),
         // Of each the first alone is looked for, so that its edges may take a character.
         loose_month_first: pattern(&format!(r"{edge}({word}+{space}+\d{{1,2}},{space}+\d{{4}}){edge}")),
@@ -78,11 +78,39 @@ impl Refine for TextNormalizationRefiner {
 }
 
 fn own(text: &str) -> String {
-    let text = PATTERNS.numeric.replace_all(text, |found: &Captures<'_>| numeric(&found[0]).unwrap_or_else(|| found[0].to_owned()));
-    let dated = |found: &Captures<'_>, day: usize, month: usize| iso(&found[3], &found[month], &found[day]).unwrap_or_else(|| found[0].to_owned());
-    let text = PATTERNS.month_first.replace_all(&text, |found: &Captures<'_>| dated(found, 2, 1));
-    let text = PATTERNS.day_first.replace_all(&text, |found: &Captures<'_>| dated(found, 1, 2));
-    PATTERNS.dollars.replace_all(&text, "$1 USD").into_owned()
+    // What follows a dollar sign is an amount, if not a plain one.
+    let replaced = |text: &str, pattern: &Regex, date: &dyn Fn(&Captures<'_>) -> Option<String>| {
+        let date = |found: &Captures<'_>| {
+            let is_amount = text[..found.get_match().start()].trim_end_matches([' ', '\u{a0}']).ends_with('$');
+            date(found).filter(|_| !is_amount).unwrap_or_else(|| found[0].to_owned())
+        };
+        pattern.replace_all(text, date).into_owned()
+    };
+    let text = replaced(text, &PATTERNS.numeric, &|found| numeric(&found[0]));
+    let text = replaced(&text, &PATTERNS.month_first, &|found| iso(&found[3], &found[1], &found[2]));
+    let text = replaced(&text, &PATTERNS.day_first, &|found| iso(&found[3], &found[2], &found[1]));
+    let plain = |found: &Captures<'_>| {
+        let place = found.get_match().range();
+        if is_plain(&text[..place.start], &text[place.end..]) { format!("{} USD", &found[1]) } else { found[0].to_owned() }
+    };
+    PATTERNS.dollars.replace_all(&text, plain).into_owned()
+}
+
+/// Whether what stands before and after an amount leaves it one of US dollars: not a letter of another dollar (`HK$5`), more of the number (`$5,00`), its unit (`$5M`) or another currency (`$5 CAD`).
+fn is_plain(before: &str, after: &str) -> bool {
+    const UNITS: [&str; 16] = ["hundred", "thousand", "million", "billion", "trillion", "k", "m", "mn", "bn", "usd", "aud", "cad", "hkd", "nzd", "sgd", "mxn"];
+    const NUMERALS: [char; 6] = ['十', '百', '千', '万', '萬', '亿'];
+    // Words of Chinese stand beside an amount without a space.
+    let is_joined = |character: char| is_word(character) && (!is_han(character) || NUMERALS.contains(&character)) || character == '$';
+    let mut next = after.chars();
+    let is_whole = match next.next() {
+        Some('.' | ',' | '/' | ':' | '-') => !next.next().is_some_and(|next| next.is_ascii_digit()),
+        Some(mark) => !is_joined(mark),
+        None => true,
+    };
+    let unit = after.strip_prefix([' ', '\u{a0}', '-']).unwrap_or_default();
+    let unit = &unit[..unit.find(|character: char| !character.is_ascii_alphabetic()).unwrap_or(unit.len())];
+    is_whole && !before.ends_with(|character| is_joined(character) || character == '\\') && !UNITS.iter().any(|known| known.eq_ignore_ascii_case(unit))
 }
 
 /// `12/05/2021` as a date of the calendar; a year of two digits is one of 1970 to 2069.
@@ -158,9 +186,47 @@ mod tests {
         text=on 2021-05-12, 2003-02-01 and 31/2/2020
         text=version 3.14.15 at 192.168.1.100 or 1.2.03
         text=2020-05-05 to 2020-05-06; 1990-01-05, Foo 12, 2020
-        text=1,000.50 USD or 7 USD, US5 USD
+        text=1,000.50 USD or 7 USD, 5 USD
         text=no digits
         ");
+    }
+
+    #[test]
+    fn an_amount_that_is_no_plain_one_of_dollars_stays() {
+        let refined = |text: &str| TextNormalizationRefiner::default().refine(text).into_owned();
+        for text in [
+            "HK$5",
+            "NT$100",
+            "A$20",
+            "R$5",
+            "$5M",
+            "$5bn",
+            "$5.5k",
+            "$5,00",
+            "$3.5.2020",
+            "$5/10/2020",
+            "$5 million",
+            "$5-billion",
+            "$5 CAD",
+            "$5亿",
+            "$5$",
+            r"\$5",
+            "$1,0000",
+            "$10-20",
+            "in $\n5 boxes",
+        ] {
+            assert_eq!(refined(text), text);
+        }
+        for (text, expected) in [
+            ("It is $5. Or $6.50, ($7)", "It is 5 USD. Or 6.50 USD, (7 USD)"),
+            ("-$5 to $5-$10", "-5 USD to 5 USD-10 USD"),
+            ("票价$5元，$3/day", "票价5 USD元，3 USD/day"),
+            ("paid US$1,000 on 1/2/2020", "paid 1,000 USD on 2020-02-01"),
+            ("He paid $5 May 2020", "He paid 5 USD May 2020"),
+            ("$5 on May 5, 2020", "5 USD on 2020-05-05"),
+        ] {
+            assert_eq!(refined(text), expected);
+        }
     }
 
     #[test]
