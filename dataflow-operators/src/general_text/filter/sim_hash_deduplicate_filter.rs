@@ -21,12 +21,12 @@ mod md5_of_runs;
 
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
 ///
-/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow; those of texts of marks alone are made of the marks, where DataFlow takes all such texts for one, as `compatibility: dataflow` does. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
+/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow; those of texts of marks alone are made of the marks, where DataFlow takes all such texts for one. DataFlow's share is of two bits more, less the zeros that a fingerprint begins with. `compatibility: dataflow` does as it does. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
 /// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 100 bytes are held for each row that stays; with `verify` texts wait in a temporary file.
 ///
 /// # 中文
 ///
-/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本，`compatibility: dataflow` 沿用其做法。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存；使用 `verify` 时文本存放在临时文件中。
+/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本；DataFlow 的比例以指纹去掉前导零后的位数加二为分母。`compatibility: dataflow` 沿用其做法。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存；使用 `verify` 时文本存放在临时文件中。
 #[operator(general_text, filter, Dataset)]
 pub struct SimHashDeduplicateFilter {
     /// How many bits a fingerprint has, a multiple of 8 up to 128. 中文：指纹的位数，8 的倍数，最多 128。
@@ -109,7 +109,7 @@ impl Dataset for SimHashDeduplicateFilter {
             self.input_keys.as_deref(),
             self.output_key.as_str(),
             Fingerprint { bits: self.fingerprint_size, as_dataflow: self.compatibility == Compatibility::Dataflow, runs: Vec::new(), hashes: Vec::new() },
-            SeenFingerprints::new(self.fingerprint_size, self.bound),
+            SeenFingerprints::new(self.fingerprint_size, self.bound, self.compatibility),
             self.beside(),
         )))
     }
@@ -222,7 +222,9 @@ impl BitCounts {
 
 /// The fingerprints of the rows that stayed, by each of their parts.
 struct SeenFingerprints {
+    bits: u32,
     bound: f64,
+    compatibility: Compatibility,
     /// How many bits may differ in any case.
     most: u32,
     /// Bits before each part, and the bits of it.
@@ -235,24 +237,41 @@ struct SeenFingerprints {
 }
 
 impl SeenFingerprints {
-    fn new(bits: u32, bound: f64) -> Self {
-        // With one part more than bits that may differ, one part is equal.
-        let most = (f64::from(bits + 2) * bound).floor() as u32;
-        let parts = (most + 1).clamp(1, bits);
+    fn new(bits: u32, bound: f64, compatibility: Compatibility) -> Self {
+        let own = Self { bits, bound, compatibility, most: 0, parts: Vec::new(), fingerprints: Vec::new(), of_part: Vec::new(), taken: 0 };
+        let largest = match compatibility {
+            Compatibility::Own => bits,
+            Compatibility::Dataflow => bits + 2,
+        };
+        let most = (0..=bits).rev().find(|differing| own.is_within(similarity_of(*differing, largest))).unwrap_or(0);
+        // With one part more than bits that may differ, one part is equal; where all may differ, the one part is of no bits.
+        let (parts, bits) = if most < bits { (most + 1, bits) } else { (1, 0) };
         let edges: Vec<u32> = (0..=parts).map(|part| bits * part / parts).collect();
-        let parts: Vec<(u32, u128)> = edges.windows(2).map(|edge| (edge[0], u128::MAX >> (128 - (edge[1] - edge[0])))).collect();
-        Self { bound, most, of_part: vec![PlHashMap::default(); parts.len()], parts, fingerprints: Vec::new(), taken: 0 }
+        let parts: Vec<(u32, u128)> = edges.windows(2).map(|edge| (edge[0], u128::MAX.checked_shr(128 - (edge[1] - edge[0])).unwrap_or(0))).collect();
+        Self { most, of_part: vec![PlHashMap::default(); parts.len()], parts, ..own }
     }
 
-    /// DataFlow's similarity: its divisor is the length of the longer fingerprint written in binary with `0b` before it.
-    fn similarity(one: u128, other: u128) -> f64 {
+    /// One less the share of bits that differ. DataFlow's share is of the length of the longer fingerprint, written in binary with `0b` before it.
+    fn similarity(&self, one: u128, other: u128) -> f64 {
         let written = |fingerprint: u128| 2 + (128 - fingerprint.leading_zeros()).max(1);
-        1.0 - f64::from((one ^ other).count_ones()) / f64::from(written(one).max(written(other)))
+        let all = match self.compatibility {
+            Compatibility::Own => self.bits,
+            Compatibility::Dataflow => written(one).max(written(other)),
+        };
+        similarity_of((one ^ other).count_ones(), all)
+    }
+
+    fn is_within(&self, similarity: f64) -> bool {
+        similarity >= 1.0 - self.bound
     }
 
     fn is_near(&self, one: u128, other: u128) -> bool {
-        Self::similarity(one, other) >= 1.0 - self.bound
+        self.is_within(self.similarity(one, other))
     }
+}
+
+fn similarity_of(differing: u32, all: u32) -> f64 {
+    1.0 - f64::from(differing) / f64::from(all)
 }
 
 /// Finds the rows whose fingerprints differ in few bits, with the processor's own count of bits where it has one.
@@ -289,7 +308,7 @@ impl Remember for SeenFingerprints {
         }
         found.retain_mut(|candidate| {
             let earlier = self.fingerprints[candidate.row as usize];
-            candidate.similarity = Some(Self::similarity(earlier, fingerprint));
+            candidate.similarity = Some(self.similarity(earlier, fingerprint));
             self.is_near(earlier, fingerprint)
         });
     }
@@ -309,7 +328,7 @@ impl Remember for SeenFingerprints {
 
     fn judge(&self, row: u32, _: usize, signature: &[u64]) -> Option<Found> {
         let (earlier, fingerprint) = (*self.fingerprints.get(row as usize)?, fingerprint_of(signature));
-        self.is_near(earlier, fingerprint).then(|| Found { row, similarity: Some(Self::similarity(earlier, fingerprint)) })
+        self.is_near(earlier, fingerprint).then(|| Found { row, similarity: Some(self.similarity(earlier, fingerprint)) })
     }
 
     fn bytes(&self) -> usize {
@@ -366,6 +385,14 @@ mod tests {
     }
 
     #[test]
+    fn the_bound_is_a_share_of_the_bits_and_in_dataflow_of_two_more() {
+        let most = |bits, bound, compatibility| SeenFingerprints::new(bits, bound, compatibility).most;
+        for (bits, bound, own, dataflow) in [(64, 0.1, 6, 6), (64, 0.2, 12, 13), (8, 0.3, 2, 3), (40, 0.35, 14, 14), (128, 0.0, 0, 0), (8, 0.95, 7, 8)] {
+            assert_eq!((most(bits, bound, Compatibility::Own), most(bits, bound, Compatibility::Dataflow)), (own, dataflow), "{bits} bits at {bound}");
+        }
+    }
+
+    #[test]
     fn bits_are_counted_as_one_by_one() {
         let mut random = 7u128;
         for length in [1, 2, 3, 4, 7, 64, 1000] {
@@ -391,17 +418,37 @@ mod tests {
             random >> 40
         };
         let texts: Vec<String> = (0..300).map(|_| ["word", "term", "item"].map(|word| word.repeat(1 + next() as usize % 5)).concat()).collect();
-        for bound in [0.0, 0.05, 0.1, 0.3] {
-            let mut signer = Fingerprint { bits: 64, as_dataflow: false, runs: Vec::new(), hashes: Vec::new() };
-            let (mut seen, mut all): (_, Vec<u128>) = (SeenFingerprints::new(64, bound), Vec::new());
+        for (bits, bound, compatibility) in [
+            (64, 0.0, Compatibility::Own),
+            (64, 0.05, Compatibility::Own),
+            (64, 0.1, Compatibility::Own),
+            (64, 0.1, Compatibility::Dataflow),
+            (64, 0.3, Compatibility::Own),
+            (40, 0.35, Compatibility::Own),
+            (8, 0.3, Compatibility::Own),
+            (8, 0.3, Compatibility::Dataflow),
+            (8, 0.95, Compatibility::Own),
+            (8, 0.95, Compatibility::Dataflow),
+            (128, 0.1, Compatibility::Own),
+            (128, 0.0, Compatibility::Dataflow),
+        ] {
+            let mut signer = Fingerprint { bits, as_dataflow: false, runs: Vec::new(), hashes: Vec::new() };
+            let (mut seen, mut all): (_, Vec<u128>) = (SeenFingerprints::new(bits, bound, compatibility), Vec::new());
             for text in &texts {
                 let mut signature = [0; 2];
                 signer.sign(text, &mut signature);
-                let fingerprint = u128::from(signature[1]);
-                let new = !all.iter().any(|other| seen.is_near(*other, fingerprint));
+                let fingerprint = fingerprint_of(&signature);
+                let is_near = |other: u128| {
+                    let differing = f64::from((other ^ fingerprint).count_ones());
+                    match compatibility {
+                        Compatibility::Own => differing / f64::from(bits) <= bound,
+                        Compatibility::Dataflow => seen.is_near(other, fingerprint),
+                    }
+                };
+                let new = !all.iter().any(|other| is_near(*other));
                 let mut found = Vec::new();
                 seen.find(&signature, &mut found);
-                assert_eq!(found.is_empty(), new, "{text} at {bound}");
+                assert_eq!(found.is_empty(), new, "{text} with {bits} bits at {bound}");
                 if new {
                     seen.remember(&signature);
                     all.push(fingerprint);
