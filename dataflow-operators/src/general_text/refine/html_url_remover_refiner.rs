@@ -8,16 +8,19 @@ use dataflow_core::operator;
 use dataflow_core::shape::Refine;
 use regex::Regex;
 
+use self::tag::Tags;
 use crate::compatibility::Compatibility;
+
+mod tag;
 
 /// Deletes HTML tags and comments, and then `http://` and `https://` addresses.
 ///
-/// A tag begins with a letter, `/` or `!` and ends on its line. An address ends at white space, a quote, Chinese text or Chinese marks; the mark that ends its sentence and a bracket that opened
-/// before it stay. DataFlow takes `< 6 and 8 >` for a tag, and all up to the next white space for an address, the rest of a Chinese text with it; `compatibility: dataflow` does as it does.
+/// An address ends at white space, a quote, Chinese text or Chinese marks; the mark that ends its sentence and a bracket that opened before it stay.
+/// A tag has a name of HTML's elements, an attribute with a value, a closing tag or `/>`, and may go over lines where it is well formed; `vector<int>` and `a <b and c> d` stay. DataFlow takes anything between `<` and `>` on a line for a tag, and all up to the next white space for an address, the rest of a Chinese text with it; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
-/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签以字母、`/` 或 `!` 开头并在同一行内结束；网址止于空白、引号、中日韩文字或标点，其后的句末标点与在它之前打开的括号保留。DataFlow 把 `< 6 and 8 >` 也当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
+/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签须为 HTML 元素名，或带有属性值、有对应的结束标签或以 `/>` 结尾，格式完整时可跨行；`vector<int>` 与 `a <b and c> d` 保留。网址止于空白、引号、中日韩文字或标点，其后的句末标点与在它之前打开的括号保留。DataFlow 把同一行内 `<` 与 `>` 之间的任何内容都当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct HtmlUrlRemoverRefiner {
     /// The text to clean. 中文：要清理的文本。
@@ -33,10 +36,9 @@ impl Default for HtmlUrlRemoverRefiner {
 }
 
 #[expect(clippy::expect_used, reason = "the patterns are constants")]
-static PATTERNS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
     [
-        pattern(r#"<!--(?s:.*?)-->|<[a-zA-Z/!](?:"[^"\n]*"|'[^'\n]*'|[^<>\n])*>"#),
         // The letters of East Asia, their marks, and the marks that print has for all languages are no part of an address.
         pattern(
             r#"(?i)https?://[^\s\x1c-\x1f<>"`\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\u{b7}\u{2010}-\u{205e}\u{3000}-\u{303f}\u{fe30}-\u{fe4f}\u{ff00}-\u{ffef}]+"#,
@@ -79,6 +81,23 @@ fn without_addresses<'a>(text: &'a str, address: &Regex) -> Cow<'a, str> {
     clean.into()
 }
 
+fn without_tags(text: &str) -> Cow<'_, str> {
+    let (mut tags, mut clean, mut end) = (Tags::of(text), String::new(), 0);
+    for start in memchr::memchr_iter(b'<', text.as_bytes()) {
+        if start >= end
+            && let Some(end_of_tag) = tags.end_of(start)
+        {
+            clean.push_str(&text[end..start]);
+            end = end_of_tag;
+        }
+    }
+    if end == 0 {
+        return text.into();
+    }
+    clean.push_str(&text[end..]);
+    clean.into()
+}
+
 /// One change after another.
 fn both<'a>(text: &'a str, first: impl Fn(&'a str) -> Cow<'a, str>, second: impl Fn(&str) -> Cow<'_, str>) -> Cow<'a, str> {
     match first(text) {
@@ -92,9 +111,9 @@ impl Refine for HtmlUrlRemoverRefiner {
         if memchr::memchr(b'<', text.as_bytes()).is_none() && memchr::memmem::find(text.as_bytes(), b"://").is_none() {
             return text.into();
         }
-        let [tag, address, dataflow_address, dataflow_tag] = &*PATTERNS;
+        let [address, dataflow_address, dataflow_tag] = &*PATTERNS;
         match self.compatibility {
-            Compatibility::Own => both(text, |text| tag.replace_all(text, ""), |text| without_addresses(text, address)),
+            Compatibility::Own => both(text, without_tags, |text| without_addresses(text, address)),
             Compatibility::Dataflow => both(text, |text| dataflow_address.replace_all(text, ""), |text| dataflow_tag.replace_all(text, "")),
         }
     }
