@@ -35,7 +35,12 @@ impl Default for RemoveImageRefsRefiner {
 static PATTERNS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
     [
-        pattern(r"(?i)!\[[^\]\n]*\]\([^()\n]*\)|<img\b[^>]*>|\([^()\s]*\.(?:jpe?g|png|gif|webp|bmp|svg|tiff?)\)|(?:图|圖)\s*\d+-\d+[:：][^\s。，；！？,;!?]*"),
+        // Brackets may hold others, one deep; and what is not closed ends where another begins, so that no part of a text is read again for each.
+        pattern(concat!(
+            r"(?i)!\[(?:[^\[\]\n]|\[[^\[\]\n]*\])*\]\((?:[^()\n]|\([^()\n]*\))*\)|",
+            r#"<img\b(?:=\s*"[^"<]*"|=\s*'[^'<]*'|[^<>])*>|"#,
+            r"\([^()\s]*\.(?:jpe?g|png|gif|webp|bmp|svg|tiff?)\)|(?:图|圖)\s*\d+-\d+[:：][^\s。，；！？,;!?]*",
+        )),
         pattern(concat!(
             r"!\[\]\(images/[0-9a-fA-F]\.jpg\)|[a-fA-F0-9]+\.[a-zA-Z0-9]+\)|!\[\]\(images/[a-f0-9]|图\s+\d+-\d+：[\u{4e00}-\u{9fa5}a-zA-Z0-9]+|[0-9a-zA-Z]{7,}|",
             r"[一二三四五六七八九十零壹贰叁肆伍陆柒捌玖拾佰仟万亿]{5,}|u200e|&#247;|\? :|[\u{fffd}\u{25a1}]|\{/U\}|U\+26[0-F][0-D]|U\+273[34]|U\+1F[3-6][0-F][0-F]",
@@ -72,6 +77,23 @@ mod tests {
         text=见，如下
         text=characteristically long
         ");
+    }
+
+    #[test]
+    fn a_reference_goes_whole() {
+        let refined = |text: &str| RemoveImageRefsRefiner::default().refine(text).into_owned();
+        for reference in [
+            r#"<img src="x > y.png" alt="a">"#,
+            "<img alt='a > b'\n src=x.png>",
+            "<img alt=it's>",
+            "![a](u_(1).png)",
+            r#"![a [b] c](x y.jpg "t")"#,
+            "![[1]](b.png)",
+        ] {
+            assert_eq!(refined(&format!("see {reference} here")), "see  here", "{reference}");
+        }
+        assert_eq!(refined(r#"<img alt="a>text <b title="x">"#), r#"text <b title="x">"#);
+        assert_eq!(refined("![open ![a](b.png) end"), "![open  end");
     }
 
     #[test]
