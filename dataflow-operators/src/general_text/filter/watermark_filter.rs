@@ -90,7 +90,13 @@ impl Measure for WatermarkFilter {
 
     fn problems(&self) -> Vec<String> {
         match self.compatibility {
-            Compatibility::Own => Vec::new(),
+            Compatibility::Own => {
+                let empty = self.watermarks.iter().position(String::is_empty);
+                empty
+                    .map(|place| format!("`watermarks` should be texts to look for, found an empty one in place {}, which every text has", place + 1))
+                    .into_iter()
+                    .collect()
+            }
             Compatibility::Dataflow => with_pattern(&self.watermarks, |_| ()).err().into_iter().collect(),
         }
     }
@@ -112,6 +118,12 @@ mod tests {
         dropped
         dropped
         ");
+    }
+
+    #[test]
+    fn an_empty_watermark_is_refused() {
+        let operator = WatermarkFilter { watermarks: vec!["mark".into(), String::new()], ..Default::default() };
+        assert_eq!(Measure::problems(&operator), ["`watermarks` should be texts to look for, found an empty one in place 2, which every text has"]);
     }
 
     #[test]
