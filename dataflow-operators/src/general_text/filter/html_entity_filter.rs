@@ -11,26 +11,28 @@ use crate::compatibility::Compatibility;
 
 /// Drops rows whose text holds an HTML entity such as `&nbsp;`, `&copy;` or `&#39;`.
 ///
-/// An entity has a name of HTML 4 or a number, and ends with a semicolon. DataFlow knows thirteen names, and no semicolon is needed, so that `?a=1&lt=2` is dropped and `&copy;` stays; `compatibility: dataflow` does as it does.
+/// An entity has a name of HTML 4 or a number, and ends with a semicolon. DataFlow knows thirteen names, and no semicolon is needed, so that `?a=1&lt=2` is dropped and `&copy;` stays; `compatibility: dataflow` does as it does. `HtmlEntityRefiner` deletes thirteen names by default, so that `&copy;` and `&#39;` are still found after it.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 丢弃含有 `&nbsp;`、`&copy;`、`&#39;` 等 HTML 实体的行。实体须为 HTML 4 的名称或编号，并以分号结尾。DataFlow 只认十三个名称且分号可缺省，因此 `?a=1&lt=2` 会被丢弃而 `&copy;` 保留；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃含有 `&nbsp;`、`&copy;`、`&#39;` 等 HTML 实体的行。实体须为 HTML 4 的名称或编号，并以分号结尾。`HtmlEntityRefiner` 默认只删除十三个名称，其后的 `&copy;`、`&#39;` 仍会被查出。DataFlow 只认十三个名称且分号可缺省，因此 `?a=1&lt=2` 会被丢弃而 `&copy;` 保留；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct HtmlEntityFilter {
     /// The text to look at. 中文：要检查的文本。
     pub input_key: Input<Text>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
+    /// The names to look for, without `&` and `;`, in the place of those of HTML 4 and the numbers; `#39` is one too. 中文：要查找的实体名，不含 `&` 与 `;`，取代 HTML 4 的名称与编号；也可写 `#39`。
+    pub html_entities: Option<Vec<String>>,
     /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
     pub compatibility: Compatibility,
 }
 
 impl Default for HtmlEntityFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "html_entity_filter_label".into(), compatibility: Compatibility::Own }
+        Self { input_key: "text".into(), output_key: "html_entity_filter_label".into(), html_entities: None, compatibility: Compatibility::Own }
     }
 }
 
@@ -66,7 +68,12 @@ fn ends_as_entity(after: &[u8]) -> bool {
     let length = body.iter().take_while(|byte| is_body(byte)).count();
     let (body, end) = body.split_at(length);
     let is_known = if after.starts_with(b"#") { !body.is_empty() } else { std::str::from_utf8(body).is_ok_and(|name| KNOWN_NAMES.contains(name)) };
-    is_known && (end.starts_with(b";") || end.starts_with(FULL_WIDTH_END))
+    is_known && is_end(end)
+}
+
+/// Whether a semicolon is next.
+fn is_end(after: &[u8]) -> bool {
+    after.starts_with(b";") || after.starts_with(FULL_WIDTH_END)
 }
 
 impl HtmlEntityFilter {
@@ -75,10 +82,13 @@ impl HtmlEntityFilter {
         let bytes = text.as_bytes();
         memchr::memchr2_iter(b'&', FULL_WIDTH[0], bytes).find(|place| {
             let after = bytes[*place..].strip_prefix(FULL_WIDTH).or_else(|| bytes[*place..].strip_prefix(b"&"));
-            after.is_some_and(|after| match self.compatibility {
-                Compatibility::Own => ends_as_entity(after),
-                Compatibility::Dataflow => ENTITIES.iter().any(|name| after.starts_with(name.as_bytes())),
-            })
+            let begins = |name: &str| after.and_then(|after| after.strip_prefix(name.as_bytes()));
+            match (self.compatibility, &self.html_entities) {
+                (Compatibility::Own, None) => after.is_some_and(ends_as_entity),
+                (Compatibility::Own, Some(names)) => names.iter().filter_map(|name| begins(name)).any(is_end),
+                (Compatibility::Dataflow, None) => ENTITIES.iter().any(|name| begins(name).is_some()),
+                (Compatibility::Dataflow, Some(names)) => names.iter().any(|name| begins(name).is_some()),
+            }
         })
     }
 }
@@ -103,6 +113,11 @@ impl Measure for HtmlEntityFilter {
         let is_end = |character: char| !matches!(character, '&' | '＆' | '#') && !character.is_ascii_alphanumeric();
         Some(format!("it has the entity `{}`", entity.split_inclusive(is_end).next()?.trim_end()))
     }
+
+    fn problems(&self) -> Vec<String> {
+        let empty = self.html_entities.iter().flatten().position(String::is_empty);
+        empty.map(|place| format!("`html_entities` should be names of entities, found an empty one in place {}", place + 1)).into_iter().collect()
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +134,19 @@ mod tests {
         let shown = check_rule(&HtmlEntityFilter::default(), "text", texts);
         let kept: Vec<bool> = shown.lines().map(|line| line != "dropped").collect();
         assert_eq!(kept, [false, false, false, false, true, true, true, true]);
+    }
+
+    #[test]
+    fn names_of_ones_own_take_the_place_of_ours() {
+        let of = |names: &[&str], compatibility| HtmlEntityFilter {
+            html_entities: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+            compatibility,
+            ..Default::default()
+        };
+        let kept = |operator: &HtmlEntityFilter| ["&nbsp;", "&shop;", "&#39；", "&shop"].map(|text| operator.measure(text) == Some(1));
+        assert_eq!(kept(&of(&["shop", "#39"], Compatibility::Own)), [true, false, false, true]);
+        assert_eq!(kept(&of(&["shop"], Compatibility::Dataflow)), [true, false, true, false]);
+        assert_eq!(Measure::problems(&of(&["shop", ""], Compatibility::Own)), ["`html_entities` should be names of entities, found an empty one in place 2"]);
     }
 
     #[test]

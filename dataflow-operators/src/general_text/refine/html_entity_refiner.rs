@@ -8,11 +8,11 @@ use dataflow_core::shape::Refine;
 
 /// Deletes named HTML entities such as `&nbsp;`.
 ///
-/// As in DataFlow they are deleted and not decoded, `a&lt;b` becomes `ab`; `&` and `;` may be full-width, and other entities stay.
+/// As in DataFlow they are deleted and not decoded, `a&lt;b` becomes `ab`; `&` and `;` may be full-width, and other entities stay, such as `&copy;` and `&#39;`, for which `HtmlEntityFilter` drops a row; `html_entities` can name them.
 ///
 /// # 中文
 ///
-/// 删除 `&nbsp;` 一类的 HTML 命名实体。与 DataFlow 一致：删除而不解码，`a&lt;b` 变为 `ab`；`&` 与 `;` 可为全角；其他实体保留。
+/// 删除 `&nbsp;` 一类的 HTML 命名实体。与 DataFlow 一致：删除而不解码，`a&lt;b` 变为 `ab`；`&` 与 `;` 可为全角；其他实体保留，如 `&copy;`、`&#39;`，含有它们的行会被 `HtmlEntityFilter` 丢弃；可在 `html_entities` 中列出。
 #[operator(general_text, refine, Refine)]
 pub struct HtmlEntityRefiner {
     /// The text to change. 中文：要处理的文本。
