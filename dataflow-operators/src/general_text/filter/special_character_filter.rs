@@ -25,13 +25,15 @@ pub struct SpecialCharacterFilter {
     pub input_key: Input<Text>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
+    /// The texts to look for, letter case included, in the place of the built-in ones. 中文：要查找的文字，区分大小写，取代内置的。
+    pub special_characters: Option<Vec<String>>,
     /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
     pub compatibility: Compatibility,
 }
 
 impl Default for SpecialCharacterFilter {
     fn default() -> Self {
-        Self { input_key: "text".into(), output_key: "special_character_filter_label".into(), compatibility: Compatibility::Own }
+        Self { input_key: "text".into(), output_key: "special_character_filter_label".into(), special_characters: None, compatibility: Compatibility::Own }
     }
 }
 
@@ -46,11 +48,13 @@ static TRACES: LazyLock<[Regex; 2]> = LazyLock::new(|| {
 });
 
 impl SpecialCharacterFilter {
-    fn traces(&self) -> &'static Regex {
+    /// What of a text is a trace.
+    fn found<'a>(&'a self, text: &'a str) -> Option<&'a str> {
         let [own, dataflow] = &*TRACES;
-        match self.compatibility {
-            Compatibility::Own => own,
-            Compatibility::Dataflow => dataflow,
+        match (&self.special_characters, self.compatibility) {
+            (Some(traces), _) => traces.iter().map(String::as_str).find(|trace| memchr::memmem::find(text.as_bytes(), trace.as_bytes()).is_some()),
+            (None, Compatibility::Own) => own.find(text).map(|found| found.as_str()),
+            (None, Compatibility::Dataflow) => dataflow.find(text).map(|found| found.as_str()),
         }
     }
 }
@@ -59,7 +63,7 @@ impl Measure for SpecialCharacterFilter {
     type Value = i64;
 
     fn measure(&self, text: &str) -> Option<i64> {
-        Some(i64::from(!text.is_empty() && !self.traces().is_match(text)))
+        Some(i64::from(!text.is_empty() && self.found(text).is_none()))
     }
 
     fn keep(&self, clean: i64) -> bool {
@@ -71,11 +75,19 @@ impl Measure for SpecialCharacterFilter {
     }
 
     fn why(&self, text: &str) -> Option<String> {
-        let trace = self.traces().find(text)?.as_str();
+        let trace = self.found(text)?;
         Some(match trace.chars().next()? {
             first if first.is_ascii() => format!("it has `{trace}`"),
             first => format!("it has the character U+{:04X}", u32::from(first)),
         })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let empty = self.special_characters.iter().flatten().position(String::is_empty);
+        empty
+            .map(|place| format!("`special_characters` should be texts to look for, found an empty one in place {}, which every text has", place + 1))
+            .into_iter()
+            .collect()
     }
 }
 
@@ -86,6 +98,16 @@ mod tests {
     use insta::assert_snapshot;
 
     conformance!(SpecialCharacterFilter);
+
+    #[test]
+    fn texts_of_ones_own_take_the_place_of_ours() {
+        let of =
+            |texts: &[&str]| SpecialCharacterFilter { special_characters: Some(texts.iter().map(|text| (*text).to_owned()).collect()), ..Default::default() };
+        let operator = of(&["\u{ad}", "[?]"]);
+        assert_eq!(["a\u{ad}b", "what [?]", "a � b", "plain"].map(|text| operator.measure(text) == Some(1)), [false, false, true, true]);
+        assert_eq!(Measure::why(&operator, "a\u{ad}b"), Some("it has the character U+00AD".into()));
+        assert!(Measure::problems(&of(&["x", ""]))[0].starts_with("`special_characters` should be texts to look for, found an empty one in place 2"));
+    }
 
     #[test]
     fn escapes_go_and_characters_stay() {
