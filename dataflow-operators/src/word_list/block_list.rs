@@ -144,7 +144,7 @@ fn with_single_spaces(text: &str) -> Cow<'_, str> {
     single.into()
 }
 
-/// The built-in block list of a language. The text tells which one where that is to be seen by it.
+/// The built-in block list of a language; of both where the text is to tell and is Chinese in part.
 pub(crate) fn block_list(language: TextLanguage, text: &str) -> Result<Arc<BlockList>, String> {
     #[expect(clippy::expect_used, reason = "the lists are constants")]
     fn built(text: &str) -> Arc<BlockList> {
@@ -152,7 +152,9 @@ pub(crate) fn block_list(language: TextLanguage, text: &str) -> Result<Arc<Block
     }
     static ENGLISH: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(include_str!("block_list_en.txt")));
     static CHINESE: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(include_str!("block_list_zh.txt")));
-    match language.of(text) {
+    static BOTH: LazyLock<Arc<BlockList>> = LazyLock::new(|| built(concat!(include_str!("block_list_en.txt"), "\n", include_str!("block_list_zh.txt"))));
+    match language.parting(text) {
+        TextLanguage::Zh if language == TextLanguage::Auto => Ok(Arc::clone(&BOTH)),
         TextLanguage::Zh => Ok(Arc::clone(&CHINESE)),
         TextLanguage::Other(code) => {
             Err(format!("no block list is built in for `{}`\nhint: give one as a file, `blocklist_path`, or use one of `en`, `zh` and `auto`", code.as_str()))
