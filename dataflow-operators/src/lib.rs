@@ -18,6 +18,7 @@ pub mod knowledge_cleaning;
 pub mod language;
 mod memo;
 mod ngram;
+mod nested;
 pub mod pdf2vqa;
 mod porter;
 mod python;

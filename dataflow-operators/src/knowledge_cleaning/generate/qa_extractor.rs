@@ -10,15 +10,17 @@ use dataflow_core::shape::AskModel;
 use dataflow_core::{Cells, Result, operator};
 use serde_json::Value;
 
+use crate::nested::{text_of, unfolded};
+
 /// Makes a row of each question with an answer that stands in a cell, in the form of Alpaca: instruction, input, output.
 ///
-/// The cell holds a list of records with `question` and `answer`, a record with such a list as `qa_pairs`, or one of these as JSON text. A pair of which a part
-/// is blank is left out, and a row without pairs goes, with the reason where dropped rows are shown. The other columns stay with each new row, where DataFlow drops them.
+/// The cell holds a list of records with `question` and `answer`, a record with such a list as `qa_pairs`, or one of these as JSON text. A number is read as its text. A pair of which a part
+/// is blank or null is left out, and a row without pairs goes, with the reason where dropped rows are shown. The other columns stay with each new row, where DataFlow drops them.
 ///
 /// # 中文
 ///
 /// 为单元格中的每个问答对生成一行，格式为 Alpaca 的 instruction、input、output。单元格可以是含 `question`、`answer` 的记录列表、以 `qa_pairs` 存放该列表的记录，
-/// 或二者的 JSON 文本。缺少任一部分的问答对被略去，没有问答对的行会去掉，展示丢弃行时会给出原因。其他列随新行保留，DataFlow 则会丢弃。
+/// 或二者的 JSON 文本。数字按其文本读取。缺少任一部分的问答对被略去，没有问答对的行会去掉，展示丢弃行时会给出原因。其他列随新行保留，DataFlow 则会丢弃。
 #[operator(knowledge_cleaning, generate, AskModel)]
 pub struct QAExtractor {
     /// Not used: the rows are the output; DataFlow writes them to a second file. 中文：不使用；DataFlow 会另存一份文件。
@@ -58,7 +60,7 @@ fn pairs(cell: Value) -> Result<Vec<(String, String)>, String> {
             Err(error) => return expected(&format!("text that is no JSON: {error}")),
             Ok(inner) => return pairs(inner),
         },
-        Value::Object(mut record) => match record.remove("qa_pairs") {
+        Value::Object(mut record) => match record.remove("qa_pairs").map(unfolded) {
             Some(Value::Array(list)) => list,
             Some(_) => return expected("a record whose `qa_pairs` is no list"),
             None => {
@@ -70,9 +72,11 @@ fn pairs(cell: Value) -> Result<Vec<(String, String)>, String> {
         Value::Null => return expected("null"),
         other => return expected(&format!("`{other}`")),
     };
-    let part = |pair: &Value, name: &str| pair.get(name)?.as_str().map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned);
-    let found: Vec<(String, String)> = list.iter().filter_map(|pair| Some((part(pair, "question")?, part(pair, "answer")?))).collect();
-    match (list.len(), found.is_empty()) {
+    let part = |pair: &Value, name: &str| text_of(pair.get(name)?).map(|part| part.trim().to_owned()).filter(|part| !part.is_empty());
+    let all = list.len();
+    let pair = |pair: Value| Some((part(&pair, "question")?, part(&pair, "answer")?));
+    let found: Vec<(String, String)> = list.into_iter().filter_map(|item| pair(unfolded(item))).collect();
+    match (all, found.is_empty()) {
         (0, _) => Err("its list of questions with answers is empty".into()),
         (all, true) => Err(format!("none of its {all} pairs has both a `question` and an `answer`")),
         (_, false) => Ok(found),
@@ -121,6 +125,21 @@ mod tests {
         let wanted = ["-> dropped", "+> instruction=Answer. input=Why? output=Because. (AsParent)"];
         for cell in [list.clone(), json!({ "qa_pairs": list }), Value::String(list.to_string()), Value::String(json!({ "qa_pairs": list }).to_string())] {
             assert_eq!(check(&cell), wanted, "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_read_as_its_text_whatever_stands_beside_it() {
+        let pairs = [json!({ "question": "1+1?", "answer": 2 }), json!({ "question": 7, "answer": "x" }), json!({ "question": "T?", "answer": true })];
+        let [alone, question, truth] = pairs.each_ref().map(|pair| check(&json!([pair])));
+        assert_eq!(alone[1], "+> instruction=Answer. input=1+1? output=2 (AsParent)");
+        assert_eq!(question[1], "+> instruction=Answer. input=7 output=x (AsParent)");
+        assert_eq!(truth[1], "+> instruction=Answer. input=T? output=true (AsParent)");
+        // As JSON of the whole cell, of the list in a record, and of each pair, which is what a reader makes of cells that differ.
+        let together = [alone, question, truth].map(|lines| lines[1].clone());
+        let texts: Vec<Value> = pairs.iter().map(|pair| Value::String(pair.to_string())).collect();
+        for cell in [json!(json!(pairs).to_string()), json!({ "qa_pairs": json!(pairs).to_string() }), json!(texts)] {
+            assert_eq!(check(&cell)[1..], together, "{cell}");
         }
     }
 

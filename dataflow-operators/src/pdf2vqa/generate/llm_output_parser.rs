@@ -12,6 +12,7 @@ use dataflow_core::{Cells, Error, Result, operator};
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::nested::text_of;
 use crate::pdf2vqa::layout::{claim, folder_name, items, read, write};
 
 /// Reads a model's reply that marks questions and answers by the numbers of layout items, and writes them as a list.
@@ -81,7 +82,7 @@ impl Layout {
 
     fn item(&mut self, number: usize) -> Option<String> {
         let item = self.items.iter().find(|item| item["id"] == number).or_else(|| self.items.get(number))?;
-        let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
+        let text = |name: &str| text_of(&item[name]).unwrap_or_default().into_owned();
         Some(match item["type"].as_str() {
             Some("table") => text("table_body"),
             Some("image") => {

@@ -14,6 +14,7 @@ use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::nested::text_of;
 use crate::pdf2vqa::layout::{claim, folder_name, read, write};
 
 /// Joins a list of questions with the answers that stand elsewhere in it, by chapter and number, and makes a row of each pair.
@@ -84,10 +85,9 @@ struct Item {
 /// A text; a number is read as its text, and a null as an empty one.
 fn written<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
     match Value::deserialize(deserializer)? {
-        Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text),
-        Value::Number(number) => Ok(number.to_string()),
-        other => Err(serde::de::Error::custom(format!("a text was expected, found `{other}`"))),
+        other @ (Value::Array(_) | Value::Object(_)) => Err(serde::de::Error::custom(format!("a text was expected, found `{other}`"))),
+        other => Ok(text_of(&other).unwrap_or_default().into_owned()),
     }
 }
 

@@ -13,6 +13,8 @@ use dataflow_core::{Cells, Error, Result, operator};
 use regex::Regex;
 use serde_json::Value;
 
+use crate::nested::text_of;
+
 /// Writes a question with its answer and solution as a conversation, and the images of both as a list of paths.
 ///
 /// The user's turn begins with a mark for each image; the assistant's is the answer and, after a blank line, the solution. A row without a question, or without both answer and solution, goes, and so does one whose cell is no record: a null, an empty text, or a text that is no record in JSON.
@@ -80,10 +82,7 @@ impl AskModel for VQAFormatter {
             Ok(item) => item,
             Err(found) => return Ok(Outcome::drop_because(format!("a record with `question`, `answer` and `solution` was expected; found {found}"))),
         };
-        let part = |name: &str| match &item[name] {
-            Value::Number(number) => apart(&number.to_string()),
-            part => apart(part.as_str().unwrap_or_default()),
-        };
+        let part = |name: &str| apart(&text_of(&item[name]).unwrap_or_default());
         let ((question, mut images), (answer, of_answer), (solution, of_solution)) = (part("question"), part("answer"), part("solution"));
         let reply = [answer, solution].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
         images.extend(of_answer.into_iter().chain(of_solution));
