@@ -1,5 +1,7 @@
 //! Scores an answer by the words that it shares with the right one.
 
+use std::borrow::Cow;
+
 use dataflow_core::key::{Any, Float, Input, Output};
 use dataflow_core::operator::Changes;
 use dataflow_core::row::json_of;
@@ -10,6 +12,7 @@ use serde_json::Value;
 
 use crate::compatibility::Compatibility;
 use crate::language::TextLanguage;
+use crate::nested;
 use crate::python::{is_word, lower};
 
 /// Writes the F1 score of the words that an answer shares with the right one, or with the best of several right ones.
@@ -111,17 +114,9 @@ fn f1(prediction: &[&str], truth: &[&str], compatibility: Compatibility) -> f64 
     2.0 * precision * recall / (precision + recall)
 }
 
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    }
-}
-
-/// The texts of a list of texts and nulls in JSON.
+/// The texts of a list of texts and nulls in JSON, which may be empty.
 fn listed(text: &str) -> Option<Vec<String>> {
-    if !text.starts_with("[\"") && !text.starts_with("[null") {
+    if text != "[]" && !text.starts_with("[\"") && !text.starts_with("[null") {
         return None;
     }
     let texts: Vec<Option<String>> = serde_json::from_str(text).ok()?;
@@ -131,6 +126,7 @@ fn listed(text: &str) -> Option<Vec<String>> {
 impl Columns for AgenticRAGQAF1SampleEvaluator {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let (predictions, truths) = (frame.column(self.input_prediction_key.as_str())?, frame.column(self.input_ground_truth_key.as_str())?);
+        let text_of = |value: &Value| nested::text_of(value).map(Cow::into_owned);
         let mut scores = Vec::with_capacity(frame.height());
         for row in 0..frame.height() {
             let prediction = text_of(&json_of(&predictions.get(row)?));
@@ -211,6 +207,14 @@ mod tests {
         };
         assert_eq!(scores(Compatibility::Own), [None, None, Some(1.0)]);
         assert_eq!(scores(Compatibility::Dataflow), [Some(0.0), Some(0.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn an_empty_list_beside_a_text_is_no_right_answer_either() {
+        // The reader makes texts of lists where another row has a text.
+        let frame = df!("refined_answer" => ["b", "the", "b"], "golden_doc_answer" => ["[]", "[]", "b"]).unwrap();
+        let (after, _) = dataflow_core::testing::run_rule(&AgenticRAGQAF1SampleEvaluator::default(), frame);
+        assert_eq!(after.column("F1Score").unwrap().f64().unwrap().iter().collect::<Vec<_>>(), [None, None, Some(1.0)]);
     }
 
     #[test]
