@@ -18,7 +18,20 @@ pub enum SplitMethod {
     Sentence,
     /// Between paragraphs, sentences where a paragraph is too long, and words where a sentence is.
     Recursive,
+    /// Where sentences are least alike: known, so that it can be told why it is refused.
+    Semantic,
 }
+
+impl SplitMethod {
+    /// What is wrong with it.
+    pub(super) fn problem(self) -> Option<String> {
+        (self == Self::Semantic)
+            .then(|| "`split_method: semantic` needs a model of embeddings, which is not built in\nhint: it is one of `token`, `sentence`, `recursive`".into())
+    }
+}
+
+/// The least tokens of a last part where nothing is said of it, as in DataFlow.
+pub(super) const LEAST: u32 = 100;
 
 /// How long parts are.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +39,7 @@ pub(super) struct Lengths {
     pub most: usize,
     /// How many tokens at the end of a part begin the next one too.
     pub overlap: usize,
-    /// A last part of fewer tokens is joined to the one before it.
+    /// A last part of fewer tokens takes some of the one before it.
     pub least: usize,
 }
 
@@ -44,6 +57,10 @@ impl Lengths {
         }
         if self.overlap >= self.most.max(1) {
             problems.push(format!("`chunk_overlap` should be less than `chunk_size`, found {} and {}", self.overlap, self.most));
+        }
+        // What is the default goes with any size.
+        if self.least > self.most.max(LEAST as usize) {
+            problems.push(format!("`min_tokens_per_chunk` should be at most `chunk_size`, found {} and {}", self.least, self.most));
         }
         problems
     }
@@ -79,26 +96,44 @@ pub(super) fn chunks<'a>(text: &'a str, method: SplitMethod, lengths: Lengths, t
         parts.push((first, end));
         let Some(next) = pieces.get(end) else { break };
         // The next part begins as far back as the overlap allows, and has to have room for a piece that is new.
-        let mut shared = 0;
-        first = end;
-        while first > parts[parts.len() - 1].0 + 1 {
-            shared += pieces[first - 1].tokens;
-            if shared > lengths.overlap || shared + next.tokens > lengths.most {
-                break;
-            }
-            first -= 1;
-        }
+        first = reach_back(&pieces, end, parts[parts.len() - 1].0 + 1, lengths.overlap.min(lengths.most.saturating_sub(next.tokens)));
     }
-    if let [.., before, (first, end)] = parts[..] {
-        let new: usize = pieces[before.1.max(first)..end].iter().map(|piece| piece.tokens).sum();
-        if new < lengths.least {
-            parts.pop();
-            let last = parts.len() - 1;
-            parts[last] = (before.0, end);
-        }
-    }
+    even_out(&mut parts, &pieces, lengths);
     let slices = parts.into_iter().map(|(first, end)| text[pieces[first].start..pieces[end - 1].end].trim());
     Ok(slices.filter(|part| !part.is_empty()).collect())
+}
+
+/// Moves pieces from the last part but one to the last, where that has too few tokens that are new, for as long as the smaller of the two grows.
+///
+/// Joining them would make a part that is too long: the last one begins where the one before it was full.
+fn even_out(parts: &mut [(usize, usize)], pieces: &[Piece], lengths: Lengths) {
+    let tokens = |from: usize, to: usize| pieces[from..to].iter().map(|piece| piece.tokens).sum::<usize>();
+    let earlier = if let [.., (_, end), _, _] = parts { *end } else { 0 };
+    let [.., before, last] = parts else { return };
+    let mut border = before.1;
+    let (mut left, mut right) = (tokens(earlier, border), tokens(border, last.1));
+    while right < lengths.least && border > earlier + 1 {
+        let moved = pieces[border - 1].tokens;
+        if right + moved > lengths.most || left - moved <= right {
+            break;
+        }
+        (border, left, right) = (border - 1, left - moved, right + moved);
+    }
+    if border == before.1 {
+        return;
+    }
+    before.1 = border;
+    last.0 = reach_back(pieces, border, before.0 + 1, lengths.overlap.min(lengths.most.saturating_sub(right)));
+}
+
+/// The first piece of those before `end` that have at most so many tokens together.
+fn reach_back(pieces: &[Piece], end: usize, earliest: usize, mut room: usize) -> usize {
+    let mut first = end;
+    while first > earliest && pieces[first - 1].tokens <= room {
+        first -= 1;
+        room -= pieces[first].tokens;
+    }
+    first
 }
 
 struct Piece {
@@ -118,7 +153,8 @@ enum Boundary {
 impl Boundary {
     fn of(method: SplitMethod) -> Self {
         match method {
-            SplitMethod::Token => Self::Word,
+            // `semantic` is refused before anything is cut.
+            SplitMethod::Token | SplitMethod::Semantic => Self::Word,
             SplitMethod::Sentence => Self::Sentence,
             SplitMethod::Recursive => Self::Paragraph,
         }
@@ -183,8 +219,17 @@ mod tests {
     fn words_are_parted_with_an_overlap() {
         assert_eq!(words("a b c d e f g", SplitMethod::Token, 3, 1, 0), ["a b c", "c d e", "e f g"]);
         assert_eq!(words("a b c d", SplitMethod::Token, 3, 0, 0), ["a b c", "d"]);
-        assert_eq!(words("a b c d", SplitMethod::Token, 3, 0, 2), ["a b c d"]);
         assert_eq!(words(" \n ", SplitMethod::Token, 3, 0, 2), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_last_part_that_is_short_takes_some_of_the_one_before() {
+        assert_eq!(words("a b c d", SplitMethod::Token, 3, 0, 2), ["a b", "c d"]);
+        assert_eq!(words("a b c d", SplitMethod::Token, 3, 0, 1), ["a b c", "d"]);
+        assert_eq!(words("a b c d e f g", SplitMethod::Token, 5, 2, 4), ["a b c d", "c d e f g"], "with as much overlap as there is room for");
+        assert_eq!(words("a b c d e f g h i", SplitMethod::Token, 4, 0, 100), ["a b c d", "e f g", "h i"], "no more than evenly");
+        assert_eq!(words("A b c d. E f. G.", SplitMethod::Sentence, 6, 0, 2), ["A b c d.", "E f. G."]);
+        assert_eq!(words("A. B c d e f g h. I j.", SplitMethod::Sentence, 9, 0, 4), ["A. B c d e f g h.", "I j."], "or the other would be the short one");
     }
 
     #[test]
@@ -221,12 +266,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_word_is_lost_and_no_part_is_too_long(text in "[a-d .\n。é]{0,200}", most in 1_usize..9, overlap in 0_usize..4) {
+        fn no_word_is_lost_and_no_part_is_too_long(text in "[a-d .\n。é]{0,200}", most in 1_usize..9, overlap in 0_usize..4, least in 0_usize..12) {
             prop_assume!(overlap < most);
             for method in [SplitMethod::Token, SplitMethod::Sentence, SplitMethod::Recursive] {
-                let without: String = words(&text, method, most, 0, 0).concat().split_whitespace().collect();
+                let without: String = words(&text, method, most, 0, least).concat().split_whitespace().collect();
                 prop_assert_eq!(without, text.split_whitespace().collect::<String>());
-                for part in words(&text, method, most, overlap, 0) {
+                for part in words(&text, method, most, overlap, least) {
                     prop_assert!(part.split_whitespace().count() <= most, "{:?}", part);
                     prop_assert!(text.contains(part));
                 }

@@ -7,7 +7,7 @@ use dataflow_core::row::Row;
 use dataflow_core::shape::AskModel;
 use dataflow_core::{Cells, Result, operator};
 
-use crate::knowledge_cleaning::chunk::{Lengths, SplitMethod, chunks, read_document};
+use crate::knowledge_cleaning::chunk::{LEAST, Lengths, SplitMethod, chunks, read_document};
 use crate::tokens::Tokenizer;
 
 /// Reads the text file that a row names, and makes a row of each part of its text.
@@ -28,9 +28,9 @@ pub struct KBCChunkGenerator {
     pub chunk_size: u32,
     /// The most tokens that a part repeats of the one before it; `recursive` repeats none. 中文：与上一段重复的最多词元数；`recursive` 不重复。
     pub chunk_overlap: u32,
-    /// Where a text may be parted: `token`, `sentence` or `recursive`. 中文：切分位置，`token`、`sentence` 或 `recursive`。
+    /// Where a text may be parted: `token`, `sentence` or `recursive`; DataFlow's `semantic` is refused. 中文：切分位置，`token`、`sentence` 或 `recursive`；DataFlow 的 `semantic` 会被拒绝。
     pub split_method: SplitMethod,
-    /// A last part of fewer tokens is joined to the one before it. 中文：末段不足此词元数时并入上一段。
+    /// A last part of fewer tokens takes words, sentences or paragraphs from the one before it, until the two are even at most; parts are never joined beyond `chunk_size`. 中文：末段不足此词元数时从上一段移入单词、句子或段落，至多使两段均等；合并绝不超过 `chunk_size`。
     pub min_tokens_per_chunk: u32,
     /// What counts as a token: `o200k_base`, `cl100k_base`, `whitespace`, or the path of a model's `tokenizer.json`. 中文：词元的计数方式：`o200k_base`、`cl100k_base`、`whitespace`，或模型的 `tokenizer.json` 路径。
     #[path(json)]
@@ -48,7 +48,7 @@ impl Default for KBCChunkGenerator {
             chunk_size: 512,
             chunk_overlap: 50,
             split_method: SplitMethod::Token,
-            min_tokens_per_chunk: 100,
+            min_tokens_per_chunk: LEAST,
             tokenizer: Tokenizer::O200kBase,
             input_key: "text_path".into(),
             output_key: "raw_chunk".into(),
@@ -83,6 +83,7 @@ impl AskModel for KBCChunkGenerator {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = self.lengths().problems();
+        problems.extend(self.split_method.problem());
         problems.extend(self.tokenizer.problem().map(|problem| format!("`tokenizer`: {problem}")));
         problems
     }
@@ -140,5 +141,33 @@ mod tests {
     fn senseless_lengths_are_problems() {
         let problems = Operator::problems(&KBCChunkGenerator { chunk_size: 50, ..Default::default() });
         assert_eq!(problems, ["`chunk_overlap` should be less than `chunk_size`, found 50 and 50"]);
+        let least =
+            |least, size| Operator::problems(&KBCChunkGenerator { chunk_size: size, chunk_overlap: 0, min_tokens_per_chunk: least, ..Default::default() });
+        assert_eq!(least(10_000, 512), ["`min_tokens_per_chunk` should be at most `chunk_size`, found 10000 and 512"]);
+        assert_eq!(least(LEAST, 80), [""; 0], "the default goes with any size");
+    }
+
+    #[test]
+    fn a_part_never_has_more_tokens_than_it_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("words.txt");
+        let sizes = |words: usize, chunk_size| {
+            std::fs::write(&path, "word ".repeat(words)).unwrap();
+            let operator = KBCChunkGenerator { chunk_size, chunk_overlap: 0, tokenizer: Tokenizer::Whitespace, ..Default::default() };
+            let told = check_row(&operator, &ScriptedModel::replies([""; 0]), json!({ "text_path": path }));
+            told.lines().map(|line| line.matches("word").count()).filter(|words| *words > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(13, 10), [7, 6]);
+        assert_eq!(sizes(1100, 512), [512, 488, 100]);
+        assert!(sizes(2000, 80).iter().all(|words| *words <= 80));
+    }
+
+    #[test]
+    fn a_method_that_is_not_here_says_why() {
+        let problems = Operator::problems(&KBCChunkGenerator { split_method: SplitMethod::Semantic, ..Default::default() });
+        assert_eq!(
+            problems,
+            ["`split_method: semantic` needs a model of embeddings, which is not built in\nhint: it is one of `token`, `sentence`, `recursive`"]
+        );
     }
 }

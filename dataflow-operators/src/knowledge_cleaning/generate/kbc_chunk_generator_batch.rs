@@ -10,7 +10,7 @@ use dataflow_core::shape::AskModel;
 use dataflow_core::{Cells, Result, operator, whole_file};
 use serde_json::{Value, json};
 
-use crate::knowledge_cleaning::chunk::{Lengths, SplitMethod, chunks, read_document};
+use crate::knowledge_cleaning::chunk::{LEAST, Lengths, SplitMethod, chunks, read_document};
 use crate::tokens::Tokenizer;
 
 /// Reads the text file that a row names, and writes the parts of its text to a file of their own.
@@ -28,9 +28,9 @@ pub struct KBCChunkGeneratorBatch {
     pub chunk_size: u32,
     /// The most tokens that a part repeats of the one before it; `recursive` repeats none. 中文：与上一段重复的最多词元数；`recursive` 不重复。
     pub chunk_overlap: u32,
-    /// Where a text may be parted: `token`, `sentence` or `recursive`. 中文：切分位置，`token`、`sentence` 或 `recursive`。
+    /// Where a text may be parted: `token`, `sentence` or `recursive`; DataFlow's `semantic` is refused. 中文：切分位置，`token`、`sentence` 或 `recursive`；DataFlow 的 `semantic` 会被拒绝。
     pub split_method: SplitMethod,
-    /// A last part of fewer tokens is joined to the one before it. 中文：末段不足此词元数时并入上一段。
+    /// A last part of fewer tokens takes words, sentences or paragraphs from the one before it, until the two are even at most; parts are never joined beyond `chunk_size`. 中文：末段不足此词元数时从上一段移入单词、句子或段落，至多使两段均等；合并绝不超过 `chunk_size`。
     pub min_tokens_per_chunk: u32,
     /// What counts as a token: `o200k_base`, `cl100k_base`, `whitespace`, or the path of a model's `tokenizer.json`. 中文：词元的计数方式：`o200k_base`、`cl100k_base`、`whitespace`，或模型的 `tokenizer.json` 路径。
     #[path(json)]
@@ -48,7 +48,7 @@ impl Default for KBCChunkGeneratorBatch {
             chunk_size: 512,
             chunk_overlap: 50,
             split_method: SplitMethod::Token,
-            min_tokens_per_chunk: 100,
+            min_tokens_per_chunk: LEAST,
             tokenizer: Tokenizer::O200kBase,
             input_key: "text_path".into(),
             output_key: "chunk_path".into(),
@@ -81,6 +81,7 @@ impl AskModel for KBCChunkGeneratorBatch {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = self.lengths().problems();
+        problems.extend(self.split_method.problem());
         problems.extend(self.tokenizer.problem().map(|problem| format!("`tokenizer`: {problem}")));
         problems
     }
