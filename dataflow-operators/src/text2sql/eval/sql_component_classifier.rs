@@ -11,15 +11,17 @@ use regex::Regex;
 
 use crate::compatibility::Compatibility;
 
-/// Writes how difficult an SQL query is, by points for its parts: joins, conditions, groups, orders, functions, queries within queries and set operations.
+/// Writes how difficult an SQL query is, by points for its parts: joins, several columns or tables, conditions, groups, orders, functions, queries within queries and set operations.
 ///
-/// The label is the first whose threshold the points do not pass, and the last label otherwise. Keywords count as words outside of quoted texts and names (`'…'`, `"…"`, `` `…` ``, `[…]`) and of comments (`--`, `#`, `/*…*/`). DataFlow finds some of them within
-/// other words, `in` in `JOIN`, and counts commas and words in quotes; `compatibility: dataflow` does as it does.
+/// The label is the first whose threshold the points do not pass, and the last label otherwise. Keywords count as words outside of quoted texts and names (`'…'`, `"…"`, `` `…` ``, `[…]`) and of comments (`--`, `#`, `/*…*/`). Several columns are those of the
+/// first `SELECT`, and several tables those of any `FROM`, told by their commas outside of brackets. DataFlow finds some keywords within other words, `in` in `JOIN`, counts commas and words in quotes, takes a comma anywhere beside `from` for a second table, so that
+/// several columns give two points, and takes commas in brackets for those of a list; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
-/// 按 SQL 语句的组成部分（连接、条件、分组、排序、函数、子查询、集合运算）计分，写入难度标签。取分数不超过阈值的第一个标签，否则取最后一个。
-/// 关键字按引号（`'…'`、`"…"`、`` `…` ``、`[…]`）与注释（`--`、`#`、`/*…*/`）之外的完整单词计。DataFlow 会在其他单词内部找到关键字（如 `JOIN` 中的 `in`），并计入引号中的逗号与单词；`compatibility: dataflow` 沿用其做法。
+/// 按 SQL 语句的组成部分（连接、多列或多表、条件、分组、排序、函数、子查询、集合运算）计分，写入难度标签。取分数不超过阈值的第一个标签，否则取最后一个。
+/// 关键字按引号（`'…'`、`"…"`、`` `…` ``、`[…]`）与注释（`--`、`#`、`/*…*/`）之外的完整单词计。多列指第一个 `SELECT` 的列，多表指任一 `FROM` 的表，以括号之外的逗号辨认。DataFlow 会在其他单词内部找到关键字（如 `JOIN` 中的 `in`），计入引号中的逗号与单词，
+/// 把 `from` 之外任何位置的逗号当作第二个表（因此多列计两分），并把括号中的逗号当作列表的逗号；`compatibility: dataflow` 沿用其做法。
 #[operator(text2sql, eval, Columns)]
 pub struct SQLComponentClassifier {
     /// The query. 中文：SQL 语句。
@@ -102,11 +104,12 @@ fn own_points(sql: &str) -> i64 {
     let patterns = &*PATTERNS;
     let all = |pattern: &Regex| pattern.find_iter(sql).count() as i64;
     let any = |pattern: &Regex| i64::from(pattern.is_match(sql));
-    let several = |list: bool| i64::from(list);
+    let lists = Lists::of(sql);
     2 * any(&patterns.subquery)
         + all(&patterns.join)
-        + several(patterns.select_list.captures(sql).is_some_and(|found| found[1].contains(',')))
-        + several(all(&patterns.condition) >= 2)
+        + i64::from(lists.columns)
+        + i64::from(lists.tables)
+        + i64::from(all(&patterns.condition) >= 2)
         + any(&patterns.membership)
         + any(&patterns.group)
         + any(&patterns.having)
@@ -115,6 +118,61 @@ fn own_points(sql: &str) -> i64 {
         + any(&patterns.limit)
         + 2 * any(&patterns.set)
 }
+
+/// Whether a query has several columns and several tables.
+#[derive(Default)]
+struct Lists {
+    /// In the first `SELECT` that has a `FROM`.
+    columns: bool,
+    /// In any `FROM`: a join without the word.
+    tables: bool,
+}
+
+/// The part of a query in which a comma stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clause {
+    Select { several: bool },
+    From,
+    Other,
+}
+
+impl Lists {
+    /// Reads a query in lower case without quotes and comments. A bracket begins a part of its own.
+    fn of(sql: &str) -> Self {
+        let mut lists = Self::default();
+        let mut around = Vec::new();
+        let (mut clause, mut first) = (Clause::Other, true);
+        for token in TOKENS.find_iter(sql) {
+            clause = match (token.as_str(), clause) {
+                ("(" | "[", clause) => {
+                    around.push(clause);
+                    Clause::Other
+                }
+                (")" | "]", _) => around.pop().unwrap_or(Clause::Other),
+                (",", Clause::Select { .. }) => Clause::Select { several: true },
+                (",", clause) => {
+                    lists.tables |= clause == Clause::From;
+                    clause
+                }
+                ("select", _) => Clause::Select { several: false },
+                ("from", Clause::Select { several }) => {
+                    lists.columns |= first && several;
+                    first = false;
+                    Clause::From
+                }
+                ("where" | "group" | "having" | "window" | "order" | "limit" | "offset" | "fetch" | "for" | "union" | "intersect" | "except", _) => {
+                    Clause::Other
+                }
+                (_, clause) => clause,
+            };
+        }
+        lists
+    }
+}
+
+/// Words, commas and brackets.
+#[expect(clippy::expect_used, reason = "the pattern is a constant")]
+static TOKENS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\w+|[,()\[\]]").expect("a valid pattern"));
 
 fn dataflow_points(sql: &str) -> i64 {
     let has = |words: &[&str]| i64::from(words.iter().any(|word| sql.contains(word)));
@@ -194,6 +252,29 @@ mod tests {
             ("SELECT a #> 'b' FROM t LIMIT 3", 1),
             ("SELECT array[(SELECT 1)] FROM t", 2),
             (r#"SELECT "a","b" FROM [my table] ORDER BY 1"#, 2),
+        ] {
+            assert_eq!(points(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn commas_between_columns_and_between_tables_count() {
+        let points = |sql: &str| {
+            [Compatibility::Own, Compatibility::Dataflow].map(|compatibility| SQLComponentClassifier { compatibility, ..Default::default() }.points(sql))
+        };
+        for (sql, expected) in [
+            ("SELECT a, b FROM t", [1, 2]),
+            ("SELECT a FROM t, u", [1, 1]),
+            ("SELECT a, b FROM t, u", [2, 2]),
+            ("SELECT a FROM t JOIN u, v", [2, 3]),
+            ("SELECT f(a, b) FROM t", [0, 2]),
+            ("SELECT f(a, b), array[a] FROM t", [1, 2]),
+            ("SELECT extract(year from d) FROM t WHERE f(a, b)", [0, 1]),
+            ("SELECT a FROM t GROUP BY a, b", [1, 2]),
+            ("SELECT a FROM t WHERE (a, b) = (1, 2)", [0, 1]),
+            ("SELECT a FROM t CROSS APPLY (SELECT b, c FROM u, v)", [3, 3]),
+            ("SELECT 1, 2", [0, 0]),
+            ("DELETE FROM t", [0, 0]),
         ] {
             assert_eq!(points(sql), expected, "{sql}");
         }
