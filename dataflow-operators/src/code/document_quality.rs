@@ -68,14 +68,22 @@ const BOUNDS: [(&str, f64); 17] = [
 impl QualityThresholds {
     pub(super) fn problems(&self) -> Vec<String> {
         let names = || BOUNDS.iter().map(|(name, _)| *name);
-        self.0
-            .keys()
-            .filter(|name| !names().any(|known| known == name.as_str()))
-            .map(|name| match dataflow_core::registry::nearest(name, names()) {
+        let unknown =
+            self.0.keys().filter(|name| !names().any(|known| known == name.as_str())).map(|name| match dataflow_core::registry::nearest(name, names()) {
                 Some(near) => format!("`thresholds` has no `{name}`\nhint: did you mean `{near}`?"),
                 None => format!("`thresholds` has no `{name}`\nhint: it has {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
-            })
-            .collect()
+            });
+        unknown.chain(self.unmet()).collect()
+    }
+
+    /// What is wrong with bounds that no text keeps.
+    fn unmet(&self) -> impl Iterator<Item = String> {
+        let pairs = [("min_num_chars", "max_num_chars"), ("min_num_words", "max_num_words")].into_iter().filter_map(|(least, most)| {
+            let (at_least, at_most) = (self.bound(least), self.bound(most));
+            (at_least > at_most).then(|| format!("`thresholds`: `{least}` is {at_least} and `{most}` {at_most}, so every text has a score of 0"))
+        });
+        let shares = BOUNDS.iter().map(|(name, _)| (name, self.bound(name))).filter(|(name, most)| name.starts_with("max_frac_") && *most < 0.0);
+        pairs.chain(shares.map(|(name, most)| format!("`thresholds`: `{name}` is {most}, and a share is never below 0, so every text has a score of 0")))
     }
 
     fn bound(&self, name: &str) -> f64 {

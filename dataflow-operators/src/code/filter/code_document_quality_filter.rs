@@ -96,6 +96,22 @@ mod tests {
         assert_eq!(kept, [false, true]);
     }
     #[test]
+    fn bounds_that_no_text_keeps_are_refused() {
+        let problems = |thresholds: &[(&str, f64)]| {
+            let thresholds = QualityThresholds(thresholds.iter().map(|(name, bound)| ((*name).to_owned(), *bound)).collect());
+            Columns::problems(&CodeDocumentQualityFilter { thresholds, ..Default::default() })
+        };
+        assert_eq!(problems(&[("min_num_chars", 5.0), ("max_num_chars", 5.0), ("max_frac_curly_bracket", 0.0)]), [""; 0]);
+        assert_eq!(
+            problems(&[("min_num_chars", 10.0), ("max_num_chars", 5.0)]),
+            ["`thresholds`: `min_num_chars` is 10 and `max_num_chars` 5, so every text has a score of 0"]
+        );
+        assert_eq!(
+            problems(&[("max_frac_duplicate_lines", -0.5)]),
+            ["`thresholds`: `max_frac_duplicate_lines` is -0.5, and a share is never below 0, so every text has a score of 0"]
+        );
+    }
+    #[test]
     fn what_is_out_of_bounds_is_told() {
         let frame = df!("text" => [Some(""), None]).unwrap();
         assert_eq!(
