@@ -84,7 +84,7 @@ pub(crate) fn why<M: CodeMeasure>(
     kept: &RangeInclusive<f64>,
 ) -> Option<String> {
     let cell = frame.column(key).ok()?.get(row).ok()?;
-    let Some(code) = SourceCode::of(&cell, compatibility) else { return Some("the code is null".into()) };
+    let Some(code) = SourceCode::of(&cell, compatibility) else { return Some(SourceCode::absent(&cell)) };
     let (numbers, names): (Vec<f64>, Vec<String>) = (measure.scored(&code), output.columns().collect());
     let out: Vec<String> = measure.bounds(&code).iter().filter_map(|(place, bounds)| bounds::missed(&names[*place], numbers[*place], bounds)).collect();
     let score = bounds::missed(&names[M::SCORE], numbers[M::SCORE], kept)?;

@@ -1,10 +1,13 @@
 //! Source code as a cell holds it: text, a list of lines, or a record with `text` (or `content`), `lines` and `language`.
 
+use std::borrow::Cow;
+
 use dataflow_core::row::json_of;
 use polars::prelude::AnyValue;
 use serde_json::Value;
 
 use crate::compatibility::Compatibility;
+use crate::nested::{text_of, unfolded};
 
 /// One piece of source code.
 pub(crate) struct SourceCode {
@@ -17,29 +20,39 @@ pub(crate) struct SourceCode {
 }
 
 impl SourceCode {
-    /// Reads a cell; `None` for a null.
+    /// Reads a cell; `None` for a null, and for a record in which no code stands where it is looked for.
+    ///
+    /// DataFlow takes such a record for a text without characters.
     pub fn of(cell: &AnyValue<'_>, compatibility: Compatibility) -> Option<Self> {
         let empty = Self { text: None, content: None, lines: None, language: None, compatibility };
         let cell = json_of(cell);
         // Where some rows have a list or a record and some a text, a reader makes texts of all.
         let cell = cell.as_str().and_then(as_reader_wrote).unwrap_or(cell);
-        let lines_of = |items: &[Value]| items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), ToOwned::to_owned)).collect();
         Some(match cell {
             Value::Null => return None,
-            Value::Array(items) => Self { lines: Some(lines_of(&items)), ..empty },
+            Value::Array(_) => Self { lines: lines_of(&cell), ..empty },
             Value::Object(fields) => {
-                let text = |name: &str| fields.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-                Self {
-                    text: text("text"),
-                    content: text("content"),
-                    language: text("language"),
-                    lines: fields.get("lines").and_then(Value::as_array).map(|items| lines_of(items)),
-                    ..empty
-                }
+                let text = |name: &str| fields.get(name).and_then(text_of).map(Cow::into_owned);
+                let found =
+                    Self { text: text("text"), content: text("content"), language: text("language"), lines: fields.get("lines").and_then(lines_of), ..empty };
+                let has_code = found.text.is_some() || found.content.is_some() || found.lines.is_some();
+                return (has_code || compatibility == Compatibility::Dataflow).then_some(found);
             }
             Value::String(text) => Self { text: Some(text), ..empty },
             other => Self { text: Some(other.to_string()), ..empty },
         })
+    }
+
+    /// Why [`SourceCode::of`] reads nothing out of a cell.
+    pub fn absent(cell: &AnyValue<'_>) -> String {
+        match unfolded(json_of(cell)) {
+            Value::Object(fields) => {
+                let names: Vec<String> = fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| format!("`{name}`")).collect();
+                let found = if names.is_empty() { "nothing in it".to_owned() } else { names.join(", ") };
+                format!("a record with `text`, `content` or `lines` was expected; found one with {found}")
+            }
+            _ => "the code is null".into(),
+        }
     }
 
     /// The whole text.
@@ -69,6 +82,17 @@ impl SourceCode {
 
     fn is_record(&self) -> bool {
         self.language.is_some() || self.content.is_some() || self.text.is_none()
+    }
+}
+
+/// The lines of a record's field, or of a cell; `None` for a null.
+fn lines_of(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Array(items) => Some(items.iter().map(|item| text_of(item).unwrap_or_default().into_owned()).collect()),
+        // A text stands here where it does so in another row: then a list is text too.
+        other => {
+            text_of(other).map(|text| as_reader_wrote(&text).and_then(|list| lines_of(&list)).unwrap_or_else(|| text.lines().map(str::to_owned).collect()))
+        }
     }
 }
 
@@ -103,6 +127,14 @@ mod tests {
         assert_eq!(check("a\n\nb\r\n").0, ["a", "", "b"]);
         assert_eq!(check("\n").0, [""]);
         assert_eq!(check("").0, [""; 0]);
+    }
+
+    #[test]
+    fn numbers_and_nulls_within_a_cell_are_texts() {
+        assert_eq!(check(r#"{"text":5}"#).0, ["5"]);
+        assert_eq!(check(r#"{"lines":["a",null,7]}"#).0, ["a", "", "7"]);
+        assert_eq!(check(r#"{"lines":"a\nb"}"#).0, ["a", "b"]);
+        assert_eq!(check(r#"{"lines":"[\"a\",\"b\"]"}"#).0, ["a", "b"], "a list that a reader made a text of");
     }
 
     #[test]

@@ -171,7 +171,8 @@ const NOT_RECORDED: &[(&str, &str)] = &[
     ("BlocklistFilter", "the built-in lists are ours, and shorter, with 97 English and 53 Chinese entries for 403 and 318; `blocklist_path` takes others"),
 ];
 
-const NULL_CODE_GOES: &str = "a null is dropped whatever the bounds are, where an empty text has a score and may stay; DataFlow's step ends on a null";
+const NULL_CODE_GOES: &str =
+    "a null is dropped whatever the bounds are, and so is a record without code, where an empty text has a score and may stay; DataFlow's step ends on a null";
 
 const NULL_IS_NOT_COMPARED: &str = "a null is dropped, since it can be compared with nothing; an empty text is one like any other, and the first stays";
 

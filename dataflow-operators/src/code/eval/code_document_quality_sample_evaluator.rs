@@ -13,13 +13,13 @@ use crate::score_columns::ScoreColumns;
 
 /// Writes characters, words, the shares of repeated lines and of repeated runs of 2 to 10 words, of curly brackets and of words in capitals, the entropy of the words, and a score of 0 where one is out of its bounds.
 ///
-/// `input_key` is a text, a list of lines, or a record with `text`, `lines` and `language`. DataFlow takes each character of a text for a line; `compatibility: dataflow` does as it does. A null has no score.
+/// `input_key` is a text, a list of lines, or a record with `text`, `lines` and `language`. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null has no score.
 ///
 /// # 中文
 ///
 /// 写入字符数、词数、重复行占比、2 至 10 词重复片段占比、花括号占比、全大写单词占比与词的熵；任一项越界时得分为 0。
 ///
-/// `input_key` 可为文本、行的列表，或含 `text`、`lines`、`language` 的记录。DataFlow 把文本中的每个字符当作一行；`compatibility: dataflow` 沿用其做法。空值没有得分。
+/// `input_key` 可为文本、行的列表，或含 `text`、`lines`、`language` 的记录。DataFlow 把文本中的每个字符当作一行，并把没有 `text`、`content`、`lines` 的记录当作空文本；`compatibility: dataflow` 沿用其做法，否则此类记录视为空值。空值没有得分。
 #[operator(code, eval, Columns)]
 pub struct CodeDocumentQualitySampleEvaluator {
     /// The code. 中文：代码。

@@ -14,13 +14,13 @@ use crate::score_columns::ScoreColumns;
 
 /// Keeps rows whose score lies between `min_score` and `max_score`, and writes the number of lines, their mean and greatest length, and a score of 0 where there are more than 100,000 lines, lines of more than 100 characters in the mean, or one of more than 1,000; lines of data and documents (HTML, JSON, Markdown, TeX, text, XML and the like) may have 100,000.
 ///
-/// `input_key` is a text, a list of lines, or a record with `text`, `lines` and `language`. DataFlow takes each character of a text for a line; `compatibility: dataflow` does as it does. A null is dropped.
+/// `input_key` is a text, a list of lines, or a record with `text`, `lines` and `language`. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null is dropped.
 ///
 /// # 中文
 ///
 /// 保留得分在 `min_score` 与 `max_score` 之间的行，并写入行数、平均行长、最大行长；行数超过 100000、平均行长超过 100 或最大行长超过 1000 时得分为 0；数据与文档类语言（HTML、JSON、Markdown、TeX、文本、XML 等）的行可长达 100000。
 ///
-/// `input_key` 可为文本、行的列表，或含 `text`、`lines`、`language` 的记录。DataFlow 把文本中的每个字符当作一行；`compatibility: dataflow` 沿用其做法。空值会被丢弃。
+/// `input_key` 可为文本、行的列表，或含 `text`、`lines`、`language` 的记录。DataFlow 把文本中的每个字符当作一行，并把没有 `text`、`content`、`lines` 的记录当作空文本；`compatibility: dataflow` 沿用其做法，否则此类记录视为空值。空值会被丢弃。
 #[operator(code, filter, Columns)]
 pub struct CodeLengthSampleFilter {
     /// The code. 中文：代码。
@@ -77,8 +77,9 @@ impl Columns for CodeLengthSampleFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflow_core::testing::{conformance, run_rule};
+    use dataflow_core::testing::{conformance, frame_of, run_rule};
     use polars::prelude::df;
+    use serde_json::json;
 
     conformance!(CodeLengthSampleFilter);
 
@@ -91,11 +92,24 @@ mod tests {
         assert_eq!(kept, [false, true]);
     }
     #[test]
+    fn a_record_without_code_goes_as_a_null_does() {
+        let cells = [json!({ "foo": "x" }), json!({ "text": null, "language": "rust" }), json!({ "content": "x" }), json!({ "lines": ["x"] }), json!(null)];
+        let frame = frame_of(&cells.map(|cell| json!({ "text": cell })));
+        let kept = |compatibility| run_rule(&CodeLengthSampleFilter { compatibility, ..Default::default() }, frame.clone()).1;
+        assert_eq!(kept(Compatibility::Own), [false, false, true, true, false]);
+        assert_eq!(kept(Compatibility::Dataflow), [true, true, true, true, false]);
+    }
+    #[test]
     fn what_is_out_of_bounds_is_told() {
         let frame = df!("text" => [Some(&*"x".repeat(1001)), None]).unwrap();
         assert_eq!(
             [0, 1].map(|row| Columns::why(&CodeLengthSampleFilter::default(), &frame, row).unwrap()),
             ["`CodeLengthAvgLineLength` is 1001, above 100; `CodeLengthMaxLineLength` is 1001, above 1000", "the code is null"]
+        );
+        let mistyped = frame_of(&[json!({ "text": { "code": "x", "language": "rust" } }), json!({ "text": { "text": "x" } })]);
+        assert_eq!(
+            Columns::why(&CodeLengthSampleFilter::default(), &mistyped, 0).unwrap(),
+            "a record with `text`, `content` or `lines` was expected; found one with `code`, `language`"
         );
         let bad_alone = CodeLengthSampleFilter { min_score: 0.0, max_score: 0.5, ..Default::default() };
         assert_eq!(Columns::why(&bad_alone, &df!("text" => ["short"]).unwrap(), 0).unwrap(), "`CodeLengthScore` is 1, above 0.5");
