@@ -6,13 +6,13 @@ use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
-/// Writes a question and its answer, a line break between them, as one text for pre-training. A null counts as empty.
+/// Writes a question and its answer, a line break between them, as one text for pre-training. A null counts as empty, and beside another null gives a null.
 ///
 /// The other columns stay, where DataFlow drops them.
 ///
 /// # 中文
 ///
-/// 将问题与答案以换行连接，写为一段预训练文本。空值视为空文本。其他列保留，DataFlow 则会丢弃。
+/// 将问题与答案以换行连接，写为一段预训练文本。空值视为空文本；两者都为空值时写入空值。其他列保留，DataFlow 则会丢弃。
 #[operator(reasoning, generate, Columns)]
 pub struct ReasoningPretrainFormatConvertGenerator {
     /// The question. 中文：问题。
@@ -32,11 +32,11 @@ impl Default for ReasoningPretrainFormatConvertGenerator {
 impl Columns for ReasoningPretrainFormatConvertGenerator {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let (questions, answers) = (texts_of(frame, self.input_read_key_question.0.as_str())?, texts_of(frame, self.input_read_key_answer.0.as_str())?);
-        let texts: Vec<String> = questions
-            .iter()
-            .zip(answers.iter())
-            .map(|(question, answer)| format!("{}\n{}", question.unwrap_or_default(), answer.unwrap_or_default()))
-            .collect();
+        let both = |(question, answer): (Option<&str>, Option<&str>)| {
+            question.or(answer)?;
+            Some(format!("{}\n{}", question.unwrap_or_default(), answer.unwrap_or_default()))
+        };
+        let texts: Vec<Option<String>> = questions.iter().zip(answers.iter()).map(both).collect();
         Ok(Changes { columns: vec![Column::new(self.output_key.as_str().into(), texts)], ..Changes::default() })
     }
 }
@@ -50,8 +50,8 @@ mod tests {
 
     #[test]
     fn the_two_become_one_text() {
-        let frame = df!("question" => [Some("Q1"), None], "answer" => ["A1", "A2"]).unwrap();
+        let frame = df!("question" => [Some("Q1"), None, Some(""), None], "answer" => [Some("A1"), Some("A2"), None, None]).unwrap();
         let (after, _) = run_rule(&ReasoningPretrainFormatConvertGenerator::default(), frame);
-        assert_eq!(after.column("text").unwrap().str().unwrap().iter().flatten().collect::<Vec<_>>(), ["Q1\nA1", "\nA2"]);
+        assert_eq!(after.column("text").unwrap().str().unwrap().iter().collect::<Vec<_>>(), [Some("Q1\nA1"), Some("\nA2"), Some("\n"), None]);
     }
 }
