@@ -1,9 +1,11 @@
 //! What is linked into this program: operators, prompts, servings and storages, by name.
 
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
+use crate::docs::Docs;
 use crate::error::{Error, Result};
 use crate::operator::OperatorInfo;
 use crate::prompt::PromptInfo;
@@ -30,9 +32,38 @@ pub fn prompts() -> &'static [&'static PromptInfo] {
     &SORTED
 }
 
+/// An operator that people may look for, and that is left out on purpose.
+#[derive(Debug)]
+pub struct AbsentOperator {
+    /// The name by which it is looked for.
+    pub name: &'static str,
+    /// Why it is not here.
+    pub why: Docs,
+}
+
+inventory::collect!(AbsentOperator);
+
+impl fmt::Display for AbsentOperator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "there is no operator `{}`, which is left out on purpose: {}", self.name, self.why)
+    }
+}
+
+/// The operators that are left out on purpose, sorted by name.
+pub fn absent_operators() -> Vec<&'static AbsentOperator> {
+    let mut absent: Vec<_> = inventory::iter::<AbsentOperator>().collect();
+    absent.sort_by_key(|absent| absent.name);
+    absent
+}
+
 /// The operator of a name.
 pub fn operator(name: &str) -> Option<&'static OperatorInfo> {
     operators().iter().copied().find(|info| info.name == name)
+}
+
+/// What is left out on purpose by a name.
+pub fn absent_operator(name: &str) -> Option<&'static AbsentOperator> {
+    inventory::iter::<AbsentOperator>().find(|absent| absent.name == name)
 }
 
 /// The prompt of a name.

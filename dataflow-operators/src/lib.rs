@@ -2,6 +2,7 @@
 //!
 //! A program that names this crate nowhere is not linked with it, and knows no operator: `use dataflow_operators as _;`.
 
+mod absent;
 pub mod agentic_rag;
 pub mod answer;
 mod bounds;
@@ -17,8 +18,8 @@ pub mod general_text;
 pub mod knowledge_cleaning;
 pub mod language;
 mod memo;
-mod ngram;
 mod nested;
+mod ngram;
 pub mod pdf2vqa;
 mod porter;
 mod python;

@@ -264,6 +264,12 @@ mod tests {
     }
 
     #[test]
+    fn an_operator_that_is_left_out_on_purpose_is_told_with_the_reason() {
+        let told = refused("input: in.jsonl", "- { operator: SmilesEquivalenceDatasetEvaluator }").to_string();
+        assert!(told.contains("there is no operator `SmilesEquivalenceDatasetEvaluator`, which is left out on purpose: no kept library"), "{told}");
+    }
+
+    #[test]
     fn the_file_of_a_pool_stands_beside_the_pipeline() {
         let [home, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         for folder in [&home, &elsewhere] {

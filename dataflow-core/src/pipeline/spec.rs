@@ -183,6 +183,10 @@ impl Pipeline {
         };
         let operator = match registry::operator(&operator_name) {
             None if operator_name.is_empty() => None, // told when the file was read
+            None if let Some(absent) = registry::absent_operator(&operator_name) => {
+                problem(absent.to_string(), None);
+                None
+            }
             None => {
                 let near = registry::nearest(&operator_name, registry::operators().iter().map(|info| info.name));
                 let hint = near.map_or_else(|| "`dataflow operators` lists them".to_owned(), |near| format!("did you mean `{near}`?"));

@@ -87,12 +87,6 @@ const DEVIATIONS: &[(&str, Difference, &str)] = &[
     ("ReasoningAnswerNgramFilter", Difference::RefusedParameters, "DataFlow mends senseless bounds silently; ours refuses them at compile"),
 ];
 
-/// Operators of DataFlow that were recorded and are not here, and why.
-const ABSENT: &[(&str, &str)] = &[(
-    "SmilesEquivalenceDatasetEvaluator",
-    "no kept library under this project's rules writes SMILES in a canonical form with aromaticity and stereo chemistry, and a comparison without these would call different molecules the same",
-)];
-
 /// Parameters of DataFlow's operators that ours do not have, and why.
 const ABSENT_PARAMETERS: &[(&str, &str, &str)] = &[
     ("SemDeduplicateFilter", "input_keys", EMBEDDINGS_ARE_A_COLUMN),
@@ -198,7 +192,7 @@ fn our_rules_do_what_dataflow_does() {
     let met: BTreeSet<_> = differing.iter().filter_map(line_of).collect();
     let wrong: Vec<&str> = differing.iter().filter(|differing| line_of(differing).is_none()).map(|differing| differing.told.as_str()).collect();
     assert!(wrong.is_empty(), "{} of {} rows differ:\n{}", wrong.len(), rows.values().sum::<usize>(), wrong[..wrong.len().min(40)].join("\n"));
-    assert_eq!(absent, ABSENT.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "operators with vectors that are not registered");
+    assert_eq!(absent, registry::absent_operators().iter().map(|absent| absent.name).collect::<Vec<_>>(), "operators with vectors that are not registered");
     let stale: Vec<_> = DEVIATIONS.iter().enumerate().filter(|(line, _)| !met.contains(line)).map(|(_, line)| line).collect();
     assert!(stale.is_empty(), "deviations that do not occur: {stale:?}");
     let outcomes: String = differing.iter().filter(|differing| differing.difference.is_held_by_outcome()).map(outcome_line).collect();
@@ -281,7 +275,7 @@ fn the_page_of_deviations_is_up_to_date() {
         .collect();
     lines.sort_by_key(|line| (!line.starts_with("| all"), line.clone()));
     let not_recorded: Vec<String> = NOT_RECORDED.iter().map(|(name, what)| format!("| `{name}` | {what} |")).collect();
-    let absent: Vec<String> = ABSENT.iter().map(|(name, reason)| format!("| `{name}` | {reason} |")).collect();
+    let absent: Vec<String> = registry::absent_operators().iter().map(|absent| format!("| `{}` | {} |", absent.name, absent.why.en)).collect();
     let parameters: Vec<String> =
         ABSENT_PARAMETERS.iter().map(|(operator, parameter, reason)| format!("| `{operator}` | `{parameter}` | {reason} |")).collect();
     let text = format!(

@@ -53,6 +53,9 @@ impl Arguments {
 
 pub fn operators(arguments: &Arguments) -> Result<Exit> {
     let language: Language = arguments.lang.parse()?;
+    if let Some(absent) = arguments.name.as_deref().and_then(registry::absent_operator) {
+        return Err(Error::NotFound(absent.to_string()));
+    }
     let chosen = chosen(arguments, "operator", registry::operators(), |info| info.name)?;
     let text = match (arguments.format(), &arguments.name) {
         (Format::Text, Some(_)) => chosen.iter().map(|info| describe_operator(info, language)).collect(),

@@ -8,6 +8,7 @@ use dataflow_core::docs::Language;
 use dataflow_core::example::{Example, example};
 use dataflow_core::key::{ColumnType, Direction, KeyUse};
 use dataflow_core::operator::{OperatorInfo, PathUse, Shape};
+use dataflow_core::registry;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -76,6 +77,12 @@ pub(super) fn write_all(operators: &[&OperatorInfo], folder: &Path) -> Result<()
             let own: Vec<&OperatorInfo> = operators.iter().copied().filter(|info| info.category == *category).collect();
             let _ = writeln!(list, "- [{category}]({category}.md): {}", own.len()); // a String takes every write
             put(format!("{category}.md"), page(category, &own, language, &examples)?)?;
+        }
+        for (place, absent) in registry::absent_operators().iter().enumerate() {
+            if place == 0 {
+                list.push_str(word(language, "\n## Left out on purpose\n\n", "\n## 有意未收录\n\n"));
+            }
+            let _ = writeln!(list, "- `{}`{}{}", absent.name, word(language, ": ", "："), absent.why.get(language));
         }
         put("README.md".into(), list)?;
     }
@@ -239,7 +246,6 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflow_core::registry;
 
     #[test]
     fn what_a_parameter_may_be_stands_on_the_page() {

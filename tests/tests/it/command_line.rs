@@ -76,6 +76,8 @@ fn operators_and_prompts_are_described_in_both_languages() {
         let (code, stdout, stderr) = finished(dataflow(folder.path()).args(arguments));
         assert!(code == 2 && stdout.is_empty() && stderr.contains(hint), "{arguments:?} gives {code}: {stderr}");
     }
+    let (_, _, stderr) = finished(dataflow(folder.path()).args(["operators", "SmilesEquivalenceDatasetEvaluator"]));
+    assert!(stderr.contains("left out on purpose: no kept library"), "{stderr}");
     let (code, _, stderr) = finished(dataflow(folder.path()).args(["operators", "WordNumbrFilter"]));
     assert_eq!(code, 66);
     assert!(stderr.contains("did you mean `WordNumberFilter`?"));
