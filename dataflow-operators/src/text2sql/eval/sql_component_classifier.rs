@@ -160,19 +160,20 @@ impl Lists {
                     first = false;
                     Clause::From
                 }
-                ("where" | "group" | "having" | "window" | "order" | "limit" | "offset" | "fetch" | "for" | "union" | "intersect" | "except", _) => {
-                    Clause::Other
-                }
-                (_, clause) => clause,
+                ("from", clause) => clause,
+                _ => Clause::Other,
             };
         }
         lists
     }
 }
 
-/// Words, commas and brackets.
+/// The words that begin a part of a query, commas and brackets.
 #[expect(clippy::expect_used, reason = "the pattern is a constant")]
-static TOKENS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\w+|[,()\[\]]").expect("a valid pattern"));
+static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+    let words = "select|from|where|group|having|window|order|limit|offset|fetch|for|union|intersect|except";
+    Regex::new(&format!(r"\b(?:{words})\b|[,()\[\]]")).expect("a valid pattern")
+});
 
 fn dataflow_points(sql: &str) -> i64 {
     let has = |words: &[&str]| i64::from(words.iter().any(|word| sql.contains(word)));
