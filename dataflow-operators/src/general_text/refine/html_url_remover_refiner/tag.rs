@@ -188,15 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn many_marks_take_no_more_time_each() {
+    fn of_a_million_marks_that_begin_nothing_each_is_left() {
         for part in ["<", "<a ", "<a b=\"", "<a x='<a y=\"' z=\"'", "<!--<b>", "<a b=' c ", "<x></", "<!a", "<a b c d e f g "] {
             let text = part.repeat(1_000_000 / part.len());
             let mut tags = Tags::of(&text);
-            let begun = std::time::Instant::now();
-            for start in memchr::memchr_iter(b'<', text.as_bytes()) {
-                std::hint::black_box(tags.end_of(start));
-            }
-            assert!(begun.elapsed().as_secs() < 6, "{part} took {:?}", begun.elapsed());
+            let found = memchr::memchr_iter(b'<', text.as_bytes()).filter(|start| tags.end_of(*start).is_some()).count();
+            let expected = if part == "<!--<b>" { text.len() / part.len() } else { 0 };
+            assert_eq!(found, expected, "{part}");
         }
     }
 }
