@@ -52,7 +52,14 @@ pub(super) struct Check<'a> {
 impl Check<'_> {
     /// Checks everything; of a storage that is not sound it is not known what it would write.
     pub(super) fn all(&mut self, storage: &dyn Storage, sound: bool) {
-        if self.pipeline.is_empty() || self.pipeline.starts_with('.') || self.pipeline.contains(['/', '\\']) {
+        if self.pipeline.is_empty() {
+            self.general(
+                Severity::Error,
+                "the pipeline has no name, and files are named after it".into(),
+                Some("add a `name`, such as `name: my_pipeline`".into()),
+            );
+        }
+        if self.pipeline.starts_with('.') || self.pipeline.contains(['/', '\\']) {
             let message = format!("the pipeline's name is `{}`, and files are named after it", self.pipeline);
             self.general(Severity::Error, message, Some("a name has no `/` or `\\`, and does not begin with a dot".into()));
         }

@@ -19,7 +19,7 @@ fn a_file_beside_the_rows_and_a_folder_of_its_own_are_one_steps_alone() {
 }
 
 #[test]
-fn a_name_that_is_too_long_for_a_file_is_told() {
+fn a_name_that_no_file_could_have_is_told() {
     let told = |letters: usize| {
         let mut pipeline = Pipeline::new("p".repeat(letters), MemoryStorage::new(rows(1)));
         pipeline.step(last_first(None));
@@ -27,6 +27,7 @@ fn a_name_that_is_too_long_for_a_file_is_told() {
     };
     assert_eq!(told(200), "");
     assert!(told(201).contains("the pipeline's name should have at most 200 bytes, since files are named after it; found 201"), "{}", told(201));
+    assert!(told(0).ends_with("  the pipeline has no name, and files are named after it\n    hint: add a `name`, such as `name: my_pipeline`"), "{}", told(0));
 }
 
 #[tokio::test]
