@@ -7,7 +7,7 @@ const WRAPPERS: [(&str, &str); 9] =
     [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("\"", "\""), ("“", "”"), ("「", "」"), ("`", "`")];
 
 /// Other ways to write what has a sign of its own.
-const REPLACED: [(&str, &str); 4] = [("infinity", "inf"), (" x 10^", " * 10^"), ("⦃⦄", "∅"), ("⦃ ⦄", "∅")];
+const REPLACED: [(&str, &str); 6] = [("infinity", "inf"), (" x 10^", " * 10^"), ("⦃⦄", "∅"), ("⦃ ⦄", "∅"), ("not ∈", "∉"), ("not =", "!=")];
 
 /// An answer in plain notation.
 pub(super) fn normal_form(answer: &str) -> String {
@@ -41,7 +41,7 @@ const DEEPEST: usize = 40;
 #[rustfmt::skip]
 const FONTS: &[&str] = &[
     "text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "textup", "mathrm", "mathbf", "mathit", "mathsf", "mathtt", "mathnormal", "mbox", "operatorname",
-    "boxed", "fbox", "boldsymbol", "bm",
+    "boxed", "fbox", "boldsymbol", "bm", "mathbb", "mathcal", "underline",
 ];
 
 /// Letters that are written as commands or as they are; π is a number.
@@ -49,7 +49,8 @@ const FONTS: &[&str] = &[
 const GREEK: &[(&str, &str)] = &[
     ("alpha", "α"), ("beta", "β"), ("gamma", "γ"), ("delta", "δ"), ("epsilon", "ε"), ("varepsilon", "ε"), ("zeta", "ζ"), ("eta", "η"), ("theta", "θ"), ("vartheta", "θ"),
     ("iota", "ι"), ("kappa", "κ"), ("lambda", "λ"), ("mu", "μ"), ("nu", "ν"), ("xi", "ξ"), ("rho", "ρ"), ("sigma", "σ"), ("tau", "τ"), ("upsilon", "υ"), ("phi", "φ"),
-    ("varphi", "φ"), ("chi", "χ"), ("psi", "ψ"), ("omega", "ω"), ("Delta", "Δ"), ("Omega", "Ω"),
+    ("varphi", "φ"), ("chi", "χ"), ("psi", "ψ"), ("omega", "ω"), ("Gamma", "Γ"), ("Delta", "Δ"), ("Theta", "Θ"), ("Lambda", "Λ"), ("Xi", "Ξ"), ("Pi", "Π"), ("Sigma", "Σ"), ("Phi", "Φ"), ("Psi", "Ψ"),
+    ("Omega", "Ω"),
 ];
 
 /// Commands that stand in answers with two backslashes where data were escaped twice.
@@ -307,6 +308,9 @@ impl Translator {
             "cup" => text.push('∪'),
             "cap" => text.push('∩'),
             "in" => text.push('∈'),
+            "notin" => text.push('∉'),
+            "angle" => text.push('∠'),
+            "triangle" => text.push('△'),
             "infty" => text.push_str(" inf "),
             "le" | "leq" | "leqslant" => text.push_str("<="),
             "ge" | "geq" | "geqslant" => text.push_str(">="),

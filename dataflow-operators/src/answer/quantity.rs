@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::compare::squeezed;
+use super::compare::words::squeezed;
 use super::expression::{self, Expression};
 use super::number_words::word_value;
 
@@ -99,14 +99,6 @@ pub(super) fn without_thousands(text: &str) -> Option<String> {
     }
     // `1, 234` may be a list; with three digits in each group and no space it is a number.
     GROUPED.as_ref()?.is_match(text).then(|| text.replace(',', ""))
-}
-
-/// The number that digits with commas are, though they could be a list: `(1,000)`, `1,5`.
-pub(super) fn one_number(text: &str) -> Option<String> {
-    static DECIMAL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?\d+,\d+$").ok());
-    let inner = text.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
-    let with_comma = || DECIMAL.as_ref()?.is_match(text).then(|| text.replace(',', "."));
-    inner.and_then(without_thousands).or_else(with_comma)
 }
 
 /// `3 1/2` as a sum.

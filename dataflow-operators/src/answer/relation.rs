@@ -1,6 +1,7 @@
 //! Equations and inequalities.
 
 use super::compare;
+use super::compare::words::same_text;
 use super::expression::{self, Expression};
 
 /// The sides of an equation or of a chain of relations; one where there is none.
@@ -43,7 +44,7 @@ pub(super) fn same(answer: &str, reference: &str, depth: usize) -> bool {
         return true;
     }
     if let (Some((name, left)), Some((other, right))) = (interval(answer), interval(reference)) {
-        return compare::squeezed(name) == compare::squeezed(other) && compare::same(&left, &right, depth + 1);
+        return same_text(name, other) && compare::same(&left, &right, depth + 1);
     }
     right.reverse();
     right_relations.reverse();

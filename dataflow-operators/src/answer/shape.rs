@@ -1,6 +1,7 @@
 //! What an answer is made of: one value, or a set, a tuple, an interval, a matrix of them.
 
-use super::compare::{same, squeezed};
+use super::compare::same;
+use super::compare::words::same_text;
 use super::quantity::without_thousands;
 use super::relation;
 
@@ -49,9 +50,9 @@ impl Group {
         if (self.open, self.close, self.items.len()) != (other.open, other.close, other.items.len()) || self.items.len() > 64 {
             return false;
         }
-        // `x > 3 or x < 1` holds of some numbers, and with `and` of none.
-        let holds_conditions = self.items.iter().any(|item| item.contains(['<', '>', '=']));
-        if holds_conditions && matches!((self.joined, other.joined), (Some(one), Some(other)) if one != other) {
+        // `x > 3 or x < 1` holds of some numbers, and with `and` or a comma of none; solutions are the same list with each.
+        let holds_conditions = self.items.iter().any(|item| item.contains(['<', '>']));
+        if holds_conditions && (self.joined == Some(Joined::Or)) != (other.joined == Some(Joined::Or)) {
             return false;
         }
         if !self.is_set() && self.open != '∪' {
@@ -78,7 +79,7 @@ impl Group {
             '∪' if self.joined == Some(Joined::Or) => {
                 let (names, intervals): (Vec<_>, Vec<_>) =
                     self.items.iter().map(|item| relation::interval(item)).collect::<Option<Vec<_>>>()?.into_iter().unzip();
-                names.windows(2).all(|two| squeezed(two[0]) == squeezed(two[1])).then_some(('∪', '∪', intervals))?
+                names.windows(2).all(|two| same_text(two[0], two[1])).then_some(('∪', '∪', intervals))?
             }
             '(' if other.close == ')' => {
                 let one_letter = |name: &str| name.trim().chars().count() == 1 && name.trim().chars().all(char::is_alphabetic);

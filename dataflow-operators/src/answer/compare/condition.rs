@@ -1,0 +1,65 @@
+//! Where an answer holds: the sets that names are in, and the conditions behind answers.
+
+use std::borrow::Cow;
+
+use super::super::relation;
+use super::words::squeezed;
+use super::{names_a_value, same};
+
+/// What stands before the sign of membership, and the set behind it; of one membership only.
+pub(super) fn membership(text: &str) -> Option<(&str, &str)> {
+    let (name, set) = text.split_once('∈')?;
+    (!name.trim().is_empty() && !set.trim().is_empty() && !set.contains('∈')).then(|| (name.trim(), set.trim()))
+}
+
+/// Whether `name ∈ set` says what a text without such a sign does: the set as it is, or conditions of the name. `2x ∈ (0,1)` says nothing of the kind.
+pub(super) fn says_membership(name: &str, set: &str, other: &str, depth: usize) -> bool {
+    if !names_a_value(name) {
+        return false;
+    }
+    if let Some((other, interval)) = relation::interval(other) {
+        return squeezed(name) == squeezed(other) && same(set, &interval, depth + 1);
+    }
+    (!other.contains(['=', '<', '>']) || mentions(other, name)) && same(set, other, depth + 1)
+}
+
+/// An answer, and the condition behind it: `x = k pi, k∈Z`, `x = k pi (k∈Z)`, `f(x) = x for all x∈R`. Not where it begins with a membership, which is then
+/// an answer itself.
+pub(super) fn split_condition(text: &str) -> Option<(&str, &str)> {
+    let (before, _) = text.split_once('∈')?;
+    let before = before.trim_end();
+    let word = before.rfind(" for ");
+    // Only an equation can be told from its condition where nothing but white space parts them.
+    let mark = before.rfind([',', ';', '(']).max(word).or_else(|| before.rfind(' ').filter(|at| before[..*at].contains('=')))?;
+    let in_brackets = text[mark..].starts_with('(');
+    let answer = before[..mark].trim();
+    let from = before[mark + 1..].rfind(' ').map_or(mark + 1, |at| mark + 1 + at);
+    let condition = if in_brackets { text[from..].trim().strip_suffix(')')? } else { &text[from..] };
+    (!answer.is_empty() && brackets_are_closed(answer)).then(|| (answer, condition.trim()))
+}
+
+fn brackets_are_closed(text: &str) -> bool {
+    let count = |brackets: &[char]| text.matches(brackets).count();
+    count(&['(', '[', '⦃', '⟦']) == count(&[')', ']', '⦄', '⟧'])
+}
+
+/// The condition that tells of what a set is made: `x > 1` for `⦃x | x > 1⦄`, `k pi, k∈Z` for `⦃k pi | k∈Z⦄`, `x > 1, x∈R` for `⦃x∈R | x > 1⦄`.
+pub(super) fn set_condition(text: &str) -> Option<Cow<'_, str>> {
+    let (head, condition) = text.strip_prefix('⦃').and_then(|inner| inner.strip_suffix('⦄')?.split_once('|'))?;
+    let (head, condition) = (head.trim(), condition.trim().trim_start_matches(':').trim());
+    if head.is_empty() || !condition.contains(['<', '>', '=', '∈']) {
+        return None;
+    }
+    Some(if head.contains('∈') {
+        format!("{condition}, {head}").into()
+    } else if head.starts_with('(') || mentions(condition, head) {
+        condition.into()
+    } else {
+        format!("{head}, {condition}").into()
+    })
+}
+
+/// Whether a name stands in a text, and not as a part of another.
+fn mentions(text: &str, name: &str) -> bool {
+    text.split(|character: char| !character.is_alphanumeric() && character != '_').any(|word| word == name)
+}
