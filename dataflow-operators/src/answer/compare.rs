@@ -1,6 +1,8 @@
 //! Tells whether two final answers are the same.
 
 mod condition;
+mod marks;
+mod time_of_day;
 pub(super) mod words;
 
 use std::borrow::Cow;
@@ -8,11 +10,13 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use self::condition::{membership, says_membership, set_condition, split_condition};
-use self::words::same_text;
+use self::condition::{membership, renamed, says_membership, set_condition, split_condition};
+use self::marks::marks_contradict;
+use self::time_of_day::{is_time_of_day, same_time};
+use self::words::{is_word, same_text};
 use super::expression::{self, Expression};
 use super::normal_form::normal_form;
-use super::number_words::number_of_words;
+use super::number_words::in_digits;
 use super::quantity::{self, same_number};
 use super::relation::{self, is_relation, sides};
 use super::shape::{Group, Shape};
@@ -39,8 +43,9 @@ pub fn answers_match(answer: &str, reference: &str) -> bool {
     if answer.trim() == reference.trim() && answer.contains(char::is_alphanumeric) {
         return true;
     }
-    // `twenty five` is 25.
-    let in_digits = |text: &str| number_of_words(text.trim()).map(|number| number.to_string());
+    if marks_contradict(answer, reference) {
+        return false;
+    }
     let read = |text: &str| normal_form(in_digits(text).as_deref().unwrap_or(text));
     let (answer, reference) = (read(answer), read(reference));
     if answer.is_empty() || reference.is_empty() {
@@ -60,9 +65,20 @@ fn is_answer_in_plain(text: &str, depth: usize) -> bool {
     {
         return group.items.iter().all(|item| is_answer_in_plain(item, depth + 1));
     }
-    // What begins with an equals sign is the end of something.
-    let is_formula = || !text.starts_with('=') && !has_words(text) && sides(text).iter().all(|side| Expression::parse(side).is_some());
-    quantity::is_with_unit(text) || is_formula()
+    if let Some((answer, _)) = split_condition(text).filter(|_| depth < 8) {
+        return is_answer_in_plain(answer, depth + 1);
+    }
+    if let Some((name, set)) = membership(text).filter(|_| depth < 8) {
+        return is_symbol(name) && is_answer_in_plain(set, depth + 1);
+    }
+    let tells_a_value = |side: &&str| quantity::is_with_unit(side) || (!has_words(side) && Expression::parse(side).is_some());
+    let is_formula = || match &sides(text)[..] {
+        // What begins with an equals sign is the end of something.
+        _ if text.starts_with('=') => false,
+        [name, values @ ..] if !values.is_empty() && is_symbol(name) => values.iter().all(tells_a_value),
+        sides => sides.iter().all(tells_a_value),
+    };
+    quantity::is_with_unit(text) || is_time_of_day(text) || is_formula()
 }
 
 /// Whether two answers in plain notation are the same.
@@ -77,7 +93,10 @@ pub(super) fn same(answer: &str, reference: &str, depth: usize) -> bool {
     }
     // The condition behind an answer may be left out.
     match (split_condition(answer), split_condition(reference)) {
-        (Some((answer, one)), Some((reference, other))) => return same(answer, reference, depth + 1) && same(one, other, depth + 1),
+        (Some(answer), Some((reference, other))) => {
+            let (answer, one) = renamed(answer, other);
+            return same(&answer, reference, depth + 1) && same(&one, other, depth + 1);
+        }
         (Some((answer, _)), None) => return same(answer, reference, depth + 1),
         (None, Some((reference, _))) => return same(answer, reference, depth + 1),
         (None, None) => {}
@@ -87,6 +106,14 @@ pub(super) fn same(answer: &str, reference: &str, depth: usize) -> bool {
         (Some((name, set)), None) => return says_membership(name, set, reference, depth),
         (None, Some((name, set))) => return says_membership(name, set, answer, depth),
         (None, None) => {}
+    }
+    match (label(answer), label(reference)) {
+        (Some(answer), None) => return same(answer, reference, depth + 1),
+        (None, Some(reference)) => return same(answer, reference, depth + 1),
+        _ => {}
+    }
+    if quantity::same_rows(answer, reference) {
+        return true;
     }
     match (Shape::of(answer), Shape::of(reference)) {
         (Shape::Group(left), Shape::Group(right)) => left.same(&right, depth),
@@ -109,17 +136,21 @@ fn bare(text: &str) -> Cow<'_, str> {
 
 /// Whether a group says what something without brackets and commas does; `same` compares two texts, what is of the group first.
 fn same_as_group(group: &Group, text: &str, single: &str, same: impl Fn(&str, &str) -> bool) -> bool {
-    // One solution is one solution, with the braces of a set or without.
-    if group.is_set() && group.items.len() == 1 {
+    // One solution is one solution, with the brackets of a set or a list or without.
+    if group.items.len() == 1 {
         return same(&group.items[0], single);
     }
-    // `A, C` and `AC`
-    if group.is_set() && single.len() == group.items.len() && single.chars().all(|letter| matches!(letter, 'A'..='H')) {
-        return group.items.iter().all(|item| item.len() == 1 && single.contains(item.as_str()));
+    // `A, C` and `AC`, `①, ③` and `①③`
+    if group.is_set() && single.chars().count() == group.items.len() && single.chars().all(|letter| matches!(letter, 'A'..='H' | '①'..='⑳')) {
+        return group.items.iter().all(|item| item.chars().count() == 1 && single.contains(item.as_str()));
     }
     // `P(1, 2)` is the point `(1, 2)`.
     if let Some(point) = single.strip_prefix(|letter: char| letter.is_ascii_uppercase()).filter(|rest| rest.starts_with('(')) {
         return same(text, point);
+    }
+    // All real numbers.
+    if single == "R" {
+        return matches!(&group.items[..], [from, to] if same(from, "-inf") && same(to, "inf"));
     }
     if let Some((_, interval)) = relation::interval(single) {
         return same(text, &interval);
@@ -159,7 +190,7 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
         }
         _ => return relation::same(answer, reference, depth),
     }
-    same_number(answer, reference).unwrap_or_else(|| same_expression(answer, reference))
+    same_time(answer, reference).or_else(|| same_number(answer, reference)).unwrap_or_else(|| same_expression(answer, reference))
 }
 
 /// The letter of a choice: `B`, `(B)`, `B.`, `(B) 42`, `B. 42`, `Option B`, `选B`.
@@ -173,13 +204,30 @@ fn choice(text: &str) -> Option<char> {
 /// Whether an equation tells what its first side is, and not where it holds: `x = 5` and `2 + 3 = 5`; not `2x = 6`, and not `7 = 11a + c`.
 fn tells_the_value_of(first: &str, last: &str) -> bool {
     let is_constant = |side: &str| Expression::parse(side).is_some_and(|side| side.constant().is_some());
-    names_a_value(first) || (is_constant(first) && is_constant(last))
+    names_a_value(first) || (is_constant(first) && (is_constant(last) || quantity::is_with_unit(last)))
 }
 
 /// Whether a side is a name, such as `x`, `x_1`, `f(2)`, `(x, y)`, `|AB|`, `AB/CD` or `the area`.
 pub(super) fn names_a_value(side: &str) -> bool {
     static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\(?[\p{L}∠△][\p{L}\p{N}_'’(),.:：∠△\s]*|\|[\p{Lu}\s]+\||[\p{Lu}()/\s]+)$").ok());
-    NAME.as_ref().is_some_and(|name| name.is_match(side))
+    // A root or a logarithm of something is not what was asked for.
+    let is_formula = || side.split(|character: char| !character.is_alphabetic()).any(|word| ["sqrt", "log", "ln", "lg", "exp"].contains(&word));
+    NAME.as_ref().is_some_and(|name| name.is_match(side)) && !is_formula()
+}
+
+/// Whether a name is one of letters, and no word: `x_1`, `AB`, `pH`, `∠ABC`.
+fn is_symbol(name: &str) -> bool {
+    let letters = name.trim_start_matches(['∠', '△', ' ']);
+    !letters.is_empty() && letters.chars().count() < 5 && letters.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') && !is_word(letters)
+}
+
+/// What stands behind a label: `18` for `Total: 18`; of one letter it may be a side of a ratio.
+fn label(text: &str) -> Option<&str> {
+    let (label, rest) = text.split_once(':')?;
+    let is_labelled = label.chars().all(|letter| letter.is_alphabetic() || letter == ' ')
+        && label.split_whitespace().last().is_some_and(|word| is_word(word) || (!word.is_ascii() && word.chars().count() > 1));
+    let parted = rest.starts_with(|first: char| first.is_whitespace() || first.is_ascii_digit() || matches!(first, '-' | '('));
+    (is_labelled && parted && !rest.trim().is_empty()).then(|| rest.trim())
 }
 
 fn has_two_unknowns(side: &str) -> bool {

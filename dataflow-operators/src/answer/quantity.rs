@@ -1,10 +1,13 @@
 //! Numbers with the units or words behind them.
 
+mod unit;
+
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::compare::words::squeezed;
+use self::unit::unit_name;
+use super::compare::words::{is_word, squeezed};
 use super::expression::{self, Expression};
 use super::number_words::word_value;
 
@@ -19,11 +22,11 @@ struct Quantity {
 
 impl Quantity {
     fn of(text: &str) -> Self {
-        let text = without_thousands(text).unwrap_or_else(|| text.to_owned());
+        let text = without_thousands(text).or_else(|| without_brackets_round_unit(text)).unwrap_or_else(|| text.to_owned());
         let (head, unit) = split_unit(&text);
         let head = head.strip_suffix('%').map_or(head, str::trim);
         let (times, unit) = multiplied(&unit);
-        let unit = if unit == "percent" { String::new() } else { unit.to_owned() };
+        let unit = Some(unit_name(unit)).filter(|unit| unit != "percent").unwrap_or_default();
         Self { number: head.to_owned(), unit, times }
     }
 
@@ -64,7 +67,7 @@ fn multiplied(unit: &str) -> (f64, &str) {
             break;
         }
         times *= by;
-        rest = after.strip_prefix('s').unwrap_or(after);
+        rest = after.strip_prefix('s').filter(|after| !after.starts_with(char::is_alphabetic)).unwrap_or(after).trim_start();
     }
     (times, rest)
 }
@@ -87,7 +90,7 @@ pub(super) fn same_number(answer: &str, reference: &str) -> Option<bool> {
 /// Whether a text is a number with a unit.
 pub(super) fn is_with_unit(text: &str) -> bool {
     let quantity = Quantity::of(text);
-    !quantity.unit.is_empty() && quantity.value().is_some()
+    (!quantity.unit.is_empty() || quantity.times > 1.0) && quantity.value().is_some()
 }
 
 /// The number of a text whose commas or spaces only group its digits, without them.
@@ -108,57 +111,37 @@ fn mixed_number(text: &str) -> Option<String> {
     Some(format!("{}({}+{}/{})", &found[1], &found[2], &found[3], &found[4]))
 }
 
-/// The names of units that are written in more ways than one, the one that they are compared by first.
-const UNITS: &[&[&str]] = &[
-    &["m", "meter", "metre", "米"],
-    &["cm", "centimeter", "centimetre", "厘米"],
-    &["mm", "millimeter", "millimetre", "毫米"],
-    &["km", "kilometer", "kilometre", "千米", "公里"],
-    &["g", "gram", "克"],
-    &["kg", "kilogram", "千克", "公斤"],
-    &["mg", "milligram", "毫克"],
-    &["l", "liter", "litre", "升"],
-    &["ml", "milliliter", "millilitre", "毫升"],
-    &["s", "sec", "second", "秒"],
-    &["min", "minute", "分钟"],
-    &["h", "hr", "hour", "小时"],
-    &["in", "inch", "inche"],
-    &["ft", "foot", "feet"],
-    &["yd", "yard"],
-    &["mi", "mile"],
-    &["lb", "pound"],
-    &["oz", "ounce"],
-    &["dollar", "usd"],
-    &["元", "yuan"],
-    &["percent", "pct", "percentage"],
-];
-
-/// A unit as it is compared: `cm^2` for `square centimeters`, `cm^(2)` and `平方厘米`.
-fn unit_name(words: &str) -> String {
-    let unit: String = words.chars().filter(|character| !character.is_whitespace() && !matches!(character, '.' | '(' | ')' | '^')).collect();
-    let (unit, power) = match [("square", "2"), ("sq", "2"), ("平方", "2"), ("cubic", "3"), ("立方", "3")]
-        .iter()
-        .find_map(|(word, power)| Some((unit.strip_prefix(word)?, power)))
-    {
-        Some((unit, power)) if !unit.is_empty() => (unit, *power),
-        _ => match unit.strip_suffix(['2', '3']) {
-            Some(base) => (base, &unit[base.len()..]),
-            None => (unit.as_str(), ""),
-        },
-    };
-    // `dollar` and `dollars` are one unit.
-    let unit = if unit.chars().count() > 2 { unit.strip_suffix('s').unwrap_or(unit) } else { unit };
-    let name = UNITS.iter().find(|names| names.contains(&unit)).map_or(unit, |names| names[0]);
-    format!("{name}{power}")
+/// `18 (dollars)` as `18 dollars`.
+fn without_brackets_round_unit(text: &str) -> Option<String> {
+    let (number, unit) = text.strip_suffix(')')?.rsplit_once('(')?;
+    let first: String = unit.trim_start().chars().take_while(|character| character.is_alphabetic()).collect();
+    let is_plain = unit.chars().all(|character| character.is_alphabetic() || matches!(character, ' ' | '/' | '^' | '.') || character.is_ascii_digit());
+    let behind_number = number.trim_end().ends_with(|last: char| last.is_ascii_digit() || last == ')');
+    (is_plain && behind_number && (is_word(&first) || SHORT.contains(&first.as_str()))).then(|| format!("{} {}", number.trim_end(), unit.trim()))
 }
 
-/// A number and the unit or words after it.
+/// Whether two texts are the same row of numbers with units: `2 hours and 30 minutes`, `2 h 30 min`.
+pub(super) fn same_rows(answer: &str, reference: &str) -> bool {
+    matches!((row(answer), row(reference)), (Some(answer), Some(reference)) if answer == reference)
+}
+
+fn row(text: &str) -> Option<Vec<(String, String)>> {
+    static ROW: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\d+(?:\.\d+)?\s*\p{L}+(?:\s*,?\s*(?:and\s+)?|$)){2,}$").ok());
+    static PART: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\d+(?:\.\d+)?)\s*(\p{L}+)").ok());
+    if !ROW.as_ref()?.is_match(text) {
+        return None;
+    }
+    Some(PART.as_ref()?.captures_iter(text).map(|part| (part[1].to_owned(), unit_name(&part[2].to_lowercase()))).collect())
+}
+
+/// Units that may stand right after a number.
+const SHORT: [&str; 22] =
+    ["cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw", "hz", "pa", "mol", "mph", "in", "am", "pm"];
+
+/// A number and the unit or words after it, in small letters.
 fn split_unit(text: &str) -> (&str, String) {
     static WITH_UNIT: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%](?:\s*pi\b)?)(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
-    /// Units that may stand right after a number.
-    const SHORT: [&str; 22] =
-        ["cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw", "hz", "pa", "mol", "mph", "in", "am", "pm"];
     /// Those of one letter, which are variables in another case: `5N` and `5n`.
     const LETTERS: &str = "mgshlLNJWVKC";
     let none = || (text, String::new());
@@ -173,5 +156,5 @@ fn split_unit(text: &str) -> (&str, String) {
     if mathematics || !(known || (first.chars().count() > 1 && !space.as_str().is_empty())) {
         return none();
     }
-    (head.as_str().trim(), unit_name(&words))
+    (head.as_str().trim(), words)
 }

@@ -47,6 +47,10 @@ impl Group {
         if let Some((left, right)) = self.as_other(other).map(|group| (group, other.clone())).or_else(|| Some((self.clone(), other.as_other(self)?))) {
             return left.same(&right, depth + 1);
         }
+        // `a = 2, b = 3` and `2, 3`
+        if let Some((named, values)) = self.named_beside(other).or_else(|| other.named_beside(self)) {
+            return named.len() == values.len() && named.iter().zip(values).all(|(named, value)| same(named, value, depth + 1));
+        }
         if (self.open, self.close, self.items.len()) != (other.open, other.close, other.items.len()) || self.items.len() > 64 {
             return false;
         }
@@ -72,6 +76,10 @@ impl Group {
 impl Group {
     /// The group in the form that another has, where it only has another one: conditions of one name joined by `or` as a union of intervals, named values as a tuple.
     fn as_other(&self, other: &Self) -> Option<Self> {
+        // A list of more than two is no interval.
+        if other.is_set() && (self.open, self.close) == ('[', ']') && self.items.len() > 2 {
+            return Some(Self { open: '⦃', close: '⦄', ..self.clone() });
+        }
         if !self.is_set() || self.items.len() < 2 {
             return None;
         }
@@ -81,17 +89,45 @@ impl Group {
                     self.items.iter().map(|item| relation::interval(item)).collect::<Option<Vec<_>>>()?.into_iter().unzip();
                 names.windows(2).all(|two| same_text(two[0], two[1])).then_some(('∪', '∪', intervals))?
             }
-            '(' if other.close == ')' => {
-                let one_letter = |name: &str| name.trim().chars().count() == 1 && name.trim().chars().all(char::is_alphabetic);
-                let named =
-                    |item: &'_ String| item.split_once('=').filter(|(name, _)| one_letter(name)).map(|(name, value)| (name.to_owned(), value.to_owned()));
-                let mut named: Vec<(String, String)> = self.items.iter().map(named).collect::<Option<_>>()?;
-                named.sort();
-                ('(', ')', named.into_iter().map(|(_, value)| value.trim().to_owned()).collect())
-            }
+            '(' if other.close == ')' => ('(', ')', self.named_values()?),
+            // `x_1 = 2, x_2 = 3` are the roots `x = 2 or x = 3`.
+            '⦃' if !other.items.iter().any(|item| item.contains('_')) => ('⦃', '⦄', self.without_numbering()?),
             _ => return None,
         };
         Some(Self { open, close, items, joined: None })
+    }
+}
+
+impl Group {
+    /// The values of names in the order of the alphabet, and the items of another group that is a list without names.
+    fn named_beside<'a>(&self, other: &'a Self) -> Option<(Vec<String>, &'a [String])> {
+        let is_list = other.is_set() && !other.items.iter().any(|item| item.contains(['=', '<', '>', '∈']));
+        if is_list && self.is_set() { Some((self.named_values()?, &other.items)) } else { None }
+    }
+
+    /// The values of two names or more that are one letter each, in the order of the alphabet.
+    fn named_values(&self) -> Option<Vec<String>> {
+        let one_letter = |name: &str| name.chars().count() == 1 && name.chars().all(char::is_alphabetic);
+        let named =
+            |item: &'_ String| item.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).filter(|(name, _)| one_letter(name));
+        let mut named: Vec<(String, String)> = self.items.iter().map(named).collect::<Option<_>>()?;
+        named.sort();
+        let are_different = named.windows(2).all(|two| two[0].0 != two[1].0);
+        (named.len() > 1 && are_different).then(|| named.into_iter().map(|(_, value)| value).collect())
+    }
+
+    /// The items without the numbers of one name: `x = 2` for `x_1 = 2`.
+    fn without_numbering(&self) -> Option<Vec<String>> {
+        let mut names = Vec::new();
+        let mut items = Vec::new();
+        for item in &self.items {
+            let (name, value) = item.split_once('=')?;
+            let (name, number) = name.trim().split_once('_')?;
+            number.parse::<u32>().ok()?;
+            names.push(name);
+            items.push(format!("{name} ={value}"));
+        }
+        names.windows(2).all(|two| two[0] == two[1]).then_some(items)
     }
 }
 

@@ -63,3 +63,28 @@ pub(super) fn set_condition(text: &str) -> Option<Cow<'_, str>> {
 fn mentions(text: &str, name: &str) -> bool {
     text.split(|character: char| !character.is_alphanumeric() && character != '_').any(|word| word == name)
 }
+
+/// An answer and its condition with the name of another condition, which is free to choose: `x = n pi, n∈Z` is `x = k pi, k∈Z`.
+pub(super) fn renamed<'a>((answer, condition): (&'a str, &'a str), other: &str) -> (Cow<'a, str>, Cow<'a, str>) {
+    let one_letter = |name: &str| name.chars().count() == 1;
+    match (membership(condition), membership(other)) {
+        (Some((from, _)), Some((to, _))) if from != to && one_letter(from) && one_letter(to) && !answer.contains(to) => {
+            (with_name(answer, from, to).into(), with_name(condition, from, to).into())
+        }
+        _ => (answer.into(), condition.into()),
+    }
+}
+
+/// A text with another name in the place of one that stands by itself.
+fn with_name(text: &str, from: &str, to: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(from) {
+        written.push_str(before);
+        let is_part = written.ends_with(char::is_alphabetic) || after.starts_with(char::is_alphabetic);
+        written.push_str(if is_part { from } else { to });
+        rest = after;
+    }
+    written.push_str(rest);
+    written
+}

@@ -315,3 +315,136 @@ fn conditions_side_by_side_all_hold() {
         &[("a>0, b>0", "a>0 or b>0"), ("x > 3 and x < 5", "x > 3 or x < 5")],
     );
 }
+
+#[test]
+fn names_and_marks_count_where_both_have_one() {
+    check(
+        &[
+            ("AB = 5", "5"),
+            (r"\angle A = 30^\circ", "30"),
+            (r"\sin A = \frac{3}{5}", "3/5"),
+            ("x_1=3, x_2=-2", "x=-2 or x=3"),
+            ("a=2, b=3", "2, 3"),
+            (r"x = n\pi, n\in\mathbb{Z}", r"x = k\pi, k\in\mathbb{Z}"),
+            (r"\mathbb{R}", r"(-\infty, +\infty)"),
+            ("$5", "5 dollars"),
+            (r"30^\circ", "30 degrees"),
+            ("50%", "50 percent"),
+        ],
+        &[
+            ("AB = 5", "BC = 5"),
+            (r"\angle A = 30^\circ", r"\angle B = 30^\circ"),
+            ("pH = 7", "pOH=7"),
+            (r"\log x = 5", "5"),
+            (r"\sqrt{x} = 5", "5"),
+            ("x_1=3, x_2=-2", "x_1=-2, x_2=3"),
+            ("a=2, b=3", "3, 2"),
+            (r"x = 2n\pi, n\in\mathbb{Z}", r"x = k\pi, k\in\mathbb{Z}"),
+            (r"x = n\pi, n\in\mathbb{N}", r"x = k\pi, k\in\mathbb{Z}"),
+            (r"\theta = 30^\circ", "30 radians"),
+            ("$5", "5%"),
+            (r"50\%", r"\$50"),
+        ],
+    );
+}
+
+#[test]
+fn numbers_are_read_with_the_words_that_belong_to_them() {
+    check(
+        &[
+            ("-12", "minus 12"),
+            ("-12", "negative twelve"),
+            ("-3", "负3"),
+            ("3", "三"),
+            (r"\frac{2}{3}", "三分之二"),
+            ("5", "5 minus 0"),
+            ("1 hour", "one hour"),
+            ("twelve eggs", "12"),
+            ("18 hundred", "1800"),
+        ],
+        &[
+            ("18", "18 million"),
+            ("18", "18 hundred"),
+            ("18", "18万"),
+            ("18", "18千"),
+            ("18", r"18 \text{ million}"),
+            ("12", "minus 12"),
+            ("3", "负3"),
+            ("2", "two thirds"),
+        ],
+    );
+}
+
+#[test]
+fn what_only_shows_in_print_is_left_out() {
+    for answer in [
+        r"\text{Total: }18",
+        "Answer: 18",
+        r"18 \text{ (dollars)}",
+        r"18\ \text{(dollars)}",
+        r"\color{red}{18}",
+        r"\color{blue}18",
+        r"\textcolor{red}{18}",
+        r"\bf 18",
+        r"{\rm 18}",
+        r"\large 18",
+        r"\Large{18}",
+        r"\underline{18}",
+        r"\phantom{0}18",
+        r"18\\",
+        r"18\hspace{1mm}",
+        "[18]",
+    ] {
+        check(&[(answer, "18")], &[(answer, "19")]);
+    }
+    check(&[("3 (ab)", "3(ab)"), ("2, 3, 5", "[5, 3, 2]"), (r"3\pmod{5}", r"3 \pmod 5")], &[("dog: 18", "cat: 18"), ("2 (ab)", "2"), ("2, 3", "[2, 3]")]);
+}
+
+#[test]
+fn raised_and_lowered_digits_and_units_have_many_forms() {
+    check(
+        &[
+            ("1.6×10⁻¹⁹", r"1.6\times 10^{-19}"),
+            ("6.02 × 10²³", "6.02e23"),
+            ("⅔", r"\frac{2}{3}"),
+            ("2½", "2.5"),
+            ("H₂O", "H_2O"),
+            ("H2O", "H_2O"),
+            ("2 m/s", "2 m s^{-1}"),
+            ("2 m/s", "2 meters per second"),
+            ("10 N", "10 newtons"),
+            ("25 °C", "25 degrees Celsius"),
+            ("3∶4", "3比4"),
+            ("x>3", "x＞3"),
+            ("2 hours 30 minutes", "2 hours and 30 minutes"),
+            ("2 hours 30 minutes", "2 h 30 min"),
+            ("①③④", "①、③、④"),
+        ],
+        &[
+            ("10⁻³", "10^3"),
+            ("H_2O", "HO_2"),
+            ("2 m/s", "2 m s"),
+            ("25 °C", "25 °F"),
+            ("2 hours 30 minutes", "2 hours 20 minutes"),
+            ("2 hours 30 minutes", "30 hours 2 minutes"),
+        ],
+    );
+}
+
+#[test]
+fn times_of_day_are_compared_by_the_clock() {
+    check(
+        &[("10 a.m.", "10:00 AM"), ("9:00 AM", "9 AM"), ("3:30", "3:30 PM"), ("15:30", "3:30 p.m."), ("12 pm", "12:00"), ("10", "10 AM")],
+        &[("3:30 PM", "3:30 AM"), ("3:30", "3:31 PM"), ("12 am", "12 pm"), ("16:30", "3:30 PM"), ("3:30", "4:30")],
+    );
+}
+
+#[test]
+fn a_statement_of_a_value_is_an_answer_as_a_whole() {
+    for answer in ["AB = 5", "BC = 5 cm", "pOH=7", r"\angle B = 30^\circ", "3:30 AM", "18 million", "18万", r"y \in (0,1)", r"x = k\pi, k \in Z"] {
+        assert!(super::is_answer(answer), "{answer}");
+    }
+    for prose in ["So it is 5", "the total is 5", "x is in (0, 1)"] {
+        assert!(!super::is_answer(prose), "{prose}");
+    }
+}
