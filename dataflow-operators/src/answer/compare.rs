@@ -116,7 +116,11 @@ pub(super) fn same(answer: &str, reference: &str, depth: usize) -> bool {
         return true;
     }
     match (Shape::of(answer), Shape::of(reference)) {
-        (Shape::Group(left), Shape::Group(right)) => left.same(&right, depth),
+        (Shape::Group(left), Shape::Group(right)) => match (left.only(), right.only()) {
+            (Some(item), None) => same(item, reference, depth + 1),
+            (None, Some(item)) => same(answer, item, depth + 1),
+            _ => left.same(&right, depth),
+        },
         (Shape::Group(group), Shape::Single) => same_as_group(&group, answer, reference, |group, single| same(group, single, depth + 1)),
         (Shape::Single, Shape::Group(group)) => same_as_group(&group, reference, answer, |group, single| same(single, group, depth + 1)),
         (Shape::Single, Shape::Single) => same_single(answer, reference, depth),
@@ -136,9 +140,8 @@ fn bare(text: &str) -> Cow<'_, str> {
 
 /// Whether a group says what something without brackets and commas does; `same` compares two texts, what is of the group first.
 fn same_as_group(group: &Group, text: &str, single: &str, same: impl Fn(&str, &str) -> bool) -> bool {
-    // One solution is one solution, with the brackets of a set or a list or without.
-    if group.items.len() == 1 {
-        return same(&group.items[0], single);
+    if let Some(item) = group.only() {
+        return same(item, single);
     }
     // `A, C` and `AC`, `①, ③` and `①③`
     if group.is_set() && single.chars().count() == group.items.len() && single.chars().all(|letter| matches!(letter, 'A'..='H' | '①'..='⑳')) {
@@ -175,6 +178,16 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
         return either(reference, &|side| same(answer, side, depth + 1));
     }
     let (left, right) = (sides(answer), sides(reference));
+    // `2 + 3 = 5` says 5, also beside `x = 5`.
+    let result = |text: &str, sides: &[&str]| match sides {
+        [first, .., last] if !is_relation(text) && is_calculation(first, last) => Some((*last).to_owned()),
+        _ => None,
+    };
+    match (result(answer, &left), result(reference, &right)) {
+        (Some(value), None) => return same(&value, reference, depth + 1),
+        (None, Some(value)) => return same(answer, &value, depth + 1),
+        _ => {}
+    }
     match (&left[..], &right[..]) {
         ([_], [_]) => {}
         // Of two unknowns an equation has no one solution: who answers `m + n = 5` tells what the left side is.
@@ -203,13 +216,19 @@ fn choice(text: &str) -> Option<char> {
 
 /// Whether an equation tells what its first side is, and not where it holds: `x = 5` and `2 + 3 = 5`; not `2x = 6`, and not `7 = 11a + c`.
 fn tells_the_value_of(first: &str, last: &str) -> bool {
-    let is_constant = |side: &str| Expression::parse(side).is_some_and(|side| side.constant().is_some());
-    names_a_value(first) || (is_constant(first) && (is_constant(last) || quantity::is_with_unit(last)))
+    names_a_value(first) || is_calculation(first, last)
 }
 
-/// Whether a side is a name, such as `x`, `x_1`, `f(2)`, `(x, y)`, `|AB|`, `AB/CD` or `the area`.
+/// Whether numbers alone are calculated with: `2 + 3 = 5`.
+fn is_calculation(first: &str, last: &str) -> bool {
+    let is_constant = |side: &str| Expression::parse(side).is_some_and(|side| side.constant().is_some());
+    is_constant(first) && (is_constant(last) || quantity::is_with_unit(last))
+}
+
+/// Whether a side is a name, such as `x`, `x_1`, `f(2)`, `(x, y)`, `|AB|`, `AB/CD`, `P(X=1)` or `the area`.
 pub(super) fn names_a_value(side: &str) -> bool {
-    static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\(?[\p{L}∠△][\p{L}\p{N}_'’(),.:：∠△\s]*|\|[\p{Lu}\s]+\||[\p{Lu}()/\s]+)$").ok());
+    static NAME: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^(?:\(?[\p{L}∠△][\p{L}\p{N}_'’(),.:：∠△\s]*|\|[\p{Lu}\s]+\||[\p{Lu}()/\s]+|P\s*\([^()]*\))$").ok());
     // A root or a logarithm of something is not what was asked for.
     let is_formula = || side.split(|character: char| !character.is_alphabetic()).any(|word| ["sqrt", "log", "ln", "lg", "exp"].contains(&word));
     NAME.as_ref().is_some_and(|name| name.is_match(side)) && !is_formula()

@@ -175,7 +175,7 @@ fn equal_constants(left: &Expression, right: &Expression) -> bool {
 pub(super) fn ratio(left: &Expression, right: &Expression) -> Option<f64> {
     let ratios: Vec<f64> = at_points(left, right)?.iter().map(|(left, right)| left / right).collect();
     let first = *ratios.first()?;
-    (ratios.len() > 1 && first.abs() > 1e-9 && ratios.iter().all(|ratio| close(*ratio, first))).then_some(first)
+    (ratios.len() > 1 && first.is_finite() && first.abs() > 1e-9 && ratios.iter().all(|ratio| close(*ratio, first))).then_some(first)
 }
 
 /// How many sample points have positive values for all variables; those after them have negative ones.

@@ -123,7 +123,9 @@ impl Translator {
                     let inner = self.until(Some('}'));
                     // `1{,}000` groups digits, and `{1, 2}` is meant for a set.
                     let (open, close) = if is_listed(&inner) { ('⦃', '⦄') } else { ('(', ')') };
-                    if inner.trim() != "," {
+                    if inner.trim() == ":" {
+                        text.push(':');
+                    } else if inner.trim() != "," {
                         text.push(open);
                         text.push_str(&inner);
                         text.push(close);

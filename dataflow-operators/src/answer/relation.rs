@@ -4,21 +4,40 @@ use super::compare;
 use super::compare::words::same_text;
 use super::expression::{self, Expression};
 
-/// The sides of an equation or of a chain of relations; one where there is none.
+/// The sides of an equation or of a chain of relations; one where there is none. `P(X=1)` is one side.
 pub(super) fn sides(text: &str) -> Vec<&str> {
-    text.split(['=', '<', '>', '!']).map(str::trim).filter(|side| !side.is_empty()).collect()
+    let mut depth = 0_i32;
+    let at_sign = |character: char| {
+        depth += nesting(character);
+        depth <= 0 && is_sign(character)
+    };
+    text.split(at_sign).map(str::trim).filter(|side| !side.is_empty()).collect()
 }
 
 /// Whether a text says that two sides are not the same.
 pub(super) fn is_relation(text: &str) -> bool {
-    text.contains(['<', '>']) || text.contains("!=")
+    relations(text).iter().any(|relation| relation.contains(['<', '>']) || relation == "!=")
+}
+
+fn is_sign(character: char) -> bool {
+    matches!(character, '=' | '<' | '>' | '!')
+}
+
+/// By how much a bracket nests deeper.
+fn nesting(character: char) -> i32 {
+    match character {
+        '(' | '[' | '⦃' | '⟦' => 1,
+        ')' | ']' | '⦄' | '⟧' => -1,
+        _ => 0,
+    }
 }
 
 fn relations(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let mut before = false;
+    let (mut before, mut depth) = (false, 0_i32);
     for character in text.chars() {
-        let part = matches!(character, '=' | '<' | '>' | '!');
+        depth += nesting(character);
+        let part = depth <= 0 && is_sign(character);
         match found.last_mut().filter(|_| before && part) {
             Some(last) => last.push(character),
             None if part => found.push(character.to_string()),

@@ -43,6 +43,14 @@ impl Group {
         self.open == '⦃'
     }
 
+    /// The one item of a set or a list: one solution is one solution, with brackets or without.
+    pub(super) fn only(&self) -> Option<&str> {
+        match &self.items[..] {
+            [item] if self.open != '⟦' => Some(item),
+            _ => None,
+        }
+    }
+
     pub(super) fn same(&self, other: &Self, depth: usize) -> bool {
         if let Some((left, right)) = self.as_other(other).map(|group| (group, other.clone())).or_else(|| Some((self.clone(), other.as_other(self)?))) {
             return left.same(&right, depth + 1);

@@ -45,8 +45,8 @@ fn brackets_are_closed(text: &str) -> bool {
 
 /// The condition that tells of what a set is made: `x > 1` for `⦃x | x > 1⦄`, `k pi, k∈Z` for `⦃k pi | k∈Z⦄`, `x > 1, x∈R` for `⦃x∈R | x > 1⦄`.
 pub(super) fn set_condition(text: &str) -> Option<Cow<'_, str>> {
-    let (head, condition) = text.strip_prefix('⦃').and_then(|inner| inner.strip_suffix('⦄')?.split_once('|'))?;
-    let (head, condition) = (head.trim(), condition.trim().trim_start_matches(':').trim());
+    let (head, condition) = text.strip_prefix('⦃').and_then(|inner| inner.strip_suffix('⦄')?.split_once(['|', ':']))?;
+    let (head, condition) = (head.trim(), condition.trim());
     if head.is_empty() || !condition.contains(['<', '>', '=', '∈']) {
         return None;
     }

@@ -18,12 +18,12 @@ fn mark(text: &str) -> Option<Mark> {
     let text = text.trim();
     // A dollar that is not closed is no sign of a formula.
     let open = text.strip_prefix("\\$").or_else(|| text.strip_prefix('$').filter(|rest| !rest.contains('$')));
-    if open.is_some_and(|rest| rest.trim_start().starts_with(|first: char| first.is_ascii_digit())) && !text.ends_with('%') {
+    if open.is_some_and(|rest| rest.trim_start().starts_with(|first: char| first.is_ascii_digit())) {
         return Some(Mark::Money);
     }
     let end = text.trim_end_matches(['$', '}', ')', ' ', '.']);
     let ends_with = |marks: &[&str]| marks.iter().any(|mark| end.ends_with(mark));
-    if ends_with(&["%"]) {
+    if ends_with(&["%", "percent"]) {
         Some(Mark::Percent)
     } else if ends_with(&["°", "\\circ", "\\degree", "degree", "degrees"]) {
         Some(Mark::Degrees)

@@ -330,6 +330,10 @@ fn names_and_marks_count_where_both_have_one() {
             ("$5", "5 dollars"),
             (r"30^\circ", "30 degrees"),
             ("50%", "50 percent"),
+            ("x = 5", "2 + 3 = 5"),
+            ("P(X=1) = 0.5", "1/2"),
+            (r"\{(1,2)\}", "(1,2)"),
+            (r"\{x \in \mathbb{R} : x \ne 1\}", r"x \neq 1"),
         ],
         &[
             ("AB = 5", "BC = 5"),
@@ -343,6 +347,9 @@ fn names_and_marks_count_where_both_have_one() {
             (r"x = n\pi, n\in\mathbb{N}", r"x = k\pi, k\in\mathbb{Z}"),
             (r"\theta = 30^\circ", "30 radians"),
             ("$5", "5%"),
+            ("x = 5", "2 + 4 = 6"),
+            ("P(X=1) = 0.5", "P(X=2) = 0.5"),
+            (r"\{(1,2)\}", "(2,1)"),
             (r"50\%", r"\$50"),
         ],
     );
@@ -415,6 +422,7 @@ fn raised_and_lowered_digits_and_units_have_many_forms() {
             ("10 N", "10 newtons"),
             ("25 °C", "25 degrees Celsius"),
             ("3∶4", "3比4"),
+            ("3{:}4", "3:4"),
             ("x>3", "x＞3"),
             ("2 hours 30 minutes", "2 hours and 30 minutes"),
             ("2 hours 30 minutes", "2 h 30 min"),
