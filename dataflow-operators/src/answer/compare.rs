@@ -27,9 +27,9 @@ const LONGEST: usize = 4000;
 /// Whether an answer is the same as the reference answer, however it is written.
 ///
 /// Numbers are compared by value (fractions, percent, separators, roots, constants), expressions by their values at sample points,
-/// tuples, intervals and matrices item by item, sets and enumerations in any order, inequalities as the intervals that they describe, words letter case
-/// aside. A unit that only one of the two
-/// has is left out, and so is a percent sign: `50%` is 50 and not 0.5.
+/// tuples, intervals and matrices item by item, sets and enumerations in any order, inequalities and memberships as the sets that they describe, times
+/// of day by the clock. Words are compared letter case aside; formulas keep it: `R/r` is not `r/R`. A unit, a percent sign, a name and a condition that only
+/// one of the two has are left out: `50%` is 50 and not 0.5, and `x = k\pi, k\in\mathbb{Z}` is `k\pi`. Where both have one they have to be the same.
 ///
 /// ```
 /// use dataflow_operators::answer::answers_match;
@@ -38,6 +38,7 @@ const LONGEST: usize = 4000;
 /// assert!(answers_match(r"\{2, 1\}", "1, 2"));
 /// assert!(answers_match("twenty five", "25"));
 /// assert!(!answers_match("(2, 1)", "(1, 2)"));
+/// assert!(!answers_match(r"x = 2k\pi, k\in\mathbb{Z}", r"x = k\pi, k\in\mathbb{Z}"));
 /// ```
 pub fn answers_match(answer: &str, reference: &str) -> bool {
     if answer.trim() == reference.trim() && answer.contains(char::is_alphanumeric) {

@@ -17,7 +17,8 @@ const WRAPPERS: [(&str, &str); 9] =
     [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("\"", "\""), ("“", "”"), ("「", "」"), ("`", "`")];
 
 /// Other ways to write what has a sign of its own.
-const REPLACED: [(&str, &str); 6] = [("infinity", "inf"), (" x 10^", " * 10^"), ("⦃⦄", "∅"), ("⦃ ⦄", "∅"), ("not ∈", "∉"), ("not =", "!=")];
+const REPLACED: [(&str, &str); 8] =
+    [("infinity", "inf"), (" x 10^", " * 10^"), ("⦃⦄", "∅"), ("⦃ ⦄", "∅"), ("not ∈", "∉"), ("not =", "!="), ("not >", "<="), ("not <", ">=")];
 
 /// An answer in plain notation.
 pub(super) fn normal_form(answer: &str) -> String {

@@ -24,10 +24,13 @@ impl Quantity {
     fn of(text: &str) -> Self {
         let text = without_thousands(text).or_else(|| without_brackets_round_unit(text)).unwrap_or_else(|| text.to_owned());
         let (head, unit) = split_unit(&text);
-        let head = head.strip_suffix('%').map_or(head, str::trim);
         let (times, unit) = multiplied(&unit);
-        let unit = Some(unit_name(unit)).filter(|unit| unit != "percent").unwrap_or_default();
-        Self { number: head.to_owned(), unit, times }
+        let unit = unit_name(unit);
+        // A percent sign is a unit: it may be left out, and is no other unit.
+        match head.strip_suffix('%') {
+            Some(number) => Self { number: number.trim().to_owned(), unit: if unit.is_empty() { "percent".to_owned() } else { unit }, times },
+            None => Self { number: head.to_owned(), unit, times },
+        }
     }
 
     /// The value, where what stands before the unit is a number.

@@ -7,11 +7,18 @@ use super::expression::{self, Expression};
 /// The sides of an equation or of a chain of relations; one where there is none. `P(X=1)` is one side.
 pub(super) fn sides(text: &str) -> Vec<&str> {
     let mut depth = 0_i32;
-    let at_sign = |character: char| {
+    let mut sides = Vec::new();
+    let mut start = 0;
+    for (at, character) in text.char_indices() {
         depth += nesting(character);
-        depth <= 0 && is_sign(character)
-    };
-    text.split(at_sign).map(str::trim).filter(|side| !side.is_empty()).collect()
+        if depth <= 0 && is_sign(character, &text[at + character.len_utf8()..]) {
+            sides.push(text[start..at].trim());
+            start = at + character.len_utf8();
+        }
+    }
+    sides.push(text[start..].trim());
+    sides.retain(|side| !side.is_empty());
+    sides
 }
 
 /// Whether a text says that two sides are not the same.
@@ -19,8 +26,9 @@ pub(super) fn is_relation(text: &str) -> bool {
     relations(text).iter().any(|relation| relation.contains(['<', '>']) || relation == "!=")
 }
 
-fn is_sign(character: char) -> bool {
-    matches!(character, '=' | '<' | '>' | '!')
+/// Whether a character is a part of the sign of a relation; the mark of a factorial is none.
+fn is_sign(character: char, after: &str) -> bool {
+    matches!(character, '=' | '<' | '>') || (character == '!' && after.starts_with('='))
 }
 
 /// By how much a bracket nests deeper.
@@ -35,9 +43,9 @@ fn nesting(character: char) -> i32 {
 fn relations(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let (mut before, mut depth) = (false, 0_i32);
-    for character in text.chars() {
+    for (at, character) in text.char_indices() {
         depth += nesting(character);
-        let part = depth <= 0 && is_sign(character);
+        let part = depth <= 0 && is_sign(character, &text[at + character.len_utf8()..]);
         match found.last_mut().filter(|_| before && part) {
             Some(last) => last.push(character),
             None if part => found.push(character.to_string()),
