@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::choices::Choices;
-use self::reading::{listed, references, says, text_of};
+use self::reading::{Listed, listed, references, text_of};
+use self::said::compared;
 use self::summary::Mean;
-use crate::answer::{AnswerJudgePrompt, Units, answers_match, ask_judge, extract_answer, final_answer, reference_answer, solution_matches};
+use crate::answer::{AnswerJudgePrompt, ask_judge};
 use crate::compatibility::Compatibility;
 
 mod choice;
@@ -27,42 +28,53 @@ mod dataflow_choice;
 mod label;
 mod mentions;
 mod reading;
+mod said;
 mod summary;
+mod verdict;
 
 pub use self::choices::LabelBase;
 
 /// Scores the predictions of a benchmark, a row at a time, and tells the mean score of the whole set.
 ///
 /// `key2_qa` holds a prediction against `target`, `key2_q_ma` against each of `targets`: it is right where its text, or the answer that is marked in it, says the target's words and does not deny them, or its
-/// final answer has the same value; with `use_semantic_judge` a model judges in their place. `key3_q_choices_a` reads a choice out of the prediction, `key3_q_choices_as` several of them, scored by F1.
+/// final answer has the same value; with `use_semantic_judge` a model judges in their place. "It could be Paris", "Many think it is Paris" and "Is it Paris?" do not say Paris. For a target that is yes or no (true, false, 是, 否,
+/// 对, 错) the first such word decides that stands alone, before a mark or before a clause of its own: "Yes, no doubt" is yes, "no idea" is neither. `key3_q_choices_a` reads a choice out of the prediction, `key3_q_choices_as` several of them, scored by F1.
 /// `key1_text_score` and `key3_q_a_rejected` need the likelihood of given texts, which no serving tells: they are refused.
 ///
 /// Where no box and no "answer is" tells the final answer, it is the last value, whole: of `x = 2/3` it is `2/3`, never the 3. What is in a `<think>` block is no answer.
 ///
 /// A choice is read by the first of these that names one: the whole prediction; what JSON (`{"answer": "B"}`), `<answer>`, a box or `####` holds; a choice that is announced ("the answer is B", `选B`); one in a line
-/// of its own; one that is called right; the only one that is not denied, by its letter or else by its text; the value of the answer; the last letter that is not denied. "Not A, but B" is B, and "A or B" is none.
-/// Where several are asked for, joined capital letters are several choices: `AB`.
+/// of its own; one that is called right; the only one that is meant, by its letter or else by its text; a first yes or no, where choices say so; the value of the answer; the last letter that is meant. Not meant is what is denied ("B is wrong",
+/// "all but B", `B ✗`) or only supposed ("it could be B", "if the answer is B", "the student chose B", "B?"). Of choices that are announced the last counts, and a correction ("No wait, C") announces. "Not A, but B" is B, and "A or B" is none.
+/// Where several are asked for, joined capital letters are several choices (`AB`), "all of the above" is all of them and "none" is none, unless a choice says so itself; none is right where no label is given as an empty list.
+/// Letter case counts where it alone tells two choices apart: `n` and `N`.
 ///
-/// A label is a letter, a number or the text of a choice. `label_base` says whether numbers count from `zero` or from `one`, in predictions too; by `auto` a number is the place from 0, or where that does not exist the
+/// A label is a letter, a number or the text of a choice; `true` and `false` are the choices that say yes and no. A number below zero, with which test splits say that they have no label, is none, nor is `N/A`. A number that is
+/// written as a text (`"2"`) and that one of the choices says is that choice, where `label_base` is `auto`; a cell that is a number is a place. `label_base` says whether numbers count from `zero` or from `one`, in predictions too; by `auto` a number is the place from 0, or where that does not exist the
 /// number from 1, and the numbers of one row count alike. Rows are scored as they come, before all labels are seen, so a set whose labels seem to count from 1 is scored by `auto` as if from 0, and the result has a `warning`.
 ///
-/// A prediction that cannot be read is wrong. With `compatibility: dataflow` it is left out of the mean, any part of the other text is enough (`no` is right for `Norway`), and the first lone letter is the choice,
+/// A prediction that cannot be read is wrong: its `eval_valid` is false and its `eval_score` 0, so that the mean of the column is the accuracy that the result tells. A row without choices, label or target to score by has neither a score
+/// nor a part in the mean. With `compatibility: dataflow` an unread prediction has no score and is left out of the mean, a label that cannot be read is told as `parse_failed` too, any part of the other text is enough (`no` is right for `Norway`), and the first lone letter is the choice,
 /// also the `I` of "I pick B"; labels of choices that do not exist are passed over, where our rule scores no such row.
 ///
 /// # 中文
 ///
 /// 逐行为评测的预测打分，并给出整个数据集的平均分。`key2_qa` 与 `target` 比较，`key2_q_ma` 与 `targets` 逐一比较：预测（若标出了答案，则为所标答案）包含且未否定目标的文字，或最终答案的值相同即为正确；
-/// `use_semantic_judge` 则由模型判断。`key3_q_choices_a` 从预测中读出一个选项，`key3_q_choices_as` 读出多个并以 F1 打分。
+/// `use_semantic_judge` 则由模型判断。“可能是巴黎”“Many think it is Paris”“Is it Paris?”都不算说了巴黎。目标为是或否（yes、no、true、false、是、否、对、错）时，由第一个单独出现、后接标点或自成分句的此类词决定：“Yes, no doubt”为 yes，“no idea”两者皆非。
+/// `key3_q_choices_a` 从预测中读出一个选项，`key3_q_choices_as` 读出多个并以 F1 打分。
 /// `key1_text_score` 与 `key3_q_a_rejected` 需要给定文本的似然，没有模型服务提供，因此不接受。
 /// 没有方框或“答案是”时，最终答案取最后一个完整的数值：`x = 2/3` 取 `2/3`，而不是 3。`<think>` 块中的内容不算答案。
 ///
 /// 选项按以下顺序读取，取最先得出的结果：整个预测；JSON（`{"answer": "B"}`）、`<answer>`、方框或 `####` 中的内容；明确给出的选项（“答案是 B”“选B”）；单独成行的选项；被称为正确的选项；
-/// 唯一未被否定的选项（先看字母，再看选项文字）；答案的值；最后一个未被否定的字母。“不是 A，而是 B”读作 B，“A 或 B”则不能读出。多选时，连写的大写字母视为多个选项：`AB`。
+/// 唯一被认可的选项（先看字母，再看选项文字）；选项为是或否时，最先说出的是或否；答案的值；最后一个被认可的字母。被否定的（“B is wrong”“all but B”“B ✗”）与仅为假设的（“可能是 B”“如果答案是 B”“the student chose B”“B?”）不算被认可。
+/// 多次给出时取最后一次，更正（“No wait, C”）也算给出。“不是 A，而是 B”读作 B，“A 或 B”则不能读出。多选时，连写的大写字母视为多个选项（`AB`），“all of the above”为全部，“none”为没有，除非某个选项本身如此写；标签为空列表时，没有即为正确。
+/// 若两个选项仅大小写不同（`n` 与 `N`），则区分大小写。
 ///
-/// 标签可以是选项的字母、编号或文字。`label_base` 说明编号从 0（`zero`）还是从 1（`one`）开始，预测中的编号也一样；`auto` 时编号视为从 0 开始的位置，该位置不存在时视为从 1 开始的编号，同一行的编号按同一方式计数。
+/// 标签可以是选项的字母、编号或文字；`true` 与 `false` 即说是与否的选项。负数（测试集常以此表示没有标签）与 `N/A` 不是标签。`label_base` 为 `auto` 时，以文本写出且正是某个选项的数字（`"2"`）即为该选项；数值单元格则为位置。`label_base` 说明编号从 0（`zero`）还是从 1（`one`）开始，预测中的编号也一样；`auto` 时编号视为从 0 开始的位置，该位置不存在时视为从 1 开始的编号，同一行的编号按同一方式计数。
 /// 各行随到随评，不等看完全部标签，因此编号看来从 1 开始的数据集在 `auto` 下仍按从 0 开始评分，并在结果中给出 `warning`。
 ///
-/// 无法读出的预测算错。`compatibility: dataflow` 时不计入平均分，任一方包含另一方即为正确（`no` 对 `Norway` 也算对），并以第一个单独的字母为选项（包括 "I pick B" 中的 `I`）；不存在的标签被略过，而本项目的规则不为这样的行打分。
+/// 无法读出的预测算错：`eval_valid` 为 false，`eval_score` 为 0，因此该列的平均值就是结果中的准确率。缺少可用的选项、标签或目标的行没有得分，也不计入平均分。
+/// `compatibility: dataflow` 时，无法读出的预测没有得分，不计入平均分，无法读出的标签也记为 `parse_failed`，任一方包含另一方即为正确（`no` 对 `Norway` 也算对），并以第一个单独的字母为选项（包括 "I pick B" 中的 `I`）；不存在的标签被略过，而本项目的规则不为这样的行打分。
 #[operator(core_text, eval, AskModel)]
 pub struct UnifiedBenchDatasetEvaluator {
     /// The file that the result is written to as well. 中文：另将统计结果写入的文件。
@@ -89,13 +101,13 @@ pub struct UnifiedBenchDatasetEvaluator {
     pub input_question_key: Option<Input<Text>>,
     /// The right answer. 中文：标准答案列。
     pub input_target_key: Option<Input<Any>>,
-    /// All right answers: a list, its JSON text, or texts parted by `||`, `|` or `;`. 中文：多个标准答案：列表、其 JSON 文本，或以 `||`、`|`、`;` 分隔的文本。
+    /// All right answers: a list, its text as JSON or as Python writes it, or texts parted by `||`, `|` or `;`, but not within brackets or at the bars of `|x|`. 中文：多个标准答案：列表、其 JSON 或 Python 文本，或以 `||`、`|`、`;` 分隔的文本；括号内的以及 `|x|` 中的竖线不分隔。
     pub input_targets_key: Option<Input<Any>>,
-    /// The choices: a list or its JSON text. 中文：选项：列表或其 JSON 文本。
+    /// The choices: a list, a record `{"text": […], "label": […]}` or `{"A": …, "B": …}` with names from A, 0 or 1 on, which say from where its numbers count, or the text of either as JSON or as Python writes it; with `compatibility: dataflow` a list or its JSON text. 中文：选项：列表，`{"text": […], "label": […]}` 或 `{"A": …, "B": …}` 这样的记录（名称从 A、0 或 1 起，并决定编号从几开始），或其 JSON 或 Python 文本；`compatibility: dataflow` 时为列表或其 JSON 文本。
     pub input_choices_key: Option<Input<Any>>,
     /// The right choice: its letter, number or text. 中文：正确选项：字母、编号或文字。
     pub input_label_key: Option<Input<Any>>,
-    /// The right choices: a list, its JSON text, or letters, numbers or texts with commas between. 中文：多个正确选项：列表、其 JSON 文本，或以逗号分隔的字母、编号、文字。
+    /// The right choices: a list, its JSON text, or letters, numbers or texts with commas or line ends between. 中文：多个正确选项：列表、其 JSON 文本，或以逗号或换行分隔的字母、编号、文字。
     pub input_labels_key: Option<Input<Any>>,
     /// Not used: no task that is done here reads it. 中文：不使用。
     pub input_better_key: Option<Input<Text>>,
@@ -109,9 +121,9 @@ pub struct UnifiedBenchDatasetEvaluator {
     pub output_eval_valid_key: Output<Boolean>,
     /// Where it goes why not: of a prediction `empty_prediction`, `parse_failed` where it gives no choice, `several_choices` where it leaves several open. 中文：写入不能打分的原因的列；关于预测的有 `empty_prediction`（为空）、`parse_failed`（没有给出选项）与 `several_choices`（给出多个而未定）。
     pub output_eval_error_key: Output<Text>,
-    /// Where it goes what was read out of the prediction: an answer, the place of a choice from 0, or both sets of choices as JSON. 中文：写入从预测中读出的内容的列。
+    /// Where it goes what was read out of the prediction: an answer, or the whole prediction where its words say the target; the place of a choice from 0; both sets of choices as JSON. 中文：写入从预测中读出的内容的列：答案（若由文字判定为正确，则为整个预测）；选项的位置（从 0 开始）；或两个选项集合的 JSON。
     pub output_eval_pred_key: Output<Text>,
-    /// Where the score goes, from 0 to 1. 中文：写入得分（0 到 1）的列。
+    /// Where the score goes, from 0 to 1; null where a row cannot be scored. 中文：写入得分（0 到 1）的列；不能打分的行为空。
     pub output_eval_score_key: Output<Float>,
 }
 
@@ -181,8 +193,8 @@ impl UnifiedBenchDatasetEvaluator {
         Ok(match self.eval_type {
             EvalType::Key2Qa | EvalType::Key2QMa => {
                 let (targets, none) = match self.eval_type {
-                    EvalType::Key2Qa => (references(cell(&self.input_target_key)?, false), "empty_reference"),
-                    _ => (references(cell(&self.input_targets_key)?, true), "empty_references"),
+                    EvalType::Key2Qa => (references(cell(&self.input_target_key)?, false, self.compatibility), "empty_reference"),
+                    _ => (references(cell(&self.input_targets_key)?, true, self.compatibility), "empty_references"),
                 };
                 if targets.is_empty() {
                     return Ok(Err(none));
@@ -195,14 +207,15 @@ impl UnifiedBenchDatasetEvaluator {
                     let right = ask_judge(model, &self.system_prompt, request).await?;
                     return Ok(Ok((prediction.into_owned(), f64::from(u8::from(right)))));
                 }
-                Ok(self.compared(&prediction, &targets))
+                let (read, right) = compared(&prediction, &targets, self.compatibility);
+                Ok((read, f64::from(u8::from(right))))
             }
             EvalType::Key3QChoicesA => {
-                let (choices, label) = (listed(cell(&self.input_choices_key)?), cell(&self.input_label_key)?);
+                let (choices, label) = (listed(cell(&self.input_choices_key)?, self.compatibility), cell(&self.input_label_key)?);
                 choices.and_then(|choices| self.chosen(&prediction, &choices, &label))
             }
             EvalType::Key3QChoicesAs => {
-                let (choices, labels) = (listed(cell(&self.input_choices_key)?), cell(&self.input_labels_key)?);
+                let (choices, labels) = (listed(cell(&self.input_choices_key)?, self.compatibility), cell(&self.input_labels_key)?);
                 choices.and_then(|choices| self.chosen_set(&prediction, &choices, &labels))
             }
             EvalType::Key1TextScore => Err("ppl_unavailable"),
@@ -210,61 +223,49 @@ impl UnifiedBenchDatasetEvaluator {
         })
     }
 
-    fn chosen(&self, prediction: &str, choices: &[String], label: &Value) -> Scored {
+    /// The choices of a row; what a cell says itself about where it counts from goes before what the user says of all.
+    fn choices(&self, listed: &Listed) -> Choices {
+        Choices::new(&listed.texts, listed.base.unwrap_or(self.label_base))
+    }
+
+    fn chosen(&self, prediction: &str, choices: &Listed, label: &Value) -> Scored {
         let (right, read) = match self.compatibility {
             Compatibility::Own => {
-                let choices = Choices::new(choices, self.label_base);
+                let choices = self.choices(choices);
                 (label::label(label, &choices).ok_or("invalid_label")?, choice::choice(prediction, &choices)?)
             }
             Compatibility::Dataflow => {
-                let place = |text: &str| dataflow_choice::choice(text, choices.len()).ok_or("parse_failed");
+                let place = |text: &str| dataflow_choice::choice(text, choices.texts.len()).ok_or("parse_failed");
                 (place(&text_of(label))?, place(prediction)?)
             }
         };
         Ok((read.to_string(), f64::from(u8::from(right == read))))
     }
 
-    fn chosen_set(&self, prediction: &str, choices: &[String], labels: &Value) -> Scored {
+    fn chosen_set(&self, prediction: &str, choices: &Listed, labels: &Value) -> Scored {
         let (right, read) = match self.compatibility {
             Compatibility::Own => {
-                let choices = Choices::new(choices, self.label_base);
+                let choices = self.choices(choices);
                 (label::label_set(labels, &choices).ok_or("invalid_label")?, choice::choice_set(prediction, &choices)?)
             }
             Compatibility::Dataflow => {
-                let places = |cell: &Value| dataflow_choice::choice_set(cell, choices.len()).ok_or("parse_failed");
+                let places = |cell: &Value| dataflow_choice::choice_set(cell, choices.texts.len()).ok_or("parse_failed");
                 (places(labels)?, places(&Value::String(prediction.to_owned()))?)
             }
         };
-        Ok(overlap(&read, &right))
-    }
-
-    /// Whether the prediction is any of the targets, by its words or by the value of its final answer.
-    fn compared(&self, prediction: &str, targets: &[String]) -> (String, f64) {
-        if targets.iter().any(|target| says(prediction, target, self.compatibility)) {
-            return (prediction.to_owned(), 1.0);
-        }
-        let (answer, right) = match self.compatibility {
-            Compatibility::Own => {
-                let answer = extract_answer(prediction).unwrap_or_else(|| prediction.trim().to_owned());
-                (answer, targets.iter().any(|target| solution_matches(prediction, target)))
-            }
-            Compatibility::Dataflow => {
-                let answer = final_answer(prediction, Units::Everywhere);
-                let right = targets.iter().any(|target| answers_match(&answer, &reference_answer(target)));
-                (answer, right)
-            }
-        };
-        (answer, f64::from(u8::from(right)))
+        // DataFlow scores a set that is rightly left empty as wrong.
+        let is_rightly_none = self.compatibility == Compatibility::Own && right.is_empty() && read.is_empty();
+        Ok(overlap(&read, &right, if is_rightly_none { 1.0 } else { 0.0 }))
     }
 }
 
-/// Both sets and how far they agree, as DataFlow writes them, and their F1.
-fn overlap(read: &BTreeSet<usize>, right: &BTreeSet<usize>) -> (String, f64) {
+/// Both sets and how far they agree, as DataFlow writes them, and their F1; `of_none` is what a share of nothing is.
+fn overlap(read: &BTreeSet<usize>, right: &BTreeSet<usize>, of_none: f64) -> (String, f64) {
     let both = read.intersection(right).count() as f64;
-    let share = |of: usize| if of == 0 { 0.0 } else { both / of as f64 };
+    let share = |of: usize| if of == 0 { of_none } else { both / of as f64 };
     let (precision, recall) = (share(read.len()), share(right.len()));
     let f1 = if precision + recall == 0.0 { 0.0 } else { 2.0 * precision * recall / (precision + recall) };
-    let exact = f64::from(u8::from(read == right && !right.is_empty()));
+    let exact = if right.is_empty() { of_none } else { f64::from(u8::from(read == right)) };
     let [read_list, right_list] = [read, right].map(|set| set.iter().copied().collect::<Vec<_>>());
     let told = format!(
         "{{\"pred_set\": {read_list:?}, \"gold_set\": {right_list:?}, \"precision\": {precision:?}, \"recall\": {recall:?}, \"f1\": {f1:?}, \"jaccard\": {:?}, \"exact_set\": {exact:?}}}",
@@ -273,11 +274,17 @@ fn overlap(read: &BTreeSet<usize>, right: &BTreeSet<usize>) -> (String, f64) {
     (told, f1)
 }
 
+/// Whether an error is of the prediction, not of the data set.
+fn is_unread(error: &str) -> bool {
+    matches!(error, "parse_failed" | "several_choices" | "empty_prediction")
+}
+
 impl AskModel for UnifiedBenchDatasetEvaluator {
     async fn row(&self, row: &Row<'_>, model: &Model) -> Result<Outcome> {
         let (valid, error, read, score) = match self.scored(row, model).await? {
             Ok((read, score)) => (true, "", Some(read), Some(score)),
-            Err(error) => (false, error, None, None),
+            // So that the mean of the column is the accuracy that is told.
+            Err(error) => (false, error, None, (self.compatibility == Compatibility::Own && is_unread(error)).then_some(0.0)),
         };
         Ok(Cells::new()
             .set(&self.output_eval_valid_key, valid)
@@ -343,63 +350,6 @@ mod tests {
     }
 
     #[test]
-    fn words_have_to_be_said_whole_unless_dataflow_is_followed() {
-        let row = |target: &str, prediction: &str| json!({ "target": target, "generated_ans": prediction });
-        let pairs = [
-            ("Paris", "The capital is Paris."),
-            ("Norway", "no"),
-            ("4", "the result is 14"),
-            ("1/2", r"\boxed{0.5}"),
-            ("北京", "答案是北京。"),
-            ("x²", "X2"),
-            ("0.5", "1/2"),
-            ("1/2", "2/4"),
-        ];
-        let told =
-            |operator: &UnifiedBenchDatasetEvaluator| pairs.map(|(target, prediction)| check(operator, row(target, prediction)).ends_with("eval_score=1"));
-        assert_eq!(told(&qa()), [true, false, false, true, true, true, true, true]);
-        assert_eq!(told(&UnifiedBenchDatasetEvaluator { compatibility: Compatibility::Dataflow, ..qa() }), [true, true, true, true, true, true, false, false]);
-        for (target, right) in [
-            ("Paris", "The capital is Paris and not London."),
-            ("Paris", "It is Paris, not London."),
-            ("Paris", "Paris. It does not rain there."),
-            ("Paris", "**Paris**"),
-            ("Paris", "It isn't London; it's Paris."),
-            ("no", "No, it is not."),
-            ("not guilty", "He is not guilty."),
-            ("7", "There are seven: 7."),
-            ("1,000", "It costs 1000"),
-            ("巴黎", "法国的首都是巴黎，不是伦敦。"),
-            ("Paris", "<thinking>Rome?</thinking>Paris"),
-            ("COVID-19", "It was caused by COVID-19."),
-            ("July 4, 1776", "It was on July 4, 1776."),
-            ("The Beatles", "It was Beatles."),
-        ] {
-            assert!(check(&qa(), row(target, right)).ends_with("eval_score=1"), "{right} is {target}");
-        }
-        for (target, wrong) in [
-            ("2", "1/2"),
-            ("x", r"\boxed{-x}"),
-            ("A", r"\boxed{A^{-1}}"),
-            ("x-1", r"\boxed{|x-1|}"),
-            ("x=1", r"\boxed{x=1 or x=2}"),
-            ("solution", "no solution"),
-            ("possible", "It is not possible."),
-            ("don", "don't"),
-            ("Paris", "Paris is wrong. The answer is Rome"),
-            ("Paris", "Paris is wrong, it is Rome."),
-            ("Paris", "It can't be Paris."),
-            ("巴黎", "不是巴黎，而是罗马"),
-            ("巴黎", "巴黎不对"),
-            ("7", "I see 7 owls and 3 mills"),
-            ("2 owls", "2 owls and 3 more are 5 owls"),
-            ("Apollo 1", "It was Apollo 11."),
-        ] {
-            assert!(check(&qa(), row(target, wrong)).ends_with("eval_score=0"), "{wrong} is not {target}");
-        }
-    }
-
-    #[test]
     fn a_choice_is_read_where_it_is_meant() {
         let row = |prediction: &str| json!({ "choices": ["owl", "a cat", "mouse", "a dog"], "label": "B", "generated_ans": prediction });
         let predictions = ["B", "(b)", "I pick B", "A cat", "The answer is B.", "**B**", "1", "mouse", "4", "no idea", "A or B", ""];
@@ -415,9 +365,9 @@ mod tests {
         true  1 1
         true  2 0
         true  3 0
-        false parse_failed null null
-        false several_choices null null
-        false empty_prediction null null
+        false parse_failed null 0
+        false several_choices null 0
+        false empty_prediction null 0
         ");
     }
 
@@ -431,6 +381,43 @@ mod tests {
         };
         let row = json!({ "choices": ["w", "x", "y"], "labels": ["A", "B"], "generated_ans": "{\"choices\": [\"A\", \"C\"]}" });
         assert_snapshot!(check(&operator, row), @r#"true eval_error= eval_pred={"pred_set": [0, 2], "gold_set": [0, 1], "precision": 0.5, "recall": 0.5, "f1": 0.5, "jaccard": 0.3333333333333333, "exact_set": 0.0} eval_score=0.5"#);
+    }
+
+    #[test]
+    fn a_row_without_a_label_has_no_score_and_one_that_cannot_be_read_has_none_of_it() {
+        let score = |compatibility, choices_cell: Value, label: Value, prediction: &str| {
+            let row = json!({ "choices": choices_cell, "label": label, "generated_ans": prediction });
+            check(&UnifiedBenchDatasetEvaluator { compatibility, ..choices() }, row).replace("eval_", "")
+        };
+        let cities = || json!(["London", "Paris", "Rome", "Oslo"]);
+        assert_eq!(score(Compatibility::Own, cities(), json!(-1), "B"), "false error=invalid_label pred=null score=null");
+        assert_eq!(score(Compatibility::Own, json!([]), json!("B"), "B"), "false error=empty_choices pred=null score=null");
+        assert_eq!(score(Compatibility::Own, cities(), json!(1), "-1"), "false error=parse_failed pred=null score=0");
+        assert_eq!(score(Compatibility::Own, json!({ "text": ["x", "y"], "label": ["1", "2"] }), json!("2"), "2"), "true error= pred=1 score=1");
+        assert_eq!(score(Compatibility::Own, json!({ "text": ["x", "y"], "label": ["1", "2"] }), json!("1"), "B"), "true error= pred=1 score=0");
+        assert_eq!(score(Compatibility::Dataflow, cities(), json!("B"), "xyz"), "false error=parse_failed pred=null score=null");
+        assert_eq!(score(Compatibility::Dataflow, cities(), json!("xyz"), "B"), "false error=parse_failed pred=null score=null");
+        assert_eq!(score(Compatibility::Dataflow, cities(), json!(-1), "B"), "true error= pred=1 score=1");
+    }
+
+    #[test]
+    fn a_set_that_is_rightly_left_empty_is_right() {
+        let score = |compatibility, labels: Value, prediction: &str| {
+            let operator = UnifiedBenchDatasetEvaluator {
+                eval_type: EvalType::Key3QChoicesAs,
+                input_choices_key: Some("choices".into()),
+                input_labels_key: Some("labels".into()),
+                compatibility,
+                ..Default::default()
+            };
+            let row = json!({ "choices": ["w", "x", "y"], "labels": labels, "generated_ans": prediction });
+            check(&operator, row).rsplit('=').next().unwrap().to_owned()
+        };
+        assert_eq!(score(Compatibility::Own, json!([]), "None of the above"), "1");
+        assert_eq!(score(Compatibility::Own, json!([]), "A"), "0");
+        assert_eq!(score(Compatibility::Own, json!(["A"]), "none"), "0");
+        assert_eq!(score(Compatibility::Own, json!(["A", "B", "C"]), "All of the above"), "1");
+        assert_eq!(score(Compatibility::Dataflow, json!([]), "[]"), "0");
     }
 
     #[test]
@@ -466,9 +453,9 @@ mod tests {
         let row = |prediction: &str| json!({ "choices": ["w", "x", "y"], "label": "B", "target": "x", "generated_ans": prediction });
         assert_eq!(check(&choices(), row("<think>A or C. The answer is A.</think> B")), "true eval_error= eval_pred=1 eval_score=1");
         assert_eq!(check(&choices(), row("The answer is A.</think>\n\nB")), "true eval_error= eval_pred=1 eval_score=1");
-        assert_eq!(check(&choices(), row("<think>It is B")), "false eval_error=empty_prediction eval_pred=null eval_score=null");
+        assert_eq!(check(&choices(), row("<think>It is B")), "false eval_error=empty_prediction eval_pred=null eval_score=0");
         assert_eq!(check(&qa(), row("<think>y</think>x")), "true eval_error= eval_pred=x eval_score=1");
-        assert_eq!(check(&qa(), row("<think>It is x")), "false eval_error=empty_prediction eval_pred=null eval_score=null");
+        assert_eq!(check(&qa(), row("<think>It is x")), "false eval_error=empty_prediction eval_pred=null eval_score=0");
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! Reads out of a prediction which choice it gives, or which.
 //!
 //! The first of these that names any: the whole text, what a record or a box holds, a choice that is announced as the answer, one that stands in a line of its own, one that
-//! is called right, the only one that is not denied, by its letter or else by its words, the value of the answer, the last one that is not denied.
+//! is called right, the only one that is meant, by its letter or else by its words, yes or no, the value of the answer, the last one that is meant.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use dataflow_core::reply::{find_json, tagged};
+use regex::Regex;
 use serde_json::Value;
 
 use super::choices::{Choices, readable};
 use super::mentions::{Asked, By, Mention, Standing, mentions};
+use super::verdict::verdict;
 use crate::answer::{answers_match, marked_answer, reference_answer};
 
 /// Why no choice is read.
@@ -47,6 +50,12 @@ fn read(prediction: &str, choices: &Choices, asked: Asked) -> Places {
     if let Some(places) = held(prediction, &text, choices, asked) {
         return places;
     }
+    if asked == Asked::Several
+        && !choices.texts().any(|(_, choice)| all_or_none(choice).is_some())
+        && let Some(are_meant) = all_or_none(marked_answer(prediction).as_deref().map_or(&*text, str::trim))
+    {
+        return Ok((0..if are_meant { choices.len() } else { 0 }).collect());
+    }
     let mentions = mentions(&text, choices, asked);
     let (stated, several) = stated(&mentions, asked);
     if let Some(stated) = stated {
@@ -55,12 +64,27 @@ fn read(prediction: &str, choices: &Choices, asked: Asked) -> Places {
     let by_value = || {
         let answer = marked_answer(prediction).unwrap_or_else(|| text.trim().to_owned());
         let is_value = answer.len() < 200 && answer.contains(|character: char| character.is_ascii_digit() || character == '\\');
-        let mut same = choices.texts().filter(|(_, choice)| is_value && answers_match(&answer, choice)).map(|(place, _)| place);
-        same.next().filter(|_| same.next().is_none())
+        let is_denied = |place: usize| mentions.iter().any(|mention| mention.standing == Standing::Denied && mention.places == [place]);
+        let mut same = choices.cased().filter(|(place, choice)| is_value && !is_denied(*place) && answers_match(&answer, choice)).map(|(place, _)| place);
+        choices.place_of_text(&readable(&answer)).or_else(|| same.next().filter(|_| same.next().is_none()))
     };
+    let by_verdict = || verdict(&text).and_then(|is_yes| choices.place_of_verdict(is_yes)).filter(|_| !mentions.iter().any(|mention| mention.by == By::Letter));
     let last = || mentions.iter().rev().find(|mention| mention.by == By::Letter && mention.standing == Standing::Named).map(set_of);
-    let read = by_value().map(|place| BTreeSet::from([place])).or_else(|| last().filter(|last| !several && (asked == Asked::Several || last.len() == 1)));
-    read.ok_or(if several || mentions.iter().any(|mention| mention.standing != Standing::Denied) { SEVERAL } else { NONE })
+    let read = by_verdict()
+        .or_else(by_value)
+        .map(|place| BTreeSet::from([place]))
+        .or_else(|| last().filter(|last| !several && (asked == Asked::Several || last.len() == 1)));
+    let open: BTreeSet<usize> = mentions.iter().filter(|mention| mention.standing != Standing::Denied).flat_map(set_of).collect();
+    read.ok_or(if several || open.len() > 1 { SEVERAL } else { NONE })
+}
+
+/// Whether a text that names no choice means all of them, or none.
+fn all_or_none(text: &str) -> Option<bool> {
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let of = r"(?: of (?:the above|them|these|the options|the choices))?";
+        Regex::new(&format!(r"(?i)^(?:(?<all>all{of}|all (?:options|choices)|全(?:部|选)|(?:以上)?(?:都|全)(?:对|是|选|正确))|none{of}|以上(?:都|全)不(?:对|是|选|正确))[.!。]?$")).ok()
+    });
+    Some(WORDS.as_ref()?.captures(text.trim())?.name("all").is_some())
 }
 
 /// What a record, a list, a tag or a box holds; where none does, or that names no choice, nothing.
@@ -123,7 +147,7 @@ fn stated(mentions: &[Mention], asked: Asked) -> (Option<BTreeSet<usize>>, bool)
         let below = |mention: &Mention| mention.is_alone && mention.start >= announced.start;
         return (Some(if goes_on { union(&below) } else { set_of(announced) }), false);
     }
-    let alone = union(&|mention| mention.is_alone && mention.standing != Standing::Denied);
+    let alone = union(&|mention| mention.is_alone && mention.is_meant());
     if fits(&alone) && mentions.iter().filter(|mention| mention.by == By::Joined).count() < 2 {
         return (Some(alone), false);
     }
@@ -131,7 +155,7 @@ fn stated(mentions: &[Mention], asked: Asked) -> (Option<BTreeSet<usize>>, bool)
         Asked::One => last(Standing::Affirmed).map(set_of).unwrap_or_default(),
         Asked::Several => union(&|mention| mention.standing == Standing::Affirmed),
     };
-    let said = |by: By| union(&|mention| mention.by == by && mention.standing != Standing::Denied);
+    let said = |by: By| union(&|mention| mention.by == by && mention.is_meant());
     if let Some(places) = [affirmed, said(By::Letter)].into_iter().find(fits) {
         return (Some(places), false);
     }
@@ -139,15 +163,14 @@ fn stated(mentions: &[Mention], asked: Asked) -> (Option<BTreeSet<usize>>, bool)
     if let Some(first) = mentions.first().filter(|first| first.is_item && items.len() == 1) {
         return (Some(set_of(first)), false);
     }
-    let joined: BTreeSet<_> = mentions.iter().filter(|mention| mention.by == By::Joined && mention.standing != Standing::Denied).map(set_of).collect();
+    let joined: BTreeSet<_> = mentions.iter().filter(|mention| mention.by == By::Joined && mention.is_meant()).map(set_of).collect();
     let joined = joined.into_iter().collect::<Vec<_>>();
     if let [only] = &joined[..]
         && fits(only)
     {
         return (Some(only.clone()), false);
     }
-    let several = asked == Asked::One && mentions.iter().rfind(|mention| mention.standing != Standing::Denied).is_some_and(|last| set_of(last).len() > 1)
-        || joined.len() > 1;
+    let several = asked == Asked::One && mentions.iter().rfind(|mention| mention.is_meant()).is_some_and(|last| set_of(last).len() > 1) || joined.len() > 1;
     (Some(said(By::Text)).filter(|places| fits(places) && !several), several)
 }
 
@@ -352,6 +375,49 @@ mod tests {
             (YES_NO, "Yes.", "A"),
             (YES_NO, "The answer is yes", "A"),
             (YES_NO, "(b)", "B"),
+            (YES_NO, "Yes, no doubt.", "A"),
+            (YES_NO, "No, yes is wrong", "B"),
+            (YES_NO, "Yes or no?", SEVERAL),
+            (CITIES, "The answer is B. No wait, C.", "C"),
+            (CITIES, "The answer is B? No, it is C.", "C"),
+            (CITIES, "The answer is B. Correction: C.", "C"),
+            (CITIES, "The answer is B, no, C.", "C"),
+            (CITIES, "The answer is A. Wait, no, it is B.", "B"),
+            (CITIES, "B. Actually C.", "C"),
+            (CITIES, "B... no, C.", "C"),
+            (CITIES, "The answer is B. Actually, A is the capital of England.", "B"),
+            (CITIES, "At first I thought the answer is B, but actually it is C.", "C"),
+            (CITIES, "If the answer is B then London is in France, a contradiction. Hence C.", "C"),
+            (CITIES, "The answer is C if Italy is meant; here, B.", "B"),
+            (CITIES, "The answer could be B. But Rome is right.", "C"),
+            (CITIES, "The student chose B, which is wrong.", NONE),
+            (CITIES, "Some people choose B. I choose C.", "C"),
+            (CITIES, "All but B", NONE),
+            (CITIES, "Could be B", NONE),
+            (CITIES, "B is a possibility", NONE),
+            (CITIES, "Which is it, B?", NONE),
+            (CITIES, "A? No. B? Yes. C? No.", "B"),
+            (CITIES, "A ✗\nB ✗\nC ✓\nD ✗", "C"),
+            (CITIES, "A: No\nB: No\nC: Yes\nD: No", "C"),
+            (CITIES, "B because A is a city in England", "B"),
+            (CITIES, "Most likely B.", "B"),
+            (CITIES, "The answer to what might happen if it rains is B.", "B"),
+            (CITIES, "After some thought it is B.", "B"),
+            (CITIES, "If we look at the map then B", "B"),
+            (CITIES, "最可能的答案是B", "B"),
+            (CITIES, "这题最可能选B", "B"),
+            (CITIES, "可能是B", NONE),
+            (CITIES, "A (no), B (yes), C (no), D (no)", "B"),
+            (CITIES, "The city that might be the oldest is Paris.", "B"),
+            (CITIES, "-1", NONE),
+            (CITIES, "N/A", NONE),
+            (NUMBERS, "12 is wrong", NONE),
+            (&["-5", "5"], "The answer is minus 5.", "A"),
+            (&["-5", "5"], "5", "B"),
+            (&["n", "N"], "N", "B"),
+            (&["n", "N"], "The answer is N.", "B"),
+            (&["n", "N"], "B", "B"),
+            (&[r"\frac{r}{R}", r"\frac{R}{r}"], r"\boxed{\frac{R}{r}}", "B"),
         ];
         assert!(table.len() > 80);
         let wrong = misread(table, |prediction, choices| choice(prediction, choices).map(|place| letters([place])));
@@ -403,6 +469,10 @@ mod tests {
             (CITIES, "I select A and C. B and D are wrong.", "AC"),
             (CITIES, "答案是 A，C", "AC"),
             (CITIES, "All except B are wrong, so B", "B"),
+            (CITIES, "All of the above", "ABCD"),
+            (CITIES, "The answer is all of them.", "ABCD"),
+            (CITIES, "None", ""),
+            (CLAIMS, "None of the above", "D"),
             (CITIES, "Not B", NONE),
             (CITIES, "AA", NONE),
             (CITIES, "SAB", NONE),

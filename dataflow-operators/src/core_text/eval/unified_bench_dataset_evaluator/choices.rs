@@ -1,11 +1,14 @@
 //! The choices of a question, and what letters and numbers mean among them.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+
+use super::verdict::says_yes;
 
 /// From where numbers of choices are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +28,10 @@ pub enum LabelBase {
 pub(super) struct Choices {
     /// As [`readable`] texts, without the letters before them, as they are compared.
     texts: Vec<String>,
+    /// As they are compared, but in their own letter case.
+    cased: Vec<String>,
+    /// Whether letter case is all that tells two of them apart: `n` and `N`.
+    keeps_case: bool,
     base: LabelBase,
     /// Whether a number may be what a choice says, so that none is read as the place of one.
     pub(super) are_values: bool,
@@ -34,9 +41,12 @@ impl Choices {
     pub(super) fn new(choices: &[String], base: LabelBase) -> Self {
         let texts: Vec<String> = choices.iter().map(|choice| readable(choice).trim().to_owned()).collect();
         let unlabelled: Option<Vec<String>> = texts.iter().enumerate().map(|(place, text)| without_label(text, place)).collect();
-        let texts: Vec<String> = unlabelled.unwrap_or(texts).iter().map(|text| compared(text)).collect();
+        let cased: Vec<String> = unlabelled.unwrap_or(texts).iter().map(|text| squeezed(text)).collect();
+        let texts: Vec<String> = cased.iter().map(|text| folded(text)).collect();
+        let count = |texts: &[String]| texts.iter().collect::<BTreeSet<_>>().len();
+        let keeps_case = count(&cased) > count(&texts);
         let is_value = |text: &String| text.chars().any(|character| character.is_ascii_digit()) && !text.chars().any(char::is_alphabetic);
-        Self { are_values: texts.iter().any(is_value), texts, base }
+        Self { are_values: texts.iter().any(is_value), texts: if keeps_case { cased.clone() } else { texts }, cased, keeps_case, base }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,9 +57,30 @@ impl Choices {
         self.texts.iter().map(String::as_str).enumerate().filter(|(_, text)| !text.is_empty())
     }
 
+    /// As [`Self::texts`], in their own letter case.
+    pub(super) fn cased(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.cased.iter().map(String::as_str).enumerate().filter(|(_, text)| !text.is_empty())
+    }
+
+    /// A text as those of the choices are compared with it, each letter at the place where it was.
+    pub(super) fn folded(&self, text: &str) -> String {
+        if self.keeps_case { text.to_owned() } else { folded(text) }
+    }
+
+    /// Whether nothing was said about where numbers are counted from.
+    pub(super) fn is_base_open(&self) -> bool {
+        self.base == LabelBase::Auto
+    }
+
+    /// The only choice that says yes, or no.
+    pub(super) fn place_of_verdict(&self, is_yes: bool) -> Option<usize> {
+        let mut same = self.texts().filter(|(_, choice)| says_yes(choice) == Some(is_yes)).map(|(place, _)| place);
+        same.next().filter(|_| same.next().is_none())
+    }
+
     /// The choice whose text this is.
     pub(super) fn place_of_text(&self, text: &str) -> Option<usize> {
-        let text = compared(text);
+        let text = self.folded(&squeezed(text));
         self.texts().find(|(_, choice)| *choice == text).map(|(place, _)| place)
     }
 
@@ -77,25 +108,31 @@ fn without_label(text: &str, place: usize) -> Option<String> {
     (!rest.is_empty()).then(|| rest.to_owned())
 }
 
-/// A text with compatible forms composed (`Ｂ` is `B`), and without marks of Markdown and LaTeX that only say how it looks.
+/// A text with compatible forms composed (`Ｂ` is `B`), with `minus 5` as a number, and without marks of Markdown and LaTeX that only say how it looks.
 pub(super) fn readable(text: &str) -> String {
     static COMMAND: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"\\(?:text\w*|math(?:rm|bf|it|sf|tt|normal)|mbox|bm|boldsymbol)\s*\{([^{}]*)\}|\\[()\[\],;!]|__").ok());
-    let composed: String = text.nfkc().filter(|character| !matches!(character, '*' | '`' | '$')).collect();
-    match COMMAND.as_ref().filter(|_| composed.contains(['\\', '_'])) {
-        Some(command) => command.replace_all(&composed, "$1").into_owned(),
+    // Behind a number or a bracket `minus` takes away.
+    static MINUS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(^|[^\d)\s]\s*)(?:\b(?:minus|negative)\s+|负)(\d)").ok());
+    let shown = text.nfkc().filter(|character| !matches!(character, '*' | '`' | '$'));
+    let mut composed: String = shown.map(|character| if character == '−' { '-' } else { character }).collect();
+    if let Some(command) = COMMAND.as_ref().filter(|_| composed.contains(['\\', '_'])) {
+        composed = command.replace_all(&composed, "$1").into_owned();
+    }
+    match MINUS.as_ref() {
+        Some(minus) => minus.replace_all(&composed, "$1-$2").into_owned(),
         None => composed,
     }
 }
 
-/// A readable text as it is compared: letter case and white space aside, without a mark at its end.
-fn compared(text: &str) -> String {
+/// A readable text as it is compared, but for its letter case: white space aside, without a mark at its end.
+fn squeezed(text: &str) -> String {
     let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    folded(squeezed.trim_end_matches(['.', '!', '?', '。', ' ']))
+    squeezed.trim_end_matches(['.', '!', '?', '。', ' ']).to_owned()
 }
 
 /// A text in small letters, each at the place where it was.
-pub(super) fn folded(text: &str) -> String {
+fn folded(text: &str) -> String {
     let small = |character: char| character.to_lowercase().next().filter(|small| small.len_utf8() == character.len_utf8()).unwrap_or(character);
     text.chars().map(small).collect()
 }
@@ -117,6 +154,25 @@ mod tests {
         assert_eq!(places(LabelBase::Auto, &[0, 4]), [Some(0), None]);
         assert_eq!(places(LabelBase::Zero, &[2, 4]), [Some(2), None]);
         assert_eq!(places(LabelBase::One, &[2, 0]), [Some(1), None]);
+    }
+
+    #[test]
+    fn letter_case_counts_where_it_tells_choices_apart() {
+        let places = |texts: [&str; 2], wanted: [&str; 2]| {
+            let choices = Choices::new(&texts.map(ToOwned::to_owned), LabelBase::Auto);
+            wanted.map(|text| choices.place_of_text(text))
+        };
+        assert_eq!(places(["n", "N"], ["N", "n."]), [Some(1), Some(0)]);
+        assert_eq!(places([r"\frac{r}{R}", r"\frac{R}{r}"], [r"\frac{R}{r}", r"\frac{R}{R}"]), [Some(1), None]);
+        assert_eq!(places(["n", "M"], ["N", "m"]), [Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn a_number_below_zero_may_be_said_in_words() {
+        for (text, wanted) in [("The answer is minus 5.", "The answer is -5."), ("negative 5", "-5"), ("−5", "-5"), ("负5", "-5"), ("10 minus 5", "10 minus 5")]
+        {
+            assert_eq!(readable(text), wanted);
+        }
     }
 
     #[test]

@@ -6,10 +6,15 @@ use serde_json::Value;
 
 use super::choice::{choice, choice_set};
 use super::choices::{Choices, LabelBase};
-use super::reading::text_of;
+use super::reading::{list_or_record, text_of};
+use super::verdict::says_yes;
+use crate::compatibility::Compatibility;
 
-/// The choice that a label gives: its letter, its number, its text, or words that a prediction could be made of.
+/// The choice that a label gives: its letter, its number, its text, yes or no, or words that a prediction could be made of.
 pub(super) fn label(cell: &Value, choices: &Choices) -> Option<usize> {
+    if let Some(place) = exact_number(cell, choices) {
+        return Some(place);
+    }
     if let Some(number) = whole_number(cell)
         && let Some(place) = choices.places_of_numbers(&[number]).first().copied().flatten()
     {
@@ -20,37 +25,52 @@ pub(super) fn label(cell: &Value, choices: &Choices) -> Option<usize> {
         [letter] if letter.is_ascii_alphabetic() => choices.place_of_letter(char::from(*letter)),
         _ => None,
     };
-    letter.or_else(|| choice(&text, choices).ok())
+    let yes_or_no = || says_yes(&text).and_then(|is_yes| choices.place_of_verdict(is_yes));
+    letter.or_else(|| choices.place_of_text(&text)).or_else(yes_or_no).or_else(|| choice(&text, choices).ok())
+}
+
+/// The choice that is the number which a label writes as a text: of `1`, `2`, `3`, `4` the label `"2"` is the second, where nobody said that labels count places.
+fn exact_number(cell: &Value, choices: &Choices) -> Option<usize> {
+    let is_text = cell.is_string() && choices.is_base_open() && whole_number(cell).is_some();
+    is_text.then(|| choices.place_of_text(&text_of(cell)))?
 }
 
 /// The choices that a list of labels gives, its JSON, or letters, numbers and texts with marks between. `None` where one of them is no choice.
 pub(super) fn label_set(cell: &Value, choices: &Choices) -> Option<BTreeSet<usize>> {
     match cell {
         Value::Array(items) => {
+            if let Some(places) = items.iter().map(|item| exact_number(item, choices)).collect::<Option<BTreeSet<_>>>().filter(|places| !places.is_empty()) {
+                return Some(places);
+            }
             if let Some(numbers) = items.iter().map(whole_number).collect::<Option<Vec<_>>>() {
                 let places: Option<BTreeSet<usize>> = choices.places_of_numbers(&numbers).into_iter().collect();
                 return places.or_else(|| items.iter().map(|item| choices.place_of_text(&text_of(item))).collect());
             }
-            let sets = items.iter().map(|item| label(item, choices).map(|place| BTreeSet::from([place])).or_else(|| choice_set(&text_of(item), choices).ok()));
+            let sets = items.iter().map(|item| label(item, choices).map(|place| BTreeSet::from([place])).or_else(|| several(&text_of(item), choices)));
             Some(sets.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
         }
         Value::Object(record) => label_set(record.get("choices")?, choices),
         Value::String(text) => {
-            if let Ok(inner @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str(text) {
+            if let Some(inner) = list_or_record(text, Compatibility::Own) {
                 return label_set(&inner, choices);
             }
-            let parts = text.split([',', ';', '|', '、', '，', '；']).map(str::trim).filter(|part| !part.is_empty());
+            let parts = text.split([',', ';', '|', '、', '，', '；', '\n']).map(str::trim).filter(|part| !part.is_empty());
             let parts: Vec<Value> = parts.map(|part| Value::String(part.trim_matches(['[', ']', '\'', '"', ' ']).to_owned())).collect();
             if parts.len() > 1
                 && let Some(places) = label_set(&Value::Array(parts), choices)
             {
                 return Some(places);
             }
-            label(cell, choices).map(|place| BTreeSet::from([place])).or_else(|| choice_set(text, choices).ok())
+            label(cell, choices).map(|place| BTreeSet::from([place])).or_else(|| several(text, choices))
         }
         Value::Null => None,
         other => label(other, choices).map(|place| BTreeSet::from([place])),
     }
+}
+
+/// The choices that a text names, of which there is at least one: `None` is rather a label that is missing.
+fn several(text: &str, choices: &Choices) -> Option<BTreeSet<usize>> {
+    choice_set(text, choices).ok().filter(|places| !places.is_empty())
 }
 
 /// The number that a cell is, also as its text.
@@ -69,17 +89,19 @@ pub(super) struct NumbersSeen {
 }
 
 impl NumbersSeen {
-    /// Takes the labels of a row in that has so many choices.
-    pub(super) fn observe(&mut self, labels: &Value, choices: usize) {
+    /// Takes the labels of a row in that has these choices.
+    pub(super) fn observe(&mut self, labels: &Value, choices: &[String]) {
         match labels {
             Value::Array(items) => items.iter().for_each(|item| self.observe(item, choices)),
             Value::String(text) if text.contains([',', '[']) => {
                 text.split([',', '[', ']']).filter(|part| !part.trim().is_empty()).for_each(|part| self.observe(&Value::String(part.to_owned()), choices));
             }
+            // What one of the choices says was read as its text.
+            Value::String(text) if choices.iter().any(|choice| choice.trim() == text.trim()) => {}
             _ => {
                 let number = whole_number(labels);
                 self.zero |= number == Some(0);
-                self.last_from_one |= number.is_some_and(|number| number == choices && choices > 0);
+                self.last_from_one |= number.is_some_and(|number| number == choices.len() && number > 0);
             }
         }
     }
@@ -129,6 +151,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_label_gives_no_choice() {
+        let choices = Choices::new(&["London", "Paris", "Rome", "Oslo"].map(ToOwned::to_owned), LabelBase::Auto);
+        for cell in [json!(-1), json!("-1"), json!(-2), json!(-1.0), json!("N/A"), json!("n/a"), json!("None"), json!("")] {
+            assert_eq!((label(&cell, &choices), label_set(&json!([cell]), &choices)), (None, None), "{cell}");
+        }
+        let numbers = Choices::new(&["5", "-1"].map(ToOwned::to_owned), LabelBase::Auto);
+        assert_eq!([json!(-1), json!("-1")].map(|cell| label(&cell, &numbers)), [Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn a_number_that_is_written_as_a_text_is_the_choice_that_says_so() {
+        let choices = |base| Choices::new(&["1", "2", "3", "4"].map(ToOwned::to_owned), base);
+        assert_eq!([json!("2"), json!(2)].map(|cell| label(&cell, &choices(LabelBase::Auto))), [Some(1), Some(2)]);
+        assert_eq!(label(&json!("2"), &choices(LabelBase::Zero)), Some(2));
+        assert_eq!(label_set(&json!(["1", "3"]), &choices(LabelBase::Auto)), Some(BTreeSet::from([0, 2])));
+    }
+
+    #[test]
+    fn true_and_false_are_yes_and_no() {
+        for texts in [["yes", "no"], ["True", "False"], ["是", "否"], ["对", "错"]] {
+            let choices = Choices::new(&texts.map(ToOwned::to_owned), LabelBase::Auto);
+            assert_eq!([json!(true), json!(false), json!("True"), json!("no")].map(|cell| label(&cell, &choices)), [Some(0), Some(1), Some(0), Some(1)]);
+        }
+        assert_eq!(label(&json!(true), &Choices::new(&["Paris", "Rome"].map(ToOwned::to_owned), LabelBase::Auto)), None);
+    }
+
+    #[test]
     fn sets_of_labels_are_read_as_they_are_written() {
         let choices = Choices::new(&["London", "Paris", "Rome", "Oslo"].map(ToOwned::to_owned), LabelBase::Auto);
         let set = |cell: Value| label_set(&cell, &choices).map(|places| places.into_iter().collect::<Vec<_>>());
@@ -141,6 +190,8 @@ mod tests {
             json!("AC"),
             json!(["AC"]),
             json!("A C"),
+            json!("A\nC"),
+            json!("A. London\nC. Rome"),
             json!([0, 2]),
             json!("0, 2"),
             json!(["London", "Rome"]),

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::choices::{Choices, folded};
+use super::choices::Choices;
 
 /// Whether one choice is asked for, or several, whose letters may be written as one: `AC`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(super) enum By {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Denied,
+    /// `It could be B`, `if it is B`, `B?`
+    Supposed,
     Named,
     /// `B is right`
     Affirmed,
@@ -49,6 +51,13 @@ pub(super) struct Mention {
     pub(super) is_item: bool,
     pub(super) start: usize,
     end: usize,
+}
+
+impl Mention {
+    /// Whether the text itself takes these choices for the answer, or may.
+    pub(super) fn is_meant(&self) -> bool {
+        !matches!(self.standing, Standing::Denied | Standing::Supposed)
+    }
 }
 
 /// The choices that a readable text names, in order.
@@ -79,7 +88,7 @@ fn mention(places: Vec<usize>, by: By, start: usize, end: usize) -> Mention {
 
 /// Where one of several choices is said word by word.
 fn said_texts(text: &str, choices: &Choices) -> Vec<Mention> {
-    let text = folded(text);
+    let text = choices.folded(text);
     let said = choices.texts().filter(|(_, choice)| !matches!(choice.as_bytes(), [letter] if letter.is_ascii_alphabetic()));
     let mentions = said.flat_map(|(place, choice)| {
         let by = if choice.chars().any(char::is_alphabetic) { By::Text } else { By::Value };
@@ -102,7 +111,10 @@ pub(super) fn whole<'a>(text: &'a str, words: &'a str) -> impl Iterator<Item = u
         let number_ends = is_digit(words.chars().next_back()) && after.starts_with(['.', ',', '/', '^']) && is_digit(after.chars().nth(1));
         let is_cut = is_apostrophe(before.chars().next_back()) && is_letter(before.chars().nth_back(1))
             || is_apostrophe(after.chars().next()) && is_letter(after.chars().nth(1));
+        // In `10-5` nothing is below zero.
+        let is_taken_away = words.starts_with('-') && is_digit(before.trim_end().chars().next_back());
         !is_cut
+            && !is_taken_away
             && is_apart(before.chars().next_back(), words.chars().next())
             && is_apart(words.chars().next_back(), after.chars().next())
             && !number_begins
@@ -118,7 +130,13 @@ fn goes_on(character: char) -> bool {
 /// The letters of choices that stand alone and are neither words of a sentence nor parts of a formula or of an abbreviation.
 fn letters<'a>(text: &'a str, choices: &'a Choices, is_wanted: fn(&char) -> bool) -> impl Iterator<Item = Mention> + 'a {
     let letters = text.char_indices().filter(move |(_, letter)| is_wanted(letter));
-    letters.filter(|(at, letter)| stands_alone(&text[..*at], *letter, &text[at + 1..])).filter_map(|(at, letter)| {
+    // `N/A`
+    let is_other = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphabetic() && choices.place_of_letter(letter).is_none());
+    let is_cut = move |at: usize| {
+        text[..at].strip_suffix('/').is_some_and(|before| is_other(before.chars().next_back()))
+            || text[at + 1..].strip_prefix('/').is_some_and(|after| is_other(after.chars().next()))
+    };
+    letters.filter(move |(at, letter)| !is_cut(*at) && stands_alone(&text[..*at], *letter, &text[at + 1..])).filter_map(|(at, letter)| {
         let place = choices.place_of_letter(letter)?;
         Some(mention(vec![place], By::Letter, at, at + 1))
     })
@@ -191,7 +209,7 @@ fn joined_letters(text: &str, choices: &Choices) -> Vec<Mention> {
 fn numbers(text: &str, choices: &Choices) -> Vec<Mention> {
     static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
         let word = r"(?:\b(?:options?|choices?|answers?)\b(?:\s+(?:is|are|number)\b|\s*[:#])*|选项|答案(?:是|为|选)?:?|选)";
-        let line = r#"^[ \t(\[{"'#-]*(?<line>\d{1,3}(?:(?:[ \t,、/&+;"']|and|or|和|与)+\d{1,3})*)[ \t)\]}"'.。,]*$"#;
+        let line = r#"^(?:-[ \t])?[ \t(\[{"'#]*(?<line>\d{1,3}(?:(?:[ \t,、/&+;"']|and|or|和|与)+\d{1,3})*)[ \t)\]}"'.。,]*$"#;
         Regex::new(&format!(r"(?im){line}|{word}[\s(\[#]*(?<named>\d{{1,3}})(?:\)|\]|[.,;:]?\s*$|[.,;:]\s|\s+(?:is|and|or)\b|[项、。])")).ok()
     });
     static DIGITS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("[0-9]+").ok());
@@ -261,30 +279,44 @@ fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
     let (in_line_before, in_line_after) = (&text[line_start..mention.start], &text[mention.end..line_end]);
     mention.is_alone = is_blank(in_line_before) && is_blank(in_line_after);
     let labels = |text: &str| text.len() < 20 && matches!(text.trim().to_lowercase().as_str(), "" | "(" | "[" | "【" | "-" | "option" | "选项" | "option (");
-    mention.is_item =
-        mention.by == By::Letter && mention.places.len() == 1 && labels(in_line_before) && in_line_after.starts_with([')', '.', ':', '、', ']', '】', ',']);
+    mention.is_item = mention.by == By::Letter
+        && mention.places.len() == 1
+        && labels(in_line_before)
+        && (in_line_after.starts_with([')', '.', ':', '、', ']', '】', ',']) || matches(&REASON, in_line_after));
     let tail = &text[mention.end..to];
+    let behind = tail;
     let is_mark = |character: char| matches!(character, ')' | ']' | '}' | '】' | '"' | '\'' | ' ');
     let follows_label = |character: char| is_mark(character) || matches!(character, '.' | ':' | '、' | '-' | '–' | '—');
     let tail = if mention.by == By::Letter && labels(lead) { tail.trim_start_matches(follows_label) } else { tail.trim_start_matches(is_mark) };
     let end = TAIL.as_ref().and_then(|end| end.find(tail)).map_or(tail.len(), |end| end.start());
     let tail = &tail[..end];
-    let denials = count(&DENIES, lead, "denial");
-    let is_announced = ANNOUNCES.as_ref().is_some_and(|announces| announces.is_match(lead));
-    mention.standing = if is_announced && denials.is_multiple_of(2) {
+    let near = before.char_indices().rev().take(NEAR).last().map_or("", |(at, _)| &before[at..]);
+    let denials = count(&DENIES, lead, "denial") + usize::from(matches(&EXCEPTS, near));
+    let is_supposed = is_supposed_by(lead) || matches(&SUPPOSED, behind);
+    let is_correction = || is_blank(tail) && matches(&CORRECTS, near);
+    mention.standing = if matches(&REFUSED, behind) {
+        Standing::Denied
+    } else if matches(&CONFIRMED, behind) {
+        Standing::Affirmed
+    } else if denials.is_multiple_of(2) && !is_supposed && (matches(&ANNOUNCES, lead) || is_correction()) {
         Standing::Announced
     } else if !(denials + count(&WRONG, tail, "wrong")).is_multiple_of(2) {
         Standing::Denied
-    } else if AFFIRMS.as_ref().is_some_and(|affirms| affirms.is_match(tail)) {
+    } else if is_supposed {
+        Standing::Supposed
+    } else if matches(&AFFIRMS, tail) {
         Standing::Affirmed
     } else {
         Standing::Named
     };
 }
 
+/// How many characters before a choice words stand that are of it alone.
+const NEAR: usize = 60;
+
 /// Where a clause begins.
 static CLAUSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)[,;!?。]|\.(?:\s|$)|\b(?:but|so|therefore|thus|hence|while|whereas|although|because|since|if)\b|但|而是|所以|因此|因为|由于").ok()
+    Regex::new(r"(?i)[,;!?。]|\.(?:\s|$)|\b(?:but|so|therefore|thus|hence|while|whereas|although|because|since)\b|但|而是|所以|因此|因为|由于").ok()
 });
 
 /// Where what is said of a choice ends.
@@ -320,6 +352,48 @@ static ANNOUNCES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// Words before a choice that take it out of all others.
+static EXCEPTS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?i)\b(?:all|any\w*|every\w*)\s+but\s+(?:for\s+)?(?:option\s+)?["'(\[]*$"#).ok());
+
+/// Whether words before a choice only suppose it. Of "the answer to what might happen is B" the hedge is of what is asked.
+fn is_supposed_by(lead: &str) -> bool {
+    let announced = ANNOUNCES.as_ref().and_then(|announces| announces.find(lead)).map_or(lead.len(), |found| found.start());
+    let mut hedges = SUPPOSES.iter().flat_map(|supposes| supposes.find_iter(lead));
+    hedges.any(|hedge| hedge.start() < announced || !lead[hedge.end()..].contains(char::is_alphanumeric))
+}
+
+/// Words by which a text does not say itself what the answer is, or not yet.
+static SUPPOSES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let the_answer = r"(?:\s+that)?(?:\s+(?:(?:the|your|my)\s+)?(?:(?:correct|right|best)\s+)?(?:answer|option|choice|it)\b|\W*$)";
+    let others = r"(?:students?|people|someone|some|others?|many)\s+(?:cho[os]+e|think|sa(?:y|id)|pick(?:ed)?|answer(?:ed)?|believe)";
+    let hedges = r"either|maybe|perhaps|possibly|used to be|(?:could|might|may)\s+(?:\w+\s+)?(?:say|think|argue|be(?:\s+option)?\W*$)";
+    let once = r"(?:I|we|he|she|they|people|students?|many)\s+(?:\w+\s+)?thought(?:\s+(?:it|that|the|of)\b|\W*$)";
+    let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)";
+    Regex::new(&format!(r"(?i)\b(?:(?:if|whether|suppos\w+|assum\w+){the_answer}|(?:{hedges}|{others})(?:\b|$)|{once})|{chinese}")).ok()
+});
+
+/// Words or marks behind a choice that leave it open.
+static SUPPOSED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?i)^[\s)\]}"']*(?:\?|(?:if|could|might|may be)\b|is (?:a|one|another) possib)"#).ok());
+
+/// Words before a choice that take back what was said before.
+static CORRECTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let cue = r"(?:\bno\s*[,.;:!…—-]|\b(?:wait|actually|sorry|correction|oops)\b|不对|更正)";
+    Regex::new(&format!(r#"(?i){cue}[\s,.;:!…—-]*(?:no\b[\s,]*)?(?:(?:it|that|this)(?:\s+(?:is|should be|must be)|['’]s)\s*|I mean\s*|应?该?(?:是|选|为))?(?:option\s*)?["'(\[]*$"#)).ok()
+});
+
+/// What stands behind a choice and says that it is not the answer, or that it is.
+static REFUSED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?i)^(?:[\s()\]"':?–—-]*(?:[✗✘❌]|(?:no|×)\s*(?:[.;!)\n]|$))|,? which (?:is|was) (?:wrong|incorrect|false|not)\b)"#).ok());
+static CONFIRMED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?i)^[\s()\]"':?–—-]*(?:[✓✔✅]|(?:yes|√)\s*(?:[.,;!)\n]|$))"#).ok());
+
+/// What goes on with why a choice that a line begins with is the answer.
+static REASON: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^[),，]?\s*(?:because|since|因为)").ok());
+
+fn matches(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
+    pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
+}
+
 fn last_end(pattern: &LazyLock<Option<Regex>>, text: &str) -> usize {
     pattern.iter().flat_map(|pattern| pattern.find_iter(text)).last().map_or(0, |found| found.end())
 }
@@ -328,9 +402,9 @@ fn count(pattern: &LazyLock<Option<Regex>>, text: &str, name: &str) -> usize {
     pattern.iter().flat_map(|pattern| pattern.captures_iter(text)).filter(|found| found.name(name).is_some()).count()
 }
 
-/// Whether what is said around some words of a text denies them.
-pub(super) fn is_denied(text: &str, start: usize, end: usize) -> bool {
+/// How a text stands to some words in it.
+pub(super) fn standing(text: &str, start: usize, end: usize) -> Standing {
     let mut mention = mention(vec![0], By::Text, start, end);
     judge(text, 0, text.len(), &mut mention);
-    mention.standing == Standing::Denied
+    mention.standing
 }

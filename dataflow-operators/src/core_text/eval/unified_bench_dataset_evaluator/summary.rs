@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::choices::LabelBase;
 use super::label::NumbersSeen;
-use super::reading::listed;
-use super::{EvalType, UnifiedBenchDatasetEvaluator};
+use super::reading::{Listed, listed};
+use super::{EvalType, UnifiedBenchDatasetEvaluator, is_unread};
 use crate::compatibility::Compatibility;
 
 /// The mean score so far.
@@ -62,16 +62,15 @@ impl Mean {
 impl Summary for Mean {
     fn observe(&mut self, frame: &DataFrame) -> Result<()> {
         let [valid, error, score] = &self.columns;
-        let is_unread = |error: &&str| matches!(*error, "parse_failed" | "several_choices" | "empty_prediction");
         self.total += frame.height();
         self.valid += frame.column(valid)?.bool()?.iter().filter(|valid| *valid == Some(true)).count();
-        self.unread += texts_of(frame, error)?.iter().flatten().filter(is_unread).count();
+        self.unread += texts_of(frame, error)?.iter().flatten().filter(|error| is_unread(error)).count();
         self.sum += frame.column(score)?.f64()?.iter().flatten().sum::<f64>();
         if let Some([choices, labels]) = &self.labels {
             let (choices, labels) = (frame.column(choices)?, frame.column(labels)?);
             for row in 0..frame.height() {
-                let Ok(choices) = listed(json_of(&choices.get(row)?)) else { continue };
-                self.numbers.observe(&json_of(&labels.get(row)?), choices.len());
+                let Ok(Listed { texts, base: None }) = listed(json_of(&choices.get(row)?), self.compatibility) else { continue };
+                self.numbers.observe(&json_of(&labels.get(row)?), &texts);
             }
         }
         Ok(())
@@ -143,6 +142,7 @@ mod tests {
         assert!(told(&choices(), &[json!(0), json!(2)]).contains("both"));
         assert_eq!(told(&choices(), &[json!(0), json!(1)]), "none");
         assert_eq!(told(&choices(), &[json!("A"), json!("B")]), "none");
+        assert_eq!(told(&choices(), &[json!("x"), json!("y")]), "none");
         assert_eq!(told(&UnifiedBenchDatasetEvaluator { label_base: LabelBase::One, ..choices() }, &[json!(1), json!(2)]), "none");
         assert_eq!(told(&UnifiedBenchDatasetEvaluator { compatibility: Compatibility::Dataflow, ..choices() }, &[json!(1), json!(2)]), "none");
     }
