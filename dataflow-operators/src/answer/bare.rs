@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::boxed::last_boxed;
 use super::expression::{self, Expression};
-use super::extract::last_boxed;
 use super::final_answer::{Units, final_answer};
 use super::normal_form::normal_form;
 

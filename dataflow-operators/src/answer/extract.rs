@@ -1,61 +1,114 @@
 //! Finds the final answer in a worked solution.
+//!
+//! A solution gives a short list of candidates. Only the first mark that is there counts, so that no later number makes a wrong answer right; what a mark holds is
+//! compared whole, and where it says more than an answer, by what it comes down to.
 
-use std::sync::LazyLock;
+use dataflow_core::reply::{tagged, without_thinking};
 
-use dataflow_core::reply::without_thinking;
-use regex::Regex;
-
+use super::announced::{after_hashes, after_phrase, chosen_letter};
+use super::boxed::{boxed_answer, is_cut_off};
+use super::compare::is_answer;
 use super::formula::last_formula;
+use super::gist::gist;
 use super::last_value::last_value;
+use super::verdict::verdict;
 
-/// The final answer of a solution, by the first of these that is there: `final answer is $…$. I hope`, the last `\boxed{…}`, what
-/// follows the last `####`, what follows the last "the answer is" (答案是), the last value: a number, or the whole fraction, root, power, formula, tuple or time of day that
-/// the last number is part of.
+/// The final answer of a solution, by the first of these that is there: what the last `<answer>` holds, `final answer is $…$. I hope`, the last `\boxed{…}`, what
+/// follows the last `####`, what follows the last "the answer is" (答案是), the letter of a choice (故选B), a verdict (`Yes, since …`), the last value: a number, or the whole
+/// fraction, root, power, formula, tuple, list or time of day that the last number is part of. What a text takes back (`not 5`) is none of these.
 ///
 /// ```
 /// use dataflow_operators::answer::extract_answer;
 /// assert_eq!(extract_answer(r"So $x = \boxed{\frac{1}{2}}$."), Some(r"\frac{1}{2}".to_owned()));
-/// assert_eq!(extract_answer("4 apples and 3 more. The answer is 7."), Some("7".to_owned()));
+/// assert_eq!(extract_answer("4 apples and 3 more. The answer is 7 (4 + 3)."), Some("7".to_owned()));
 /// assert_eq!(extract_answer("So x = 2/3."), Some("2/3".to_owned()));
+/// assert_eq!(extract_answer("The roots are 1 and -2."), Some("1, -2".to_owned()));
 /// assert_eq!(extract_answer("I do not know."), None);
 /// ```
 pub fn extract_answer(solution: &str) -> Option<String> {
     let solution = without_thinking(solution);
-    marked_answer(&solution).or_else(|| unmarked_answer(&solution))
-}
-
-/// The answer of a solution that does not say which it is: its last value, or the whole of the last formula where that is a list or an inequality.
-pub(super) fn unmarked_answer(solution: &str) -> Option<String> {
-    let whole = last_formula(solution).filter(|formula| !formula.contains(TELLS_A_VALUE));
-    let value = last_value(solution);
-    match (whole, value) {
-        (Some(formula), Some(value)) if without_grouping(formula) == without_grouping(&value) => Some(value),
-        (Some(formula), _) => Some(formula.to_owned()),
-        (None, value) => value,
+    let solution = tagged_answer(&solution).unwrap_or(&solution);
+    match marked(solution) {
+        Some(candidates) => most_definite(candidates),
+        None => verdict(solution).map(ToOwned::to_owned).or_else(|| unmarked_answers(solution).into_iter().next()),
     }
 }
 
-/// Of a formula with one of these the value is a part.
-const TELLS_A_VALUE: [char; 3] = ['=', '≈', '→'];
-
-fn without_grouping(number: &str) -> String {
-    number.chars().filter(|character| !matches!(character, ',' | ' ')).collect()
-}
-
-/// The answer of a solution that says which it is.
+/// The answer of a solution that says which it is; the letter of a choice alone, as in `so B is correct`, does not count here.
 pub(crate) fn marked_answer(solution: &str) -> Option<String> {
-    hoped_for(solution).or_else(|| stated_answer(solution)).or_else(|| after_phrase(solution))
+    match tagged_answer(solution) {
+        Some(inner) => stated(inner).map_or_else(|| some_text(inner), most_definite),
+        None => stated(solution).and_then(most_definite),
+    }
 }
 
 /// The answer that a reference gives: its boxed answer or what follows `####`; of one in several lines also what it says that the answer is; else the whole text.
 pub fn reference_answer(reference: &str) -> String {
-    let stated = stated_answer(reference).or_else(|| marked_answer(reference).filter(|_| reference.trim().contains('\n')));
+    let stated = boxed_answer(reference).or_else(|| after_hashes(reference));
+    let stated = stated.or_else(|| marked_answer(reference).filter(|_| reference.trim().contains('\n')));
     stated.unwrap_or_else(|| reference.trim().to_owned())
 }
 
-/// An answer that is marked as such.
-fn stated_answer(text: &str) -> Option<String> {
-    boxed_answer(text).or_else(|| after_hashes(text))
+/// What the last `<answer>…</answer>` of a text holds, if it holds something: all that counts where a model was told to write so.
+pub(super) fn tagged_answer(text: &str) -> Option<&str> {
+    let opens = |(at, _): &(usize, &str)| text.as_bytes()[*at..].get(..8).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<answer>"));
+    let (start, _) = text.rmatch_indices('<').find(opens)?;
+    tagged(&text[start..], "answer").filter(|inner| has_content(inner))
+}
+
+/// What the first mark that is there holds, and what that comes down to; nothing where the text was cut off within it.
+pub(super) fn marked(text: &str) -> Option<Vec<String>> {
+    stated(text).or_else(|| Some(vec![chosen_letter(text)?]))
+}
+
+/// As [`marked`], of marks that say that what follows is the answer.
+fn stated(text: &str) -> Option<Vec<String>> {
+    if is_cut_off(text) {
+        return Some(Vec::new());
+    }
+    let whole = hoped_for(text).or_else(|| boxed_answer(text)).or_else(|| after_hashes(text)).or_else(|| after_phrase(text))?;
+    // A dash between spaces may begin an aside: `12 – 3 rows`.
+    let gist = if is_answer(&whole) && !whole.contains(" – ") { None } else { gist(&whole) };
+    let whole = without_bold(&whole);
+    // An equation in an aside, `12 when n = 3`, is none that ends in the answer.
+    let is_aside = whole.contains('=') && gist.as_deref().is_some_and(is_answer);
+    Some(Some(whole).filter(|_| !is_aside).into_iter().chain(gist).collect())
+}
+
+/// Of what a mark holds and what that comes down to, the latter where it is an answer: `12` of `12 (3 rows)`, and the whole of `Paris (France)`.
+fn most_definite(candidates: Vec<String>) -> Option<String> {
+    let gist = candidates.get(1).filter(|gist| is_answer(gist));
+    gist.or(candidates.first()).cloned()
+}
+
+/// The answers that a solution may give that does not say which it is, the best first: its last value, the whole of the last formula where that is more.
+pub(super) fn unmarked_answers(solution: &str) -> Vec<String> {
+    let formula = last_formula(solution);
+    let Some(value) = last_value(solution) else { return formula.filter(|_| !has_digits(solution)).map(ToOwned::to_owned).into_iter().collect() };
+    // A list of which the last formula is one item says more than that.
+    let begins = |formula: &str| solution.rfind(formula).unwrap_or_default();
+    match formula.filter(|formula| value.start >= begins(formula)) {
+        Some(formula) if without_grouping(&value.text).starts_with(&without_grouping(formula)) => vec![value.text],
+        Some(formula) if tells_a_value(formula) => vec![value.text, formula.to_owned()],
+        Some(formula) => vec![formula.to_owned(), value.text],
+        None => vec![value.text],
+    }
+}
+
+fn has_digits(text: &str) -> bool {
+    text.contains(|character: char| character.is_ascii_digit())
+}
+
+/// Whether the value is a part of a formula that only says what it is of: `x = 5`; not `a^2 + b^2 = c^2`, and not `x = 2k, k \in Z`.
+fn tells_a_value(formula: &str) -> bool {
+    let Some((first, last)) = formula.split_once(['=', '≈', '→']) else { return false };
+    let is_condition = ["∈", "\\in", "\\equiv"].iter().any(|sign| formula.contains(sign));
+    let has_letters = |side: &str| side.contains(|letter: char| letter.is_alphabetic());
+    !is_condition && (!has_letters(last) || !first.contains(['+', '^', '*']))
+}
+
+fn without_grouping(number: &str) -> String {
+    number.chars().filter(|character| !matches!(character, ',' | ' ')).collect()
 }
 
 /// The form that one widely used few-shot prompt teaches: `The final answer is $…$. I hope it is correct.`
@@ -65,131 +118,24 @@ fn hoped_for(text: &str) -> Option<String> {
     some_text(answer)
 }
 
-/// What the last box holds; with boxes before it that only `and`, commas and the like part from it, what all of them hold.
-fn boxed_answer(text: &str) -> Option<String> {
-    static JOIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        let join = r"(?:,|;|、|和|或|\\q?quad|\b(?:and|or)\b|\\text\{\s*(?:,|and|or)\s*\})";
-        let space = r"(?:\s|\$|\\[()\[\],;: ])*";
-        Regex::new(&format!(r"^{space}(?:{join}{space})+$")).ok()
-    });
-    let mut first = last_box(text)?;
-    let mut answers = vec![first.inner];
-    let ends_near = |start: usize| text[..start].rfind('}').is_some_and(|end| start - end <= LONGEST_JOIN);
-    while ends_near(first.start)
-        && let Some(before) = last_box(&text[..first.start])
-        && JOIN.as_ref().is_some_and(|join| join.is_match(&text[before.end..first.start]))
-    {
-        if !answers.contains(&before.inner) {
-            answers.push(before.inner);
-        }
-        first = before;
-    }
-    answers.reverse();
-    Some(answers.join(", "))
+/// A text without the asterisks of bold letters; those of a power stay.
+pub(super) fn without_bold(text: &str) -> String {
+    if text.contains("**") && !is_power(text) { text.replace("**", "") } else { text.to_owned() }
 }
 
-/// The most bytes between two boxes that belong together.
-const LONGEST_JOIN: usize = 60;
-
-/// What the last `\boxed` or `\fbox` holds; braces are matched, and without them the box ends at the next `$` or line.
-pub(super) fn last_boxed(text: &str) -> Option<&str> {
-    last_box(text).map(|found| found.inner)
-}
-
-/// A box: where its command begins, and where it ends.
-pub(super) struct Boxed<'a> {
-    start: usize,
-    end: usize,
-    pub(super) inner: &'a str,
-    /// Whether its braces are closed, if it has some.
-    pub(super) is_closed: bool,
-}
-
-pub(super) fn last_box(text: &str) -> Option<Boxed<'_>> {
-    // `boxed` with neither backslash nor brace is a word.
-    let is_command = |name: usize, end: usize| text[..name].ends_with('\\') || text[end..].starts_with('{');
-    let command = |(at, word): (usize, &str)| {
-        let end = at + word.len();
-        let (name, end) = if text[end..].starts_with("ed") { (at, end + "ed".len()) } else { (text[..at].strip_suffix('f')?.len(), end) };
-        is_command(name, end).then_some((name, end))
-    };
-    let (name, at) = text.rmatch_indices("box").find_map(command)?;
-    let rest = text[at..].trim_start();
-    let begin = text.len() - rest.len();
-    let start = text[..name].trim_end_matches('\\').len();
-    // The box from here on, without braces or within them.
-    let of_length = |inner: &str, length: usize, is_closed: bool| {
-        let from = text.len() - inner.len();
-        let end = from + length + usize::from(is_closed && from > begin);
-        has_content(&inner[..length]).then(|| Boxed { start, end, inner: text[from..from + length].trim(), is_closed })
-    };
-    let Some(inner) = rest.strip_prefix('{') else {
-        return of_length(rest, rest.find(['$', '\n']).unwrap_or(rest.len()), true);
-    };
-    let mut depth = 1usize;
-    let mut escaped = false;
-    for (index, character) in inner.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '{' => depth += 1,
-            '}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return of_length(inner, index, true);
-                }
-            }
-            _ => {}
-        }
-    }
-    of_length(inner, inner.find('$').unwrap_or(inner.len()), false)
-}
-
-fn after_hashes(text: &str) -> Option<String> {
-    let (_, rest) = text.rsplit_once("####")?;
-    some_text(rest.trim_start().lines().next()?)
-}
-
-/// What follows the last phrase that announces an answer, to the end of the sentence.
-fn after_phrase(text: &str) -> Option<String> {
-    static PHRASE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?:\banswer(?:\s+(?:is|must\s+be|should\s+be|would\s+be)|\*{0,2}\s*[:：])|\bcorrect\s+(?:option|choice)\s+is|答案(?:是|为|：|:)|故选[择:：]?)").ok()
-    });
-    let found = PHRASE.as_ref()?.find_iter(text).last()?;
-    let rest = text[found.end()..].trim_start_matches(|character: char| character.is_whitespace() || matches!(character, ':' | '：' | '*'));
-    let line = rest.lines().next()?;
-    if let Some(inner) = formula_at_start(rest, line) {
-        return some_text(inner);
-    }
-    let sentence = line.find(". ").or_else(|| line.find('。')).map_or(line, |end| &line[..end]);
-    some_text(without_full_stop(sentence))
-}
-
-/// The formula in marks that a text begins with; one between single dollars ends in its line.
-fn formula_at_start<'a>(text: &'a str, line: &'a str) -> Option<&'a str> {
-    [("$$", "$$", text), ("$", "$", line), ("\\(", "\\)", text), ("\\[", "\\]", text)].into_iter().find_map(|(open, close, text)| {
-        let inner = text.strip_prefix(open)?;
-        let (end, _) = inner.match_indices(close).find(|(at, _)| !inner[..*at].ends_with('\\'))?;
-        Some(&inner[..end]).filter(|inner| !inner.trim().is_empty())
+/// `x**2`
+fn is_power(text: &str) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b')';
+    text.match_indices("**").any(|(at, _)| {
+        text.as_bytes()[..at].last().is_some_and(is_part) && text.as_bytes().get(at + 2).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'(')
     })
 }
 
-/// A sentence without the mark that ends it and without asterisks round it. A full stop leaves the mark of a factorial, `n!.`, and the dots of `0.333...`.
-fn without_full_stop(sentence: &str) -> &str {
-    let bare = |text: &'_ str| text.trim_end_matches(['*', ' ']).len();
-    let sentence = &sentence[..bare(sentence)];
-    if sentence.strip_suffix("...").is_some_and(|number| number.ends_with(|last: char| last.is_ascii_digit())) {
-        return sentence;
-    }
-    let stopped = sentence.trim_end_matches(['.', '。']);
-    if stopped.len() < sentence.len() { &stopped[..bare(stopped)] } else { sentence.trim_end_matches(['!', '！']) }
-}
-
-fn some_text(text: &str) -> Option<String> {
+pub(super) fn some_text(text: &str) -> Option<String> {
     has_content(text).then(|| text.trim().to_owned())
 }
 
-fn has_content(text: &str) -> bool {
+pub(super) fn has_content(text: &str) -> bool {
     text.contains(|character: char| character.is_alphanumeric() || matches!(character, '\\' | '∞' | '∅'))
 }
 
