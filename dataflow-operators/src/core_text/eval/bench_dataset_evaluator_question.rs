@@ -20,17 +20,20 @@ use crate::compatibility::Compatibility;
 /// model and without the question. A row without a reference answer counts as wrong in its cell and not at all in the accuracy. DataFlow's counting of
 /// sub-questions (`support_subquestions`) is not here, and every row stays (`keep_all_samples`).
 ///
-/// For `match` an answer that is nothing but the reference is right; where no box and no "answer is" tells the answer, it is the last value, whole: of `x = 2/3` it is `2/3`, and of `(1,2)` that, never the last number in it.
+/// For `match` the first of these that is there is the answer: the last `<answer>…</answer>`, the last box, `#### …`, "the answer is …", as a whole or without the reason behind it, the letter of a
+/// choice, a verdict. A later number does not make up for a wrong one. Else an answer that is nothing but the reference is right, or the last value, whole: of `x = 2/3` it is `2/3`, of
+/// `(1,2)` that, and of `the roots are 1 and -2` both, never the last number alone. What the text takes back (`not 18`, `18 is too small`) is no answer.
 ///
-/// With `compatibility: dataflow`, `match` compares as DataFlow does, by numbers alone: a letter, an interval, a set, a formula with letters in it and `1{,}000` are right for
-/// nothing, and of a text without marks of LaTeX the last number counts.
+/// With `compatibility: dataflow`, `match` compares as DataFlow does, by numbers alone: a letter, an interval, a set and a formula with letters in it are right for
+/// nothing, `1{,}000` is read as 1, and of a text without marks of LaTeX the last number counts.
 ///
 /// # 中文
 ///
 /// 将每个问题的答案与参考答案比较，并给出整个数据集的准确率。与 `BenchDatasetEvaluator` 相同，但裁判模型会看到问题；`match` 提取最终答案并按数学含义比较，
 /// 不调用模型，也不需要问题。没有参考答案的行在单元格中记为假，但不计入准确率。DataFlow 的子问题计数（`support_subquestions`）此处没有，所有行都会保留（`keep_all_samples`）。
-/// 使用 `match` 时，整个答案与参考答案相同即为正确；没有方框或“答案是”时，取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，不从中截取最后一个数字。
-/// `compatibility: dataflow` 时，`match` 与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
+/// 使用 `match` 时，以第一个出现的标记为准：最后一个 `<answer>…</answer>`、最后一个方框、`#### …`、“答案是……”（整句，或去掉其后的理由）、所选字母、判断；标出的答案错误时，后文的数字不能补救。
+/// 没有标记时，整个答案与参考答案相同即为正确，否则取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，`the roots are 1 and -2` 取两者，不从中截取最后一个数字。被否定的值（“不是 18”“18 is too small”）不算。
+/// `compatibility: dataflow` 时，`match` 与 DataFlow 一样只比较数字：选项字母、区间、集合与含字母的式子一律算错，`1{,}000` 读作 1；没有 LaTeX 标记的文本取最后一个数字。
 #[operator(core_text, eval, AskModel)]
 pub struct BenchDatasetEvaluatorQuestion {
     /// The file that the result is written to as well. 中文：另将统计结果写入的文件。

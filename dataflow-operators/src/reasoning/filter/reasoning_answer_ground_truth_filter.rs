@@ -16,11 +16,14 @@ use crate::compatibility::Compatibility;
 ///
 /// The final answer is taken out of the text and compared with the right one: by value, so that `1/2`, `0.5` and `\\frac{1}{2}` are the same, or letter by letter with `compare_method: exact`.
 /// By value `1e3` is 1000, and a percent sign is left out as a unit is: `50%` is 50. An inequality is the interval that it describes, and words are compared without letter case.
-/// The last box counts, and with it those before it that only a comma or `and` parts from it.
+/// The first of these that is there is the answer: what the last `<answer>…</answer>` holds; the last box, and with it those before it that only a comma or `and` parts from it;
+/// `#### …`; "the answer is …", as a whole or without the reason or aside behind it; the letter of a choice; a verdict such as `Yes, since …`.
+/// A later number does not make up for a wrong one, a box that the end of the text cuts off holds no answer, and what the text takes back (`not 18`, `18 is too small`) is none.
+/// Else an answer that is nothing but the right one is right, or the last value, whole: of `x = 2/3` it is `2/3`, of `(1,2)` that, and of `the roots are 1 and -2` both, never the last number alone.
+/// With `compare_method: exact` the same answer has to be right by value as well as letter by letter, without `x =`, a unit and a full stop.
 /// A row without an answer, or without a right one, is dropped.
-/// An answer that is nothing but the right one is right; where no box and no "answer is" tells the answer, it is the last value, whole: of `x = 2/3` it is `2/3`, and of `(1,2)` that, never the last number in it.
 ///
-/// With `compatibility: dataflow` values are compared as DataFlow does, by numbers alone: a letter, an interval, a set, a formula with letters in it and `1{,}000` are right for nothing,
+/// With `compatibility: dataflow` values are compared as DataFlow does, by numbers alone: a letter, an interval, a set and a formula with letters in it are right for nothing, `1{,}000` is read as 1,
 /// and of a text without marks of LaTeX the last number counts. `compare_method: exact` then takes `x = 5` as it stands, and a box that is not closed to its end.
 ///
 /// # 中文
@@ -28,8 +31,11 @@ use crate::compatibility::Compatibility;
 /// 保留答案正确的行。从文本中提取最终答案并与标准答案比较：按数值比较，`1/2`、`0.5` 与 `\\frac{1}{2}` 视为相同；`compare_method: exact` 则逐字比较。
 /// 按数值比较时，`1e3` 即 1000；百分号与单位一样略去，`50%` 即 50；不等式与其表示的区间视为相同；单词不区分大小写。
 /// 没有答案或没有标准答案的行会被丢弃。
-/// 整个答案与标准答案相同即为正确；没有方框或“答案是”时，取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，不从中截取最后一个数字。以最后一个方框为准，仅以逗号或“和”相连的方框一并计入。
-/// `compatibility: dataflow` 时，与 DataFlow 一样只比较数字：选项字母、区间、集合、含字母的式子与 `1{,}000` 一律算错；没有 LaTeX 标记的文本取最后一个数字。
+/// 按顺序以第一个出现的标记为准：最后一个 `<answer>…</answer>`；最后一个方框（仅以逗号或“和”相连的方框一并计入）；`#### …`；“答案是……”（整句，或去掉其后的理由与补充）；所选字母；`Yes, since …` 之类的判断。
+/// 标出的答案错误时，后文的数字不能补救；被文本结尾截断的方框不算答案；被否定的值（“不是 18”“18 is too small”）也不算。
+/// 没有标记时，整个答案与标准答案相同即为正确，否则取最后一个完整的数值：`x = 2/3` 取 `2/3`，`(1,2)` 取整体，`the roots are 1 and -2` 取两者，不从中截取最后一个数字。
+/// `compare_method: exact` 要求同一答案既按数值正确，又（去掉 `x =`、单位与句号后）逐字相同。
+/// `compatibility: dataflow` 时，与 DataFlow 一样只比较数字：选项字母、区间、集合与含字母的式子一律算错，`1{,}000` 读作 1；没有 LaTeX 标记的文本取最后一个数字。
 /// 此时 `compare_method: exact` 对 `x = 5` 原样比较，未闭合的方框取到结尾。
 #[operator(reasoning, filter, Columns)]
 pub struct ReasoningAnswerGroundTruthFilter {
@@ -86,11 +92,14 @@ impl ReasoningAnswerGroundTruthFilter {
             (CompareMethod::Exact, Compatibility::Own) => {
                 let truth = truth.trim();
                 let is_truth = |answer: String| {
-                    // `x = 5` is the answer 5.
+                    // `x = 5` is the answer 5, and `(B)` the answer B.
                     let value = answer.rsplit('=').next().unwrap_or(&answer).trim().trim_end_matches('.');
-                    value == truth || answer.trim() == truth || cleaned_answer(&answer, Units::AfterNumbers) == truth
+                    let is_letter = answer.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) == Some(truth) && truth.len() == 1;
+                    is_letter || value == truth || answer.trim() == truth || cleaned_answer(&answer, Units::AfterNumbers) == truth
                 };
-                is_same_text(solution, truth) || answer.is_some_and(|answer| gist(&answer).is_some_and(&is_truth) || is_truth(answer))
+                let is_exact = || answer.is_some_and(|answer| gist(&answer).is_some_and(&is_truth) || is_truth(answer)) || is_truth(solution.trim().to_owned());
+                // What is not right by value is not right letter by letter either: of `17 or 18` no part is the answer.
+                is_same_text(solution, truth) || (solution_matches_by(self.compatibility, solution, truth) && is_exact())
             }
         }
     }
@@ -110,6 +119,9 @@ impl Columns for ReasoningAnswerGroundTruthFilter {
         let text = |key: &str| Some(texts_of(frame, key).ok()?.get(row)?.to_owned());
         let Some(truth) = text(self.input_gt_answer_key.as_str()) else { return Some("the right answer is null".into()) };
         let truth = truth.trim();
+        if truth.is_empty() {
+            return Some("the right answer is empty".into());
+        }
         let Some(solution) = text(self.input_test_answer_key.as_str()).filter(|solution| !solution.trim().is_empty()) else {
             return Some("no answer was found".into());
         };
@@ -147,6 +159,21 @@ mod tests {
         assert_eq!(run_rule(&dataflow, frame.clone()).1, [true, true, false, false, false, false]);
         let exact = ReasoningAnswerGroundTruthFilter { compatibility: Compatibility::Dataflow, ..exact };
         assert_eq!(run_rule(&exact, frame).1, [false, true, false, true, false, false]);
+    }
+
+    #[test]
+    fn exact_is_at_least_as_strict_as_by_value() {
+        let exact = ReasoningAnswerGroundTruthFilter { compare_method: CompareMethod::Exact, ..Default::default() };
+        for (solution, truth) in
+            [("17, 18", "18"), ("17 or 18", "18"), ("x=17 or x=18", "18"), ("17–18", "18"), ("> 18", "18"), ("18!", "18"), ("x=1,-2", "-2"), ("2x = 18", "18")]
+        {
+            assert!(!exact.is_right(solution, truth), "`{solution}` is not `{truth}`");
+        }
+        for (solution, truth) in [("Paris.", "Paris"), ("(B)", "B"), ("x = 18", "18"), ("18 dollars", "18"), ("The answer is 18 (2 times 9).", "18")] {
+            assert!(exact.is_right(solution, truth), "`{solution}` is `{truth}`");
+        }
+        let frame = df!("generated_cot" => ["17"], "golden_answer" => [" "]).unwrap();
+        assert_eq!(Columns::why(&exact, &frame, 0).unwrap(), "the right answer is empty");
     }
 
     #[test]
