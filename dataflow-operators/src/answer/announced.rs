@@ -42,13 +42,10 @@ fn announced(text: &str, phrase: usize, end: usize) -> Option<String> {
     let unstarred = rest.trim_start_matches('*');
     let rest = if unstarred.starts_with(char::is_whitespace) { unstarred.trim_start_matches(is_between) } else { rest };
     let line = rest.lines().next()?;
-    let (whole, length) = match formula_at_start(rest, line) {
-        Some((inner, length)) => (inner, length),
-        None => {
-            let sentence = [". ", "。", "．"].iter().filter_map(|end| line.find(end)).min().map_or(line, |end| &line[..end]);
-            (without_full_stop(sentence), head_length(sentence))
-        }
-    };
+    let (whole, length) = formula_at_start(rest, line).unwrap_or_else(|| {
+        let sentence = [". ", "。", "．"].iter().filter_map(|end| line.find(end)).min().map_or(line, |end| &line[..end]);
+        (without_full_stop(sentence), head_length(sentence))
+    });
     let start = text.len() - rest.len();
     let negated = |whole: &str| whole.starts_with(['不', '非']) || whole.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("not "));
     if let Some(corrected) = Some(whole).filter(|whole| negated(whole)).map(corrected) {

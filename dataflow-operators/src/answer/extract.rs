@@ -29,7 +29,7 @@ pub fn extract_answer(solution: &str) -> Option<String> {
     let solution = without_thinking(solution);
     let solution = tagged_answer(&solution).unwrap_or(&solution);
     match marked(solution) {
-        Some(candidates) => most_definite(candidates),
+        Some(candidates) => most_definite(&candidates),
         None => verdict(solution).map(ToOwned::to_owned).or_else(|| unmarked_answers(solution).into_iter().next()),
     }
 }
@@ -37,8 +37,8 @@ pub fn extract_answer(solution: &str) -> Option<String> {
 /// The answer of a solution that says which it is; the letter of a choice alone, as in `so B is correct`, does not count here.
 pub(crate) fn marked_answer(solution: &str) -> Option<String> {
     match tagged_answer(solution) {
-        Some(inner) => stated(inner).map_or_else(|| some_text(inner), most_definite),
-        None => stated(solution).and_then(most_definite),
+        Some(inner) => stated(inner).map_or_else(|| some_text(inner), |candidates| most_definite(&candidates)),
+        None => most_definite(&stated(solution)?),
     }
 }
 
@@ -76,7 +76,7 @@ fn stated(text: &str) -> Option<Vec<String>> {
 }
 
 /// Of what a mark holds and what that comes down to, the latter where it is an answer: `12` of `12 (3 rows)`, and the whole of `Paris (France)`.
-fn most_definite(candidates: Vec<String>) -> Option<String> {
+fn most_definite(candidates: &[String]) -> Option<String> {
     let gist = candidates.get(1).filter(|gist| is_answer(gist));
     gist.or(candidates.first()).cloned()
 }

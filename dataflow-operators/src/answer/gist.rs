@@ -65,9 +65,7 @@ fn in_bold(sentence: &str) -> Option<&str> {
     let parts: Vec<&str> = sentence.split("**").collect();
     let (inner, after) = match parts[..] {
         ["", inner] => (inner, ""),
-        ["", inner, after] => (inner, after),
-        [inner, after] if !inner.is_empty() => (inner, after),
-        [_, inner, after] => (inner, after),
+        [inner, after] | [_, inner, after] => (inner, after),
         _ => return None,
     };
     let is_item = after.find(|character: char| character.is_alphanumeric()).is_some()
