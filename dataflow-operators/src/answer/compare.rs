@@ -72,12 +72,15 @@ fn is_answer_in_plain(text: &str, depth: usize) -> bool {
     if let Some((name, set)) = membership(text).filter(|_| depth < 8) {
         return is_symbol(name) && is_answer_in_plain(set, depth + 1);
     }
-    let tells_a_value = |side: &&str| quantity::is_with_unit(side) || (!has_words(side) && Expression::parse(side).is_some());
+    let is_expression = |side: &&str| !has_words(side) && Expression::parse(side).is_some();
+    let tells_a_value = |side: &&str| quantity::is_with_unit(side) || is_expression(side);
     let is_formula = || match &sides(text)[..] {
         // What begins with an equals sign is the end of something.
         _ if text.starts_with('=') => false,
         [name, values @ ..] if !values.is_empty() && is_symbol(name) => values.iter().all(tells_a_value),
-        sides => sides.iter().all(tells_a_value),
+        // A unit stands behind the result: `12 when n = 3` is none.
+        [before @ .., last] => before.iter().all(is_expression) && tells_a_value(&last),
+        [] => false,
     };
     quantity::is_with_unit(text) || is_time_of_day(text) || is_formula()
 }
