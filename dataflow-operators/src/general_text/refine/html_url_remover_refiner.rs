@@ -15,12 +15,12 @@ mod tag;
 
 /// Deletes HTML tags and comments, and then `http://` and `https://` addresses.
 ///
-/// An address ends at white space, a quote, Chinese text or Chinese marks; the mark that ends its sentence and a bracket that opened before it stay.
-/// A tag has a name of HTML's elements, an attribute with a value, a closing tag or `/>`, and may go over lines where it is well formed; `vector<int>` and `a <b and c> d` stay. DataFlow takes anything between `<` and `>` on a line for a tag, and all up to the next white space for an address, the rest of a Chinese text with it; `compatibility: dataflow` does as it does.
+/// An address ends at white space, a quote, `|`, Chinese text or Chinese marks, and at `'` where one stands before it; the mark that ends its sentence and a bracket that opened before it stay.
+/// A tag has a name of HTML's elements, an attribute with a value, a closing tag or `/>`, and may go over lines where it is well formed; `vector<int>` and `a <b and c> d` stay, and so do `List<Link>`, unless `</Link>` follows, `#include <map>`, and a tag alone in backticks. DataFlow takes anything between `<` and `>` on a line for a tag, and all up to the next white space for an address, the rest of a Chinese text with it; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
-/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签须为 HTML 元素名，或带有属性值、有对应的结束标签或以 `/>` 结尾，格式完整时可跨行；`vector<int>` 与 `a <b and c> d` 保留。网址止于空白、引号、中日韩文字或标点，其后的句末标点与在它之前打开的括号保留。DataFlow 把同一行内 `<` 与 `>` 之间的任何内容都当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
+/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签须为 HTML 元素名，或带有属性值、有对应的结束标签或以 `/>` 结尾，格式完整时可跨行；`vector<int>`、`a <b and c> d`、没有对应 `</Link>` 的 `List<Link>`、`#include <map>` 以及单独置于反引号内的标签保留。网址止于空白、引号、`|`、中日韩文字或标点，前有 `'` 时止于下一个 `'`，其后的句末标点与在它之前打开的括号保留。DataFlow 把同一行内 `<` 与 `>` 之间的任何内容都当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct HtmlUrlRemoverRefiner {
     /// The text to clean. 中文：要清理的文本。
@@ -35,14 +35,18 @@ impl Default for HtmlUrlRemoverRefiner {
     }
 }
 
+/// What is no part of an address: among others the letters of East Asia, their marks, and the marks that print has for all languages.
+const NO_PART: &str = concat!(
+    r#"\s\x1c-\x1f<>"`|\u{ab}\u{bb}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"#,
+    r"\u{b7}\u{2010}-\u{205e}\u{3000}-\u{303f}\u{fe30}-\u{fe4f}\u{ff00}-\u{ffef}",
+);
+
 #[expect(clippy::expect_used, reason = "the patterns are constants")]
 static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
-    let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
+    let pattern = |pattern: &str| Regex::new(pattern).expect("a valid pattern");
     [
-        // The letters of East Asia, their marks, and the marks that print has for all languages are no part of an address.
-        pattern(
-            r#"(?i)https?://[^\s\x1c-\x1f<>"`\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\u{b7}\u{2010}-\u{205e}\u{3000}-\u{303f}\u{fe30}-\u{fe4f}\u{ff00}-\u{ffef}]+"#,
-        ),
+        // An apostrophe may be a part of an address, but of one that a single quote stands before.
+        pattern(&format!(r"(?i)'https?://[^'{NO_PART}]+|https?://[^{NO_PART}]+")),
         pattern(r"https?://[^\s\x1c-\x1f]+[\r\n]*"),
         pattern(r"<[^>\n]*>"),
     ]
@@ -71,8 +75,9 @@ fn address_length(found: &str) -> usize {
 fn without_addresses<'a>(text: &'a str, address: &Regex) -> Cow<'a, str> {
     let (mut clean, mut end) = (String::new(), 0);
     for found in address.find_iter(text) {
-        clean.push_str(&text[end..found.start()]);
-        end = found.start() + address_length(found.as_str());
+        let start = found.start() + usize::from(found.as_str().starts_with('\''));
+        clean.push_str(&text[end..start]);
+        end = start + address_length(&text[start..found.end()]);
     }
     if end == 0 {
         return text.into();
@@ -149,6 +154,26 @@ mod tests {
         next http://
         text= and [here]()!
         "#);
+    }
+
+    #[test]
+    fn code_and_cells_after_an_address_stay() {
+        let texts = [
+            "fetch('https://a.com/x').then(r => r.json())",
+            "{'url':'https://a.com/x','next':'HTTP://b.com','n':1}",
+            "print('https://a.com');x=1",
+            "«http://a.com», said",
+            "|a|http://a.com/x|b|",
+            "see https://a.com/it's_here now",
+        ];
+        assert_snapshot!(check_rule(&HtmlUrlRemoverRefiner::default(), "text", texts), @r"
+        text=fetch('').then(r => r.json())
+        text={'url':'','next':'','n':1}
+        text=print('');x=1
+        text=«», said
+        text=|a||b|
+        text=see  now
+        ");
     }
 
     #[test]
