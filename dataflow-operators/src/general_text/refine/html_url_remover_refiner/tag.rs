@@ -20,6 +20,9 @@ const WITHOUT_VALUE: &str = concat!(
     "loop multiple muted nohref nomodule noresize noshade novalidate nowrap open playsinline readonly required reversed selected",
 );
 
+/// The elements that need no closing tag, and directly follow words.
+const WITHOUT_CLOSING: [&str; 13] = ["br", "dd", "dt", "hr", "img", "input", "li", "option", "p", "td", "th", "tr", "wbr"];
+
 static KNOWN_ELEMENTS: LazyLock<PlHashSet<&str>> = LazyLock::new(|| ELEMENTS.split(' ').collect());
 
 /// The tags and comments of a text.
@@ -45,10 +48,25 @@ impl<'a> Tags<'a> {
         let length = match after.as_bytes().first()? {
             b'!' => self.comment(after).or_else(|| until_mark(after, has_prefix(after, "!doctype"))),
             b'/' => until_mark(after, false),
-            b'a'..=b'z' | b'A'..=b'Z' => self.opening(after),
+            b'a'..=b'z' | b'A'..=b'Z' => self.opening(after).filter(|_| !self.is_code(start)),
             _ => None,
         };
-        length.map(|length| start + 1 + length)
+        let end = start + 1 + length?;
+        // Alone in backticks a tag is spoken of.
+        let is_quoted = self.text[..start].ends_with('`') && self.text[end..].starts_with('`');
+        (!is_quoted).then_some(end)
+    }
+
+    /// Whether the name of an element is that of a type or a header: `List<Link>`, `#include <map>`.
+    fn is_code(&mut self, start: usize) -> bool {
+        let (before, after) = (&self.text[..start], &self.text[start + 1..]);
+        let name = name_of(after);
+        if !after[name.len()..].starts_with('>') {
+            return false;
+        }
+        let follows_word = before.ends_with(|character: char| character.is_ascii_alphanumeric() || character == '_');
+        let small = name.to_ascii_lowercase();
+        before.ends_with("#include ") || follows_word && !WITHOUT_CLOSING.contains(&&*small) && !self.is_closed(name) && !self.is_closed(&small)
     }
 
     fn comment(&mut self, after: &str) -> Option<usize> {
@@ -188,8 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn a_type_with_the_name_of_an_element_stays() {
+        let code = "#include <map>\n#include<map>\nstd::vector<b>::iterator i; ArrayList<Object> x; Promise<object>; List<Link> l; x<u>y; List<List<Link>> m";
+        assert_eq!(without(code), code);
+        assert_eq!(without("Type `<details>`, `<br>` or `</p>`, not `<b> or <i>`"), "Type `<details>`, `<br>` or `</p>`, not ` or `");
+        assert_eq!(without("word<br>word<BR>text<p>a<li>b, x<b>bold</b>y<B>z</b> <div>c"), "wordwordtextab, xboldyz c");
+    }
+
+    #[test]
     fn of_a_million_marks_that_begin_nothing_each_is_left() {
-        for part in ["<", "<a ", "<a b=\"", "<a x='<a y=\"' z=\"'", "<!--<b>", "<a b=' c ", "<x></", "<!a", "<a b c d e f g "] {
+        for part in ["<", "<a ", "<a b=\"", "<a x='<a y=\"' z=\"'", "<!--<b>", "<a b=' c ", "<x></", "<!a", "<a b c d e f g ", "x<b>"] {
             let text = part.repeat(1_000_000 / part.len());
             let mut tags = Tags::of(&text);
             let found = memchr::memchr_iter(b'<', text.as_bytes()).filter(|start| tags.end_of(*start).is_some()).count();
