@@ -11,14 +11,14 @@ use std::sync::LazyLock;
 
 /// Writes dates as `2021-05-12` and amounts such as `$5` as `5 USD`.
 ///
-/// Dates are day, month and year as numbers between `/` or `.`, and English ones such as `May 5, 2020` and `5 May 2020`; what is no date of the calendar, a version or an address of a network stays, and so does what is no plain amount of US dollars, such as `HK$5`, `$5M` and `$5,00`.
+/// Dates are day, month and year as numbers between `/` or `.`, and English ones such as `May 5, 2020` and `5 May 2020`; what is no date of the calendar, a version, an address of a network or a part of a path or name (`file_12.05.2021.txt`) stays, and so does what is no plain amount of US dollars, such as `HK$5`, `$5M`, `$5,00` and the formula `$3 < x$`.
 /// DataFlow takes parts of versions and longer numbers for dates, pads no zeros, changes the first English date alone, and writes `HK5 USD` and `5 USDM`; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
 /// 把日期统一写为 `2021-05-12`，把 `$5` 一类的金额写为 `5 USD`。
 ///
-/// 日期包括以 `/` 或 `.` 分隔的日、月、年数字，以及 `May 5, 2020`、`5 May 2020` 一类的英文日期；不是有效日期的内容、版本号与网络地址保持原样，`HK$5`、`$5M`、`$5,00` 等并非单纯美元金额的也保持原样。
+/// 日期包括以 `/` 或 `.` 分隔的日、月、年数字，以及 `May 5, 2020`、`5 May 2020` 一类的英文日期；不是有效日期的内容、版本号、网络地址以及路径或名称的一部分（`file_12.05.2021.txt`）保持原样，`HK$5`、`$5M`、`$5,00`、公式 `$3 < x$` 等并非单纯美元金额的也保持原样。
 /// DataFlow 会把版本号和更长数字的一部分当作日期，不补零，只处理第一个英文日期，并写出 `HK5 USD`、`5 USDM`；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct TextNormalizationRefiner {
@@ -86,7 +86,10 @@ fn own(text: &str) -> String {
         };
         pattern.replace_all(text, date).into_owned()
     };
-    let text = replaced(text, &PATTERNS.numeric, &|found| numeric(&found[0]));
+    let text = replaced(text, &PATTERNS.numeric, &|found| {
+        let place = found.get_match().range();
+        numeric(&found[0]).filter(|_| is_apart(&text[..place.start], &text[place.end..]))
+    });
     let text = replaced(&text, &PATTERNS.month_first, &|found| iso(&found[3], &found[1], &found[2]));
     let text = replaced(&text, &PATTERNS.day_first, &|found| iso(&found[3], &found[2], &found[1]));
     let plain = |found: &Captures<'_>| {
@@ -96,21 +99,61 @@ fn own(text: &str) -> String {
     PATTERNS.dollars.replace_all(&text, plain).into_owned()
 }
 
-/// Whether what stands before and after an amount leaves it one of US dollars: not a letter of another dollar (`HK$5`), more of the number (`$5,00`), its unit (`$5M`) or another currency (`$5 CAD`).
+/// Whether what stands before and after a date leaves it one: not the rest of a name (`a1/2/2020`), a path (`/1/2/2020.html`) or a version (`version 1.2.2021`, `1.2.2021-beta`).
+fn is_apart(before: &str, after: &str) -> bool {
+    // Words of other scripts may stand beside a date without a space.
+    let is_part = |next: Option<char>, one_after: Option<char>| match next {
+        Some('.' | '-') => one_after.is_some_and(|character| character.is_ascii_alphabetic()),
+        Some(character) => character.is_ascii_alphanumeric() || matches!(character, '_' | '/'),
+        None => false,
+    };
+    let (mut back, mut on) = (before.chars().rev(), after.chars());
+    let before = before.trim_end_matches([' ', ':', '：']);
+    let is_version = ["v", "ver", "version", "versions"].iter().any(|known| known.eq_ignore_ascii_case(last_word(before))) || before.ends_with("版本");
+    !is_version && !is_part(back.next(), back.next()) && !is_part(on.next(), on.next())
+}
+
+/// The English word that a text ends with.
+fn last_word(text: &str) -> &str {
+    &text[text.trim_end_matches(|character: char| character.is_ascii_alphabetic()).len()..]
+}
+
+/// Whether what stands before and after an amount leaves it one of US dollars: not a letter of another dollar (`HK$5`), more of the number (`$5,00`), its unit (`$5M`), another currency (`$5 CAD`) or the rest of a formula (`$3 < x$`).
 fn is_plain(before: &str, after: &str) -> bool {
-    const UNITS: [&str; 16] = ["hundred", "thousand", "million", "billion", "trillion", "k", "m", "mn", "bn", "usd", "aud", "cad", "hkd", "nzd", "sgd", "mxn"];
+    const UNITS: [&str; 24] = [
+        "hundred", "thousand", "million", "billion", "trillion", "lakh", "lakhs", "crore", "crores", "k", "m", "b", "mn", "bn", "tn", "usd", "aud", "cad",
+        "hkd", "nzd", "sgd", "mxn", "dollar", "dollars",
+    ];
+    const OTHER_DOLLARS: [&str; 16] =
+        ["AU", "AUD", "Australian", "CA", "CAD", "Canadian", "HK", "HKD", "Kong", "NT", "NZ", "NZD", "SG", "SGD", "Singapore", "Zealand"];
     const NUMERALS: [char; 6] = ['十', '百', '千', '万', '萬', '亿'];
     // Words of Chinese stand beside an amount without a space.
     let is_joined = |character: char| is_word(character) && (!is_han(character) || NUMERALS.contains(&character)) || character == '$';
     let mut next = after.chars();
     let is_whole = match next.next() {
-        Some('.' | ',' | '/' | ':' | '-') => !next.next().is_some_and(|next| next.is_ascii_digit()),
+        Some('.' | ',' | '/' | ':' | '-' | '–') => !next.next().is_some_and(|next| next.is_ascii_digit()),
         Some(mark) => !is_joined(mark),
         None => true,
     };
-    let unit = after.strip_prefix([' ', '\u{a0}', '-']).unwrap_or_default();
-    let unit = &unit[..unit.find(|character: char| !character.is_ascii_alphabetic()).unwrap_or(unit.len())];
-    is_whole && !before.ends_with(|character| is_joined(character) || character == '\\') && !UNITS.iter().any(|known| known.eq_ignore_ascii_case(unit))
+    let rest = after.strip_prefix([' ', '\u{a0}', '-']).unwrap_or_default();
+    let unit = &rest[..rest.find(|character: char| !character.is_ascii_alphabetic()).unwrap_or(rest.len())];
+    // `$1 000`
+    let has_thousands = rest.chars().take(4).take_while(char::is_ascii_digit).count() == 3;
+    let has_unit = has_thousands || rest.starts_with(NUMERALS) || UNITS.iter().any(|known| known.eq_ignore_ascii_case(unit));
+    let is_of_others = before.strip_suffix([' ', '\u{a0}']).is_some_and(|before| OTHER_DOLLARS.contains(&last_word(before)));
+    let follows = before.ends_with(|character| is_joined(character) || character == '\\');
+    is_whole && !follows && !has_unit && !is_of_others && !is_formula(after)
+}
+
+/// Whether what follows a number is the rest of a formula between dollar signs: an operator or a command, and a sign that closes it, as no sign of an amount does.
+fn is_formula(after: &str) -> bool {
+    const OPERATORS: [char; 18] = ['\\', '+', '-', '−', '*', '/', '=', '<', '>', '^', '_', '|', '≤', '≥', '≠', '≈', '×', '∈'];
+    let line = after.trim_start_matches(' ');
+    line.starts_with(OPERATORS)
+        && line.split_once(['$', '\n']).is_some_and(|(formula, rest)| {
+            let is_sign = line[formula.len()..].starts_with('$');
+            is_sign && !formula.ends_with(char::is_whitespace) && !rest.starts_with(|next: char| next.is_ascii_digit())
+        })
 }
 
 /// `12/05/2021` as a date of the calendar; a year of two digits is one of 1970 to 2069.
@@ -214,6 +257,15 @@ mod tests {
             "$1,0000",
             "$10-20",
             "in $\n5 boxes",
+            "$1–2 million",
+            "$5 万",
+            "$5 lakh, $5 crore, $5 B",
+            "$1 000",
+            "HK $5, AU $5 and Canadian $5",
+            "$5 dollars",
+            r"$3 \times 4 = 12$",
+            "if $3 < x$",
+            "$0.5 < p < 1$, $3+4=7$.",
         ] {
             assert_eq!(refined(text), text);
         }
@@ -223,7 +275,35 @@ mod tests {
             ("票价$5元，$3/day", "票价5 USD元，3 USD/day"),
             ("paid US$1,000 on 1/2/2020", "paid 1,000 USD on 2020-02-01"),
             ("He paid $5 May 2020", "He paid 5 USD May 2020"),
+            ("$5 - $10, $3 + $4 = $7", "5 USD - 10 USD, 3 USD + 4 USD = 7 USD"),
+            ("$5 1000 times, A $5 bill", "5 USD 1000 times, A 5 USD bill"),
             ("$5 on May 5, 2020", "5 USD on 2020-05-05"),
+        ] {
+            assert_eq!(refined(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_version_a_path_or_a_name_is_no_date() {
+        let refined = |text: &str| TextNormalizationRefiner::default().refine(text).into_owned();
+        for text in [
+            "Released v1.10.2020",
+            "Version 2.3.2021",
+            "版本：2.3.2021",
+            "1.2.2021-beta",
+            "http://x/12/05/2021.html",
+            "file_12.05.2021.txt",
+            "a1/2/2020",
+            "1/2/2020b",
+            "1/2/2020/3.txt",
+        ] {
+            assert_eq!(refined(text), text);
+        }
+        for (text, expected) in [
+            ("On 12.05.2021. Then", "On 2021-05-12. Then"),
+            ("(12/05/2021)-13/05/2021", "(2021-05-12)-2021-05-13"),
+            ("于12/05/2021发布", "于2021-05-12发布"),
+            ("the version of 1/2/2020", "the version of 2020-02-01"),
         ] {
             assert_eq!(refined(text), expected);
         }
