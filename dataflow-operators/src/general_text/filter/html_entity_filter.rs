@@ -24,7 +24,7 @@ pub struct HtmlEntityFilter {
     pub input_key: Input<Text>,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
-    /// The names to look for, without `&` and `;`, in the place of those of HTML 4 and the numbers; `#39` is one too. 中文：要查找的实体名，不含 `&` 与 `;`，取代 HTML 4 的名称与编号；也可写 `#39`。
+    /// The names to look for, `&` and `;` around them or not, in the place of those of HTML 4 and the numbers; `#39` is one too. DataFlow's rule needs them without. 中文：要查找的实体名，两端的 `&` 与 `;` 可写可不写，取代 HTML 4 的名称与编号；也可写 `#39`。按 DataFlow 的规则时不可带 `&` 与 `;`。
     pub html_entities: Option<Vec<String>>,
     /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
     pub compatibility: Compatibility,
@@ -85,7 +85,7 @@ impl HtmlEntityFilter {
             let begins = |name: &str| after.and_then(|after| after.strip_prefix(name.as_bytes()));
             match (self.compatibility, &self.html_entities) {
                 (Compatibility::Own, None) => after.is_some_and(ends_as_entity),
-                (Compatibility::Own, Some(names)) => names.iter().filter_map(|name| begins(name)).any(is_end),
+                (Compatibility::Own, Some(names)) => names.iter().filter_map(|name| begins(name.trim_matches(['&', ';']))).any(is_end),
                 (Compatibility::Dataflow, None) => ENTITIES.iter().any(|name| begins(name).is_some()),
                 (Compatibility::Dataflow, Some(names)) => names.iter().any(|name| begins(name).is_some()),
             }
@@ -115,7 +115,7 @@ impl Measure for HtmlEntityFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        let empty = self.html_entities.iter().flatten().position(String::is_empty);
+        let empty = self.html_entities.iter().flatten().position(|name| name.trim_matches(['&', ';']).is_empty());
         empty.map(|place| format!("`html_entities` should be names of entities, found an empty one in place {}", place + 1)).into_iter().collect()
     }
 }
@@ -145,8 +145,9 @@ mod tests {
         };
         let kept = |operator: &HtmlEntityFilter| ["&nbsp;", "&shop;", "&#39；", "&shop"].map(|text| operator.measure(text) == Some(1));
         assert_eq!(kept(&of(&["shop", "#39"], Compatibility::Own)), [true, false, false, true]);
+        assert_eq!(kept(&of(&["&shop;", "&#39"], Compatibility::Own)), [true, false, false, true]);
         assert_eq!(kept(&of(&["shop"], Compatibility::Dataflow)), [true, false, true, false]);
-        assert_eq!(Measure::problems(&of(&["shop", ""], Compatibility::Own)), ["`html_entities` should be names of entities, found an empty one in place 2"]);
+        assert_eq!(Measure::problems(&of(&["shop", "&;"], Compatibility::Own)), ["`html_entities` should be names of entities, found an empty one in place 2"]);
     }
 
     #[test]

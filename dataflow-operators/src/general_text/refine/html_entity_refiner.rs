@@ -17,7 +17,7 @@ use dataflow_core::shape::Refine;
 pub struct HtmlEntityRefiner {
     /// The text to change. 中文：要处理的文本。
     pub input_key: InOut<Text>,
-    /// The names, without `&` and `;`. 中文：实体名，不含 `&` 与 `;`。
+    /// The names, `&` and `;` around them or not. 中文：实体名，两端的 `&` 与 `;` 可写可不写。
     pub html_entities: Vec<String>,
 }
 
@@ -36,8 +36,8 @@ impl Refine for HtmlEntityRefiner {
         while let Some(found) = text[at..].find(['&', '＆']) {
             let start = at + found;
             let name = start + text[start..].chars().next().map_or(1, char::len_utf8);
-            let end = self.html_entities.iter().find_map(|entity| {
-                let after = text[name..].strip_prefix(entity.as_str())?;
+            let end = self.html_entities.iter().map(|entity| entity.trim_matches(['&', ';'])).find_map(|entity| {
+                let after = text[name..].strip_prefix(entity)?;
                 let mark = after.chars().next().filter(|mark| matches!(mark, ';' | '；'))?;
                 Some(name + entity.len() + mark.len_utf8())
             });
@@ -72,5 +72,11 @@ mod tests {
         text=& lt; &lt
         text=plain
         ");
+    }
+
+    #[test]
+    fn a_name_may_have_its_marks() {
+        let operator = HtmlEntityRefiner { html_entities: vec!["&copy;".to_owned(), "#39".to_owned()], ..Default::default() };
+        assert_eq!(operator.refine("&copy; it&#39;s &nbsp;"), " its &nbsp;");
     }
 }
