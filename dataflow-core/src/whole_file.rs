@@ -43,9 +43,7 @@ impl WholeFile {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
             return Err(Error::Configuration(format!("`{}` is not the name of a file", path.display())));
         };
-        if path.is_dir() {
-            return Err(Error::Configuration(format!("`{}` is a folder, and a file should be written there", path.display())));
-        }
+        check_no_folder(path)?;
         fs::create_dir_all(folder).map_err(doing)?;
         let prefix = format!(".{name}.");
         remove_orphans(folder, &prefix);
@@ -84,6 +82,14 @@ impl Write for WholeFile {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Refuses a path where no file can be, since a folder is there.
+pub(crate) fn check_no_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::Configuration(format!("`{}` is a folder, and a file should be written there", path.display())));
+    }
+    Ok(())
 }
 
 /// Writes a small file whole or not at all.

@@ -39,5 +39,6 @@ pub(crate) fn files_of_run(storage: &dyn Storage, pipeline: &str, steps: usize) 
     let of_step = |step| cache::Beside::at(storage, pipeline, step).paths().map(move |path| (format!("the cache of step {step}"), path)).collect::<Vec<_>>();
     let reports = ["report", "retry_report"].map(|which| (REPORT.to_owned(), run::report_path(storage, pipeline, which)));
     let failed = ("the file of failed rows".to_owned(), dead_letter::path_of(storage.work_path(), pipeline));
-    (1..=steps).flat_map(of_step).chain(reports).chain([failed]).collect()
+    let locks = run::locks(storage, pipeline).into_iter().map(|(path, ..)| ("the lock of the run".to_owned(), path));
+    (1..=steps).flat_map(of_step).chain(reports).chain([failed]).chain(locks).collect()
 }

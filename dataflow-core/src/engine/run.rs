@@ -146,6 +146,7 @@ impl CompiledPipeline {
             if let Some(told) = whole_file::told_of_name(what, path) {
                 return Err(Error::Configuration(told));
             }
+            whole_file::check_no_folder(path)?;
             files.add(what, PathUse::Writes, path);
         }
         for (what, path) in &run.also_written {
@@ -161,24 +162,13 @@ impl CompiledPipeline {
     /// files; gone when it is dropped, and with the program however that ends.
     fn alone(&self) -> Result<Vec<Lock>> {
         let folder = self.storage.work_path();
-        let beside = |path: &Path| Some(path.with_file_name(format!(".{}.lock", path.file_name()?.to_string_lossy())));
-        let own_folder = "give this one a `cache_path` of its own";
-        let run = (folder.join(format!(".{}.lock", self.name)), format!("another run of `{}` is at work in {}", self.name, folder.display()), own_folder);
-        let caches = self.storage.step_path(1).and_then(|path| beside(&path));
-        let caches = caches.map(|path| (path, format!("another pipeline is at work with the same step caches in {}", folder.display()), own_folder));
-        // What is no file, such as `/dev/stdout`, takes what comes from everybody.
-        let output = self.storage.replaced_path().filter(|path| path.metadata().map_or(true, |found| found.is_file()));
-        let output = output.and_then(|path| {
-            let taken = format!("another pipeline is at work on the same output, `{}`", path.display());
-            Some((beside(&place(&path))?, taken, "name another `output` for this one"))
-        });
         let lock = |(path, taken, instead): (PathBuf, String, &str)| {
             let failed = |error| Error::storage(format!("cannot write {}", path.display()), error);
             std::fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(failed)?;
             let lock = Lock::take(path.clone()).map_err(failed)?;
             lock.ok_or_else(|| Error::Configuration(format!("{taken}\nhint: wait for its end, or {instead}")))
         };
-        std::iter::once(run).chain(caches).chain(output).map(lock).collect()
+        locks(&*self.storage, &self.name).into_iter().map(lock).collect()
     }
 
     pub(super) fn empty_report(&self) -> Report {
@@ -214,6 +204,23 @@ impl CompiledPipeline {
             Error::Configuration(format!("there is no step `{step}`\nhint: the steps are {}", names.join(", ")))
         })
     }
+}
+
+/// The locks that a run takes, each with what is told where another run has it, and what may be done instead of waiting.
+pub(super) fn locks(storage: &dyn Storage, pipeline: &str) -> Vec<(PathBuf, String, &'static str)> {
+    let folder = storage.work_path();
+    let beside = |path: &Path| Some(path.with_file_name(format!(".{}.lock", path.file_name()?.to_string_lossy())));
+    let own_folder = "give this one a `cache_path` of its own";
+    let run = (folder.join(format!(".{pipeline}.lock")), format!("another run of `{pipeline}` is at work in {}", folder.display()), own_folder);
+    let caches = storage.step_path(1).and_then(|path| beside(&path));
+    let caches = caches.map(|path| (path, format!("another pipeline is at work with the same step caches in {}", folder.display()), own_folder));
+    // What is no file, such as `/dev/stdout`, takes what comes from everybody.
+    let output = storage.replaced_path().filter(|path| path.metadata().map_or(true, |found| found.is_file()));
+    let output = output.and_then(|path| {
+        let taken = format!("another pipeline is at work on the same output, `{}`", path.display());
+        Some((beside(&place(&path))?, taken, "name another `output` for this one"))
+    });
+    std::iter::once(run).chain(caches).chain(output).collect()
 }
 
 /// Where a run tells how it went, where it is not told another place.

@@ -140,7 +140,9 @@ fn clash(earlier: &FileOf, later: &FileOf) -> Option<Clash> {
     };
     if earlier.path == later.path {
         if let Some((owner, other)) = both(PathUse::Owns) {
-            return Some(told(owner, "is the folder of", &format!("{} too", other.whose), "give each of them a folder of its own"));
+            let hint =
+                "each would take what the other leaves there for that of another run, and so its own rows for rows met before; give each a folder of its own";
+            return Some(told(owner, "is the folder of", &format!("{} too", other.whose), hint));
         }
         let (writer, other) = both(PathUse::Writes)?;
         return Some(told(writer, "would be written over", &other.whose.to_string(), "name another file"));

@@ -16,6 +16,7 @@ fn a_file_beside_the_rows_and_a_folder_of_its_own_are_one_steps_alone() {
     }
     let error = pipeline.compile().unwrap_err().to_string();
     assert!(error.contains("`index_path` is the folder of `index_path` of step 1 `first` too"), "{error}");
+    assert!(error.contains("hint: each would take what the other leaves there for that of another run"), "{error}");
 }
 
 #[test]

@@ -215,7 +215,13 @@ async fn a_report_that_cannot_be_written_is_told_and_the_rows_are_there() {
     let mut pipeline = Pipeline::new("p", storage.clone());
     pipeline.step(Loud { input_key: "text".into() });
     let folder = tempfile::tempdir().unwrap();
-    let report = pipeline.compile().unwrap().forward(Run { report: Some(folder.path().to_owned()), ..Run::default() }).await.unwrap();
+    let compiled = pipeline.compile().unwrap();
+    let refused = compiled.forward(Run { report: Some(folder.path().to_owned()), ..Run::default() }).await.unwrap_err().to_string();
+    assert!(refused.ends_with("is a folder, and a file should be written there"), "{refused}");
+    assert!(storage.output_frame().is_none(), "it is refused before a row is read");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let report = compiled.forward(Run { report: Some(file.join("report.json")), ..Run::default() }).await.unwrap();
     assert_eq!((report.outcome, report.rows_written), (RunOutcome::Complete, 3));
     assert!(report.to_string().contains("the rows are written, and the report is not: "), "{report}");
 }
