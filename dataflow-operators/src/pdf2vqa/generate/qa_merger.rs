@@ -82,13 +82,9 @@ struct Item {
     chapter_title: String,
 }
 
-/// A text; a number is read as its text, and a null as an empty one.
+/// A text; any other value is read as its JSON text, and a null as an empty one.
 fn written<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::String(text) => Ok(text),
-        other @ (Value::Array(_) | Value::Object(_)) => Err(serde::de::Error::custom(format!("a text was expected, found `{other}`"))),
-        other => Ok(text_of(&other).unwrap_or_default().into_owned()),
-    }
+    Ok(text_of(&Value::deserialize(deserializer)?).unwrap_or_default().into_owned())
 }
 
 /// A question with its answer.
@@ -250,10 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn nulls_and_numbers_are_read_as_texts() {
-        let items = [json!({ "label": 1, "question": "Q", "answer": null }), json!({ "label": "1", "question": null, "answer": 7 })];
+    fn nulls_and_other_values_are_read_as_texts() {
+        let items = [
+            json!({ "label": 1, "question": "Q", "answer": null }),
+            json!({ "label": "1", "question": null, "answer": 7 }),
+            json!({ "label": [2], "question": ["x"], "answer": { "a": 1 } }),
+        ];
         let pairs = merged(items.map(|item| serde_json::from_value(item).unwrap()).into(), false);
-        assert_eq!(pairs.iter().map(|pair| (pair.question.as_str(), pair.answer.as_str())).collect::<Vec<_>>(), [("Q", "7")]);
+        assert_eq!(pairs.iter().map(|pair| (pair.question.as_str(), pair.answer.as_str())).collect::<Vec<_>>(), [(r#"["x"]"#, r#"{"a":1}"#), ("Q", "7")]);
     }
 
     #[test]
