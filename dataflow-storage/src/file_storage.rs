@@ -205,7 +205,12 @@ impl FileStorage {
     pub fn open(input: impl Into<PathBuf>) -> Result<Self> {
         let input = input.into();
         check_is_there(&input)?;
-        Ok(Self::of(Settings { input: Some(input), ..Settings::default() }, PathBuf::new()))
+        Ok(Self::at(input))
+    }
+
+    /// As [`open`](Self::open), of a file that has to be there only when the pipeline is compiled: another input may be named before that, as `--input` does.
+    pub fn at(input: impl Into<PathBuf>) -> Self {
+        Self::of(Settings { input: Some(input.into()), ..Settings::default() }, PathBuf::new())
     }
 
     /// A storage without an input, for pipelines whose first operator makes the rows.
@@ -360,7 +365,7 @@ impl Storage for FileStorage {
 
     fn written_output(&self, schema: &SchemaRef) -> Result<Option<Arc<dyn Source>>> {
         let options = ReadOptions { format: self.settings.output_format, schema: Some(schema.clone()), ..ReadOptions::default() };
-        self.output_path().filter(|path| path.exists()).map(|path| source_at(path, &options)).transpose()
+        self.output_path().filter(|path| path.is_file()).map(|path| source_at(path, &options)).transpose()
     }
 
     fn input_path(&self) -> Option<PathBuf> {
@@ -519,6 +524,24 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn an_input_that_can_be_read_but_once_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("in.jsonl");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for path in [Path::new("/dev/null"), Path::new("/dev/zero"), &link] {
+            let told = built(&json!({"input": path, "format": "jsonl"})).unwrap().source().unwrap_err().to_string();
+            assert!(
+                told.ends_with("is no file that can be read twice, as an input is: once for its columns, once for its rows\nhint: write it to a file first"),
+                "{told}"
+            );
+            assert!(FileStorage::open(path).is_err());
+        }
+        // An output may be one, and is then nothing to be read again.
+        assert!(FileStorage::empty().output("/dev/null").output_format(Format::Jsonl).written_output(frame().schema()).unwrap().is_none());
+    }
+
     #[test]
     fn an_input_that_is_not_there_is_told_with_the_nearest() {
         let folder = tempfile::tempdir().unwrap();
@@ -528,8 +551,9 @@ mod tests {
         assert!(matches!(error, Error::NotFound(_)));
         let told = error.to_string().replace(&folder.path().display().to_string(), "");
         assert_eq!(told, "no file at `/question.jsonl`\nhint: there is `/questions.jsonl`");
-        let storage = built(&json!({"input": path})).unwrap();
-        assert!(matches!(storage.source(), Err(Error::NotFound(_))));
+        for storage in [built(&json!({"input": path})).unwrap(), Arc::new(FileStorage::at(&path)) as Arc<dyn Storage>] {
+            assert!(matches!(storage.source(), Err(Error::NotFound(_))));
+        }
     }
 
     #[test]

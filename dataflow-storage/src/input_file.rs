@@ -128,13 +128,19 @@ pub(crate) fn reading(path: &Path, source: impl Into<Box<dyn std::error::Error +
     Error::storage(format!("reading `{}`", path.display()), source)
 }
 
-/// Refuses a path where no file is; the error names the nearest file in the folder.
+/// Refuses a path where no file is, of which the error names the nearest in the folder, and one of a pipe or a device: what was read of it is gone from it.
 pub(crate) fn check_is_there(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(Error::NotFound(format!("`{}` is a folder, and the input is one file", path.display())));
     }
-    if path.exists() {
+    if path.is_file() {
         return Ok(());
+    }
+    if path.exists() {
+        return Err(Error::NotFound(format!(
+            "`{}` is no file that can be read twice, as an input is: once for its columns, once for its rows\nhint: write it to a file first",
+            path.display()
+        )));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

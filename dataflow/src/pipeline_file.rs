@@ -242,6 +242,7 @@ mod tests {
             ("index/other.duplicates", "among the files of `index_path` of step 2 `HashDeduplicateFilter`"),
             ("cache/p_report.json", "over the report"),
             ("cache/p_errors.jsonl", "over the file of failed rows"),
+            ("cache/.p.lock", "over the lock of the run"),
             ("cache/dataflow_cache_step_step1.jsonl", "over the cache of step 1"),
             ("cache/dataflow_cache_step_step2.jsonl.manifest.json", "over the cache of step 2"),
             ("cache/journal/x", "among the files of the journal"),

@@ -9,7 +9,7 @@ use dataflow::prelude::*;
 /// Keeps questions that can be answered, makes a new one of each, answers all, has the answers judged where there is a reference,
 /// and drops answers that repeat themselves.
 pub fn general_reasoning() -> Result<Pipeline> {
-    let storage = FileStorage::open("example_data/reasoning/general.jsonl")?.output("out/general_reasoning.jsonl").cache_path("cache/general_reasoning");
+    let storage = FileStorage::at("example_data/reasoning/general.jsonl").output("out/general_reasoning.jsonl").cache_path("cache/general_reasoning");
     let mut pipeline = Pipeline::new("general_reasoning", storage);
     pipeline.serving("default", EnvServing::new());
 

@@ -5,7 +5,7 @@ use dataflow::prelude::*;
 
 /// Makes two questions with answers of each passage, and keeps the questions that are clear.
 pub fn text2qa() -> Result<Pipeline> {
-    let storage = FileStorage::open("example_data/core_text/text2qa.jsonl")?.output("out/text2qa.jsonl").cache_path("cache/text2qa");
+    let storage = FileStorage::at("example_data/core_text/text2qa.jsonl").output("out/text2qa.jsonl").cache_path("cache/text2qa");
     let mut pipeline = Pipeline::new("text2qa", storage);
     pipeline.serving("default", EnvServing::new());
 

@@ -9,7 +9,7 @@ use dataflow::prelude::*;
 
 /// Takes emoji, markup and needless space out, drops near-duplicates, short texts and texts that repeat themselves.
 pub fn text_filter() -> Result<Pipeline> {
-    let storage = FileStorage::open("example_data/text/web_pages.jsonl")?.output("out/web_pages.jsonl").cache_path("cache/text_filter");
+    let storage = FileStorage::at("example_data/text/web_pages.jsonl").output("out/web_pages.jsonl").cache_path("cache/text_filter");
     let mut pipeline = Pipeline::new("text_filter", storage);
 
     pipeline.step(RemoveEmojiRefiner::default());

@@ -13,7 +13,7 @@ use dataflow::prelude::*;
 /// The rules are those of DataFlow's pipeline of this name. Two stand elsewhere, since they could do nothing where it has them: blank pages go first, before the
 /// rule that counts words, and white space is tidied last, because a tidied page is one line and three rules look at lines.
 pub fn text_pt_filter() -> Result<Pipeline> {
-    let storage = FileStorage::open("example_data/text/pretraining.jsonl")?.output("out/pretraining.jsonl").cache_path("cache/text_pt_filter");
+    let storage = FileStorage::at("example_data/text/pretraining.jsonl").output("out/pretraining.jsonl").cache_path("cache/text_pt_filter");
     let mut pipeline = Pipeline::new("text_pt_filter", storage);
 
     pipeline.step(ContentNullFilter::default());

@@ -5,7 +5,7 @@ use dataflow::prelude::*;
 
 /// Translates each text into Chinese and that into English again, and sums it up.
 pub fn translate() -> Result<Pipeline> {
-    let storage = FileStorage::open("example_data/core_text/translate.jsonl")?.output("out/translated.jsonl").cache_path("cache/translate");
+    let storage = FileStorage::at("example_data/core_text/translate.jsonl").output("out/translated.jsonl").cache_path("cache/translate");
     let mut pipeline = Pipeline::new("translate", storage);
     pipeline.serving("default", EnvServing::new());
 
