@@ -79,7 +79,7 @@ fn is_answer_in_plain(text: &str, depth: usize) -> bool {
         _ if text.starts_with('=') => false,
         [name, values @ ..] if !values.is_empty() && is_symbol(name) => values.iter().all(tells_a_value),
         // A unit stands behind the result: `12 when n = 3` is none.
-        [before @ .., last] => before.iter().all(is_expression) && tells_a_value(&last),
+        [before @ .., last] => before.iter().all(is_expression) && tells_a_value(last),
         [] => false,
     };
     quantity::is_with_unit(text) || is_time_of_day(text) || is_formula()
