@@ -20,7 +20,7 @@ use super::verdict::verdict;
 /// ```
 /// use dataflow_operators::answer::extract_answer;
 /// assert_eq!(extract_answer(r"So $x = \boxed{\frac{1}{2}}$."), Some(r"\frac{1}{2}".to_owned()));
-/// assert_eq!(extract_answer("4 apples and 3 more. The answer is 7 (4 + 3)."), Some("7".to_owned()));
+/// assert_eq!(extract_answer("4 apples and 3 more. The answer is 7 (since 4 + 3 = 7)."), Some("7".to_owned()));
 /// assert_eq!(extract_answer("So x = 2/3."), Some("2/3".to_owned()));
 /// assert_eq!(extract_answer("The roots are 1 and -2."), Some("1, -2".to_owned()));
 /// assert_eq!(extract_answer("I do not know."), None);
