@@ -1,4 +1,4 @@
-//! Words round a value that deny it, limit it, or make another one of it. What counts as such a word is told here and nowhere else.
+//! Words round a value that deny it, limit it, or make another one of it. How a text stands to the choices of a benchmark is another question, with words of its own.
 
 use std::sync::LazyLock;
 

@@ -334,7 +334,7 @@ mod tests {
         UnifiedBenchDatasetEvaluator { input_target_key: Some("target".into()), ..Default::default() }
     }
 
-    fn choices() -> UnifiedBenchDatasetEvaluator {
+    pub(super) fn choices() -> UnifiedBenchDatasetEvaluator {
         UnifiedBenchDatasetEvaluator {
             eval_type: EvalType::Key3QChoicesA,
             input_choices_key: Some("choices".into()),

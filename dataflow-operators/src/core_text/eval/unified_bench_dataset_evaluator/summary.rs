@@ -97,19 +97,11 @@ impl Summary for Mean {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::choices;
     use super::*;
     use dataflow_core::shape::AskModel;
     use dataflow_core::testing::frame_of;
     use serde_json::Value;
-
-    fn choices() -> UnifiedBenchDatasetEvaluator {
-        UnifiedBenchDatasetEvaluator {
-            eval_type: EvalType::Key3QChoicesA,
-            input_choices_key: Some("choices".into()),
-            input_label_key: Some("label".into()),
-            ..Default::default()
-        }
-    }
 
     #[test]
     fn predictions_that_cannot_be_read_are_wrong() {
