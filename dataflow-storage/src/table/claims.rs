@@ -42,8 +42,8 @@ impl Claims {
         self.made.store(true, Ordering::Release);
     }
 
-    pub(super) fn create(&self, database: &dyn Database) -> Statement {
-        Statement::new(database.create_claims(&self.table))
+    pub(super) fn create(&self, database: &dyn Database) -> Vec<Statement> {
+        database.create_claims(&self.table).into_iter().map(Statement::new).collect()
     }
 
     /// The end of a lease that begins now.

@@ -175,11 +175,11 @@ impl Database for MysqlDatabase {
         (before, after)
     }
 
-    fn create_claims(&self, claims: &str) -> String {
-        format!(
+    fn create_claims(&self, claims: &str) -> Vec<String> {
+        vec![format!(
             "CREATE TABLE IF NOT EXISTS {claims} (claimed_table VARCHAR(180) NOT NULL, row_key VARCHAR(180) NOT NULL, owner VARCHAR(180) NOT NULL, \
              lease_until BIGINT NOT NULL, PRIMARY KEY (claimed_table, row_key)) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-        )
+        )]
     }
 
     async fn tables(&self) -> Result<Vec<String>, sqlx::Error> {

@@ -108,11 +108,14 @@ impl Database for PostgresqlDatabase {
         (before, after)
     }
 
-    fn create_claims(&self, claims: &str) -> String {
-        format!(
+    fn create_claims(&self, claims: &str) -> Vec<String> {
+        // `IF NOT EXISTS` looks before it makes, and fails where another makes the same at that moment: one after the other.
+        let in_turn = "SELECT pg_advisory_xact_lock(hashtext('dataflow_claims'))".to_owned();
+        let create = format!(
             "CREATE TABLE IF NOT EXISTS {claims} (claimed_table text NOT NULL, row_key text NOT NULL, owner text NOT NULL, lease_until bigint NOT NULL, \
              PRIMARY KEY (claimed_table, row_key))"
-        )
+        );
+        vec![in_turn, create]
     }
 
     async fn tables(&self) -> Result<Vec<String>, sqlx::Error> {
@@ -168,9 +171,8 @@ impl Database for PostgresqlDatabase {
             return if is_lost(error) { Verdict::Again } else { Verdict::Final };
         };
         match (&*code, code.get(..2).unwrap_or_default()) {
-            // A lock, a server that goes or comes, too many connections; and two engines that make the table of claims at once.
+            // A lock, a server that goes or comes, too many connections.
             ("40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "57P05" | "53300", _) | (_, "08") => Verdict::Again,
-            ("23505", _) if words(error).contains("pg_type_typname_nsp_index") || words(error).contains("pg_class_relname_nsp_index") => Verdict::Again,
             ("P0001" | "54000" | "42804" | "42846", _) | (_, "22" | "23" | "44") => Verdict::Row,
             _ => Verdict::Final,
         }

@@ -253,8 +253,8 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     /// The statement that adds claims, which stand between `before` and `after`: those of others that still hold stay.
     fn claim(&self, claims: &str) -> (String, String);
 
-    /// The statement that makes the table of claims.
-    fn create_claims(&self, claims: &str) -> String;
+    /// The statements of one transaction that makes the table of claims where there is none, whoever else does so at that moment.
+    fn create_claims(&self, claims: &str) -> Vec<String>;
 
     /// The tables that there are.
     async fn tables(&self) -> Result<Vec<String>, sqlx::Error>;

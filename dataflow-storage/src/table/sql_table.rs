@@ -259,6 +259,23 @@ impl SqlTable {
         }
     }
 
+    /// Those of the columns that the table lacks, each once.
+    fn missing<'a>(&self, names: &'a [String]) -> Vec<&'a String> {
+        let columns = self.known();
+        let mut missing: Vec<&String> = Vec::new();
+        for name in names {
+            if !missing.contains(&name) && !columns.iter().any(|column| column.column.name == *name) {
+                missing.push(name);
+            }
+        }
+        missing
+    }
+
+    /// The statement that adds a column of text.
+    fn addition(&self, name: &str) -> String {
+        format!("ALTER TABLE {} ADD COLUMN {} {}", self.name, self.database.quote(name), self.database.text_type())
+    }
+
     /// The statement that writes one row.
     fn update(&self, row: &Prepared) -> Statement {
         let mut statement = Statement::new(format!("UPDATE {} SET ", self.name));
@@ -306,26 +323,19 @@ impl Table for SqlTable {
     }
 
     async fn missing_columns(&self, outputs: &[String]) -> Result<Option<String>> {
-        let columns = self.known();
-        let mut missing: Vec<&String> = Vec::new();
-        for output in outputs {
-            if !missing.contains(&output) && !columns.iter().any(|column| column.column.name == *output) {
-                missing.push(output);
-            }
-        }
-        let text = self.database.text_type();
-        let statement = |name: &&String| format!("ALTER TABLE {} ADD COLUMN {} {text};", self.name, self.database.quote(name));
-        Ok((!missing.is_empty()).then(|| missing.iter().map(statement).collect::<Vec<_>>().join("\n")))
+        let statements: Vec<String> = self.missing(outputs).into_iter().map(|name| format!("{};", self.addition(name))).collect();
+        Ok((!statements.is_empty()).then(|| statements.join("\n")))
     }
 
     async fn create_columns(&self, outputs: &[String]) -> Result<()> {
-        let Some(statements) = self.missing_columns(outputs).await? else { return Ok(()) };
-        for statement in statements.lines() {
-            let statement = Statement::new(statement.trim_end_matches(';'));
-            self.transaction("adding a column", &[statement], Refusals::UndoAll).await?;
+        for name in self.missing(outputs) {
+            let added = self.transaction("adding a column", &[Statement::new(self.addition(name))], Refusals::UndoAll).await;
+            let columns = self.persist("looking at the columns", || self.database.describe(&self.options.table)).await?;
+            *self.columns.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(columns);
+            if !self.missing(std::slice::from_ref(name)).is_empty() {
+                added?; // otherwise another engine has added it at this moment
+            }
         }
-        let columns = self.persist("looking at the columns", || self.database.describe(&self.options.table)).await?;
-        *self.columns.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(columns);
         Ok(())
     }
 
@@ -382,7 +392,7 @@ impl Table for SqlTable {
         let mut still = Vec::new();
         for keys in keys.chunks(Claims::AT_ONCE) {
             if !self.claims.are_made() {
-                self.transaction("making the table of claims", &[self.claims.create(&*self.database)], Refusals::UndoAll).await?;
+                self.transaction("making the table of claims", &self.claims.create(&*self.database), Refusals::UndoAll).await?;
                 self.claims.made();
             }
             self.transaction("claiming rows", &[self.claims.claim(&*self.database, keys, claimant)], Refusals::UndoAll).await?;

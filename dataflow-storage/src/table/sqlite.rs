@@ -138,11 +138,11 @@ impl Database for SqliteDatabase {
         (before, after)
     }
 
-    fn create_claims(&self, claims: &str) -> String {
-        format!(
+    fn create_claims(&self, claims: &str) -> Vec<String> {
+        vec![format!(
             "CREATE TABLE IF NOT EXISTS {claims} (claimed_table TEXT NOT NULL, row_key TEXT NOT NULL, owner TEXT NOT NULL, lease_until INTEGER NOT NULL, \
              PRIMARY KEY (claimed_table, row_key))"
-        )
+        )]
     }
 
     async fn tables(&self) -> Result<Vec<String>, sqlx::Error> {

@@ -120,7 +120,7 @@ fn check_claims(kind: TableKind) {
     let service = Service::start(&["--latency-ms", "40", "--rate-500", "0.03", "--rate-429", "0.03", "--retry-after-ms", "30"]);
     let engine = |name: &str| {
         let limits = format!("concurrency: {{ batch_size: {IN_FLIGHT}, retry_limits: {{ api_error: 30 }} }}");
-        let written = table.configure(service.url(), &format!(", claim: true, claim_lease: 2, cache_path: ./cache_{name}, {limits}"), "");
+        let written = table.configure(service.url(), &format!(", claim: true, claim_lease: 2, {limits}"), "");
         let file = format!("{name}.yaml");
         std::fs::rename(written, folder.path().join(&file)).unwrap();
         begin_as(folder.path(), &file)

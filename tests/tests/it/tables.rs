@@ -126,6 +126,34 @@ async fn check_restart_and_claims(kind: DatabaseKind, mut server: DatabaseServer
     assert_eq!(one.claim(&todo, &all[..1], &first).await.unwrap(), []);
 }
 
+/// Engines that find neither their column nor the table of claims, and make both at the same moment.
+async fn check_engines_that_begin_together(kind: DatabaseKind, server: &DatabaseServer) {
+    let claims = match kind {
+        DatabaseKind::MariaDb => "test.dataflow_claims",
+        DatabaseKind::PostgreSql => "\"问 卷\".dataflow_claims",
+    };
+    for round in 0..8 {
+        let outputs = [format!("answer {round}")];
+        let todo = todo(&["q"], &[&outputs[0]]);
+        let engines = (0..6).map(|number| {
+            let (outputs, todo, address) = (outputs.clone(), todo.clone(), address(server, kind));
+            tokio::spawn(async move {
+                let table = SqlTable::open(SqlTableOptions::new(address, "many")).await?;
+                table.create_columns(&outputs).await?;
+                let rows = table.page(&todo, None, 20).await?;
+                table.claim(&todo, &keys(&rows), &Claimant { owner: number.to_string(), lease: Duration::from_mins(10) }).await
+            })
+        });
+        let mut claimed = Vec::new();
+        for engine in engines.collect::<Vec<_>>() {
+            claimed.extend(keys(&engine.await.unwrap().unwrap()));
+        }
+        assert_eq!(claimed.iter().collect::<std::collections::HashSet<_>>().len(), 20, "{kind:?}");
+        assert_eq!(claimed.len(), 20, "{kind:?}: each row was claimed once");
+        run(server, kind, &format!("DROP TABLE {claims}")).await;
+    }
+}
+
 const POSTGRESQL: &str = r#"
 CREATE SCHEMA "问 卷";
 CREATE TYPE mood AS ENUM ('good', 'bad');
@@ -194,6 +222,7 @@ async fn a_table_of_postgresql_is_filled_in_whatever_its_types() {
     assert_eq!(statement, r#"ALTER TABLE "问 卷"."答 ""卷""" ADD COLUMN "新 ""列""" text;"#);
     table.create_columns(&outputs).await.unwrap();
     assert_eq!(table.count(&todo(&["q"], &["新 \"列\""])).await.unwrap(), 2);
+    check_engines_that_begin_together(kind, &server).await;
     check_restart_and_claims(kind, server).await;
 }
 
@@ -269,5 +298,6 @@ async fn a_table_of_mariadb_is_filled_in_whatever_its_types() {
     .await;
     assert_eq!(stored, [Some("149".to_owned()), Some("1".to_owned())]);
     run(&server, kind, "UPDATE many SET q = 'q'").await;
+    check_engines_that_begin_together(kind, &server).await;
     check_restart_and_claims(kind, server).await;
 }
