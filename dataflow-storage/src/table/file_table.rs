@@ -1,11 +1,11 @@
 //! A file whose cells are filled in: kept in memory, and written whole.
 
 use std::collections::{HashMap, VecDeque};
+use std::fs;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
 
 use async_trait::async_trait;
 use dataflow_core::registry::nearest;
@@ -20,6 +20,7 @@ use super::file_content::FileContent;
 use super::jsonl_file::JsonlFile;
 use super::parquet_file::ParquetFile;
 use super::{Claimant, Refusal, RowKey, RowUpdate, Table, TableColumn, TableRow, ToDo};
+use crate::input_file::{check_is_there, reading};
 use crate::whole_file::WholeFile;
 
 /// What kind of file it is.
@@ -144,15 +145,9 @@ fn row_after(key: Option<&RowKey>) -> usize {
 }
 
 /// That there is no file of rows.
-pub(super) fn not_there(path: &Path) -> Error {
-    Error::NotFound(format!("`{}` is not there\nhint: `input_path` names the file with the rows", path.display()))
-}
-
 fn read_file(options: &FileTableOptions, path: &Path) -> Result<Box<dyn FileContent>> {
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => not_there(path),
-        _ => Error::storage(format!("reading `{}`", path.display()), error),
-    })?;
+    check_is_there(path)?;
+    let bytes = fs::read(path).map_err(|error| reading(path, error))?;
     Ok(match options.kind {
         TableFileKind::Excel => Box::new(ExcelFile::read(bytes, path, options.sheet.as_deref())?),
         TableFileKind::Csv => Box::new(CsvFile::read(&bytes, path, &options.text)?),

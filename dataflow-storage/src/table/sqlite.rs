@@ -16,8 +16,9 @@ use crate::scalar_text::base64;
 const MOST_PARAMETERS: usize = 32_766;
 
 /// That there is no file of SQLite.
-pub(super) fn not_there(path: &Path) -> Error {
-    Error::NotFound(format!("`{}` is not there, and should be a file of SQLite\nhint: `db_path` names it", path.display()))
+pub(super) fn check_is_there(path: &Path) -> Result<()> {
+    let told = || Error::NotFound(format!("`{}` is not there, and should be a file of SQLite\nhint: `db_path` names it", path.display()));
+    path.is_file().then_some(()).ok_or_else(told)
 }
 
 #[derive(Debug)]
@@ -25,9 +26,7 @@ pub(super) struct SqliteDatabase(SqlitePool);
 
 impl SqliteDatabase {
     pub(super) async fn open(path: &Path, pool_size: u32) -> Result<Self> {
-        if !path.is_file() {
-            return Err(not_there(path));
-        }
+        check_is_there(path)?;
         let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(Duration::from_secs(30));
         let pool = SqlitePoolOptions::new().max_connections(pool_size.max(1)).acquire_timeout(Duration::from_mins(1)).connect_with(options).await;
         pool.map(Self).map_err(|error| Error::storage(format!("opening sqlite `{}`", path.display()), error))

@@ -13,11 +13,12 @@ use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::sqlite;
 use super::{
     Claimant, FailedRows, FileTable, FileTableOptions, NamedText, SqlAddress, SqlTable, SqlTableOptions, Table, TableFileKind, TableStorage,
     TableStorageOptions, ToDo,
 };
-use super::{file_table, sqlite};
+use crate::input_file;
 
 inventory::submit! {
     StorageKind { name: "table", build: |spec, context| Ok(Arc::new(read(spec)?.open(&context.base)?)) }
@@ -266,13 +267,12 @@ impl TableSpec {
 
     /// That the file which the table is in is not there, which can be told before the table can be opened.
     pub fn missing_file(&self, base: &Path) -> Option<Error> {
-        let (path, not_there) = match self.source {
+        let (path, check) = match self.source {
             TableSource::Mysql | TableSource::Postgresql => return None,
-            TableSource::Sqlite => (&self.at.db_path, sqlite::not_there as fn(&Path) -> Error),
-            TableSource::Excel | TableSource::Csv | TableSource::Jsonl | TableSource::Parquet => (&self.at.input_path, file_table::not_there as _),
+            TableSource::Sqlite => (&self.at.db_path, sqlite::check_is_there as fn(&Path) -> Result<()>),
+            TableSource::Excel | TableSource::Csv | TableSource::Jsonl | TableSource::Parquet => (&self.at.input_path, input_file::check_is_there as _),
         };
-        let file = base.join(path);
-        (!path.trim().is_empty() && !file.exists()).then(|| not_there(&file))
+        if path.trim().is_empty() { None } else { check(&base.join(path)).err() }
     }
 
     /// Columns that would be written over what others have in them.

@@ -194,9 +194,10 @@ fn a_file_that_is_not_there_is_told_beside_what_keeps_the_table_from_being_opene
     let folder = tempfile::tempdir().unwrap();
     let rest = "columns_to_extract: [a]\ncolumns_to_write: { b: c }\nprompt: { template: '{record_json}', required_fields: [b] }\n";
     for (table, expected) in [
-        ("datasource: { type: csv, claim: true }\ncsv: { input_path: away.csv }\n", ["`claim` is for databases", "away.csv` is not there"]),
+        ("datasource: { type: csv, claim: true }\ncsv: { input_path: away.csv }\n", ["`claim` is for databases", "no file at `"]),
         ("datasource: { type: sqlite }\nsqlite: { db_path: away.db }\n", ["`sqlite.table_name` is missing", "away.db` is not there"]),
-        ("datasource: { type: excel }\nexcel: { input_path: away.xlsx, output_path: b.xlsm }\n", ["`output_path` should end as", "away.xlsx` is not there"]),
+        ("datasource: { type: csv }\ncsv: { input_path: /dev/null }\n", ["`/dev/null` is no file that can be read twice", "hint: write it to a file first"]),
+        ("datasource: { type: excel }\nexcel: { input_path: away.xlsx, output_path: b.xlsm }\n", ["`output_path` should end as", "no file at `"]),
     ] {
         std::fs::write(folder.path().join("jobs.yaml"), format!("{table}{rest}")).unwrap();
         let (_, _, stderr) = process(folder.path(), &[]);

@@ -19,7 +19,8 @@ use crate::language::TextLanguage;
 ///
 /// R. Vedantam et al., "CIDEr: Consensus-based Image Description Evaluation", 2015. Words are what white space separates, or those of a `language`. How rare an n-gram is says a JSON file,
 /// `{"df": {"the cat": 3}, "ref_len": 40}`: the number of documents that have it, its words joined by a space, and the number of documents in all. DataFlow reads the
-/// same as a Python pickle. Its `df_mode: corpus` takes every row for a corpus of its own, and gives 0 to all; it is refused. A row in which one of the two texts is null
+/// same as a Python pickle, whose n-grams are tuples; `json.dump({"df": {" ".join(gram): count for gram, count in d["df"].items()}, "ref_len": d["ref_len"]}, file)` writes such a
+/// file of a pickle `d` in Python. Its `df_mode: corpus` takes every row for a corpus of its own, and gives 0 to all; it is refused. A row in which one of the two texts is null
 /// has no score.
 ///
 /// # 中文
@@ -27,7 +28,7 @@ use crate::language::TextLanguage;
 /// 写入文本相对参考文本的 CIDEr-D 得分（0 到 10）：两者 n 元词组的相似程度，罕见词组权重更高。
 ///
 /// 词以空白分隔，或按 `language` 切分。词组的罕见程度由 JSON 文件给出：`{"df": {"the cat": 3}, "ref_len": 40}`，即含有该词组（词间一个空格）的文档数与文档总数；DataFlow 读取同样内容的
-/// Python pickle。DataFlow 的 `df_mode: corpus` 把每一行当作单独的语料，得分恒为 0，因此不予接受。两者之一为空的行没有得分。
+/// Python pickle，其词组为元组；对读出的 `d`，用 `json.dump({"df": {" ".join(gram): count for gram, count in d["df"].items()}, "ref_len": d["ref_len"]}, file)` 即可转换。DataFlow 的 `df_mode: corpus` 把每一行当作单独的语料，得分恒为 0，因此不予接受。两者之一为空的行没有得分。
 #[operator(general_text, eval, Columns)]
 pub struct CiderSampleEvaluator {
     /// The text to score. 中文：要评分的文本。
