@@ -20,6 +20,7 @@ pub mod language;
 mod memo;
 mod nested;
 mod ngram;
+mod pattern;
 pub mod pdf2vqa;
 mod porter;
 mod python;

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::pattern::pattern;
 use crate::scan::{BLOCK, bits_within, character_bits, is_ascii_space};
 
 /// Whether Python's `str.split`, `str.strip` and `\s` take a character for white space: Rust's set and U+001C to U+001F.
@@ -160,8 +161,7 @@ pub(crate) fn is_decimal(character: char) -> bool {
     character.is_ascii_digit() || (!character.is_ascii() && character.is_numeric() && DECIMAL.is_match(character.encode_utf8(&mut [0; 4])))
 }
 
-#[expect(clippy::expect_used, reason = "the pattern is a constant")]
-static DECIMAL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\p{Nd}$").expect("a valid pattern"));
+static DECIMAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\p{Nd}$"));
 
 fn is_other_digit(character: char) -> bool {
     matches!(character,

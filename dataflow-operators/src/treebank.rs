@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use crate::pattern::pattern;
 use crate::python::split_words;
 
 /// The words of a text.
@@ -35,7 +36,6 @@ impl<'a> Words<'a> {
 /// A pattern and what takes its place.
 type Rule = (Regex, &'static str);
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     [
         // Quotation marks that open.
@@ -72,13 +72,12 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ("(?i)\\b(wan)(na)\\b", " $1 $2 "),
         ("(?i) ('t)(is|was)\\b", " $1 $2 "),
     ]
-    .map(|(pattern, by)| (Regex::new(pattern).expect("a valid pattern"), by))
+    .map(|(written, by)| (pattern(written), by))
     .into()
 });
 
 /// Where a sentence ends: marks, closing quotes, and then white space before anything but a small letter.
-#[expect(clippy::expect_used, reason = "the pattern is a constant")]
-static SENTENCE_END: LazyLock<Regex> = LazyLock::new(|| Regex::new("([.?!][)\\]\"'”’]*)(\\s+)([^a-z\\s])").expect("a valid pattern"));
+static SENTENCE_END: LazyLock<Regex> = LazyLock::new(|| pattern("([.?!][)\\]\"'”’]*)(\\s+)([^a-z\\s])"));
 
 /// The words of a text with spaces between them.
 fn tokens(text: &str) -> String {

@@ -7,6 +7,7 @@ use regex::Regex;
 use super::denial::is_denied;
 use super::extract::{some_text, without_bold};
 use super::list::joint;
+use crate::pattern::pattern;
 
 /// Words between "the answer is" and the answer that say nothing of it.
 const FILLERS: &str =
@@ -20,20 +21,20 @@ pub(super) fn after_hashes(text: &str) -> Option<String> {
 
 /// What follows the last phrase that announces an answer and does not deny it, to the end of the sentence.
 pub(super) fn after_phrase(text: &str) -> Option<String> {
-    static PHRASE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static PHRASE: LazyLock<Regex> = LazyLock::new(|| {
         let english =
             r"\banswer(?:\s+(?:is|must\s+be|should\s+be|would\s+be)\b|\*{0,2}\s*[:：])|\b(?:correct|right|best)\s+(?:option|choice)\s+is\b|\bcorrection\s*:";
         let chinese = r"答案】|答案(?:应该?|就)?(?:是|为|：|:)|故选[择:：]?|正确的?(?:选项)?[是为有]";
-        Regex::new(&format!(r"(?i)(?:{english}|{chinese})(?:[\s,]*\b(?:{FILLERS})\b,?)*")).ok()
+        pattern(&format!(r"(?i)(?:{english}|{chinese})(?:[\s,]*\b(?:{FILLERS})\b,?)*"))
     });
-    let found: Vec<_> = PHRASE.as_ref()?.find_iter(text).collect();
+    let found: Vec<_> = PHRASE.find_iter(text).collect();
     found.into_iter().rev().find_map(|found| announced(text, found.start(), found.end()))
 }
 
 /// What a phrase announces; `None` where the phrase or what follows says that it is not the answer.
 fn announced(text: &str, phrase: usize, end: usize) -> Option<String> {
-    static WRONG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(?:\b(?:wrong|incorrect|false)|错误的?)\s*$").ok());
-    if WRONG.as_ref()?.is_match(&text[text.floor_char_boundary(phrase.saturating_sub(20))..phrase]) {
+    static WRONG: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:\b(?:wrong|incorrect|false)|错误的?)\s*$"));
+    if WRONG.is_match(&text[text.floor_char_boundary(phrase.saturating_sub(20))..phrase]) {
         return None;
     }
     let is_between = |character: char| character.is_whitespace() || matches!(character, ':' | '：');
@@ -59,8 +60,8 @@ fn announced(text: &str, phrase: usize, end: usize) -> Option<String> {
 
 /// Of `not 13 but 12` and `not 13, it is 12` the latter.
 fn corrected(text: &str) -> Option<String> {
-    static BUT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(?:,|;|\bbut|，|而)\s*(?:(?:but|rather|it['’]?s|it\s+is|而是|是)\s*)?").ok());
-    some_text(&text[BUT.as_ref()?.find(text)?.end()..])
+    static BUT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:,|;|\bbut|，|而)\s*(?:(?:but|rather|it['’]?s|it\s+is|而是|是)\s*)?"));
+    some_text(&text[BUT.find(text)?.end()..])
 }
 
 /// The sign of a number that is written out.
@@ -79,31 +80,30 @@ fn head_length(sentence: &str) -> usize {
 
 /// The letter of a choice that a solution names as its own: `所以选C`, `I choose B`, `Option C is correct`.
 pub(super) fn chosen_letter(text: &str) -> Option<String> {
-    static CHOSEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static CHOSEN: LazyLock<Regex> = LazyLock::new(|| {
         let english = r"\bI\s+(?:choose|pick|select)\s+(?:option\s+)?\(?(?<picked>[A-H])\b|(?:^|[^\p{L}])\(?(?<right>[A-H])\)?\s+is\s+(?:the\s+)?(?:correct|right)(?:\s+(?:one|answer|option|choice))?\s*(?:[.,;!]|$)";
         let chinese = r"选(?:择|项)?[是为]?[:：]?\s*[(（]?(?<chosen>[A-H]{1,8})[)）]?(?:$|[^\p{L}]|项|选项|是?正确)|(?:^|[^\p{L}]|[故项])(?<named>[A-H]{1,8})(?:选?项)?是?(?:正确|选项$)";
         let alone = r"(?m:^)(?:So|Therefore|Thus|Hence),?\s+\(?(?<alone>[A-H])\)?\.?\s*$";
-        Regex::new(&format!("{english}|{chinese}|{alone}")).ok()
+        pattern(&format!("{english}|{chinese}|{alone}"))
     });
     let text = &*without_bold(text);
     let letters = |found: regex::Captures<'_>| {
         let letters = ["picked", "right", "chosen", "named", "alone"].iter().find_map(|name| found.name(name))?;
         (!is_denied(text, letters.start(), letters.end())).then(|| letters.as_str().to_owned())
     };
-    CHOSEN.as_ref()?.captures_iter(text).filter_map(letters).last()
+    CHOSEN.captures_iter(text).filter_map(letters).last()
 }
 
 /// The formula in marks that a text begins with and how long it is with them; one between single dollars ends in its line. None where another answer, or what makes another
 /// one of it, follows: `$x = 2$ or $x = -3$`, `$3:30$ PM`.
 fn formula_at_start<'a>(text: &'a str, line: &'a str) -> Option<(&'a str, usize)> {
-    static GOES_ON: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^\s*(?:hundred|thousand|million|billion|trillion|[百千万亿]|(?i:[ap]\.m\.|[ap]m\b))").ok());
+    static GOES_ON: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:hundred|thousand|million|billion|trillion|[百千万亿]|(?i:[ap]\.m\.|[ap]m\b))"));
     [("$$", "$$", text), ("$", "$", line), ("\\(", "\\)", text), ("\\[", "\\]", text)].into_iter().find_map(|(open, close, text)| {
         let inner = text.strip_prefix(open)?;
         let (end, _) = inner.match_indices(close).find(|(at, _)| !inner[..*at].ends_with('\\'))?;
         let after = &inner[end + close.len()..];
         let is_item = after.find(['$', '\\']).is_some_and(|next| joint(&after[..next]).is_some());
-        let goes_on = is_item || GOES_ON.as_ref().is_some_and(|words| words.is_match(after));
+        let goes_on = is_item || GOES_ON.is_match(after);
         Some((&inner[..end], open.len() + end + close.len())).filter(|(inner, _)| !inner.trim().is_empty() && !goes_on)
     })
 }

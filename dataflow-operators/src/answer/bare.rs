@@ -8,6 +8,7 @@ use super::boxed::last_boxed;
 use super::expression::{self, Expression};
 use super::final_answer::{Units, final_answer};
 use super::normal_form::normal_form;
+use crate::pattern::pattern;
 
 /// Whether the final answer of a solution has the value of the reference answer where both have one.
 ///
@@ -30,17 +31,17 @@ fn constant(text: &str) -> Option<f64> {
 }
 
 fn marked_formula(text: &str) -> Option<String> {
-    static MARKED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)\$+([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]").ok());
+    static MARKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)\$+([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]"));
     let in_marks = || {
-        let found = MARKED.as_ref()?.captures_iter(text).last()?;
+        let found = MARKED.captures_iter(text).last()?;
         (1..=3).find_map(|group| found.get(group)).map(|formula| formula.as_str().to_owned())
     };
     last_boxed(text).map(ToOwned::to_owned).or_else(in_marks)
 }
 
 fn last_fraction(text: &str) -> Option<f64> {
-    static FRACTION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(-?)\\[dt]?frac(?:\{\s*(-?\d+)\s*\}\{\s*(-?\d+)\s*\}|(\d)(\d))").ok());
-    let found = FRACTION.as_ref()?.captures_iter(text).last()?;
+    static FRACTION: LazyLock<Regex> = LazyLock::new(|| pattern(r"(-?)\\[dt]?frac(?:\{\s*(-?\d+)\s*\}\{\s*(-?\d+)\s*\}|(\d)(\d))"));
+    let found = FRACTION.captures_iter(text).last()?;
     let part = |braced: usize, bare: usize| found.get(braced).or_else(|| found.get(bare))?.as_str().parse::<f64>().ok();
     let share = part(2, 4)? / part(3, 5)?;
     (!share.is_nan()).then_some(if &found[1] == "-" { -share } else { share })
@@ -48,13 +49,13 @@ fn last_fraction(text: &str) -> Option<f64> {
 
 /// The last number, or calculation with numbers, at the start of the text, after a space or after `=`.
 fn last_number(text: &str) -> Option<f64> {
-    static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
         let calculation = r"-?\(?-?\d[\d.\s+\-*×/^()÷]*[+\-*×/^()÷][\d.\s+\-*×/^()÷]+\)?";
         let grouped = r"-? ?\d{1,3}(?:[ ,]\d{3})+(?:\.\d+)?";
         let number = r"-? ?\d+[.,]\d+|-? ?\.\d+|-? ?\d+";
-        Regex::new(&format!(r"(?:^|[\s=])(?:\*\*)?(?:({calculation})(?:[.,:\s)$]|$)|[$€£¥₹]?({grouped}|{number})(\s*(?:%|[Pp]ercent))?)")).ok()
+        pattern(&format!(r"(?:^|[\s=])(?:\*\*)?(?:({calculation})(?:[.,:\s)$]|$)|[$€£¥₹]?({grouped}|{number})(\s*(?:%|[Pp]ercent))?)"))
     });
-    let found = NUMBER.as_ref()?.captures_iter(text).filter_map(|found| {
+    let found = NUMBER.captures_iter(text).filter_map(|found| {
         if let Some(calculation) = found.get(1) {
             return constant(&normal_form(calculation.as_str()));
         }

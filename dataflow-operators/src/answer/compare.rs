@@ -20,6 +20,7 @@ use super::number_words::in_digits;
 use super::quantity::{self, same_number};
 use super::relation::{self, is_relation, sides};
 use super::shape::{Group, Shape};
+use crate::pattern::pattern;
 
 /// The longest answer, in bytes, that is more than letters: whole pages are not calculated with.
 const LONGEST: usize = 4000;
@@ -212,9 +213,9 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
 
 /// The letter of a choice: `B`, `(B)`, `B.`, `(B) 42`, `B. 42`, `Option B`, `选B`.
 fn choice(text: &str) -> Option<char> {
-    static CHOICE: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^(?:(?:[Oo]ption|[Cc]hoice|选项?)?\s*(?:\(([A-Ja-j])\)(?:\s.*)?|([A-Ja-j])[.):]?|([A-J])[.):]\s.*))$").ok());
-    let found = CHOICE.as_ref()?.captures(text)?;
+    static CHOICE: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^(?:(?:[Oo]ption|[Cc]hoice|选项?)?\s*(?:\(([A-Ja-j])\)(?:\s.*)?|([A-Ja-j])[.):]?|([A-J])[.):]\s.*))$"));
+    let found = CHOICE.captures(text)?;
     (1..=3).find_map(|group| found.get(group))?.as_str().chars().next().map(|letter| letter.to_ascii_uppercase())
 }
 
@@ -231,11 +232,10 @@ fn is_calculation(first: &str, last: &str) -> bool {
 
 /// Whether a side is a name, such as `x`, `x_1`, `f(2)`, `(x, y)`, `|AB|`, `AB/CD`, `P(X=1)` or `the area`.
 pub(super) fn names_a_value(side: &str) -> bool {
-    static NAME: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^(?:\(?[\p{L}∠△][\p{L}\p{N}_'’(),.:：∠△\s]*|\|[\p{Lu}\s]+\||[\p{Lu}()/\s]+|P\s*\([^()]*\))$").ok());
+    static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:\(?[\p{L}∠△][\p{L}\p{N}_'’(),.:：∠△\s]*|\|[\p{Lu}\s]+\||[\p{Lu}()/\s]+|P\s*\([^()]*\))$"));
     // A root or a logarithm of something is not what was asked for.
     let is_formula = || side.split(|character: char| !character.is_alphabetic()).any(|word| ["sqrt", "log", "ln", "lg", "exp"].contains(&word));
-    NAME.as_ref().is_some_and(|name| name.is_match(side)) && !is_formula()
+    NAME.is_match(side) && !is_formula()
 }
 
 /// Whether a name is one of letters, and no word: `x_1`, `AB`, `pH`, `∠ABC`.

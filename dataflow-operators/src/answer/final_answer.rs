@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::number_words::number_of_words;
+use crate::pattern::pattern;
 
 /// What is done with the unit behind an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(crate) fn cleaned_answer(answer: &str, units: Units) -> String {
 }
 
 fn marked(solution: &str) -> String {
-    static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"-?\d*\.?\d+").ok());
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"-?\d*\.?\d+"));
     // Two letters that a tokenizer of Russian puts in the place of a mark.
     let solution = solution.replace("ки", "");
     if let Some((_, rest)) = solution.split_once("final answer is $")
@@ -47,7 +48,7 @@ fn marked(solution: &str) -> String {
         return rest.trim().to_owned();
     }
     let plain = solution.replace(',', "");
-    NUMBER.as_ref().and_then(|number| number.find_iter(&plain).last()).map(|found| found.as_str().to_owned()).unwrap_or_default()
+    NUMBER.find_iter(&plain).last().map(|found| found.as_str().to_owned()).unwrap_or_default()
 }
 
 /// What follows `boxed`: the inside of its braces, to the end where they are never closed; without braces what comes before the next dollar.
@@ -83,17 +84,15 @@ const REPLACED: &[(&str, &str)] = &[
 ];
 
 fn cleaned(answer: &str, units: Units) -> String {
-    static ARRAY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\begin\{array\}\{[^}]*\}").ok());
-    static TEXT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\(?:text|mbox)\{([^}]*)\}").ok());
-    let replaced =
-        |regex: &Option<Regex>, text: &str, by: &str| regex.as_ref().map_or_else(|| text.to_owned(), |regex| regex.replace_all(text, by).into_owned());
-    let mut text = replaced(&ARRAY, answer, "\\begin{pmatrix}");
+    static ARRAY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\begin\{array\}\{[^}]*\}"));
+    static TEXT: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\(?:text|mbox)\{([^}]*)\}"));
+    let mut text = ARRAY.replace_all(answer, "\\begin{pmatrix}").into_owned();
     for (from, to) in REPLACED {
         if text.contains(from) {
             text = text.replace(from, to);
         }
     }
-    text = replaced(&TEXT, &text, "$1");
+    text = TEXT.replace_all(&text, "$1").into_owned();
     text = match units {
         Units::Stay => text,
         Units::Everywhere => without_units(&text, |_| true),

@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::last_value::last_value;
 use super::list::joint;
+use crate::pattern::pattern;
 
 /// The value that a sentence tells: what is set in bold letters, the letter of a choice, what stands before a reason, an aside or a contrast (`5, not 6`, `12 (3 rows)`),
 /// the result of a calculation, what stands behind `is` (`The largest n is 34`), or the one number in it. `None` where it says nothing so plain, and where it says no
@@ -20,40 +21,39 @@ pub(crate) fn gist(sentence: &str) -> Option<String> {
 
 fn gist_of_plain(sentence: &str) -> Option<String> {
     /// A letter with its option, or with a reason: `B项`, `B: the sun`.
-    static LETTER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\(?([A-H])\)?\s*(?:项|选项|[:：；;–—]|\s-\s)").ok());
-    static AFTERTHOUGHT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\(?([A-H])\)?\s*(?:项|选项|[:：；;–—]|\s-\s)"));
+    static AFTERTHOUGHT: LazyLock<Regex> = LazyLock::new(|| {
         let reason = r"(?:,?\s+(?:not|since|because|but|which|where|given|rather than)|\s+(?:as|when|\(?(?:if|for|with)\s+\$?\w\s*=)|,\s*(?:as|so|and not|it|they|he|she|this|there|we|the|an?))[\s\d$]";
         let aside = r"\s*[(（](?:\D|\d.*[^\d)）.,]\)?)|\s+[–—-]\s|[:;](?:\s|$)";
         let chinese = r"[，,]?(?:因为|而不是|不是)|[；：，]";
-        Regex::new(&format!("(?i)(?:{reason}|{aside}|{chinese})")).ok()
+        pattern(&format!("(?i)(?:{reason}|{aside}|{chinese})"))
     });
     /// What only looks like an aside, and says more of the value: `3 (mod 7)`, `kπ (k∈Z)`.
-    static CONDITION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^\s*[(（]\s*(?:\\?p?mod\b|or\b|and\b|[^)）]*(?:∈|\\in\b))").ok());
-    static CALCULATION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\d\s.,+*/×÷·()$−-]+=\s*(?:[\d\s.,+*/×÷·()$−-]+=\s*)*(\S.*)$").ok());
-    static COPULA: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\s(?:is|are|was|were|equals)[\s:]+|(?:是|为|等于)[:：]?").ok());
-    static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\d+(?:[.,]\d+)*").ok());
+    static CONDITION: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\s*[(（]\s*(?:\\?p?mod\b|or\b|and\b|[^)）]*(?:∈|\\in\b))"));
+    static CALCULATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[\d\s.,+*/×÷·()$−-]+=\s*(?:[\d\s.,+*/×÷·()$−-]+=\s*)*(\S.*)$"));
+    static COPULA: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\s(?:is|are|was|were|equals)[\s:]+|(?:是|为|等于)[:：]?"));
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d+(?:[.,]\d+)*"));
     /// With one of these in it a sentence does not say that its number is the answer.
-    static VAGUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:not|no|never|than|least|most|over|under|between|except|about|if|or|either|could|may|might)\b|n't\b|[不非约或]").ok()
-    });
-    if let Some(letter) = LETTER.as_ref()?.captures(sentence) {
+    static VAGUE: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)\b(?:not|no|never|than|least|most|over|under|between|except|about|if|or|either|could|may|might)\b|n't\b|[不非约或]"));
+    if let Some(letter) = LETTER.captures(sentence) {
         return Some(letter[1].to_owned());
     }
-    let is_condition = |at: usize| CONDITION.as_ref().is_some_and(|condition| condition.is_match(&sentence[at..]));
-    if let Some(cut) = AFTERTHOUGHT.as_ref()?.find_iter(sentence).find(|cut| cut.start() > 0 && !is_condition(cut.start())) {
+    let is_condition = |at: usize| CONDITION.is_match(&sentence[at..]);
+    if let Some(cut) = AFTERTHOUGHT.find_iter(sentence).find(|cut| cut.start() > 0 && !is_condition(cut.start())) {
         let head = sentence[..cut.start()].trim_end_matches([',', ' ']);
         let is_plain = !head.is_empty() && (!head.contains(' ') || head.contains(|character: char| character.is_ascii_digit()));
         return if is_plain { Some(gist_of_plain(head).unwrap_or_else(|| head.to_owned())) } else { None };
     }
-    if let Some(result) = CALCULATION.as_ref()?.captures(sentence) {
+    if let Some(result) = CALCULATION.captures(sentence) {
         return Some(result[1].to_owned());
     }
-    if let Some(copula) = COPULA.as_ref()?.find_iter(sentence).last() {
+    if let Some(copula) = COPULA.find_iter(sentence).last() {
         return Some(sentence[copula.end()..].trim().to_owned()).filter(|rest| !rest.is_empty());
     }
-    let mut numbers = NUMBER.as_ref()?.find_iter(sentence);
+    let mut numbers = NUMBER.find_iter(sentence);
     let number = numbers.next()?;
-    if VAGUE.as_ref()?.is_match(sentence) {
+    if VAGUE.is_match(sentence) {
         return None;
     }
     let words = sentence[..number.start()].split_whitespace().filter(|word| word.len() > 1 && word.chars().all(char::is_alphabetic)).count();

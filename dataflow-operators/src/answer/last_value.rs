@@ -7,6 +7,7 @@ use regex::Regex;
 use super::denial::{is_denied, is_label};
 use super::list::{Joint, introduces_a_list, joint, name_before};
 use super::pieces::{FUNCTIONS, Kind, Piece, pieces};
+use crate::pattern::pattern;
 
 /// Those that are a value, or begin one, without a digit.
 const VALUES: &[&str] = &["\\frac", "\\dfrac", "\\tfrac", "\\cfrac", "\\sqrt", "\\pi", "\\infty"];
@@ -127,10 +128,10 @@ fn whole(text: &str, values: &[Value]) -> LastValue {
 
 /// Where a quantity in two units ends that two numbers are parts of: `2 hours and 30 minutes`.
 fn end_of_compound(text: &str, first: &Value, second: &Value) -> Option<usize> {
-    static UNIT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\s*(\p{L}+)(?:(?:,|\s+and)?\s*)$").ok());
-    static NEXT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\s*(\p{L}+)").ok());
-    let unit = UNIT.as_ref()?.captures(&text[first.end..second.start])?.get(1)?.as_str();
-    let next = NEXT.as_ref()?.captures(&text[second.end..])?.get(1)?;
+    static UNIT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(\p{L}+)(?:(?:,|\s+and)?\s*)$"));
+    static NEXT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(\p{L}+)"));
+    let unit = UNIT.captures(&text[first.end..second.start])?.get(1)?.as_str();
+    let next = NEXT.captures(&text[second.end..])?.get(1)?;
     let is_one_of = |unit: &str, names: &[&str]| names.contains(&unit.strip_suffix('s').unwrap_or(unit));
     COMPOUNDS.iter().any(|(large, small)| is_one_of(unit, large) && is_one_of(next.as_str(), small)).then_some(second.end + next.end())
 }
@@ -175,21 +176,21 @@ impl Value {
 
 /// Where a sign begins that is written out before a value: `minus 5`, `负5`; not of a difference, `7 minus 5`.
 fn sign_in_words(text: &str, start: usize) -> Option<usize> {
-    static SIGN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(?:^|[^\d\s)]\s*)(?<sign>\b(?:minus|negative)\s+\$?|负\$?)$").ok());
+    static SIGN: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:^|[^\d\s)]\s*)(?<sign>\b(?:minus|negative)\s+\$?|负\$?)$"));
     let from = text.ceil_char_boundary(start.saturating_sub(20));
-    Some(from + SIGN.as_ref()?.captures(&text[from..start])?.name("sign")?.start())
+    Some(from + SIGN.captures(&text[from..start])?.name("sign")?.start())
 }
 
 /// What makes another number of the one before it, and where that ends: `million`, `万`, `PM`.
 fn multiplier(text: &str, end: usize) -> Option<(&str, usize)> {
-    static MULTIPLIER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static MULTIPLIER: LazyLock<Regex> = LazyLock::new(|| {
         // 千米 and 百分 are units, which is for the comparison to tell.
         let chinese = "[百千万亿萬億]+[米克瓦卡帕赫伏焦兆字分元]?";
         let english = r"(?:(?:hundred|thousand|million|billion|trillion)\b\s*)+";
-        Regex::new(&format!(r"^(?i)(?:\s|\$|\\text\{{|\\[,; ])*({english}|{chinese}|[ap]\.m\.|[ap]m\b)")).ok()
+        pattern(&format!(r"^(?i)(?:\s|\$|\\text\{{|\\[,; ])*({english}|{chinese}|[ap]\.m\.|[ap]m\b)"))
     });
     let after = &text[end..];
-    let found = MULTIPLIER.as_ref()?.captures(&after[..after.floor_char_boundary(60)])?.get(1)?;
+    let found = MULTIPLIER.captures(&after[..after.floor_char_boundary(60)])?.get(1)?;
     Some((found.as_str().trim(), end + found.end()))
 }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::near::before;
+use crate::pattern::pattern;
 
 /// What stands between two items of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,16 +17,16 @@ pub(super) enum Joint {
 
 /// How two values are joined by what stands between them, names such as `x =` aside; `None` where it is more than that.
 pub(super) fn joint(between: &str) -> Option<Joint> {
-    static JOINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static JOINT: LazyLock<Regex> = LazyLock::new(|| {
         let comma = r"[,;、，；]|\\q?quad|\\text\{\s*,\s*\}";
         let word = r"\b(?:and|or)\b|[和或及]|\\text\{\s*(?:and|or)\s*\}";
         let space = r"(?:\s|\$|\*\*|\\[()\[\],;: ])*";
-        Regex::new(&format!(r"^{space}(?:(?:{comma}|(?<word>{word})){space})+(?:{NAME}\s*[=≈]\s*)?$")).ok()
+        pattern(&format!(r"^{space}(?:(?:{comma}|(?<word>{word})){space})+(?:{NAME}\s*[=≈]\s*)?$"))
     });
     if between.len() > LONGEST {
         return None;
     }
-    let found = JOINT.as_ref()?.captures(between)?;
+    let found = JOINT.captures(between)?;
     Some(if found.name("word").is_some() { Joint::Word } else { Joint::Comma })
 }
 
@@ -36,16 +37,15 @@ const NAME: &str = r"\p{L}(?:_\{?\w{1,2}\}?|[₀-₉'′])?";
 
 /// The name that an equation right before a place gives to what follows, without its index: `x` of `x_1 = `.
 pub(super) fn name_before(text: &str, at: usize) -> Option<char> {
-    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"(?:^|[^\p{{L}}\d\\_^}}])({NAME})\s*[=≈]$")).ok());
-    NAMED.as_ref()?.captures(before(text, at))?.get(1)?.as_str().chars().next()
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?:^|[^\p{{L}}\d\\_^}}])({NAME})\s*[=≈]$")));
+    NAMED.captures(before(text, at))?.get(1)?.as_str().chars().next()
 }
 
 /// Whether what stands before a place lets values that only commas part be a list, and not a date or `In 2019, 45`.
 pub(super) fn introduces_a_list(text: &str, at: usize) -> bool {
-    static INTRODUCED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?:^|[:：=≈.?\n是为得]|\b(?:is|are|was|were|be|get|gives?|obtain|find|have|answers?|roots?|solutions?|values?))$").ok()
-    });
-    INTRODUCED.as_ref().is_some_and(|introduced| introduced.is_match(before(text, at)))
+    static INTRODUCED: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)(?:^|[:：=≈.?\n是为得]|\b(?:is|are|was|were|be|get|gives?|obtain|find|have|answers?|roots?|solutions?|values?))$"));
+    INTRODUCED.is_match(before(text, at))
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ mod characters;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use self::characters::{fraction, lowered_digit, raised};
+use crate::pattern::pattern;
 
 /// What may stand round the whole of an answer and says nothing.
 const WRAPPERS: [(&str, &str); 9] =
@@ -48,10 +50,10 @@ pub(super) fn normal_form(answer: &str) -> String {
 
 /// A sign in the place of a word before a number: `minus 5`, `negative 5`, `负5`.
 fn with_minus(text: String) -> String {
-    static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(?:\b(?:minus|negative)\s+|负)(\d)").ok());
-    match WORD.as_ref() {
-        Some(word) if word.is_match(&text) => word.replace_all(&text, "-$1").into_owned(),
-        _ => text,
+    static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:\b(?:minus|negative)\s+|负)(\d)"));
+    match WORD.replace_all(&text, "-$1") {
+        Cow::Owned(signed) => signed,
+        Cow::Borrowed(_) => text,
     }
 }
 

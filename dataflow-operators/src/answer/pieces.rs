@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::pattern::pattern;
 use regex::Regex;
 
 /// What a piece of a text is, as far as it says where a value begins and ends.
@@ -46,8 +47,8 @@ pub(super) const FUNCTIONS: &[&str] = &["sqrt", "sin", "cos", "tan", "log", "ln"
 
 /// The pieces of a text, in order.
 pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
-    static PIECE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(concat!(
+    static PIECE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(concat!(
             r"(?P<word>\\(?:text\w*|math\w+|mbox|operatorname)\s*\{[^{}]*\})",
             r"|(?P<other></?[A-Za-z]\w*\s*/?>)", // a tag of HTML
             r"|(?P<inequality><=|>=|!=|\\(?:leq?|geq?|leqslant|geqslant|lt|gt|neq?)\b|[<>＜＞≤≥≠])",
@@ -63,9 +64,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
             r"|(?P<letter>\p{L}+)",
             r"|(?s:\\?.)"
         ))
-        .ok()
     });
-    let Some(regex) = PIECE.as_ref() else { return Vec::new() };
     let groups = [
         ("word", Kind::Word),
         ("matrix", Kind::Command),
@@ -88,7 +87,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
             kind => kind,
         }
     };
-    let mut pieces: Vec<Piece<'_>> = regex
+    let mut pieces: Vec<Piece<'_>> = PIECE
         .captures_iter(text)
         .map(|found| Piece {
             kind: kind_of(&found),

@@ -10,6 +10,7 @@ use self::unit::unit_name;
 use super::compare::words::{is_word, squeezed};
 use super::expression::{self, Expression};
 use super::number_words::word_value;
+use crate::pattern::pattern;
 
 /// A number and the unit or words behind it.
 struct Quantity {
@@ -98,19 +99,19 @@ pub(super) fn is_with_unit(text: &str) -> bool {
 
 /// The number of a text whose commas or spaces only group its digits, without them.
 pub(super) fn without_thousands(text: &str) -> Option<String> {
-    static GROUPED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?:[^\d,;][^,;]*)?$").ok());
-    static SPACED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(-?\d{1,3}(?: \d{3})+(?:\.\d+)?)(\s*[^\d\s,;/.][^,;/]*)?$").ok());
-    if let Some(found) = SPACED.as_ref()?.captures(text) {
+    static GROUPED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?:[^\d,;][^,;]*)?$"));
+    static SPACED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(-?\d{1,3}(?: \d{3})+(?:\.\d+)?)(\s*[^\d\s,;/.][^,;/]*)?$"));
+    if let Some(found) = SPACED.captures(text) {
         return Some(format!("{}{}", found[1].replace(' ', ""), found.get(2).map_or("", |unit| unit.as_str())));
     }
     // `1, 234` may be a list; with three digits in each group and no space it is a number.
-    GROUPED.as_ref()?.is_match(text).then(|| text.replace(',', ""))
+    GROUPED.is_match(text).then(|| text.replace(',', ""))
 }
 
 /// `3 1/2` as a sum.
 fn mixed_number(text: &str) -> Option<String> {
-    static MIXED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^([-+]?)\s*(\d+)\s+\(*(\d+)\)*\s*/\s*\(*(\d+)\)*$").ok());
-    let found = MIXED.as_ref()?.captures(text)?;
+    static MIXED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^([-+]?)\s*(\d+)\s+\(*(\d+)\)*\s*/\s*\(*(\d+)\)*$"));
+    let found = MIXED.captures(text)?;
     Some(format!("{}({}+{}/{})", &found[1], &found[2], &found[3], &found[4]))
 }
 
@@ -129,12 +130,12 @@ pub(super) fn same_rows(answer: &str, reference: &str) -> bool {
 }
 
 fn row(text: &str) -> Option<Vec<(String, String)>> {
-    static ROW: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\d+(?:\.\d+)?\s*\p{L}+(?:\s*,?\s*(?:and\s+)?|$)){2,}$").ok());
-    static PART: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\d+(?:\.\d+)?)\s*(\p{L}+)").ok());
-    if !ROW.as_ref()?.is_match(text) {
+    static ROW: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:\d+(?:\.\d+)?\s*\p{L}+(?:\s*,?\s*(?:and\s+)?|$)){2,}$"));
+    static PART: LazyLock<Regex> = LazyLock::new(|| pattern(r"(\d+(?:\.\d+)?)\s*(\p{L}+)"));
+    if !ROW.is_match(text) {
         return None;
     }
-    Some(PART.as_ref()?.captures_iter(text).map(|part| (part[1].to_owned(), unit_name(&part[2].to_lowercase()))).collect())
+    Some(PART.captures_iter(text).map(|part| (part[1].to_owned(), unit_name(&part[2].to_lowercase()))).collect())
 }
 
 /// Units that may stand right after a number.
@@ -143,12 +144,12 @@ const SHORT: [&str; 22] =
 
 /// A number and the unit or words after it, in small letters.
 fn split_unit(text: &str) -> (&str, String) {
-    static WITH_UNIT: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%](?:\s*pi\b)?)(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$").ok());
+    static WITH_UNIT: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%](?:\s*pi\b)?)(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$"));
     /// Those of one letter, which are variables in another case: `5N` and `5n`.
     const LETTERS: &str = "mgshlLNJWVKC";
     let none = || (text, String::new());
-    let Some(found) = WITH_UNIT.as_ref().and_then(|pattern| pattern.captures(text)) else { return none() };
+    let Some(found) = WITH_UNIT.captures(text) else { return none() };
     let (Some(head), Some(space), Some(words)) = (found.get(1), found.get(2), found.get(3)) else { return none() };
     let words = words.as_str().trim();
     let letter = words.split(|character: char| !character.is_alphabetic()).next().filter(|word| word.chars().count() == 1 && LETTERS.contains(word));

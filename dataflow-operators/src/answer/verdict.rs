@@ -5,17 +5,18 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::denial::is_denied;
+use crate::pattern::pattern;
 
 /// The verdict of a solution: that of its last sentence, else that of its first.
 pub(super) fn verdict(text: &str) -> Option<&str> {
-    static VERDICT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static VERDICT: LazyLock<Regex> = LazyLock::new(|| {
         let ended = r"(?:[,.;:!，。；：！—–]|\s-|\n|$)";
         let alone = format!(r"^[\s*]*(?:(?:so|therefore|thus|hence)\b,?[\s*]*)?(?<alone>yes|no|true|false)\**\s*{ended}");
         let said = r"\b(?:statement|claim|assertion|proposition)\s+is\s+\**(?<said>true|false)\**\s*\.?\s*$";
-        Regex::new(&format!("(?i)(?:{alone}|{said})")).ok()
+        pattern(&format!("(?i)(?:{alone}|{said})"))
     });
     let of = |sentence: &'_ str| {
-        let found = VERDICT.as_ref()?.captures(sentence)?;
+        let found = VERDICT.captures(sentence)?;
         found.name("alone").or_else(|| found.name("said")).map(|word| word.range())
     };
     let text = text.trim();
@@ -25,22 +26,22 @@ pub(super) fn verdict(text: &str) -> Option<&str> {
 
 /// What the last sentence says that something is, in words: `even` of `So the sum is even.`, `no solution` of `There is no solution.`
 pub(super) fn words_of_last_sentence(text: &str) -> Option<&str> {
-    static COPULA: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(?:\s(?:is|are|was|were)|^it['’]s)\s+(?:(?:an?|the)\s+)?").ok());
-    static ARTICLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^(?:an?|the)\s+").ok());
+    static COPULA: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:\s(?:is|are|was|were)|^it['’]s)\s+(?:(?:an?|the)\s+)?"));
+    static ARTICLE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^(?:an?|the)\s+"));
     let text = text.trim().trim_end_matches(['.', '!']);
     let start = text.rfind(". ").map_or(0, |end| end + 2).max(text.rfind('\n').map_or(0, |end| end + 1));
     let sentence = &text[start..];
     if sentence.len() > LONGEST {
         return None;
     }
-    let said = COPULA.as_ref()?.find_iter(sentence).last().or_else(|| ARTICLE.as_ref()?.find(sentence))?;
+    let said = COPULA.find_iter(sentence).last().or_else(|| ARTICLE.find(sentence))?;
     Some(&sentence[said.end()..]).filter(|said| !said.contains(|character: char| character.is_numeric()))
 }
 
 /// The circled numbers that a text ends with, of statements that are right: `①③④` of `正确的是①、③、④`.
 pub(super) fn circled_numbers(text: &str) -> Option<String> {
-    static CIRCLED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[①-⑳](?:[、，,和\s]*[①-⑳])*").ok());
-    let found = CIRCLED.as_ref()?.find_iter(text).filter(|found| !is_denied(text, found.start(), found.end())).last()?;
+    static CIRCLED: LazyLock<Regex> = LazyLock::new(|| pattern(r"[①-⑳](?:[、，,和\s]*[①-⑳])*"));
+    let found = CIRCLED.find_iter(text).filter(|found| !is_denied(text, found.start(), found.end())).last()?;
     Some(found.as_str().chars().filter(|character| matches!(character, '①'..='⑳')).collect())
 }
 

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use super::measure::CodeMeasure;
 use super::source_code::SourceCode;
+use crate::pattern::pattern;
 use crate::score_columns::ScoreNames;
 
 /// The shares of base64, of hexadecimal bytes and of Unicode escapes, and whether none is above a half.
@@ -18,11 +19,8 @@ impl ScoreNames for EncodedData {
     const NAMES: &'static [&'static str] = &["Base64Ratio", "HexRatio", "UnicodeRatio", "Score"];
 }
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
-static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
-    [r"[a-zA-Z0-9+/=\n]{64,}", r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}", r"(?:\\u[0-9a-fA-F]{4}){8,}"]
-        .map(|pattern| Regex::new(pattern).expect("a valid pattern"))
-});
+static PATTERNS: LazyLock<[Regex; 3]> =
+    LazyLock::new(|| [r"[a-zA-Z0-9+/=\n]{64,}", r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}", r"(?:\\u[0-9a-fA-F]{4}){8,}"].map(pattern));
 
 impl CodeMeasure for EncodedData {
     const SCORE: usize = 3;

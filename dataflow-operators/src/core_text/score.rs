@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
+use crate::pattern::pattern;
 use dataflow_core::Result;
 use dataflow_core::model::Model;
 use dataflow_core::reply::find_json;
@@ -34,15 +35,15 @@ pub(super) async fn ask(model: &Model, system_prompt: &str, text: &str) -> Resul
 
 /// The score in JSON, or a reply that is a score and nothing else. A number amid prose is no verdict.
 fn parse(reply: &str) -> Result<i64, String> {
-    static BARE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)^[^\w-]*(?:(?:score|rating|评分|得分|分数)\s*(?:is|为|是)?[^\w-]*)?(-?\d+)(?:\.0+)?(?:\s*/\s*5|\s*out of 5|\s*分)?\W*$").ok()
+    static BARE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)^[^\w-]*(?:(?:score|rating|评分|得分|分数)\s*(?:is|为|是)?[^\w-]*)?(-?\d+)(?:\.0+)?(?:\s*/\s*5|\s*out of 5|\s*分)?\W*$")
     });
     let mut found = None;
     find_json(reply, |value| {
         found = value.get("score").and_then(|score| score.as_i64().or_else(|| score.as_str()?.trim().parse().ok()));
         found.is_some()
     });
-    let bare = || BARE.as_ref()?.captures(reply.trim())?.get(1)?.as_str().parse::<i64>().ok();
+    let bare = || BARE.captures(reply.trim())?.get(1)?.as_str().parse::<i64>().ok();
     match found.or_else(bare) {
         Some(score) if SCALE.contains(&score) => Ok(score),
         Some(other) => Err(format!("a whole number from 1 to 5 was expected, and the score is {other}")),

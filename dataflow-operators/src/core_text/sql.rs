@@ -25,6 +25,7 @@ mod unknown_function;
 mod wording;
 mod written;
 
+use crate::pattern::pattern;
 use temporal::Takes;
 pub(super) use wording::type_name;
 use wording::{left_over, told};
@@ -65,10 +66,10 @@ const MOST_PADDED: i64 = 1_000_000;
 
 /// Whether a query stands in an expression. Polars would run some of them while it reads the expression, and panic.
 fn has_query_within(sql: &str) -> bool {
-    static QUOTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"'[^']*'|"[^"]*"|`[^`]*`"#).ok());
-    static QUERY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\(\s*(select|with)\s").ok());
-    let plain = QUOTED.as_ref().map_or(Cow::Borrowed(sql), |quoted| quoted.replace_all(sql, "''"));
-    QUERY.as_ref().is_some_and(|query| query.is_match(&plain))
+    static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"'[^']*'|"[^"]*"|`[^`]*`"#));
+    static QUERY: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\(\s*(select|with)\s"));
+    let plain = QUOTED.replace_all(sql, "''");
+    QUERY.is_match(&plain)
 }
 
 /// The columns that an expression reads, each once.

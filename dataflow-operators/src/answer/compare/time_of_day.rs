@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::pattern::pattern;
 use regex::Regex;
 
 struct TimeOfDay {
@@ -14,8 +15,8 @@ struct TimeOfDay {
 
 impl TimeOfDay {
     fn parse(text: &str) -> Option<Self> {
-        static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(\d{1,2})(?::(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?$").ok());
-        let found = TIME.as_ref()?.captures(text.trim())?;
+        static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\d{1,2})(?::(\d{2}))?\s*(?:([aApP])\.?\s?[mM]\.?)?$"));
+        let found = TIME.captures(text.trim())?;
         let minute = found.get(2);
         Some(Self {
             hour: found[1].parse().ok()?,

@@ -10,6 +10,7 @@ use polars::prelude::{DataFrame, DataType, Expr, FunctionExpr, StringFunction, l
 use regex::Regex;
 
 use super::type_name;
+use crate::pattern::pattern;
 
 /// Whether a format writes values of a type.
 pub(super) fn writes(format: &str, of: &DataType) -> Result<(), String> {
@@ -90,9 +91,9 @@ fn unknown_directive(format: &str) -> Option<&str> {
 
 /// A format such as `YYYY-MM-DD` in directives.
 fn in_directives(format: &str) -> Option<Cow<'_, str>> {
-    static PARTS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)yyyy|yy|mi|mm?|dd?|hh24|hh?|ss?|[a-z]").ok());
+    static PARTS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)yyyy|yy|mi|mm?|dd?|hh24|hh?|ss?|[a-z]"));
     let (mut is_after_hour, mut is_known) = (false, true);
-    let brought = PARTS.as_ref()?.replace_all(format, |found: &regex::Captures<'_>| match found[0].to_ascii_lowercase().as_str() {
+    let brought = PARTS.replace_all(format, |found: &regex::Captures<'_>| match found[0].to_ascii_lowercase().as_str() {
         "yyyy" => "%Y",
         "yy" => "%y",
         "mi" => "%M",

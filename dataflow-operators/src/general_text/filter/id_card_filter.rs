@@ -9,6 +9,7 @@ use regex::Regex;
 
 use crate::bounds;
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 
 /// Keeps rows that name an identity document fewer than `threshold` times and have no number of a Chinese identity card.
 ///
@@ -37,16 +38,15 @@ impl Default for IDCardFilter {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
 static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     let gap = r"[\s\x1c-\x1f]{0,10}";
-    let pattern = |pattern: &str| Regex::new(&pattern.replace('_', gap)).expect("a valid pattern");
+    let spaced = |written: &str| pattern(&written.replace('_', gap));
     let own = "身_份|(?-u:\\b)(?:id_(?:number|card|no)|identification|identity|(?:nric|ic|i\\.d\\.)_number|resident_registration)(?-u:\\b)";
     // Where one lives, the date of birth, a number for the day, and a digit or X to check.
     let number = "(?-u:\\b)[1-9][0-9]{5}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9xX](?-u:\\b)";
     let dataflow =
         ["身_份", "id_number_", "identification", "identity", "_ID_No_", "id_card_", "NRIC_number_", "IC_number_", "resident_registration_", "I.D._Number_"];
-    [pattern(&format!("(?i){own}")), pattern(number), pattern(&format!("(?i){}", dataflow.join("|")))]
+    [spaced(&format!("(?i){own}")), pattern(number), spaced(&format!("(?i){}", dataflow.join("|")))]
 });
 
 impl Measure for IDCardFilter {

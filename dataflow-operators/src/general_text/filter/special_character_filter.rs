@@ -8,6 +8,7 @@ use dataflow_core::{Cell, operator};
 use regex::Regex;
 
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 
 /// Drops rows whose text holds replacement characters or escapes that nobody decoded, such as `U+1F600` or `&#247;`.
 ///
@@ -37,9 +38,7 @@ impl Default for SpecialCharacterFilter {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
 static TRACES: LazyLock<[Regex; 2]> = LazyLock::new(|| {
-    let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
     [
         pattern(r"\\u200[eE]|&#247;|[\u{200e}\u{fffd}\u{25a1}]|\{/U\}|U\+(?:26[0-9A-Fa-f]|273|1F[0-9A-Fa-f]{2})[0-9A-Fa-f]"),
         // `[0-F]` and `[0-D]` are ranges of characters, as DataFlow has them: they hold `:` to `@` too.

@@ -10,6 +10,7 @@ use regex::Regex;
 
 use self::tag::Tags;
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 
 mod tag;
 
@@ -41,9 +42,7 @@ const NO_PART: &str = concat!(
     r"\u{b7}\u{2010}-\u{205e}\u{3000}-\u{303f}\u{fe30}-\u{fe4f}\u{ff00}-\u{ffef}",
 );
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
 static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
-    let pattern = |pattern: &str| Regex::new(pattern).expect("a valid pattern");
     [
         // An apostrophe may be a part of an address, but of one that a single quote stands before.
         pattern(&format!(r"(?i)'https?://[^'{NO_PART}]+|https?://[^{NO_PART}]+")),

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 
 /// Deletes `<ref>…</ref>`, `<ref … />` and `{{cite …|…}}` of wiki pages, open ones up to the end of the text.
 ///
@@ -30,9 +31,7 @@ impl Default for ReferenceRemoverRefiner {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
 static PATTERNS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
-    let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
     [
         // One that is closed in itself, one up to its end with no other before that, and one that is open to the end of the text.
         pattern(r"(?i)<ref(?:\s[^<>]*)?/>|<ref(?:\s[^<>]*)?>(?:[^<]|<(?:[^r<]|r[^e<]|re[^f<]))*?</ref\s*>|<ref(?:\s[^<>]*)?>[^<]*\z"),

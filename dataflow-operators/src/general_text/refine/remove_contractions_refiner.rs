@@ -13,6 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 use crate::word_list::{self, Line, Listed, ReadOnce};
 
 /// Writes contracted words out: `I'm` becomes `I am`, `won't` becomes `will not`, `gonna` becomes `going to`.
@@ -124,8 +125,7 @@ const LEFT: &[&str] = &["o'clock", "ain't", "wont", "cant"];
 /// After these an `'s` is no possessive.
 const BEFORE_IS: &[&str] = &["it", "he", "she", "that", "this", "there", "here", "what", "who", "where", "when", "why", "how"];
 
-#[expect(clippy::expect_used, reason = "the pattern is a constant")]
-static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"'?[A-Za-z]+(?:'[A-Za-z]+)*").expect("a valid pattern"));
+static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"'?[A-Za-z]+(?:'[A-Za-z]+)*"));
 
 /// Contractions of a list, and what they stand for.
 struct Contractions {

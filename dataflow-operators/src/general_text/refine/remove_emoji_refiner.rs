@@ -9,6 +9,7 @@ use dataflow_core::shape::Refine;
 use regex::Regex;
 
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 
 /// Deletes emoji: faces, pictographs, transport signs, flags and dingbats.
 ///
@@ -33,11 +34,10 @@ impl Default for RemoveEmojiRefiner {
 }
 
 /// An emoji and all that hangs on it. The signs and dingbats among them are emoji in text too, where Unicode leaves it to the font.
-#[expect(clippy::expect_used, reason = "the pattern is a constant")]
 static EMOJI: LazyLock<Regex> = LazyLock::new(|| {
     let emoji = r"\p{Emoji_Presentation}|[\p{Emoji}&&[\u{2600}-\u{27bf}\u{1f000}-\u{1faff}]]|[\p{Emoji}--[0-9#*]]\u{fe0f}|[0-9#*]\u{fe0f}?\u{20e3}";
     let after = r"[\u{fe0e}\u{fe0f}\u{20e3}\u{200d}\p{Emoji_Modifier}\u{e0020}-\u{e007f}]*";
-    Regex::new(&format!("(?:{emoji}){after}")).expect("a valid pattern")
+    pattern(&format!("(?:{emoji}){after}"))
 });
 
 /// Whether DataFlow takes a character for an emoji.

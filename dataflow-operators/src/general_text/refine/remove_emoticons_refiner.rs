@@ -1,6 +1,7 @@
 //! Deletes emoticons.
 
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 use crate::python::is_space;
 use crate::word_list::{self, Line, Listed, ReadOnce};
 use aho_corasick::{AhoCorasick, Input, MatchKind};
@@ -36,7 +37,6 @@ impl Default for RemoveEmoticonsRefiner {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the pattern is a constant")]
 static EMOTICON: LazyLock<Regex> = LazyLock::new(|| {
     // No sign that numbers, lists, labels or programs are written with: `:3`, `8)`, `D:`, `(;;)`, `:[`, `a :| b`.
     let western = r">?[:;](?:\)+|\(+|/|D+|P+)|[:;][-‑](?:[)(\]\[]+|[/\\|@*#&$oOp]|D+|P+)|=[-‑]?\)+|8[-‑]\)+|[xX][-‑]D+|XD+|xD+|:'[-‑]?[()]+";
@@ -44,7 +44,7 @@ static EMOTICON: LazyLock<Regex> = LazyLock::new(|| {
     let face = r"\^[_.-]?\^|T_+T|Q_+Q|[><]_+[><]|[oO]_+[oO]|-_+-";
     let eastern = r"\((?:\^[_.\-oO~]?\^|>[_.\-oO]<|T_+T|Q_+Q|[><]_+[><]|[oO]_+[oO]|-_+-|;_+;|\*_+\*|=_+=|~_+~|[´¯°ಠ╯ʘ◕•・ｏ][_.\-o0ωᴗ▽‿~ｏ﹏д・]+[`´¯°ಠ╯ʘ◕•・ｏ]|[\^>T][ωᴗ▽‿﹏д]+[\^<T])\)";
     let others = r"<3+(?:[ \t]+<3+)*|</3|¯\\_\(ツ\)_/¯";
-    Regex::new(&format!("{eastern}|{face}|{others}|{western}|{mirrored}")).expect("a valid pattern")
+    pattern(&format!("{eastern}|{face}|{others}|{western}|{mirrored}"))
 });
 
 /// The first emoticon from a place on.

@@ -1,6 +1,7 @@
 //! Deletes references to images.
 
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
@@ -33,9 +34,7 @@ impl Default for RemoveImageRefsRefiner {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
 static PATTERNS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
-    let pattern = |pattern: &str| Regex::new(pattern).expect("a valid pattern");
     // Brackets may hold others, one deep; and what is not closed ends where another begins, so that no part of a text is read again for each.
     let target = r"\((?:[^()\n]|\([^()\n]*\))*\)";
     let image = format!(r"!\[(?:[^\[\]\n]|\[[^\[\]\n]*\])*\]{target}");

@@ -1,6 +1,7 @@
 //! Writes dates and dollars in one form.
 
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 use crate::python::{NO_WORD_OR_END, SPACE, WORD, is_han, is_word, split_words};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
@@ -45,9 +46,7 @@ struct Patterns {
     loose_dollars: Regex,
 }
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
-    let pattern = |pattern: &str| Regex::new(pattern).expect("a valid pattern");
     let (edge, word, space) = (NO_WORD_OR_END, WORD, SPACE);
     Patterns {
         // Whole runs of digits and marks; what is longer than a date is told by its number of parts.

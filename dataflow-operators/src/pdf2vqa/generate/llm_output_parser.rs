@@ -13,6 +13,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::nested::text_of;
+use crate::pattern::pattern;
 use crate::pdf2vqa::layout::{claim, folder_name, items, read, write};
 
 /// Reads a model's reply that marks questions and answers by the numbers of layout items, and writes them as a list.
@@ -103,13 +104,12 @@ impl Layout {
 
 /// The pairs of a reply, in order.
 fn pairs(reply: &str, layout: &mut Layout) -> Vec<Value> {
-    static CHAPTER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)<chapter>(.*?)</chapter>").ok());
-    static PAIR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)<qa_pair>(.*?)</qa_pair>").ok());
+    static CHAPTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)<chapter>(.*?)</chapter>"));
+    static PAIR: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)<qa_pair>(.*?)</qa_pair>"));
     let mut found = Vec::new();
-    let (Some(chapters), Some(parts)) = (CHAPTER.as_ref(), PAIR.as_ref()) else { return found };
-    for chapter in chapters.captures_iter(reply).filter_map(|chapter| chapter.get(1)) {
+    for chapter in CHAPTER.captures_iter(reply).filter_map(|chapter| chapter.get(1)) {
         let title = inside(chapter.as_str(), "title").map(|numbers| layout.told(numbers)).unwrap_or_default();
-        for pair in parts.captures_iter(chapter.as_str()).filter_map(|pair| pair.get(1)) {
+        for pair in PAIR.captures_iter(chapter.as_str()).filter_map(|pair| pair.get(1)) {
             let part = |tag: &str| inside(pair.as_str(), tag).filter(|inner| !inner.is_empty());
             let (label, question, answer, solution) = (part("label"), part("question"), part("answer"), part("solution"));
             let Some(label) = label.filter(|_| question.is_some() || answer.is_some() || solution.is_some()) else { continue };

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::nested::text_of;
+use crate::pattern::pattern;
 use crate::pdf2vqa::layout::{claim, folder_name, read, write};
 
 /// Joins a list of questions with the answers that stand elsewhere in it, by chapter and number, and makes a row of each pair.
@@ -106,8 +107,8 @@ fn first_number(text: &str) -> Option<u64> {
 
 /// What a chapter is known by.
 fn chapter_of(title: &str, strict: bool) -> String {
-    static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\d+(?:\.\d+)*|[一二三四五六七八九十百零〇]+").ok());
-    if !strict && let Some(found) = NUMBER.as_ref().and_then(|number| number.find(title)) {
+    static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d+(?:\.\d+)*|[一二三四五六七八九十百零〇]+"));
+    if !strict && let Some(found) = NUMBER.find(title) {
         return found.as_str().to_owned();
     }
     title.split_whitespace().collect()

@@ -14,6 +14,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::nested::text_of;
+use crate::pattern::pattern;
 
 /// Writes a question with its answer and solution as a conversation, and the images of both as a list of paths.
 ///
@@ -57,11 +58,10 @@ impl Default for VQAFormatter {
 
 /// A text without its images, and their paths, which may stand in angle brackets and before a title.
 fn apart(text: &str) -> (String, Vec<String>) {
-    static IMAGE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"!\[[^\]]*\]\(\s*(?:<([^<>]+)>|([^)]+?))(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)"#).ok());
-    static BLANK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\n{3,}").ok());
-    let (Some(image), Some(blank)) = (IMAGE.as_ref(), BLANK.as_ref()) else { return (text.to_owned(), Vec::new()) };
-    let paths = image.captures_iter(text).filter_map(|found| Some(found.get(1).or(found.get(2))?.as_str().trim().to_owned())).collect();
-    (blank.replace_all(&image.replace_all(text, ""), "\n\n").trim().to_owned(), paths)
+    static IMAGE: LazyLock<Regex> = LazyLock::new(|| pattern(r#"!\[[^\]]*\]\(\s*(?:<([^<>]+)>|([^)]+?))(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)"#));
+    static BLANK: LazyLock<Regex> = LazyLock::new(|| pattern(r"\n{3,}"));
+    let paths = IMAGE.captures_iter(text).filter_map(|found| Some(found.get(1).or(found.get(2))?.as_str().trim().to_owned())).collect();
+    (BLANK.replace_all(&IMAGE.replace_all(text, ""), "\n\n").trim().to_owned(), paths)
 }
 
 /// Whether an image is elsewhere, or written out, and so in no folder.

@@ -10,6 +10,7 @@ use polars::prelude::*;
 use regex::Regex;
 
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 
 /// Writes how difficult an SQL query is, by points for its parts: joins, several columns or tables, conditions, groups, orders, functions, queries within queries and set operations.
 ///
@@ -64,9 +65,7 @@ struct Patterns {
     set: Regex,
 }
 
-#[expect(clippy::expect_used, reason = "the patterns are constants")]
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
-    let pattern = |pattern| Regex::new(pattern).expect("a valid pattern");
     Patterns {
         subquery: pattern(r"\(\s*select"),
         functions: pattern(r"\b(?:cast|round|substring|date|coalesce)\s*\("),
@@ -169,10 +168,9 @@ impl Lists {
 }
 
 /// The words that begin a part of a query, commas and brackets.
-#[expect(clippy::expect_used, reason = "the pattern is a constant")]
 static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
     let words = "select|from|where|group|having|window|order|limit|offset|fetch|for|union|intersect|except";
-    Regex::new(&format!(r"\b(?:{words})\b|[,()\[\]]")).expect("a valid pattern")
+    pattern(&format!(r"\b(?:{words})\b|[,()\[\]]"))
 });
 
 fn dataflow_points(sql: &str) -> i64 {

@@ -14,6 +14,7 @@ use super::choices::{Choices, readable};
 use super::mentions::{Asked, By, Mention, Standing, mentions};
 use super::verdict::verdict;
 use crate::answer::{answers_match, marked_answer, reference_answer};
+use crate::pattern::pattern;
 
 /// Why no choice is read.
 const NONE: &str = "parse_failed";
@@ -80,11 +81,13 @@ fn read(prediction: &str, choices: &Choices, asked: Asked) -> Places {
 
 /// Whether a text that names no choice means all of them, or none.
 fn all_or_none(text: &str) -> Option<bool> {
-    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
         let of = r"(?: of (?:the above|them|these|the options|the choices))?";
-        Regex::new(&format!(r"(?i)^(?:(?<all>all{of}|all (?:options|choices)|全(?:部|选)|(?:以上)?(?:都|全)(?:对|是|选|正确))|none{of}|以上(?:都|全)不(?:对|是|选|正确))[.!。]?$")).ok()
+        pattern(&format!(
+            r"(?i)^(?:(?<all>all{of}|all (?:options|choices)|全(?:部|选)|(?:以上)?(?:都|全)(?:对|是|选|正确))|none{of}|以上(?:都|全)不(?:对|是|选|正确))[.!。]?$"
+        ))
     });
-    Some(WORDS.as_ref()?.captures(text.trim())?.name("all").is_some())
+    Some(WORDS.captures(text.trim())?.name("all").is_some())
 }
 
 /// What a record, a list, a tag or a box holds; where none does, or that names no choice, nothing.

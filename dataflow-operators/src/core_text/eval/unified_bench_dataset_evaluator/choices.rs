@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use super::verdict::says_yes;
+use crate::pattern::pattern;
 
 /// From where numbers of choices are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -110,19 +111,16 @@ fn without_label(text: &str, place: usize) -> Option<String> {
 
 /// A text with compatible forms composed (`Ｂ` is `B`), with `minus 5` as a number, and without marks of Markdown and LaTeX that only say how it looks.
 pub(super) fn readable(text: &str) -> String {
-    static COMMAND: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"\\(?:text\w*|math(?:rm|bf|it|sf|tt|normal)|mbox|bm|boldsymbol)\s*\{([^{}]*)\}|\\[()\[\],;!]|__").ok());
+    static COMMAND: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"\\(?:text\w*|math(?:rm|bf|it|sf|tt|normal)|mbox|bm|boldsymbol)\s*\{([^{}]*)\}|\\[()\[\],;!]|__"));
     // Behind a number or a bracket `minus` takes away.
-    static MINUS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(^|[^\d)\s]\s*)(?:\b(?:minus|negative)\s+|负)(\d)").ok());
+    static MINUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(^|[^\d)\s]\s*)(?:\b(?:minus|negative)\s+|负)(\d)"));
     let shown = text.nfkc().filter(|character| !matches!(character, '*' | '`' | '$'));
     let mut composed: String = shown.map(|character| if character == '−' { '-' } else { character }).collect();
-    if let Some(command) = COMMAND.as_ref().filter(|_| composed.contains(['\\', '_'])) {
-        composed = command.replace_all(&composed, "$1").into_owned();
+    if composed.contains(['\\', '_']) {
+        composed = COMMAND.replace_all(&composed, "$1").into_owned();
     }
-    match MINUS.as_ref() {
-        Some(minus) => minus.replace_all(&composed, "$1-$2").into_owned(),
-        None => composed,
-    }
+    MINUS.replace_all(&composed, "$1-$2").into_owned()
 }
 
 /// A readable text as it is compared, but for its letter case: white space aside, without a mark at its end.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::choices::Choices;
+use crate::pattern::pattern;
 
 /// Whether one choice is asked for, or several, whose letters may be written as one: `AC`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,8 +195,8 @@ fn begins_sentence(before: &str) -> bool {
 
 /// The capital letters that are written as one, as in `AB`: different ones, all of choices that exist.
 fn joined_letters(text: &str, choices: &Choices) -> Vec<Mention> {
-    static CAPITALS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("[A-Z]{2,}").ok());
-    let words = CAPITALS.iter().flat_map(|capitals| capitals.find_iter(text));
+    static CAPITALS: LazyLock<Regex> = LazyLock::new(|| pattern("[A-Z]{2,}"));
+    let words = CAPITALS.find_iter(text);
     let words = words.filter(|word| !text[..word.start()].ends_with(goes_on) && !text[word.end()..].starts_with(goes_on));
     let mentions = words.filter_map(|word| {
         let places: Vec<usize> = word.as_str().chars().map(|letter| choices.place_of_letter(letter)).collect::<Option<_>>()?;
@@ -207,19 +208,18 @@ fn joined_letters(text: &str, choices: &Choices) -> Vec<Mention> {
 
 /// Numbers of choices: those that are all of a line, and those behind a word for a choice. None where a choice is a number itself.
 fn numbers(text: &str, choices: &Choices) -> Vec<Mention> {
-    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         let word = r"(?:\b(?:options?|choices?|answers?)\b(?:\s+(?:is|are|number)\b|\s*[:#])*|选项|答案(?:是|为|选)?:?|选)";
         let line = r#"^(?:-[ \t])?[ \t(\[{"'#]*(?<line>\d{1,3}(?:(?:[ \t,、/&+;"']|and|or|和|与)+\d{1,3})*)[ \t)\]}"'.。,]*$"#;
-        Regex::new(&format!(r"(?im){line}|{word}[\s(\[#]*(?<named>\d{{1,3}})(?:\)|\]|[.,;:]?\s*$|[.,;:]\s|\s+(?:is|and|or)\b|[项、。])")).ok()
+        pattern(&format!(r"(?im){line}|{word}[\s(\[#]*(?<named>\d{{1,3}})(?:\)|\]|[.,;:]?\s*$|[.,;:]\s|\s+(?:is|and|or)\b|[项、。])"))
     });
-    static DIGITS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("[0-9]+").ok());
+    static DIGITS: LazyLock<Regex> = LazyLock::new(|| pattern("[0-9]+"));
     if choices.are_values || !text.bytes().any(|byte| byte.is_ascii_digit()) {
         return Vec::new();
     }
-    let (Some(named), Some(digits)) = (NAMED.as_ref(), DIGITS.as_ref()) else { return Vec::new() };
-    let spans = named.captures_iter(text).filter_map(|captures| captures.name("line").or_else(|| captures.name("named")).map(|span| span.range()));
+    let spans = NAMED.captures_iter(text).filter_map(|captures| captures.name("line").or_else(|| captures.name("named")).map(|span| span.range()));
     let found: Vec<_> =
-        spans.flat_map(|span| digits.find_iter(&text[span.clone()]).map(move |digits| span.start + digits.start()..span.start + digits.end())).collect();
+        spans.flat_map(|span| DIGITS.find_iter(&text[span.clone()]).map(move |digits| span.start + digits.start()..span.start + digits.end())).collect();
     let numbers: Vec<usize> = found.iter().filter_map(|range| text[range.clone()].parse().ok()).collect();
     let places = choices.places_of_numbers(&numbers);
     found.iter().zip(places).filter_map(|(range, place)| Some(mention(vec![place?], By::Letter, range.start, range.end))).collect()
@@ -272,7 +272,7 @@ fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
     let before = &text[from..mention.start];
     let line = before.rmatch_indices('\n').find(|(at, _)| !before[..*at].trim_end().ends_with([':', '\n'])).map_or(0, |(at, _)| at + 1);
     let lead = &before[line..];
-    let lead = &lead[last_end(&CLAUSE, lead)..];
+    let lead = &lead[CLAUSE.find_iter(lead).last().map_or(0, |found| found.end())..];
     let line_start = text[..mention.start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[mention.end..].find('\n').map_or(text.len(), |at| mention.end + at);
     let is_blank = |text: &str| !text.contains(char::is_alphanumeric);
@@ -282,29 +282,29 @@ fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
     mention.is_item = mention.by == By::Letter
         && mention.places.len() == 1
         && labels(in_line_before)
-        && (in_line_after.starts_with([')', '.', ':', '、', ']', '】', ',']) || matches(&REASON, in_line_after));
+        && (in_line_after.starts_with([')', '.', ':', '、', ']', '】', ',']) || REASON.is_match(in_line_after));
     let tail = &text[mention.end..to];
     let behind = tail;
     let is_mark = |character: char| matches!(character, ')' | ']' | '}' | '】' | '"' | '\'' | ' ');
     let follows_label = |character: char| is_mark(character) || matches!(character, '.' | ':' | '、' | '-' | '–' | '—');
     let tail = if mention.by == By::Letter && labels(lead) { tail.trim_start_matches(follows_label) } else { tail.trim_start_matches(is_mark) };
-    let end = TAIL.as_ref().and_then(|end| end.find(tail)).map_or(tail.len(), |end| end.start());
+    let end = TAIL.find(tail).map_or(tail.len(), |end| end.start());
     let tail = &tail[..end];
     let near = before.char_indices().rev().take(NEAR).last().map_or("", |(at, _)| &before[at..]);
-    let denials = count(&DENIES, lead, "denial") + usize::from(matches(&EXCEPTS, near));
-    let is_supposed = is_supposed_by(lead) || matches(&SUPPOSED, behind);
-    let is_correction = || is_blank(tail) && matches(&CORRECTS, near);
-    mention.standing = if matches(&REFUSED, behind) {
+    let denials = count(&DENIES, lead, "denial") + usize::from(EXCEPTS.is_match(near));
+    let is_supposed = is_supposed_by(lead) || SUPPOSED.is_match(behind);
+    let is_correction = || is_blank(tail) && CORRECTS.is_match(near);
+    mention.standing = if REFUSED.is_match(behind) {
         Standing::Denied
-    } else if matches(&CONFIRMED, behind) {
+    } else if CONFIRMED.is_match(behind) {
         Standing::Affirmed
-    } else if denials.is_multiple_of(2) && !is_supposed && (matches(&ANNOUNCES, lead) || is_correction()) {
+    } else if denials.is_multiple_of(2) && !is_supposed && (ANNOUNCES.is_match(lead) || is_correction()) {
         Standing::Announced
     } else if !(denials + count(&WRONG, tail, "wrong")).is_multiple_of(2) {
         Standing::Denied
     } else if is_supposed {
         Standing::Supposed
-    } else if matches(&AFFIRMS, tail) {
+    } else if AFFIRMS.is_match(tail) {
         Standing::Affirmed
     } else {
         Standing::Named
@@ -315,91 +315,85 @@ fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
 const NEAR: usize = 60;
 
 /// Where a clause begins.
-static CLAUSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)[,;!?。]|\.(?:\s|$)|\b(?:but|so|therefore|thus|hence|while|whereas|although|because|since)\b|但|而是|所以|因此|因为|由于").ok()
-});
+static CLAUSE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)[,;!?。]|\.(?:\s|$)|\b(?:but|so|therefore|thus|hence|while|whereas|although|because|since)\b|但|而是|所以|因此|因为|由于"));
 
 /// Where what is said of a choice ends.
-static TAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^not\b|[,;!?。\n]|\.(?:\s|$)|\b(?:and|or|but|so|therefore|thus|hence|while|whereas|although|because|since|as|if|when|which|rather than|instead of)\b|但|而|所以|因此|因为|由于").ok()
+static TAIL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^not\b|[,;!?。\n]|\.(?:\s|$)|\b(?:and|or|but|so|therefore|thus|hence|while|whereas|although|because|since|as|if|when|which|rather than|instead of)\b|但|而|所以|因此|因为|由于",
+    )
 });
 
 /// Words before a choice that deny it; "the one that is not right is B" does not.
-static DENIES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(concat!(
+static DENIES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
         r"(?i)\bnot (?:correct|true|right|valid|accurate)\b",
         r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno\s*$|不\s*$)"
     ))
-    .ok()
 });
 
 /// Words behind a choice that say that it is wrong.
-static WRONG: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?<wrong>\b(?:not|never|cannot|wrong|incorrect|false|invalid|untrue|inaccurate|eliminated|excluded|rejected|ruled out|fails?)\b|n['’]t\b|不|错|排除|没有)").ok()
+static WRONG: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?<wrong>\b(?:not|never|cannot|wrong|incorrect|false|invalid|untrue|inaccurate|eliminated|excluded|rejected|ruled out|fails?)\b|n['’]t\b|不|错|排除|没有)",
+    )
 });
 
 /// Words behind a choice that say that it is right.
-static AFFIRMS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)\b(?:correct|right|true|best|answers?|fits?|valid)\b|正确|符合|^(?:项|选项)?(?:是)?对").ok());
+static AFFIRMS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:correct|right|true|best|answers?|fits?|valid)\b|正确|符合|^(?:项|选项)?(?:是)?对"));
 
 /// Words before a choice that say that it is the answer.
-static ANNOUNCES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(concat!(
+static ANNOUNCES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
         r"(?i)\b(?:answers?|options?|choices?|statements?|one)\b.{0,80}?(?:\b(?:is|are|be)\b|[:=→]|->)",
         r"|\bcorrect\s*:|\b(?:pick|choose|select|chose|picked|selected|go(?:ing)? with|opt for)\b",
         r#"|答案.{0,10}?(?:是|为|选|[:】])|(?:错误|正确|符合|选项|应该).{0,20}?(?:是|为|:)|选(?:择|定)?[\s(\[【"']*$"#
     ))
-    .ok()
 });
 
 /// Words before a choice that take it out of all others.
-static EXCEPTS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?i)\b(?:all|any\w*|every\w*)\s+but\s+(?:for\s+)?(?:option\s+)?["'(\[]*$"#).ok());
+static EXCEPTS: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)\b(?:all|any\w*|every\w*)\s+but\s+(?:for\s+)?(?:option\s+)?["'(\[]*$"#));
 
 /// Whether words before a choice only suppose it. Of "the answer to what might happen is B" the hedge is of what is asked.
 fn is_supposed_by(lead: &str) -> bool {
-    let announced = ANNOUNCES.as_ref().and_then(|announces| announces.find(lead)).map_or(lead.len(), |found| found.start());
-    let mut hedges = SUPPOSES.iter().flat_map(|supposes| supposes.find_iter(lead));
+    let announced = ANNOUNCES.find(lead).map_or(lead.len(), |found| found.start());
+    let mut hedges = SUPPOSES.find_iter(lead);
     hedges.any(|hedge| hedge.start() < announced || !lead[hedge.end()..].contains(char::is_alphanumeric))
 }
 
 /// Words by which a text does not say itself what the answer is, or not yet.
-static SUPPOSES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static SUPPOSES: LazyLock<Regex> = LazyLock::new(|| {
     let the_answer = r"(?:\s+that)?(?:\s+(?:(?:the|your|my)\s+)?(?:(?:correct|right|best)\s+)?(?:answer|option|choice|it)\b|\W*$)";
     let others = r"(?:students?|people|someone|some|others?|many)\s+(?:cho[os]+e|think|sa(?:y|id)|pick(?:ed)?|answer(?:ed)?|believe)";
     let hedges = r"either|maybe|perhaps|possibly|used to be|(?:could|might|may)\s+(?:\w+\s+)?(?:say|think|argue|be(?:\s+option)?\W*$)";
     let once = r"(?:I|we|he|she|they|people|students?|many)\s+(?:\w+\s+)?thought(?:\s+(?:it|that|the|of)\b|\W*$)";
     let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)";
-    Regex::new(&format!(r"(?i)\b(?:(?:if|whether|suppos\w+|assum\w+){the_answer}|(?:{hedges}|{others})(?:\b|$)|{once})|{chinese}")).ok()
+    pattern(&format!(r"(?i)\b(?:(?:if|whether|suppos\w+|assum\w+){the_answer}|(?:{hedges}|{others})(?:\b|$)|{once})|{chinese}"))
 });
 
 /// Words or marks behind a choice that leave it open.
-static SUPPOSED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?i)^[\s)\]}"']*(?:\?|(?:if|could|might|may be)\b|is (?:a|one|another) possib)"#).ok());
+static SUPPOSED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)^[\s)\]}"']*(?:\?|(?:if|could|might|may be)\b|is (?:a|one|another) possib)"#));
 
 /// Words before a choice that take back what was said before.
-static CORRECTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static CORRECTS: LazyLock<Regex> = LazyLock::new(|| {
     let cue = r"(?:\bno\s*[,.;:!…—-]|\b(?:wait|actually|sorry|correction|oops)\b|不对|更正)";
-    Regex::new(&format!(r#"(?i){cue}[\s,.;:!…—-]*(?:no\b[\s,]*)?(?:(?:it|that|this)(?:\s+(?:is|should be|must be)|['’]s)\s*|I mean\s*|应?该?(?:是|选|为))?(?:option\s*)?["'(\[]*$"#)).ok()
+    pattern(&format!(
+        r#"(?i){cue}[\s,.;:!…—-]*(?:no\b[\s,]*)?(?:(?:it|that|this)(?:\s+(?:is|should be|must be)|['’]s)\s*|I mean\s*|应?该?(?:是|选|为))?(?:option\s*)?["'(\[]*$"#
+    ))
 });
 
 /// What stands behind a choice and says that it is not the answer, or that it is.
-static REFUSED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?i)^(?:[\s()\]"':?–—-]*(?:[✗✘❌]|(?:no|×)\s*(?:[.;!)\n]|$))|,? which (?:is|was) (?:wrong|incorrect|false|not)\b)"#).ok());
-static CONFIRMED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?i)^[\s()\]"':?–—-]*(?:[✓✔✅]|(?:yes|√)\s*(?:[.,;!)\n]|$))"#).ok());
+static REFUSED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"(?i)^(?:[\s()\]"':?–—-]*(?:[✗✘❌]|(?:no|×)\s*(?:[.;!)\n]|$))|,? which (?:is|was) (?:wrong|incorrect|false|not)\b)"#));
+static CONFIRMED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)^[\s()\]"':?–—-]*(?:[✓✔✅]|(?:yes|√)\s*(?:[.,;!)\n]|$))"#));
 
 /// What goes on with why a choice that a line begins with is the answer.
-static REASON: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^[),，]?\s*(?:because|since|因为)").ok());
+static REASON: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^[),，]?\s*(?:because|since|因为)"));
 
-fn matches(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
-    pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
-}
-
-fn last_end(pattern: &LazyLock<Option<Regex>>, text: &str) -> usize {
-    pattern.iter().flat_map(|pattern| pattern.find_iter(text)).last().map_or(0, |found| found.end())
-}
-
-fn count(pattern: &LazyLock<Option<Regex>>, text: &str, name: &str) -> usize {
-    pattern.iter().flat_map(|pattern| pattern.captures_iter(text)).filter(|found| found.name(name).is_some()).count()
+/// How often a pattern's group of that name is found.
+fn count(pattern: &Regex, text: &str, name: &str) -> usize {
+    pattern.captures_iter(text).filter(|found| found.name(name).is_some()).count()
 }
 
 /// How a text stands to some words in it.

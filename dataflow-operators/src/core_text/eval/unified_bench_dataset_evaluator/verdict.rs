@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::choices::readable;
 use super::mentions::{Standing, standing};
+use crate::pattern::pattern;
 
 const YES: &[&str] = &["yes", "true", "是", "是的", "对", "对的", "正确"];
 const NO: &[&str] = &["no", "false", "否", "错", "错的", "错误", "不是", "不对", "不正确"];
@@ -18,14 +19,14 @@ pub(super) fn says_yes(word: &str) -> Option<bool> {
 
 /// What the first word for yes or no says that stands alone, or before a mark or a clause of its own: `no idea` and `no doubt` say nothing.
 pub(super) fn verdict(text: &str) -> Option<bool> {
-    static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static WORD: LazyLock<Regex> = LazyLock::new(|| {
         let goes_on = r"\s+(?:it|they|he|she|this|that|there|we|you|i|because|since|as)\b";
         let chinese = r"(?:^|[\s，。,.;；:：!！为是])(?<han>是的?|否|不?对的?|不是|错的?|错误|不?正确)(?:$|[\s，。,.;；!！、])";
-        Regex::new(&format!(r#"(?i)\b(?<word>yes|no|true|false)(?:["')\]}}]*\s*(?:$|[,.;:!?(\n，。！；]|\s[-–—])|{goes_on})|{chinese}"#)).ok()
+        pattern(&format!(r#"(?i)\b(?<word>yes|no|true|false)(?:["')\]}}]*\s*(?:$|[,.;:!?(\n，。！；]|\s[-–—])|{goes_on})|{chinese}"#))
     });
     let text = readable(text);
     let text = text.trim();
-    WORD.as_ref()?.captures_iter(text).find_map(|found| {
+    WORD.captures_iter(text).find_map(|found| {
         let word = found.name("word").or_else(|| found.name("han"))?;
         let says = says_yes(word.as_str())?;
         // What comes behind says why.

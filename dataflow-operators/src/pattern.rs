@@ -1,0 +1,9 @@
+//! Patterns that the code itself writes.
+
+use regex::Regex;
+
+/// A pattern that stands in the code, for a `static`: one that does not compile would be a fault of the code, not of any input.
+#[expect(clippy::expect_used, reason = "the pattern is a constant")]
+pub(crate) fn pattern(written: &str) -> Regex {
+    Regex::new(written).expect("a pattern of the code compiles")
+}
