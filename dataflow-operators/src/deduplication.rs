@@ -10,6 +10,8 @@ use dataflow_core::key::{Input, Text};
 use dataflow_core::operator::{Changes, DatasetResult, DatasetWork, Prepare, Prepared};
 use polars::prelude::*;
 
+use crate::compatibility::Compatibility;
+
 pub(crate) use self::beside::Beside;
 pub(crate) use self::clusters::Clusters;
 pub(crate) use self::index::Index;
@@ -17,7 +19,7 @@ use self::memory::Memory;
 pub(crate) use self::names::Names;
 pub(crate) use self::nearest::{Near, Vectors};
 pub(crate) use self::pairs::Pairs;
-use self::signing::Signing;
+use self::signing::{Signing, Together};
 pub(crate) use self::spill::Entry;
 
 mod beside;
@@ -140,6 +142,14 @@ impl Identities {
     }
 }
 
+/// The texts that are compared.
+pub(crate) struct Keys<'a> {
+    pub(crate) input_key: Option<&'a Input<Text>>,
+    /// Several, which are compared together.
+    pub(crate) input_keys: Option<&'a [Input<Text>]>,
+    pub(crate) compatibility: Compatibility,
+}
+
 /// Drops the rows whose signature was seen before.
 pub(crate) struct Deduplication<S, R> {
     signing: Arc<Signing<S>>,
@@ -152,12 +162,18 @@ pub(crate) struct Deduplication<S, R> {
 
 impl<S: Sign, R: Remember> Deduplication<S, R> {
     /// Compares the text of one key, or those of several together.
-    pub(crate) fn new(input_key: Option<&Input<Text>>, input_keys: Option<&[Input<Text>]>, output: &str, signer: S, seen: R, beside: Beside) -> Self {
+    pub(crate) fn new(keys: Keys<'_>, output: &str, signer: S, seen: R, beside: Beside) -> Self {
+        let Keys { input_key, input_keys, compatibility } = keys;
+        let together = match (input_keys, compatibility) {
+            (None, _) => Together::Alone,
+            (Some(_), Compatibility::Own) => Together::Values,
+            (Some(_), Compatibility::Dataflow) => Together::Named,
+        };
         let keys = input_keys.into_iter().flatten().chain(input_key).map(|key| key.as_str().to_owned()).collect();
         Self {
             output: output.to_owned(),
             memory: Memory::new(seen, signer.width(), S::ESTIMATES, beside),
-            signing: Arc::new(Signing::new(keys, input_keys.is_some(), signer)),
+            signing: Arc::new(Signing::new(keys, together, signer)),
             identities: Identities::default(),
             gone: Vec::new(),
         }

@@ -10,19 +10,32 @@ use polars::prelude::*;
 
 use super::Sign;
 
+/// How the texts of several keys are compared together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Together {
+    /// There is one, which is compared as it stands.
+    Alone,
+    /// The values one after another.
+    Values,
+    /// As DataFlow: each value after its key's name, which makes short rows alike that share no more than that.
+    Named,
+}
+
+/// Stands between two values.
+const BETWEEN: &str = "\u{1f}";
+
 /// Which texts are signed, and the signers.
 pub(super) struct Signing<S> {
     keys: Vec<String>,
-    /// Whether each value stands after its key's name.
-    labelled: bool,
+    together: Together,
     pub(super) signer: S,
     /// The signers that have made signatures, and are at rest, with what they remember.
     resting: Mutex<Vec<S>>,
 }
 
 impl<S: Sign> Signing<S> {
-    pub(super) fn new(keys: Vec<String>, labelled: bool, signer: S) -> Self {
-        Self { keys, labelled, signer, resting: Mutex::default() }
+    pub(super) fn new(keys: Vec<String>, together: Together, signer: S) -> Self {
+        Self { keys, together, signer, resting: Mutex::default() }
     }
 
     pub(super) fn columns(&self, frame: &DataFrame) -> Result<Vec<StringChunked>> {
@@ -31,18 +44,26 @@ impl<S: Sign> Signing<S> {
 
     /// The text by which a row is compared; `None` where it has none.
     pub(super) fn text<'a>(&self, columns: &'a [StringChunked], row: usize) -> Option<Cow<'a, str>> {
-        if !self.labelled {
+        if self.together == Together::Alone {
             return columns.first().and_then(|column| column.get(row)).map(Cow::Borrowed);
         }
-        columns.iter().find(|column| column.get(row).is_some())?;
+        let values: Vec<Option<&str>> = columns.iter().map(|column| column.get(row)).collect();
+        values.iter().find(|value| value.is_some())?;
         // A null is no empty text, nor any other that somebody writes: where DataFlow has `None`, which one may.
-        let values = self.keys.iter().zip(columns).map(|(key, column)| column.get(row).map_or_else(|| format!("{key}:\0"), |text| format!("{key}:\n{text}")));
-        let text = values.collect::<Vec<_>>().join("\n");
-        if self.keys[1..].iter().all(|key| text.matches(&format!("\n{key}:")).count() == 1) {
+        let (text, is_plain) = if self.together == Together::Named {
+            let named = self.keys.iter().zip(&values).map(|(key, value)| value.map_or_else(|| format!("{key}:\0"), |text| format!("{key}:\n{text}")));
+            let text = named.collect::<Vec<_>>().join("\n");
+            let is_plain = self.keys[1..].iter().all(|key| text.matches(&format!("\n{key}:")).count() == 1);
+            (text, is_plain)
+        } else {
+            let is_plain = values.iter().flatten().all(|value| !value.contains(BETWEEN) && *value != "\0");
+            (values.iter().map(|value| value.unwrap_or("\0")).collect::<Vec<_>>().join(BETWEEN), is_plain)
+        };
+        if is_plain {
             return Some(text.into());
         }
         // Where a value holds what stands between two, other values may give the same text.
-        let lengths: Vec<Option<usize>> = columns.iter().map(|column| column.get(row).map(str::len)).collect();
+        let lengths: Vec<Option<usize>> = values.iter().map(|value| value.map(str::len)).collect();
         Some(format!("{lengths:?}\n{text}").into())
     }
 

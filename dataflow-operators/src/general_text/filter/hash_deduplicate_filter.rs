@@ -8,7 +8,8 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 
 use crate::byte_size::ByteSize;
-use crate::deduplication::{Beside, Deduplication, Exact, HashFunction, Sign, key_problems};
+use crate::compatibility::Compatibility;
+use crate::deduplication::{Beside, Deduplication, Exact, HashFunction, Keys, Sign, key_problems};
 
 /// Keeps the first of the rows whose texts are equal.
 ///
@@ -80,8 +81,7 @@ impl Dataset for HashDeduplicateFilter {
 
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         Ok(Box::new(Deduplication::new(
-            self.input_key.as_ref(),
-            self.input_keys.as_deref(),
+            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: Compatibility::Own },
             self.output_key.as_str(),
             Hashing(self.hash_func),
             Exact::default(),
@@ -146,9 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn values_that_look_like_others_with_their_keys_are_not_those() {
+    fn values_that_look_like_others_side_by_side_are_not_those() {
         let operator = HashDeduplicateFilter { input_keys: Some(vec!["a".into(), "b".into()]), ..Default::default() };
-        let texts = df!("a" => ["x\nb:\ny", "x", "x\nb:\ny"], "b" => ["z", "y\nb:\nz", "z"]).unwrap();
+        let texts = df!("a" => ["x\u{1f}y", "x", "x\u{1f}y", "\0"], "b" => [Some("z"), Some("y\u{1f}z"), Some("z"), None]).unwrap();
+        assert_eq!(run_rule(&operator, texts).1, [true, true, false, true]);
+        let texts = df!("a" => [None, Some("\0"), None], "b" => ["z", "z", "z"]).unwrap();
         assert_eq!(run_rule(&operator, texts).1, [true, true, false]);
     }
 

@@ -13,13 +13,13 @@ use crate::pattern::pattern;
 
 /// Keeps rows that name an identity document fewer than `threshold` times and have no number of a Chinese identity card.
 ///
-/// It looks for names such as `ID card`, `identity` and `身份`, and for 18 digits with a date of birth in their midst. DataFlow looks for no number, and finds names within words too, so that `kid number` counts; `compatibility: dataflow` does as it does.
+/// It looks for names such as `ID card`, `id-cards`, `identity` and `身份`, and for 18 digits with a date of birth in their midst. DataFlow looks for no number, and finds names within words too, so that `kid number` counts; `compatibility: dataflow` does as it does.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留提及身份证件的次数少于 `threshold` 且不含身份证号码的行。查找 `ID card`、`identity`、`身份` 等名称，以及含出生日期的 18 位号码。DataFlow 不识别号码，且单词内部的名称也会计入，如 `kid number`；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留提及身份证件的次数少于 `threshold` 且不含身份证号码的行。查找 `ID card`、`id-cards`、`identity`、`身份` 等名称，以及含出生日期的 18 位号码。DataFlow 不识别号码，且单词内部的名称也会计入，如 `kid number`；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct IDCardFilter {
     /// The text to look at. 中文：要检查的文本。
@@ -39,14 +39,13 @@ impl Default for IDCardFilter {
 }
 
 static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
-    let gap = r"[\s\x1c-\x1f]{0,10}";
-    let spaced = |written: &str| pattern(&written.replace('_', gap));
-    let own = "身_份|(?-u:\\b)(?:id_(?:number|card|no)|identification|identity|(?:nric|ic|i\\.d\\.)_number|resident_registration)(?-u:\\b)";
+    let spaced = |written: &str, gap: &str| pattern(&format!("(?i){}", written.replace('_', gap)));
+    let own = "身_份|(?-u:\\b)(?:id_(?:numbers?|cards?|nos?)|identifications?|identit(?:y|ies)|(?:nric|ic|i\\.d\\.)_numbers?|resident_registrations?)(?-u:\\b)";
     // Where one lives, the date of birth, a number for the day, and a digit or X to check.
     let number = "(?-u:\\b)[1-9][0-9]{5}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9xX](?-u:\\b)";
     let dataflow =
         ["身_份", "id_number_", "identification", "identity", "_ID_No_", "id_card_", "NRIC_number_", "IC_number_", "resident_registration_", "I.D._Number_"];
-    [spaced(&format!("(?i){own}")), pattern(number), spaced(&format!("(?i){}", dataflow.join("|")))]
+    [spaced(own, r"[\s\x1c-\x1f_-]{0,10}"), pattern(number), spaced(&dataflow.join("|"), r"[\s\x1c-\x1f]{0,10}")]
 });
 
 impl Measure for IDCardFilter {
@@ -96,10 +95,12 @@ mod tests {
             "11010119900307001X",
             "order 110101199013070001, 1101011990030700011",
             "ID card no. 5 and I.D. number",
+            "We store ID numbers and the identities of guests",
+            "an ID-card and id_card",
         ];
         let shown = check_rule(&IDCardFilter { threshold: 2, ..Default::default() }, "text", texts);
         let kept: Vec<bool> = shown.lines().map(|line| line != "dropped").collect();
-        assert_eq!(kept, [true, false, false, true, false]);
+        assert_eq!(kept, [true, false, false, true, false, false, false]);
     }
 
     #[test]

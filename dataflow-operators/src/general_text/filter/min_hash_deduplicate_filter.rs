@@ -9,7 +9,8 @@ use dataflow_core::{Result, operator};
 use polars::prelude::{PlHashMap, PlHashSet};
 
 use crate::byte_size::ByteSize;
-use crate::deduplication::{Beside, Deduplication, Entry, Found, Remember, Sign, SimilarityTo, Verify, in_table, key_problems};
+use crate::compatibility::Compatibility;
+use crate::deduplication::{Beside, Deduplication, Entry, Found, Keys, Remember, Sign, SimilarityTo, Verify, in_table, key_problems};
 
 use self::signature::{Bands, Signer, TO_BE_FOUND};
 
@@ -18,7 +19,7 @@ mod signature;
 /// Keeps the first of the rows whose texts are nearly the same.
 ///
 /// Texts are compared by MinHash signatures of their runs of `ngram` characters, looked up by locality-sensitive hashing at a Jaccard similarity of
-/// about `threshold`; what is kept is what DataFlow keeps with datasketch 2. Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0
+/// about `threshold`; what is kept is what DataFlow keeps with datasketch 2. Give either `input_key` or `input_keys`. The values of several keys are compared one after another; DataFlow puts each key's name before its value, so that short rows are alike by the names alone; `compatibility: dataflow` does as it does. The label is 1 for a row that stays and 0
 /// for one that goes; a null is dropped, and so is a row in which all of several keys are null. At the default threshold some 200 bytes are held for each row that stays, and 400 with
 /// `verify`, whose texts wait in a temporary file; each core holds 1 MB of hashes that come often.
 ///
@@ -31,7 +32,7 @@ mod signature;
 /// # 中文
 ///
 /// 对文本几乎相同的行，只保留最先出现的一行。以长度为 `ngram` 的字符片段计算 MinHash 签名，用局部敏感哈希按约为 `threshold` 的 Jaccard 相似度查重，
-/// 保留结果与使用 datasketch 2 的 DataFlow 相同。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃，
+/// 保留结果与使用 datasketch 2 的 DataFlow 相同。`input_key` 与 `input_keys` 二者给出其一。多列按其值依次相连后比较；DataFlow 在每个值前加上列名，短文本仅因列名就会相似，`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃，
 /// 多列全为空的行也会被丢弃。默认阈值下每个保留的行约占 200 字节内存，
 /// 使用 `verify` 时约 400 字节，文本存放在临时文件中；每个核心另占 1 MB，存放常用的哈希。
 ///
@@ -67,6 +68,8 @@ pub struct MinHashDeduplicateFilter {
     pub index_name: Option<String>,
     /// How much memory holds what is remembered of rows, in bytes or as `64MB` or `1GB`; above it they go to temporary files, which need some 20 bytes for each key, and memory some 1.5. 中文：内存中保留查重信息的上限，以字节计，或写作 `64MB`、`1GB`；超出部分写入临时文件，每个键约占文件 20 字节、内存 1.5 字节。
     pub memory_limit: Option<ByteSize>,
+    /// `dataflow` for DataFlow's own rule. 中文：`dataflow` 表示沿用 DataFlow 的规则。
+    pub compatibility: Compatibility,
     /// Where the label goes. 中文：写入标签的列。
     pub output_key: Output<Integer>,
 }
@@ -89,6 +92,7 @@ impl Default for MinHashDeduplicateFilter {
             index_path: None,
             index_name: None,
             memory_limit: None,
+            compatibility: Compatibility::Own,
             output_key: "minhash_deduplicated_label".into(),
         }
     }
@@ -125,10 +129,11 @@ impl MinHashDeduplicateFilter {
             index_path: self.index_path.clone(),
             index_name: self.index_name.clone(),
             settings: format!(
-                "MinHashDeduplicateFilter num_perm={} threshold={} shingle={shingle} with 8 bits of each value{}",
+                "MinHashDeduplicateFilter num_perm={} threshold={} shingle={shingle} with 8 bits of each value{}{}",
                 self.num_perm,
                 self.threshold,
-                if self.verify.is_some() { ", to be verified" } else { "" }
+                if self.verify.is_some() { ", to be verified" } else { "" },
+                if self.compatibility == Compatibility::Dataflow { ", as DataFlow" } else { "" }
             ),
             verified_from: self.verify.map(|Verify::Exact| self.threshold),
             memory_limit: self.memory_limit,
@@ -149,7 +154,13 @@ impl Dataset for MinHashDeduplicateFilter {
         let sketched = if self.index_path.is_some() { self.num_perm as usize } else { 0 };
         let signer = Signer::new(self.num_perm as usize, shingle, bands).with_sketch(sketched);
         let seen = SeenBands::new(bands.count, self.verify);
-        Ok(Box::new(Deduplication::new(self.input_key.as_ref(), self.input_keys.as_deref(), self.output_key.as_str(), signer, seen, self.beside())))
+        Ok(Box::new(Deduplication::new(
+            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: self.compatibility },
+            self.output_key.as_str(),
+            signer,
+            seen,
+            self.beside(),
+        )))
     }
 
     fn problems(&self) -> Vec<String> {
@@ -297,7 +308,7 @@ impl Remember for SeenBands {
 mod tests {
     use super::*;
     use dataflow_core::operator::Operator;
-    use dataflow_core::testing::{check_frame, check_rule, conformance};
+    use dataflow_core::testing::{check_frame, check_rule, conformance, run_rule};
     use insta::assert_snapshot;
     use polars::prelude::*;
 
@@ -335,6 +346,17 @@ mod tests {
         a=x b=None minhash_deduplicated_label=1
         dropped
         ");
+    }
+
+    #[test]
+    fn the_names_of_several_keys_are_compared_by_dataflow_alone() {
+        let (one, two) = ("a_rather_long_column_name_here", "another_long_column");
+        let frame = df!(one => ["Say hi", "Q"], two => ["Hello", "R"]).unwrap();
+        let own =
+            MinHashDeduplicateFilter { input_keys: Some(vec![one.into(), two.into()]), threshold: 0.6, verify: Some(Verify::Exact), ..Default::default() };
+        assert_eq!(run_rule(&own, frame.clone()).1, [true, true]);
+        let dataflow = MinHashDeduplicateFilter { compatibility: Compatibility::Dataflow, ..own };
+        assert_eq!(run_rule(&dataflow, frame).1, [true, false]);
     }
 
     #[test]

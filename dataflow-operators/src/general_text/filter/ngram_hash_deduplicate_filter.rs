@@ -10,16 +10,16 @@ use polars::prelude::PlHashMap;
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::{Beside, Deduplication, Entry, Found, HashFunction, Remember, Sign, Verify, in_table, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, HashFunction, Keys, Remember, Sign, Verify, in_table, key_problems};
 
 /// Keeps the first of the rows that share at least `diff_size` of their `n_gram` parts.
 ///
-/// A text is cut into `n_gram` parts of equal length, the last of which takes what remains, and a part may stand anywhere in the earlier row. A text whose parts would have fewer than eight characters repeats only an equal one. DataFlow leaves out what remains and compares the parts of short texts too, so that `b` and `ab` repeat `a`; `compatibility: dataflow` does as it does.
-/// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 30 bytes are held for each part of a row that stays; with `verify` texts wait in a temporary file.
+/// A text is cut into `n_gram` parts of equal length, the last of which takes what remains, and a part may stand anywhere in the earlier row. A text whose parts would have fewer than eight characters repeats only an equal one. DataFlow leaves out what remains and compares the parts of short texts too, so that `b` and `ab` repeat `a`.
+/// Give either `input_key` or `input_keys`. The values of several keys are compared one after another; DataFlow puts each key's name before its value, so that short rows are alike by the names alone. `compatibility: dataflow` does as it does in all of this. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 30 bytes are held for each part of a row that stays; with `verify` texts wait in a temporary file.
 ///
 /// # 中文
 ///
-/// 把文本等分为 `n_gram` 段，与之前的行共有至少 `diff_size` 段时视为重复，只保留最先出现的一行。余下的字符归入末段，段的位置不限。每段不足八个字符的短文本只与完全相同的文本重复。DataFlow 舍去余下的字符，短文本也逐段比较，因此 `b` 与 `ab` 都算重复 `a`；`compatibility: dataflow` 沿用其做法。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。保留的行每段约占 30 字节内存；使用 `verify` 时文本存放在临时文件中。
+/// 把文本等分为 `n_gram` 段，与之前的行共有至少 `diff_size` 段时视为重复，只保留最先出现的一行。余下的字符归入末段，段的位置不限。每段不足八个字符的短文本只与完全相同的文本重复。DataFlow 舍去余下的字符，短文本也逐段比较，因此 `b` 与 `ab` 都算重复 `a`。`input_key` 与 `input_keys` 二者给出其一。多列按其值依次相连后比较；DataFlow 在每个值前加上列名，短文本仅因列名就会相似。`compatibility: dataflow` 均沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。保留的行每段约占 30 字节内存；使用 `verify` 时文本存放在临时文件中。
 #[operator(general_text, filter, Dataset)]
 pub struct NgramHashDeduplicateFilter {
     /// How many parts a text is cut into. 中文：文本等分的段数。
@@ -102,8 +102,7 @@ impl Dataset for NgramHashDeduplicateFilter {
 
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         Ok(Box::new(Deduplication::new(
-            self.input_key.as_ref(),
-            self.input_keys.as_deref(),
+            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: self.compatibility },
             self.output_key.as_str(),
             Parts { count: self.n_gram as usize, hash: self.hash_func, compatibility: self.compatibility },
             SeenParts { parts: self.n_gram as usize, enough: self.diff_size as usize, ..SeenParts::default() },
@@ -264,8 +263,9 @@ impl Remember for SeenParts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataflow_core::testing::{check_rule, conformance};
+    use dataflow_core::testing::{check_rule, conformance, run_rule};
     use insta::assert_snapshot;
+    use polars::prelude::*;
 
     conformance!(NgramHashDeduplicateFilter);
 
@@ -289,6 +289,16 @@ mod tests {
         assert_eq!(kept(&two, &texts), [true, true, false, false], "a part that stands twice in both counts twice");
         let all = NgramHashDeduplicateFilter { diff_size: 3, ..over("text") };
         assert_eq!(kept(&all, &["same", "same", texts[3], texts[3], texts[1]]), [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn the_names_of_several_keys_are_compared_by_dataflow_alone() {
+        let frame = df!("instruction" => ["2+2", "1+5", "9-8"], "input" => ["", "", ""], "output" => ["4", "6", "1"]).unwrap();
+        let keys = || Some(["instruction", "input", "output"].map(Into::into).into());
+        let own = NgramHashDeduplicateFilter { input_keys: keys(), ..Default::default() };
+        assert_eq!(run_rule(&own, frame.clone()).1, [true, true, true]);
+        let dataflow = NgramHashDeduplicateFilter { compatibility: Compatibility::Dataflow, ..own };
+        assert_eq!(run_rule(&dataflow, frame).1, [true, false, false]);
     }
 
     #[test]

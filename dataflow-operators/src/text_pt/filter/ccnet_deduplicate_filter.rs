@@ -8,7 +8,8 @@ use dataflow_core::shape::Dataset;
 use dataflow_core::{Result, operator};
 
 use crate::byte_size::ByteSize;
-use crate::deduplication::{Beside, Deduplication, Exact, Sign, Verify, halves, key_problems};
+use crate::compatibility::Compatibility;
+use crate::deduplication::{Beside, Deduplication, Exact, Keys, Sign, Verify, halves, key_problems};
 
 /// Keeps the first of the rows whose texts have equal first `bit_length` bits of SHA-1.
 ///
@@ -83,8 +84,7 @@ impl Dataset for CCNetDeduplicateFilter {
 
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         Ok(Box::new(Deduplication::new(
-            self.input_key.as_ref(),
-            self.input_keys.as_deref(),
+            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: Compatibility::Own },
             self.output_key.as_str(),
             FirstBits(self.bit_length),
             Exact::default(),
