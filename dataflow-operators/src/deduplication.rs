@@ -142,12 +142,25 @@ impl Identities {
     }
 }
 
-/// The texts that are compared.
+/// The texts that are compared: those of one key, or those of several together.
+#[derive(Clone, Copy)]
 pub(crate) struct Keys<'a> {
-    pub(crate) input_key: Option<&'a Input<Text>>,
-    /// Several, which are compared together.
-    pub(crate) input_keys: Option<&'a [Input<Text>]>,
+    pub(crate) one: Option<&'a Input<Text>>,
+    pub(crate) several: Option<&'a [Input<Text>]>,
     pub(crate) compatibility: Compatibility,
+}
+
+impl Keys<'_> {
+    /// What is wrong with them: one of the two has to be given.
+    pub(crate) fn problems(self) -> Vec<String> {
+        let wrong = match (self.one, self.several) {
+            (None, None) => "either `input_key` or `input_keys` has to be given",
+            (Some(_), Some(_)) => "`input_key` and `input_keys` are both given, and only one of them can be used",
+            (None, Some([])) => "`input_keys` is an empty list",
+            _ => return Vec::new(),
+        };
+        vec![wrong.to_owned()]
+    }
 }
 
 /// Drops the rows whose signature was seen before.
@@ -161,15 +174,13 @@ pub(crate) struct Deduplication<S, R> {
 }
 
 impl<S: Sign, R: Remember> Deduplication<S, R> {
-    /// Compares the text of one key, or those of several together.
     pub(crate) fn new(keys: Keys<'_>, output: &str, signer: S, seen: R, beside: Beside) -> Self {
-        let Keys { input_key, input_keys, compatibility } = keys;
-        let together = match (input_keys, compatibility) {
+        let together = match (keys.several, keys.compatibility) {
             (None, _) => Together::Alone,
             (Some(_), Compatibility::Own) => Together::Values,
             (Some(_), Compatibility::Dataflow) => Together::Named,
         };
-        let keys = input_keys.into_iter().flatten().chain(input_key).map(|key| key.as_str().to_owned()).collect();
+        let keys = keys.several.into_iter().flatten().chain(keys.one).map(|key| key.as_str().to_owned()).collect();
         Self {
             output: output.to_owned(),
             memory: Memory::new(seen, signer.width(), S::ESTIMATES, beside),
@@ -203,17 +214,6 @@ impl<S: Sign, R: Remember> Deduplication<S, R> {
             failed: Vec::new(),
         })
     }
-}
-
-/// What is wrong with the keys: one of the two has to be given.
-pub(crate) fn key_problems(input_key: Option<&Input<Text>>, input_keys: Option<&[Input<Text>]>) -> Vec<String> {
-    let wrong = match (input_key, input_keys) {
-        (None, None) => "either `input_key` or `input_keys` has to be given",
-        (Some(_), Some(_)) => "`input_key` and `input_keys` are both given, and only one of them can be used",
-        (None, Some([])) => "`input_keys` is an empty list",
-        _ => return Vec::new(),
-    };
-    vec![wrong.to_owned()]
 }
 
 impl<S: Sign, R: Remember> DatasetWork for Deduplication<S, R> {

@@ -9,7 +9,7 @@ use dataflow_core::{Result, operator};
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::{Beside, Deduplication, Exact, HashFunction, Keys, Sign, key_problems};
+use crate::deduplication::{Beside, Deduplication, Exact, HashFunction, Keys, Sign};
 
 /// Keeps the first of the rows whose texts are equal.
 ///
@@ -61,6 +61,10 @@ impl Default for HashDeduplicateFilter {
 }
 
 impl HashDeduplicateFilter {
+    fn keys(&self) -> Keys<'_> {
+        Keys { one: self.input_key.as_ref(), several: self.input_keys.as_deref(), compatibility: Compatibility::Own }
+    }
+
     fn beside(&self) -> Beside {
         Beside {
             pairs_path: self.pairs_path.clone(),
@@ -80,17 +84,11 @@ impl Dataset for HashDeduplicateFilter {
     }
 
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
-        Ok(Box::new(Deduplication::new(
-            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: Compatibility::Own },
-            self.output_key.as_str(),
-            Hashing(self.hash_func),
-            Exact::default(),
-            self.beside(),
-        )))
+        Ok(Box::new(Deduplication::new(self.keys(), self.output_key.as_str(), Hashing(self.hash_func), Exact::default(), self.beside())))
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        let mut problems = self.keys().problems();
         problems.extend(self.beside().problems());
         problems
     }

@@ -10,7 +10,7 @@ use polars::prelude::{PlHashMap, PlHashSet};
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::{Beside, Deduplication, Entry, Found, Keys, Remember, Sign, SimilarityTo, Verify, in_table, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, Keys, Remember, Sign, SimilarityTo, Verify, in_table};
 
 use self::signature::{Bands, Signer, TO_BE_FOUND};
 
@@ -121,6 +121,10 @@ impl MinHashDeduplicateFilter {
         })
     }
 
+    fn keys(&self) -> Keys<'_> {
+        Keys { one: self.input_key.as_ref(), several: self.input_keys.as_deref(), compatibility: self.compatibility }
+    }
+
     fn beside(&self) -> Beside {
         let shingle = self.shingle();
         Beside {
@@ -154,17 +158,11 @@ impl Dataset for MinHashDeduplicateFilter {
         let sketched = if self.index_path.is_some() { self.num_perm as usize } else { 0 };
         let signer = Signer::new(self.num_perm as usize, shingle, bands).with_sketch(sketched);
         let seen = SeenBands::new(bands.count, self.verify);
-        Ok(Box::new(Deduplication::new(
-            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: self.compatibility },
-            self.output_key.as_str(),
-            signer,
-            seen,
-            self.beside(),
-        )))
+        Ok(Box::new(Deduplication::new(self.keys(), self.output_key.as_str(), signer, seen, self.beside())))
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        let mut problems = self.keys().problems();
         problems.extend(self.beside().problems());
         if !(2..=MOST_FUNCTIONS).contains(&self.num_perm) {
             problems.push(format!("`num_perm` should be from 2 to {MOST_FUNCTIONS}, found {}", self.num_perm));

@@ -10,7 +10,7 @@ use polars::prelude::PlHashMap;
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::{Beside, Deduplication, Entry, Found, HashFunction, Keys, Remember, Sign, Verify, in_table, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, HashFunction, Keys, Remember, Sign, Verify, in_table};
 
 /// Keeps the first of the rows that share at least `diff_size` of their `n_gram` parts.
 ///
@@ -74,6 +74,10 @@ impl Default for NgramHashDeduplicateFilter {
 }
 
 impl NgramHashDeduplicateFilter {
+    fn keys(&self) -> Keys<'_> {
+        Keys { one: self.input_key.as_ref(), several: self.input_keys.as_deref(), compatibility: self.compatibility }
+    }
+
     fn beside(&self) -> Beside {
         Beside {
             pairs_path: self.pairs_path.clone(),
@@ -102,7 +106,7 @@ impl Dataset for NgramHashDeduplicateFilter {
 
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         Ok(Box::new(Deduplication::new(
-            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: self.compatibility },
+            self.keys(),
             self.output_key.as_str(),
             Parts { count: self.n_gram as usize, hash: self.hash_func, compatibility: self.compatibility },
             SeenParts { parts: self.n_gram as usize, enough: self.diff_size as usize, ..SeenParts::default() },
@@ -111,7 +115,7 @@ impl Dataset for NgramHashDeduplicateFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        let mut problems = self.keys().problems();
         problems.extend(self.beside().problems());
         if self.n_gram == 0 {
             problems.push("`n_gram` is 0, and a text has at least one part".into());

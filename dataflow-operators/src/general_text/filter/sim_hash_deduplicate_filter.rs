@@ -12,7 +12,7 @@ use pulp::{Arch, NullaryFnOnce};
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
 use crate::deduplication::vectors::dispatch;
-use crate::deduplication::{Beside, Deduplication, Entry, Found, Keys, Remember, Sign, Verify, in_table, jaccard, key_problems};
+use crate::deduplication::{Beside, Deduplication, Entry, Found, Keys, Remember, Sign, Verify, in_table, jaccard};
 use crate::python::{is_space, is_word};
 
 use self::md5_of_runs::{Digests, Run, SIXTEEN};
@@ -78,6 +78,10 @@ impl Default for SimHashDeduplicateFilter {
 }
 
 impl SimHashDeduplicateFilter {
+    fn keys(&self) -> Keys<'_> {
+        Keys { one: self.input_key.as_ref(), several: self.input_keys.as_deref(), compatibility: self.compatibility }
+    }
+
     fn beside(&self) -> Beside {
         Beside {
             pairs_path: self.pairs_path.clone(),
@@ -105,7 +109,7 @@ impl Dataset for SimHashDeduplicateFilter {
 
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
         Ok(Box::new(Deduplication::new(
-            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: self.compatibility },
+            self.keys(),
             self.output_key.as_str(),
             Fingerprint { bits: self.fingerprint_size, as_dataflow: self.compatibility == Compatibility::Dataflow, runs: Vec::new(), hashes: Vec::new() },
             SeenFingerprints::new(self.fingerprint_size, self.bound, self.compatibility),
@@ -114,7 +118,7 @@ impl Dataset for SimHashDeduplicateFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        let mut problems = self.keys().problems();
         problems.extend(self.beside().problems());
         if self.fingerprint_size == 0 || self.fingerprint_size > 128 || !self.fingerprint_size.is_multiple_of(8) {
             problems.push(format!("`fingerprint_size` should be a multiple of 8 from 8 to 128, found {}", self.fingerprint_size));

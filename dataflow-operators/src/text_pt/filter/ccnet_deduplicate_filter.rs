@@ -9,7 +9,7 @@ use dataflow_core::{Result, operator};
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::{Beside, Deduplication, Exact, Keys, Sign, Verify, halves, key_problems};
+use crate::deduplication::{Beside, Deduplication, Exact, Keys, Sign, Verify, halves};
 
 /// Keeps the first of the rows whose texts have equal first `bit_length` bits of SHA-1.
 ///
@@ -64,6 +64,10 @@ impl Default for CCNetDeduplicateFilter {
 }
 
 impl CCNetDeduplicateFilter {
+    fn keys(&self) -> Keys<'_> {
+        Keys { one: self.input_key.as_ref(), several: self.input_keys.as_deref(), compatibility: Compatibility::Own }
+    }
+
     fn beside(&self) -> Beside {
         Beside {
             pairs_path: self.pairs_path.clone(),
@@ -83,17 +87,11 @@ impl Dataset for CCNetDeduplicateFilter {
     }
 
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
-        Ok(Box::new(Deduplication::new(
-            Keys { input_key: self.input_key.as_ref(), input_keys: self.input_keys.as_deref(), compatibility: Compatibility::Own },
-            self.output_key.as_str(),
-            FirstBits(self.bit_length),
-            Exact::default(),
-            self.beside(),
-        )))
+        Ok(Box::new(Deduplication::new(self.keys(), self.output_key.as_str(), FirstBits(self.bit_length), Exact::default(), self.beside())))
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = key_problems(self.input_key.as_ref(), self.input_keys.as_deref());
+        let mut problems = self.keys().problems();
         problems.extend(self.beside().problems());
         if self.bit_length == 0 || self.bit_length > 128 || !self.bit_length.is_multiple_of(8) {
             problems.push(format!("`bit_length` should be a multiple of 8 from 8 to 128, found {}", self.bit_length));
