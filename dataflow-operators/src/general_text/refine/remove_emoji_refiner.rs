@@ -13,12 +13,12 @@ use crate::pattern::pattern;
 
 /// Deletes emoji: faces, pictographs, transport signs, flags and dingbats.
 ///
-/// They are Unicode's (UTS #51), whole sequences with their joiners, skin tones and variation selectors; of the characters that are text unless a selector follows, the symbols and dingbats from U+2600 on, such as `☎`, `♥` and `✈`, go without it too, and letters, arrows and signs before them, such as `©`, `™`, `ℹ`, `↔` and `▶`, stay without it.
+/// They are Unicode's (UTS #51), whole sequences with their joiners, skin tones and variation selectors; of the characters that are text unless a selector follows, the symbols and dingbats from U+2600 on, such as `☎`, `♥` and `✈`, go without it too, and letters, arrows and signs before them, such as `©`, `™`, `ℹ`, `↔` and `▶`, stay without it, as do `〰`, `〽`, `㊗` and `㊙`.
 /// DataFlow knows five ranges of characters alone, and leaves joiners, symbols such as `☎` and `♥`, and all emoji from U+1F900 on; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
-/// 删除表情符号：表情、图形、交通标志、旗帜与装饰符号，以 Unicode（UTS #51）为准，整个序列连同连接符、肤色与变体选择符一并删除；默认为文字的字符中，U+2600 起的符号与装饰符（如 `☎`、`♥`、`✈`）没有变体选择符也删除，此前的字母、箭头与符号（如 `©`、`™`、`ℹ`、`↔`、`▶`）没有变体选择符时保留。DataFlow 只认五个码位区间，会留下连接符、`☎`、`♥` 等符号和 U+1F900 之后的表情；`compatibility: dataflow` 沿用其做法。
+/// 删除表情符号：表情、图形、交通标志、旗帜与装饰符号，以 Unicode（UTS #51）为准，整个序列连同连接符、肤色与变体选择符一并删除；默认为文字的字符中，U+2600 起的符号与装饰符（如 `☎`、`♥`、`✈`）没有变体选择符也删除，此前的字母、箭头与符号（如 `©`、`™`、`ℹ`、`↔`、`▶`）没有变体选择符时保留，`〰`、`〽`、`㊗`、`㊙` 同样保留。DataFlow 只认五个码位区间，会留下连接符、`☎`、`♥` 等符号和 U+1F900 之后的表情；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct RemoveEmojiRefiner {
     /// The text to clean. 中文：要清理的文本。
