@@ -24,6 +24,7 @@ use super::run::{Plan, Run, RunFrom};
 use super::stage::{Placed, Shared, Unwritten, WAITING_BATCHES, columns, dataset, joined};
 use super::stop::Stop;
 use crate::error::{Error, Result};
+use crate::guarded::guarded;
 use crate::journal::{Journal, open_journal};
 use crate::model::{Answers, Model};
 use crate::operator::{ColumnWork, DatasetResult, DatasetWork, Work};
@@ -180,16 +181,18 @@ impl Passage<'_> {
     async fn pass_rows(&self, steps: &[Arc<CompiledStep>], served: &[Option<Arc<Served>>], shared: &Arc<Shared>) -> Result<Streamed> {
         let mut work = Vec::with_capacity(steps.len());
         for step in steps {
-            let mut begun = step.operator.work()?;
-            if let Work::Dataset(begun) = &mut begun {
-                if self.run.limit.is_some() {
-                    begun.only_first_rows();
+            work.push(guarded(step.info(), || {
+                let mut begun = step.operator.work()?;
+                if let Work::Dataset(begun) = &mut begun {
+                    if self.run.limit.is_some() {
+                        begun.only_first_rows();
+                    }
+                    if shared.is_observed() {
+                        begun.will_explain();
+                    }
                 }
-                if shared.is_observed() {
-                    begun.will_explain();
-                }
-            }
-            work.push(begun);
+                Ok(begun)
+            })?);
         }
         let (source, mut input) = mpsc::channel(WAITING_BATCHES);
         let (writers, placed, arrival) = self.writers(steps, shared)?;

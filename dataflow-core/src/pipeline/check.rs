@@ -10,7 +10,7 @@ use super::files::{Clash, Files};
 use super::problems::apart;
 use super::{DEFAULT_SERVING, OnError, Problem, Severity, Step};
 use crate::engine::apply::schema_after;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::guarded::guarded;
 use crate::key::{ColumnType, Direction, KeyUse};
 use crate::operator::{Changes, Operator, Work};
@@ -75,7 +75,8 @@ impl Check<'_> {
             let hint = "give the storage an `output`, or a `cache_type` other than `none`".to_owned();
             self.general(Severity::Error, "nothing would be written: there is no output, and no step caches are kept".into(), Some(hint));
         }
-        self.compiled_keys = self.steps.iter().map(Step::keys).collect();
+        let steps = self.steps.iter().enumerate();
+        self.compiled_keys = steps.map(|(index, step)| self.or_told(index, step.keys())).collect();
         self.kept = vec![None; self.steps.len()];
         self.names();
         if sound {
@@ -92,17 +93,11 @@ impl Check<'_> {
                 }
                 continue;
             };
-            for message in operator.problems() {
+            for message in self.or_told(index, guarded(operator.info(), || Ok(operator.problems()))) {
                 let (message, hint) = apart(&message);
                 self.at(Severity::Error, index, message, hint);
             }
-            match operator.kept() {
-                Ok(kept) => self.kept[index] = kept.map(|kept| kept.file),
-                Err(error) => {
-                    let (message, hint) = apart(&error.to_string());
-                    self.at(Severity::Error, index, message, hint);
-                }
-            }
+            self.kept[index] = self.or_told(index, guarded(operator.info(), || operator.kept())).map(|kept| kept.file);
             for usage in operator.prompts() {
                 for (message, hint) in usage.problems(operator.info().module) {
                     self.at(Severity::Error, index, message, hint);
@@ -163,14 +158,19 @@ impl Check<'_> {
         match on_a_thread(|| guarded(operator.info(), work)) {
             Ok(changes) => changes,
             Err(_) if self.columns != Columns::Known => None, // it may be for want of its columns
-            Err(error) => {
-                for text in error.into_faults().apart().problems {
-                    let (message, hint) = apart(&text);
-                    self.at(Severity::Error, index, message, hint);
-                }
-                None
-            }
+            wrong => self.or_told(index, wrong),
         }
+    }
+
+    /// What was asked of a step's operator; where that went wrong, each problem is told, and there is nothing of it.
+    fn or_told<T: Default>(&mut self, index: usize, asked: Result<T>) -> T {
+        asked.unwrap_or_else(|error| {
+            for text in error.into_faults().apart().problems {
+                let (message, hint) = apart(&text);
+                self.at(Severity::Error, index, message, hint);
+            }
+            T::default()
+        })
     }
 
     fn names(&mut self) {

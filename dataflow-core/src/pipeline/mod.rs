@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::guarded::guarded;
 use crate::journal::Journal;
 use crate::key::{ColumnType, Direction, KeyUse};
 use crate::operator::Operator;
@@ -97,8 +98,11 @@ impl Step {
     }
 
     /// Every column that the operator reads, changes or writes, and the one that its failures are told in.
-    fn keys(&self) -> Vec<KeyUse> {
-        let mut keys = self.operator.as_ref().map(|operator| operator.keys()).unwrap_or_default();
+    fn keys(&self) -> Result<Vec<KeyUse>> {
+        let mut keys = match &self.operator {
+            Some(operator) => guarded(operator.info(), || Ok(operator.keys()))?,
+            None => Vec::new(),
+        };
         keys.extend(self.error_key.iter().map(|key| KeyUse {
             field: "error_key".into(),
             key: key.clone(),
@@ -107,7 +111,7 @@ impl Step {
             nullable: true,
             may_be_missing: false,
         }));
-        keys
+        Ok(keys)
     }
 }
 

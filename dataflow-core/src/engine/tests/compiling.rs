@@ -1,7 +1,10 @@
 //! What is told of a pipeline before it runs.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::*;
-use crate::key::{Any, Float};
+use crate::key::{Any, Float, KeyField, KeyUse};
 
 #[test]
 fn a_file_beside_the_rows_and_a_folder_of_its_own_are_one_steps_alone() {
@@ -150,5 +153,49 @@ fn what_only_a_steps_own_work_tells_is_told_beside_what_is_wrong_elsewhere() {
       step 2 `missing` (Halved): `input_key` reads `texxt`, which no earlier step and not the data set gives
         hint: did you mean `text` of the data set?
       step 3 `panics` (Halved): operator `Halved`: panicked: nobody halves a truth value
+    ");
+}
+
+/// Columns that are named in a form of its author's, who has not thought of all. # 中文 自定形式的列名。
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Listed(String);
+
+impl KeyField for Listed {
+    fn collect(&self, _: &'static str, _: &mut Vec<KeyUse>) {
+        assert!(!self.0.contains('?'), "nobody lists a question");
+    }
+}
+
+/// Does nothing. # 中文 空操作。
+#[operator(test, refine, Columns)]
+#[derive(Default)]
+struct Idle {
+    /// Columns. 中文：列。
+    #[keys]
+    columns: Listed,
+}
+
+impl Columns for Idle {
+    fn columns(&self, _: &DataFrame) -> Result<Changes> {
+        Ok(Changes::default())
+    }
+    fn problems(&self) -> Vec<String> {
+        assert!(!self.columns.0.contains('!'), "nobody calls a list");
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_panic_in_what_an_operator_says_of_itself_is_a_problem_that_names_it() {
+    let mut pipeline = Pipeline::new("p", MemoryStorage::of(&[json!({ "text": "x" })]));
+    for (name, columns) in [("right", "text"), ("keys", "text?"), ("problems", "text!")] {
+        pipeline.step(Idle { columns: Listed(columns.into()) }).named(name);
+    }
+    let Err(Error::DoesNotCompile(problems)) = pipeline.compile() else { panic!("it compiles") };
+    insta::assert_snapshot!(problems, @r"
+    pipeline `p` does not compile: 2 problems
+      step 2 `keys` (Idle): operator `Idle`: panicked: nobody lists a question
+      step 3 `problems` (Idle): operator `Idle`: panicked: nobody calls a list
     ");
 }
