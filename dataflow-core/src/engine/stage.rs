@@ -253,12 +253,14 @@ pub(super) async fn columns(
         tokio::select! {
             biased;
             Some(done) = in_work.next() => {
-                let (batches, dropped): (Vec<Batch>, Vec<u8>) = joined(done)?;
+                let (batches, dropped): (Vec<Option<Batch>>, Vec<u8>) = joined(done)?;
                 shared.tell_dropped(&dropped)?;
                 let last = batches.len() - 1;
                 for (index, ((placed, _), batch)) in steps.iter().zip(batches).enumerate() {
                     let next = if index == last { output.as_ref() } else { None };
-                    if !placed.pass(batch, next).await {
+                    if let Some(batch) = batch
+                        && !placed.pass(batch, next).await
+                    {
                         return Ok(());
                     }
                 }
@@ -275,10 +277,10 @@ pub(super) async fn columns(
     Ok(())
 }
 
-/// The batch after each of the steps, and what is to be told of dropped rows.
-fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared: &Shared) -> Result<(Vec<Batch>, Vec<u8>)> {
+/// The batch after each of the steps behind which somebody takes it, and what is to be told of dropped rows. What nobody takes is let go, since a batch may wait for its turn.
+fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared: &Shared) -> Result<(Vec<Option<Batch>>, Vec<u8>)> {
     let (mut after, mut dropped) = (Vec::with_capacity(steps.len()), Vec::new());
-    for (placed, work) in steps {
+    for (index, (placed, work)) in steps.iter().enumerate() {
         let counts = placed.counts(shared);
         shared.live.mark(counts);
         add(&counts.rows_in, batch.height() as u64);
@@ -289,7 +291,8 @@ fn columns_of(steps: &[(Placed, Arc<dyn ColumnWork>)], mut batch: Batch, shared:
             })?;
         }
         shared.live.mark(counts);
-        after.push(batch.clone());
+        let is_taken = placed.written.is_some() || index + 1 == steps.len();
+        after.push(is_taken.then(|| batch.clone()));
     }
     Ok((after, dropped))
 }
