@@ -1,5 +1,6 @@
 //! Rows that show what a step does: the first ten that it drops, and the first ten whose text it changes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::key::{Direction, KeyUse};
-use crate::row::{compare_ids, json_of};
+use crate::row::{compare_ids, json_of, text_of};
 
 /// How many rows of each sort a step shows.
 const EXAMPLES: usize = 10;
@@ -159,8 +160,8 @@ fn cells(keys: &[KeyUse], wanted: impl Fn(Direction) -> bool, frame: &DataFrame,
     keys.iter().filter(|key| wanted(key.direction)).filter_map(of).collect()
 }
 
-fn text(column: &Column, index: usize) -> Option<String> {
-    column.get(index).ok().and_then(crate::row::text_of).map(std::borrow::Cow::into_owned)
+fn text(column: &Column, index: usize) -> Option<Cow<'_, str>> {
+    column.get(index).ok().and_then(text_of)
 }
 
 /// Two texts from a little before the place at which they begin to differ; `None` where they are equal.
