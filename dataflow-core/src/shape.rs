@@ -32,6 +32,9 @@ pub trait Measure: Operator + Clone {
     type Value: Copy + Into<Cell>;
 
     /// The value of a text; `None` where it has none.
+    ///
+    /// A filter that drops a text whatever its bounds are gives the highest integer, an infinity or NaN for it, which [`keep`](Self::keep) lets go in any case. Where dropped rows are
+    /// explained, none of these is told as what was measured.
     fn measure(&self, text: &str) -> Option<Self::Value>;
 
     /// For filters: whether a row of this value stays.
@@ -109,7 +112,7 @@ impl<M: Measure> ColumnWork for Measuring<M> {
             return Some(why);
         }
         let measured = match self.operator.measure(text).map(Into::into) {
-            // The highest number stands for a text that goes whatever the bounds are.
+            // The others stand for a text that goes whatever the bounds are.
             Some(Cell::Integer(number)) if number < i64::MAX => Some(format!("measured {number}")),
             Some(Cell::Float(number)) if number.is_finite() => Some(format!("measured {number}")),
             _ => None,
