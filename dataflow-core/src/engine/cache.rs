@@ -7,8 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::batch::Batch;
+use super::report::CachedResult;
 use crate::error::{Error, Result};
 use crate::operator::PathUse;
 use crate::pipeline::{CompiledPipeline, CompiledStep};
@@ -24,6 +26,9 @@ pub(crate) struct Manifest {
     pub rows: u64,
     /// Rows that failed on the way here; a cache with any is not resumed from.
     pub failed: u64,
+    /// The step's result for the whole set, where it gives one: a run that resumes behind the step tells it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
     /// Length and time of the last change of the cache file, which tell whether somebody has changed it since; `None` where there is no file.
     pub file: Option<(u64, u128)>,
 }
@@ -238,8 +243,8 @@ impl CacheWriter {
         }
     }
 
-    /// Makes all visible, the manifest last; gives the number of rows that were written.
-    pub fn commit(self, fingerprint: String, failed: u64) -> Result<u64> {
+    /// Makes all visible, the manifest last; gives the number of rows that were written. `result` is the step's for the whole set.
+    pub fn commit(self, fingerprint: String, failed: u64, result: Option<Value>) -> Result<u64> {
         let written = self.written();
         let Self::Files { sinks, beside, ids, rows, .. } = self else { return Ok(0) };
         for sink in sinks {
@@ -248,7 +253,7 @@ impl CacheWriter {
         ids.commit()?;
         whole_file::write(
             &beside.manifest,
-            &serde_json::to_vec(&Manifest { fingerprint, rows, failed, file: beside.cache.as_deref().and_then(file_state) }).unwrap_or_default(),
+            &serde_json::to_vec(&Manifest { fingerprint, rows, failed, result, file: beside.cache.as_deref().and_then(file_state) }).unwrap_or_default(),
         )?;
         Ok(written)
     }
@@ -294,6 +299,16 @@ pub(crate) fn holds(pipeline: &CompiledPipeline, step: usize, fingerprint: &str,
     let file = beside.cache.as_deref().and_then(file_state);
     let holds = |manifest: Manifest| manifest.fingerprint == fingerprint && manifest.failed == 0 && manifest.file == file;
     file.is_some() && beside.ids.exists() && beside.manifest().is_some_and(holds)
+}
+
+/// The results of the steps up to one, as the runs gave them that made their caches.
+pub(crate) fn results(pipeline: &CompiledPipeline, after: usize, fingerprints: &[String]) -> Vec<CachedResult> {
+    let of_step = |step: &Arc<CompiledStep>| {
+        let manifest = Beside::of(pipeline, step.number).manifest()?;
+        let result = manifest.result.filter(|_| manifest.fingerprint == fingerprints[step.number])?;
+        Some(CachedResult { step: step.number, name: step.name.clone(), operator: step.info().name.to_owned(), result })
+    };
+    pipeline.steps[..after].iter().filter_map(of_step).collect()
 }
 
 /// Opens a step's cache; the caller knows that it holds.

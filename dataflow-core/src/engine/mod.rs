@@ -23,7 +23,7 @@ mod tests;
 pub use dead_letter::DeadLetter;
 pub use examples::{RowChange, RowExample};
 pub use purse::{Held, Purse};
-pub use report::{LiveRun, Observer, Report, RunOutcome, StepReport};
+pub use report::{CachedResult, LiveRun, Observer, Report, RunOutcome, StepReport};
 pub use run::{Run, RunFrom};
 pub use stop::Stop;
 

@@ -71,6 +71,7 @@ impl Passage<'_> {
         });
         let mut report = pipeline.empty_report();
         report.resumed_after_step = (self.plan.after > 0).then_some(self.plan.after);
+        report.cached_results = cache::results(pipeline, self.plan.after, &self.plan.fingerprints);
         let letters = match DeadLetters::begin(path_of(pipeline.storage.work_path(), &pipeline.name)) {
             Ok(letters) => letters,
             Err(error) => return (report, Vec::new(), Some(error)),
@@ -382,7 +383,8 @@ impl Passage<'_> {
                             (streamed.output, streamed.rows_written) = writer.commit_partial()?;
                         }
                     } else {
-                        let rows = writer.commit(fingerprints[step].clone(), failed)?;
+                        let result = streamed.results.iter().find(|(number, _)| *number == step).map(|(_, result)| result.value.clone());
+                        let rows = writer.commit(fingerprints[step].clone(), failed, result)?;
                         if step == last {
                             streamed.rows_written = rows;
                             streamed.output = output.clone();

@@ -200,6 +200,19 @@ pub struct StepReport {
     pub examples: Vec<RowExample>,
 }
 
+/// The result for the whole set of a step that did not run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CachedResult {
+    /// The step's number, from 1.
+    pub step: usize,
+    /// Its name.
+    pub name: String,
+    /// Its operator.
+    pub operator: String,
+    /// The result.
+    pub result: Value,
+}
+
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
@@ -240,6 +253,9 @@ pub struct Report {
     /// Why this report itself could not be written, though the rows were.
     #[serde(skip)]
     pub unwritten: Option<String>,
+    /// The results of steps that did not run, since their caches hold, as the runs gave them that made these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cached_results: Vec<CachedResult>,
     /// The steps that ran.
     pub steps: Vec<StepReport>,
 }
@@ -279,11 +295,12 @@ impl fmt::Display for Report {
             }
         }
         self.explained(formatter)?;
-        for (step, result) in self.steps.iter().filter_map(|step| Some((step, step.result.as_ref()?))) {
+        let cached = self.cached_results.iter().map(|cached| (cached.step, &cached.name, &cached.result));
+        for (step, name, result) in cached.chain(self.steps.iter().filter_map(|step| Some((step.step, &step.name, step.result.as_ref()?)))) {
             let told = result.to_string();
             let cut = told.char_indices().nth(RESULT_SHOWN).map_or(told.len(), |(end, _)| end);
             let more = if cut < told.len() { "… (the report has all of it)" } else { "" };
-            writeln!(formatter, "step {} {}: {}{more}", step.step, step.name, &told[..cut])?;
+            writeln!(formatter, "step {step} {name}: {}{more}", &told[..cut])?;
         }
         let ended = match self.outcome {
             RunOutcome::Complete => "complete",

@@ -102,7 +102,7 @@ async fn merge(
                 writer.rewrite(&batch.slice(from, batch.height() - from))?;
             }
             new.write_before(None, &mut writer)?;
-            writer.commit(fingerprints[last].clone(), failed)
+            writer.commit(fingerprints[last].clone(), failed, None) // a result was one over other rows
         })
         .await,
     )

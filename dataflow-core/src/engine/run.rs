@@ -188,6 +188,7 @@ impl CompiledPipeline {
             dropped: None,
             error: None,
             unwritten: None,
+            cached_results: Vec::new(),
             steps: Vec::new(),
         }
     }

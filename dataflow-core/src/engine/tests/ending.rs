@@ -118,6 +118,53 @@ async fn a_run_resumes_from_the_last_cache_that_holds() {
     assert_eq!(pipeline(&other, "").forward(Run::default()).await.unwrap().resumed_after_step, None, "a stale cache is never used");
 }
 
+/// Counts the rows. # 中文 计数。
+#[operator(test, eval, Dataset)]
+#[derive(Default)]
+struct Counted {
+    /// Text. 中文：文本。
+    input_key: Input<Text>,
+}
+
+struct Counting(usize);
+
+impl Dataset for Counted {
+    fn start(&self) -> Result<Box<dyn DatasetWork>> {
+        Ok(Box::new(Counting(0)))
+    }
+}
+
+impl DatasetWork for Counting {
+    fn batch(&mut self, frame: &DataFrame) -> Result<Changes> {
+        self.0 += frame.height();
+        Ok(Changes::default())
+    }
+    fn end(&mut self) -> Result<Option<DatasetResult>> {
+        Ok(Some(DatasetResult { value: json!({ "rows": self.0 }), path: None }))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_report_has_the_results_of_steps_whose_caches_hold() {
+    let storage = MemoryStorage::new(rows(5)).with_caches();
+    let results = async |min: i64, from: RunFrom| {
+        let mut pipeline = Pipeline::new("p", storage.clone());
+        pipeline.step(Counted { input_key: "text".into() }).named("all");
+        pipeline.step(Longer { input_key: "text".into(), output_key: "length".into(), min });
+        pipeline.step(Counted { input_key: "text".into() }).named("long");
+        let report = pipeline.compile().unwrap().forward(Run { from, ..Run::default() }).await.unwrap();
+        let told = report.to_string().lines().filter(|line| line.contains("\"rows\"")).collect::<Vec<_>>().join(", ");
+        let written: Value = serde_json::from_slice(&std::fs::read(Storage::work_path(&storage).join("p_report.json")).unwrap()).unwrap();
+        (told, written["cached_results"].clone())
+    };
+    let (all, long) = (r#"step 1 all: {"rows":5}"#, r#"step 3 long: {"rows":5}"#);
+    assert_eq!(results(1, RunFrom::LastThatHolds).await, (format!("{all}, {long}"), Value::Null));
+    assert_eq!(results(1, RunFrom::LastThatHolds).await, (format!("{all}, {long}"), Value::Null), "the report of the run that made the caches stays");
+    let of_first = json!([{ "step": 1, "name": "all", "operator": "Counted", "result": { "rows": 5 } }]);
+    assert_eq!(results(3, RunFrom::LastThatHolds).await, (format!("{all}, {}", r#"step 3 long: {"rows":0}"#), of_first.clone()));
+    assert_eq!(results(3, RunFrom::Step("long".into())).await.1, of_first);
+}
+
 /// Puts what a file says in the place of its name. # 中文 读文件。
 #[operator(test, refine, Refine)]
 #[derive(Default)]
