@@ -16,6 +16,7 @@ mod arithmetic;
 mod comparison;
 mod format;
 mod functions;
+mod halves;
 mod guard;
 mod place;
 mod span;
@@ -176,16 +177,16 @@ pub(super) fn evaluated(expression: &Expr, frame: &DataFrame) -> Result<Evaluate
         Err(wrong) if frame.height() == 0 => return Err(told(&wrong, frame)),
         Err(wrong) => wrong,
     };
-    tracing::debug!(rows = frame.height(), %wrong, "an expression failed, and is worked out row by row");
-    let each: Vec<Result<Column, PolarsError>> = (0..frame.height()).map(|row| whole(expression, &frame.slice(row as i64, 1))).collect();
-    let of_type = each.iter().flatten().map(Column::dtype).next().cloned().unwrap_or(DataType::Null);
+    tracing::debug!(rows = frame.height(), %wrong, "an expression failed, and is worked out in halves");
+    let parts = halves::in_halves(0..frame.height(), wrong, &|rows| whole(expression, &frame.slice(rows.start as i64, rows.len())));
+    let of_type = parts.iter().find_map(|(_, part)| part.as_ref().ok()).map_or(DataType::Null, |column| column.dtype().clone());
     let (mut column, mut failed) = (Column::full_null("value".into(), 0, &of_type), Vec::new());
-    for (row, value) in each.into_iter().enumerate() {
-        let value = value.unwrap_or_else(|wrong| {
-            failed.push((row, told(&wrong, frame)));
+    for (first, part) in parts {
+        let part = part.unwrap_or_else(|wrong| {
+            failed.push((first, told(&wrong, frame)));
             Column::full_null("value".into(), 1, &of_type)
         });
-        column.append(&value).map_err(|wrong| told(&wrong, frame))?;
+        column.append(&part).map_err(|wrong| told(&wrong, frame))?;
     }
     Ok(Evaluated { column: finite(column), failed })
 }
