@@ -16,12 +16,12 @@ use crate::core_text::{RowFilterName, all};
 /// Keeps the rows for which every rule is true.
 ///
 /// A rule is an SQL condition over the columns, such as `LENGTH(answer) > 20 AND score >= 4`, with the functions of Polars' SQL. A
-/// condition that is null for a row is not true. A cell that `CAST` or `STRPTIME` cannot read is null; `DATE(day) > '2024-01-31'` compares dates, and values of different types are not compared; a row for which a rule cannot be worked out otherwise fails, and the others go on. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused. What SQL cannot say is a function of one's own in Rust.
+/// condition that is null for a row is not true. A cell that `CAST` or `STRPTIME` cannot read is null; `DATE(day) > '2024-01-31'` compares dates, and values of different types are not compared; a row for which a rule cannot be worked out otherwise fails, and the others go on. The items of a list count from 1: `tags[1]` is the first, and `tags[-1]` the last. A rule sees one row at a time, so aggregates such as `AVG(score)` are refused. What SQL cannot say is a function of one's own in Rust.
 ///
 /// # 中文
 ///
 /// 保留所有规则都为真的行。规则是针对各列的 SQL 条件，例如 `LENGTH(answer) > 20 AND score >= 4`，可用 Polars SQL 的函数。
-/// 结果为空的条件视为不成立。`CAST` 与 `STRPTIME` 读不懂的单元格为空值；`DATE(day) > '2024-01-31'` 按日期比较，类型不同的值不可比较；其他无法计算的情形只让该行失败，其余行照常。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。SQL 无法表达的条件可用 Rust 自写函数。
+/// 结果为空的条件视为不成立。`CAST` 与 `STRPTIME` 读不懂的单元格为空值；`DATE(day) > '2024-01-31'` 按日期比较，类型不同的值不可比较；其他无法计算的情形只让该行失败，其余行照常。列表的项从 1 数起：`tags[1]` 是第一项，`tags[-1]` 是最后一项。规则逐行判断，因此不接受 `AVG(score)` 之类的聚合。SQL 无法表达的条件可用 Rust 自写函数。
 #[operator(core_text, filter, Columns)]
 #[derive(Default)]
 pub struct GeneralFilter {

@@ -85,14 +85,18 @@ fn is_brought(found: &DataType, wanted: &DataType) -> bool {
 }
 
 fn list_fits(function: &ListFunction, input: &[Expr], items: &DataType, of: impl Fn(&Expr) -> Option<DataType>) -> Result<(), String> {
+    let list = || DataType::List(Box::new(items.clone()));
     match function {
         ListFunction::Sum | ListFunction::Mean if !items.is_primitive_numeric() && !items.is_decimal() && !items.is_bool() && is_known(items) => {
             Err(format!("a list of numbers was expected, and {} holds {}", named(&input[0]), held(items)))
         }
-        ListFunction::Get(_) if of(place(&input[1])).is_some_and(|found| is_text(&found)) => Err(format!(
-            "an integer was expected in the brackets, the place of an item, found text\nhint: {}",
-            looking_into(&input[0], &DataType::List(Box::new(items.clone())))
-        )),
+        // Of a place that is 0 Polars makes null, as SQL does.
+        ListFunction::Get(_) if matches!(&input[1], Expr::Literal(place) if place.is_null()) => {
+            Err(format!("the place of an item was expected, counted from 1, found `0` or `NULL`\nhint: {}", looking_into(&input[0], &list())))
+        }
+        ListFunction::Get(_) if of(place(&input[1])).is_some_and(|found| is_text(&found)) => {
+            Err(format!("an integer was expected in the brackets, the place of an item, found text\nhint: {}", looking_into(&input[0], &list())))
+        }
         _ => Ok(()),
     }
 }
@@ -265,8 +269,26 @@ mod tests {
 
     #[test]
     fn an_item_and_a_field_that_are_not_there_are_told_with_what_is() {
-        let expressions =
-            ["r.zz", "r.X", "r.x.y", "t.x", "rl[1] -> 'kk'", "rl[1] -> 'k'", "r['x']", "r[1]", "l['a']", "l[t]", "t[1]", "l[i]", "l[LENGTH('ab')]"];
+        let expressions = [
+            "r.zz",
+            "r.X",
+            "r.x.y",
+            "t.x",
+            "rl[1] -> 'kk'",
+            "rl[1] -> 'k'",
+            "r['x']",
+            "r[1]",
+            "l['a']",
+            "l[t]",
+            "t[1]",
+            "l[i]",
+            "l[LENGTH('ab')]",
+            "l[0]",
+            "ARRAY_GET(l, 0)",
+            "SPLIT_PART(t, 'w', 0)",
+            "l[i - 2]",
+            "l[-1]",
+        ];
         assert_snapshot!(all_found(&expressions), @r#"
         r.zz: `r` has no field `zz`
         hint: its fields are `x`
@@ -289,6 +311,14 @@ mod tests {
         hint: `STRING_TO_ARRAY(t, ',')` splits a text into a list, and `SUBSTR(t, 1, 1)` is its first character
         l[i]: gives "b"
         l[LENGTH('ab')]: gives "b"
+        l[0]: the place of an item was expected, counted from 1, found `0` or `NULL`
+        hint: `l[1]` is the first item of a list, and `ARRAY_LENGTH(l)` counts them
+        ARRAY_GET(l, 0): the place of an item was expected, counted from 1, found `0` or `NULL`
+        hint: `l[1]` is the first item of a list, and `ARRAY_LENGTH(l)` counts them
+        SPLIT_PART(t, 'w', 0): the place of an item was expected, counted from 1, found `0` or `NULL`
+        hint: `…[1]` is the first item of a list, and `ARRAY_LENGTH(…)` counts them
+        l[i - 2]: gives null
+        l[-1]: gives "b"
         "#);
     }
 
