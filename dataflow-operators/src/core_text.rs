@@ -1,7 +1,8 @@
-//! Free prompts over any column.
+//! Prompts, SQL rules and functions of one's own over any column, embeddings of texts, and answers scored against references.
 
 use dataflow_core::{Error, Result};
 
+mod column_keys;
 pub mod eval;
 pub mod filter;
 pub mod generate;
@@ -10,11 +11,13 @@ mod row_function;
 mod score;
 mod sql;
 
+pub use column_keys::ComputedType;
 pub use eval::*;
 pub use filter::*;
 pub use generate::*;
 pub use refine::*;
 pub use row_function::{ColumnFunction, ColumnFunctionName, RowFilter, RowFilterName};
+pub use sql::SqlRule;
 
 /// All results, or whatever is wrong with them together.
 fn all<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {

@@ -3,5 +3,5 @@
 mod general_filter;
 mod prompted_filter;
 
-pub use general_filter::{GeneralFilter, SqlRule};
+pub use general_filter::GeneralFilter;
 pub use prompted_filter::PromptedFilter;

@@ -3,5 +3,5 @@
 mod pandas_operator;
 mod prompted_refiner;
 
-pub use pandas_operator::{ComputedColumn, ComputedColumns, ComputedType, PandasOperator};
+pub use pandas_operator::{ComputedColumn, ComputedColumns, PandasOperator};
 pub use prompted_refiner::PromptedRefiner;

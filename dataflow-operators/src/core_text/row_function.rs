@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use dataflow_core::Result;
-use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
+use dataflow_core::key::{KeyField, KeyUse};
 use dataflow_core::private::inventory;
 use dataflow_core::registry::nearest;
 use polars::prelude::{BooleanChunked, Column, DataFrame};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-use super::refine::ComputedType;
+use super::column_keys::{ComputedType, reads, writes};
 
 /// A function that says which rows of a batch stay; [`row_filter!`](crate::row_filter) makes one known.
 pub struct RowFilter {
@@ -132,40 +132,17 @@ function_names! {
     ColumnFunctionName of ColumnFunction, "column_function";
 }
 
-fn read(column: &str, field: &'static str, uses: &mut Vec<KeyUse>) {
-    if !uses.iter().any(|known| known.key == column) {
-        uses.push(KeyUse {
-            field: field.into(),
-            key: column.to_owned(),
-            direction: Direction::Read,
-            column_type: ColumnType::Any,
-            nullable: true,
-            may_be_missing: false,
-        });
-    }
-}
-
 impl KeyField for RowFilterName {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         // A name that is not known has no columns; `problems` tells of it.
-        self.function().map_or(&[][..], |function| function.reads).iter().for_each(|column| read(column, field, uses));
+        self.function().map_or(&[][..], |function| function.reads).iter().for_each(|column| reads(column, field, uses));
     }
 }
 
 impl KeyField for ColumnFunctionName {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         let Ok(function) = self.function() else { return };
-        function.reads.iter().for_each(|column| read(column, field, uses));
-        for (column, computed) in function.writes {
-            let column_type = computed.column_type();
-            uses.push(KeyUse {
-                field: field.into(),
-                key: (*column).to_owned(),
-                direction: Direction::Write,
-                column_type,
-                nullable: true,
-                may_be_missing: false,
-            });
-        }
+        function.reads.iter().for_each(|column| reads(column, field, uses));
+        function.writes.iter().for_each(|(column, computed)| writes(column, *computed, field, uses));
     }
 }

@@ -20,6 +20,7 @@ mod halves;
 mod guard;
 mod place;
 mod span;
+mod rule;
 mod temporal;
 mod typed;
 mod unknown_function;
@@ -27,6 +28,7 @@ mod wording;
 mod written;
 
 use crate::pattern::pattern;
+pub use rule::SqlRule;
 use temporal::Takes;
 pub(super) use wording::type_name;
 use wording::{left_over, told};
@@ -74,7 +76,7 @@ fn has_query_within(sql: &str) -> bool {
 }
 
 /// The columns that an expression reads, each once.
-pub(super) fn columns_of(expression: &Expr) -> Vec<PlSmallStr> {
+fn columns_of(expression: &Expr) -> Vec<PlSmallStr> {
     let mut columns: Vec<PlSmallStr> = Vec::new();
     for part in expression {
         if let Expr::Column(name) = part

@@ -1,16 +1,11 @@
 //! Keeps rows by conditions that the user writes.
 
-use std::borrow::Cow;
-
-use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
-use polars::prelude::{AggExpr, BooleanChunked, ChunkFillNullValue, ChunkFull, DataFrame, DataType, Expr, FunctionExpr, StringFunction};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use polars::prelude::{BooleanChunked, ChunkFillNullValue, ChunkFull, DataFrame, DataType};
 
-use crate::core_text::sql::{self, Evaluated};
+use crate::core_text::sql::{self, Evaluated, SqlRule};
 use crate::core_text::{RowFilterName, all};
 
 /// Keeps the rows for which every rule is true.
@@ -33,80 +28,10 @@ pub struct GeneralFilter {
     pub filter_functions: Vec<RowFilterName>,
 }
 
-/// An SQL condition over columns; the columns in it are keys of the operator.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SqlRule(String);
-
-impl From<&str> for SqlRule {
-    fn from(rule: &str) -> Self {
-        Self(rule.to_owned())
-    }
-}
-
-impl JsonSchema for SqlRule {
-    fn schema_name() -> Cow<'static, str> {
-        "SqlRule".into()
-    }
-    fn inline_schema() -> bool {
-        true
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        String::json_schema(generator)
-    }
-}
-
-impl KeyField for SqlRule {
-    fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
-        // A rule that does not parse names no column; `problems` tells of it.
-        for column in self.parse().map(|expression| sql::columns_of(&expression)).unwrap_or_default() {
-            if !uses.iter().any(|known| known.key == column.as_str()) {
-                uses.push(KeyUse {
-                    field: field.into(),
-                    key: column.to_string(),
-                    direction: Direction::Read,
-                    column_type: ColumnType::Any,
-                    nullable: true,
-                    may_be_missing: false,
-                });
-            }
-        }
-    }
-}
-
-impl SqlRule {
-    pub(in crate::core_text) fn parse(&self) -> Result<Expr, String> {
-        let expression = sql::parsed(&self.0)?;
-        if (&expression).into_iter().any(|part| matches!(part, Expr::Function { function: FunctionExpr::StringExpr(StringFunction::JsonDecode(_)), .. })) {
-            return Err(
-                "a text is not read as JSON\nhint: what is nested in the input is a list or a record already, and `meta.name` reads a field of a record".into(),
-            );
-        }
-        let refused = (&expression).into_iter().find_map(needs_more_than_a_row);
-        match refused {
-            Some(what) => Err(format!("{what} needs more than one row, and a rule sees one at a time")),
-            None => Ok(expression),
-        }
-    }
-}
-
-fn needs_more_than_a_row(part: &Expr) -> Option<&'static str> {
-    match part {
-        Expr::Agg(AggExpr::Implode { .. }) => None, // the list of an `IN`
-        Expr::Agg(_) | Expr::Len => Some("an aggregate"),
-        Expr::Filter { .. } => Some("`FILTER`"),
-        Expr::Over { .. } => Some("a window"),
-        Expr::Selector(_) => Some("`*`"),
-        Expr::SubPlan(..) => Some("a query within"),
-        Expr::Sort { .. } | Expr::SortBy { .. } | Expr::Slice { .. } | Expr::Gather { .. } | Expr::Explode { .. } => Some("this expression"),
-        _ => None,
-    }
-}
-
 impl SqlRule {
     /// Which rows it is true of; those of which it is null are not. With them are those for which it cannot be worked out.
     fn holds(&self, frame: &DataFrame) -> Result<(BooleanChunked, Failed)> {
-        let unusable = |wrong: &str| Error::Data(format!("`filter_rules`: `{}`: {wrong}", self.0));
+        let unusable = |wrong: &str| Error::Data(format!("`filter_rules`: `{}`: {wrong}", self.as_str()));
         let expression = self.parse().map_err(|wrong| unusable(&wrong))?;
         let Evaluated { column, failed } = sql::evaluated(&expression, frame).map_err(|wrong| unusable(&wrong))?;
         let failed: Failed = failed.into_iter().map(|(row, wrong)| (row, unusable(&wrong))).collect();
@@ -152,7 +77,7 @@ impl Columns for GeneralFilter {
     fn why(&self, frame: &DataFrame, row: usize) -> Option<String> {
         let row = frame.slice(i64::try_from(row).ok()?, 1);
         let fails = |holds: Result<(BooleanChunked, Failed)>| holds.is_ok_and(|(holds, _)| holds.get(0) == Some(false));
-        let rule = self.filter_rules.iter().find(|rule| fails(rule.holds(&row))).map(|rule| rule.0.as_str());
+        let rule = self.filter_rules.iter().find(|rule| fails(rule.holds(&row))).map(SqlRule::as_str);
         let function = || self.filter_functions.iter().find(|function| fails(function.holds(&row)))?.function().ok();
         let name = rule.or_else(|| Some(function()?.name))?;
         Some(format!("`{name}` does not hold"))
@@ -162,7 +87,7 @@ impl Columns for GeneralFilter {
         if self.filter_rules.is_empty() && self.filter_functions.is_empty() {
             return vec!["`filter_rules` is empty, so every row would stay".into()];
         }
-        let rules = self.filter_rules.iter().filter_map(|rule| rule.parse().err().map(|wrong| format!("`filter_rules`: `{}`: {wrong}", rule.0)));
+        let rules = self.filter_rules.iter().filter_map(|rule| rule.parse().err().map(|wrong| format!("`filter_rules`: `{}`: {wrong}", rule.as_str())));
         let functions = self.filter_functions.iter().filter_map(|name| name.function().err().map(|wrong| format!("`filter_functions`: {wrong}")));
         rules.chain(functions).collect()
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dataflow_core::key::{ColumnType, Direction, KeyField, KeyUse};
+use dataflow_core::key::{ColumnType, KeyField, KeyUse};
 use dataflow_core::operator::Changes;
 use dataflow_core::shape::Columns;
 use dataflow_core::{Error, Result, operator};
@@ -14,8 +14,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::core_text::filter::SqlRule;
-use crate::core_text::sql;
+use crate::core_text::column_keys::{ComputedType, writes};
+use crate::core_text::sql::{self, SqlRule};
 use crate::core_text::{ColumnFunctionName, all};
 
 /// Writes columns that SQL expressions give, row by row.
@@ -144,36 +144,6 @@ impl JsonSchema for ComputedColumn {
     }
 }
 
-/// What a computed column holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum ComputedType {
-    /// What the expression gives: integers, numbers, truth values or else text.
-    #[default]
-    Auto,
-    /// Text.
-    Text,
-    /// 64-bit integers.
-    Integer,
-    /// 64-bit floating point numbers.
-    Float,
-    /// Truth values.
-    Boolean,
-}
-
-impl ComputedType {
-    pub(in crate::core_text) fn column_type(self) -> ColumnType {
-        match self {
-            Self::Auto => ColumnType::Inferred,
-            Self::Text => ColumnType::Text,
-            Self::Integer => ColumnType::Integer,
-            Self::Float => ColumnType::Float,
-            Self::Boolean => ColumnType::Boolean,
-        }
-    }
-}
-
 fn expected(column_type: &ColumnType) -> &'static str {
     match column_type {
         ColumnType::Integer => "an integer",
@@ -189,8 +159,7 @@ impl KeyField for ComputedColumns {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         for (name, column) in &self.0 {
             column.sql.collect(field, uses);
-            let written = (Direction::Write, column.r#type.column_type());
-            uses.push(KeyUse { field: field.into(), key: name.clone(), direction: written.0, column_type: written.1, nullable: true, may_be_missing: false });
+            writes(name, column.r#type, field, uses);
         }
     }
 }

@@ -1,12 +1,54 @@
-//! Which functions of Polars' SQL work row by row, and which need other rows, so that their result would depend on the batch.
+//! Which functions work row by row, and which need other rows, so that their result would depend on the batch: of Polars' SQL, and of what is known elsewhere.
 
 /// What more than one row is needed for, where a function needs more.
 pub(super) fn needs_rows(name: &str) -> Option<&'static str> {
     Some(match name.to_ascii_lowercase().as_str() {
-        "array_agg" | "avg" | "corr" | "count" | "covar" | "covar_pop" | "covar_samp" | "first" | "group_concat" | "last" | "listagg" | "max" | "median"
-        | "min" | "quantile_cont" | "quantile_disc" | "stddev" | "stddev_samp" | "stdev" | "stdev_samp" | "string_agg" | "sum" | "total" | "var"
-        | "var_samp" | "variance" => "an aggregate",
-        "dense_rank" | "first_value" | "lag" | "last_value" | "lead" | "rank" | "row_number" => "a window",
+        "any_value"
+        | "approx_count_distinct"
+        | "arg_max"
+        | "arg_min"
+        | "array_agg"
+        | "avg"
+        | "bool_and"
+        | "bool_or"
+        | "corr"
+        | "count"
+        | "count_if"
+        | "countif"
+        | "covar"
+        | "covar_pop"
+        | "covar_samp"
+        | "every"
+        | "first"
+        | "group_concat"
+        | "json_agg"
+        | "last"
+        | "list"
+        | "listagg"
+        | "max"
+        | "mean"
+        | "median"
+        | "min"
+        | "mode"
+        | "nunique"
+        | "percentile"
+        | "percentile_cont"
+        | "quantile"
+        | "quantile_cont"
+        | "quantile_disc"
+        | "std"
+        | "stddev"
+        | "stddev_samp"
+        | "stdev"
+        | "stdev_samp"
+        | "string_agg"
+        | "sum"
+        | "total"
+        | "var"
+        | "var_samp"
+        | "variance" => "an aggregate",
+        "cume_dist" | "cumsum" | "dense_rank" | "diff" | "drop_duplicates" | "duplicated" | "first_value" | "lag" | "last_value" | "lead" | "nth_value"
+        | "ntile" | "percent_rank" | "rank" | "row_number" | "shift" => "a window",
         "unnest" => "`UNNEST`",
         "columns" => "`COLUMNS`",
         "read_csv" | "read_ipc" | "read_json" | "read_parquet" => "a table",
@@ -173,7 +215,7 @@ mod tests {
             let told = parsed(expression).unwrap_err();
             assert_eq!(told, "an aggregate needs more than one row, and a rule sees one at a time", "{expression}");
         }
-        for expression in ["LAG(i)", "LAST_VALUE(i)", "UNNEST(l)", "COLUMNS('i')"] {
+        for expression in ["LAG(i)", "LAST_VALUE(i)", "UNNEST(l)", "COLUMNS('i')", "NTILE(4)", "BOOL_AND(i > 0)", "mean(i)"] {
             assert!(parsed(expression).unwrap_err().contains("needs more than one row"), "{expression}");
         }
         for expression in ["t = 'sum(i)'", "sum + 1", "\"max\"", "r.count"] {

@@ -99,27 +99,6 @@ fn known_elsewhere(name: &str) -> Option<&'static str> {
         "to_number" | "to_numeric" | "int" | "integer" | "float" | "double" | "bool" | "str" | "text" | "string" | "astype" | "convert" | "try_cast" => {
             "`CAST(… AS BIGINT)`, `CAST(… AS DOUBLE)`, `CAST(… AS BOOLEAN)` and `CAST(… AS VARCHAR)` bring a value to another type"
         }
-        "mode"
-        | "mean"
-        | "std"
-        | "bool_and"
-        | "bool_or"
-        | "every"
-        | "any_value"
-        | "count_if"
-        | "countif"
-        | "percentile"
-        | "percentile_cont"
-        | "quantile"
-        | "nunique"
-        | "approx_count_distinct"
-        | "arg_max"
-        | "arg_min"
-        | "json_agg"
-        | "list" => "an aggregate needs more than one row, and a rule sees one at a time; `AND`, `OR`, `GREATEST(…, …)` and `+` join the values of a row",
-        "ntile" | "percent_rank" | "cume_dist" | "nth_value" | "cumsum" | "shift" | "diff" | "duplicated" | "drop_duplicates" => {
-            "a window needs more than one row, and a rule sees one at a time"
-        }
         "explode" | "flatten" | "generate_series" | "range" | "json_each" => "an expression gives one value for its row",
         "sinh" | "cosh" | "tanh" => "`EXP(x)` and `EXP(-x)` make hyperbolic functions",
         "square" => "`POWER(x, 2)` raises to a power",
@@ -136,12 +115,11 @@ mod tests {
     #[test]
     fn a_name_from_elsewhere_has_what_to_write_and_no_other_is_told_to_be_near_without_being_so() {
         let hint = |name: &str| format!("{name}: {}", in_place_of(name));
-        let names = ["REPEAT", "RANDOM", "regexp_replace", "BOOL_AND", "list_max", "LENGHT", "STARTSWITH", "SUM_IF", "MD5", "RANKK", "initcapp"];
+        let names = ["REPEAT", "RANDOM", "regexp_replace", "list_max", "LENGHT", "STARTSWITH", "SUM_IF", "MD5", "RANKK", "initcapp"];
         insta::assert_snapshot!(names.map(hint).join("\n"), @r#"
         REPEAT: `RPAD('', 3, '-')` is a character three times
         RANDOM: an expression gives the same for a row each time; what is drawn at random is an operator of one's own
         regexp_replace: `REPLACE(text, 'a', 'b')` replaces a text in another; what fits a regular expression is replaced by an operator of one's own
-        BOOL_AND: an aggregate needs more than one row, and a rule sees one at a time; `AND`, `OR`, `GREATEST(…, …)` and `+` join the values of a row
         list_max: `ARRAY_UPPER(list)` is the greatest value of a list
         LENGHT: did you mean `LENGTH`?
         STARTSWITH: did you mean `STARTS_WITH`?

@@ -34,7 +34,7 @@ type Wording<P = Regex> = (P, fn(&Captures<'_>) -> String);
 const CAST: &str = "\nhint: `CAST(… AS DOUBLE)`, `CAST(… AS VARCHAR)` and the like bring a value to another type";
 
 static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
-    let wordings: [Wording<&str>; 42] = [
+    let wordings: [Wording<&str>; 41] = [
         (r"^unable to parse '", |_| {
             "an SQL expression such as `LENGTH(text) > 20` was expected, and this cannot be read as one\nhint: a value, a bracket or a quote may be missing"
                 .into()
@@ -42,10 +42,6 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
         (r"^invalid expression \(found unexpected token '(.*)'\)", |found| left_over(&found[1])),
         (r"^expected an expression \(found '(.*)' clause\)", |found| format!("an expression alone was expected, and `{}` is no part of one", &found[1])),
         (r"^unsupported function '(.*)'", |found| format!("no function of the name `{}` is known\nhint: {}", &found[1], in_place_of(&found[1]))),
-        (r"^no function matches the given name and arguments: `(MAX|MIN)\(", |found| {
-            let of_a_row = if &found[1] == "MAX" { "GREATEST" } else { "LEAST" };
-            format!("an aggregate needs more than one row, and a rule sees one at a time\nhint: `{of_a_row}(…, …)` chooses among the values of a row")
-        }),
         (r"^array element ", |_| {
             "constants alone were expected in the list of `IN` or `ARRAY`\nhint: `OR` joins comparisons with columns, and `ARRAY_CONTAINS(tags, 'a')` looks for a value in a list"
                 .into()
