@@ -1,7 +1,7 @@
 //! Works SQL expressions out over a batch so that a bad cell fails its row alone, and tells what is wrong with one in words that are not Polars'.
 
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use dataflow_core::key::ColumnType;
 use dataflow_core::row::text_of;
@@ -10,24 +10,25 @@ use polars::prelude::{
     StringFunction, lit, when,
 };
 use polars::sql::sql_expr;
-use regex::Regex;
 
 mod arithmetic;
 mod comparison;
 mod format;
 mod functions;
-mod halves;
 mod guard;
+mod halves;
+#[cfg(test)]
+mod laws;
 mod place;
-mod span;
 mod rule;
+mod span;
 mod temporal;
+mod token;
 mod typed;
 mod unknown_function;
 mod wording;
 mod written;
 
-use crate::pattern::pattern;
 pub use rule::SqlRule;
 use temporal::Takes;
 pub(super) use wording::type_name;
@@ -42,10 +43,7 @@ pub(super) struct Evaluated {
 }
 
 /// Reads an expression, all of it.
-pub(super) fn parsed(sql: &str) -> Result<Expr, String> {
-    if has_query_within(sql) {
-        return Err("a query within needs more than one row, and a rule sees one at a time".into());
-    }
+fn parsed(sql: &str) -> Result<Expr, String> {
     let sql = &written::prepared(sql)?;
     let read = |sql: &str| guard::guarded(|| sql_expr(sql));
     let expression = read(sql)?.map_err(|error| told(&error, &DataFrame::empty()))?;
@@ -66,14 +64,6 @@ pub(super) fn parsed(sql: &str) -> Result<Expr, String> {
 
 /// To how many characters `LPAD` and `RPAD` pad a text: each row would have as many.
 const MOST_PADDED: i64 = 1_000_000;
-
-/// Whether a query stands in an expression. Polars would run some of them while it reads the expression, and panic.
-fn has_query_within(sql: &str) -> bool {
-    static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"'[^']*'|"[^"]*"|`[^`]*`"#));
-    static QUERY: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\(\s*(select|with)\s"));
-    let plain = QUOTED.replace_all(sql, "''");
-    QUERY.is_match(&plain)
-}
 
 /// The columns that an expression reads, each once.
 fn columns_of(expression: &Expr) -> Vec<PlSmallStr> {

@@ -468,7 +468,8 @@ mod tests {
         hint: a value, a bracket or a quote may be missing
         no_such(score): no function of the name `no_such` is known
         hint: the functions are those of Polars' SQL, such as LENGTH, UPPER, SUBSTR, REPLACE, REGEXP_LIKE, COALESCE, ROUND and ABS
-        'a: unterminated string literal at line 1, column 1
+        'a: a second `'` was expected at the end of `'a`
+        hint: a quote within a text is doubled, such as `'an owl''s'`
         CAST(title AS NOSUCH): no type of the name `NOSUCH` is known
         hint: the types are VARCHAR, BIGINT, DOUBLE, BOOLEAN, DATE, TIME and TIMESTAMP
         SUBSTR(title): SUBSTR expects 2-3 arguments (found 1)

@@ -7,92 +7,9 @@ use chrono::{DateTime, NaiveTime, TimeDelta};
 use polars::prelude::{DataType, TimeUnit};
 
 use super::functions::needs_rows;
+use super::rule::sees_one_row;
+use super::token::{Kind, Token, tokens};
 use super::{span, temporal};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Word,
-    /// A name in quotes.
-    Name,
-    Text,
-    Number,
-    Sign,
-    /// White space and comments.
-    Blank,
-}
-
-struct Token<'a> {
-    kind: Kind,
-    written: Cow<'a, str>,
-}
-
-impl Token<'_> {
-    fn is(&self, sign: &str) -> bool {
-        self.kind == Kind::Sign && self.written == sign
-    }
-    fn is_word(&self, words: &[&str]) -> bool {
-        self.kind == Kind::Word && words.iter().any(|word| self.written.eq_ignore_ascii_case(word))
-    }
-    /// A name or a text without its quotes.
-    fn plain(&self) -> &str {
-        if matches!(self.kind, Kind::Name | Kind::Text) { &self.written[1..(self.written.len() - 1).max(1)] } else { &self.written }
-    }
-}
-
-fn tokens(sql: &str) -> Vec<Token<'_>> {
-    let mut tokens: Vec<Token<'_>> = Vec::new();
-    let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
-        let has_escapes = tokens.last().is_some_and(|last| last.is_word(&["e"]));
-        let (kind, length) = match first {
-            '\'' => (Kind::Text, quoted(rest, '\'', has_escapes)),
-            '"' | '`' => (Kind::Name, quoted(rest, first, false)),
-            '$' if rest[1..].contains('$') => {
-                let tag = &rest[..=rest[1..].find('$').unwrap_or(0) + 1];
-                (Kind::Sign, rest[tag.len()..].find(tag).map_or(1, |end| tag.len() * 2 + end))
-            }
-            '-' if rest.starts_with("--") => (Kind::Blank, rest.find('\n').unwrap_or(rest.len())),
-            '/' if rest.starts_with("/*") => (Kind::Blank, rest.find("*/").map_or(rest.len(), |end| end + 2)),
-            '0'..='9' => (Kind::Number, number(rest)),
-            '.' if rest[1..].starts_with(|next: char| next.is_ascii_digit())
-                && !tokens.last().is_some_and(|last| last.kind != Kind::Blank && !last.is("(")) =>
-            {
-                (Kind::Number, number(rest))
-            }
-            white if white.is_whitespace() => (Kind::Blank, until(rest, |next| !next.is_whitespace())),
-            letter if letter.is_alphabetic() || letter == '_' => (Kind::Word, until(rest, |next| !next.is_alphanumeric() && next != '_' && next != '$')),
-            other => (Kind::Sign, other.len_utf8()),
-        };
-        tokens.push(Token { kind, written: Cow::Borrowed(&rest[..length]) });
-        rest = &rest[length..];
-    }
-    tokens
-}
-
-fn until(text: &str, ends: impl Fn(char) -> bool) -> usize {
-    text.find(ends).unwrap_or(text.len())
-}
-
-/// How long what stands in quotes is; a quote that is doubled, or escaped where it may be, does not end it.
-fn quoted(text: &str, quote: char, has_escapes: bool) -> usize {
-    let mut letters = text.char_indices().skip(1).peekable();
-    while let Some((place, letter)) = letters.next() {
-        if letter == '\\' && has_escapes {
-            letters.next();
-        } else if letter == quote && letters.next_if(|(_, next)| *next == quote).is_none() {
-            return place + quote.len_utf8();
-        }
-    }
-    text.len()
-}
-
-fn number(text: &str) -> usize {
-    let digits = |from: usize| from + until(&text[from..], |next| !next.is_ascii_digit());
-    let whole = digits(0);
-    let fraction = if text[whole..].starts_with('.') { digits(whole + 1) } else { whole };
-    let power = text[fraction..].strip_prefix(['e', 'E']).map(|power| text.len() - power.strip_prefix(['+', '-']).unwrap_or(power).len());
-    power.filter(|power| digits(*power) > *power).map_or(fraction, digits)
-}
 
 /// How many signs and joining words an expression may have: each is another call of Polars upon itself, and a stack ends.
 const MOST_SIGNS: usize = 100;
@@ -102,7 +19,7 @@ const WITHOUT_OPERANDS: [&str; 9] = ["(", ")", ",", ".", "=", "<", ">", "]", ":"
 
 /// An expression as Polars is given it.
 pub(super) fn prepared(sql: &str) -> Result<String, String> {
-    let mut tokens = tokens(sql);
+    let mut tokens = tokens(sql)?;
     let places: Vec<usize> = (0..tokens.len()).filter(|place| tokens[*place].kind != Kind::Blank).collect();
     let signs = places.iter().map(|place| &tokens[*place]).filter(|token| match token.kind {
         Kind::Sign => !WITHOUT_OPERANDS.iter().any(|sign| token.is(sign)),
@@ -128,6 +45,10 @@ pub(super) fn prepared(sql: &str) -> Result<String, String> {
     for (index, place) in places.iter().copied().enumerate() {
         let after = |steps: usize| places.get(index + steps).map(|place| &tokens[*place]);
         let token = &tokens[place];
+        if token.is("(") && after(1).is_some_and(|next| next.is_word(&["select", "with"])) {
+            // Polars would run some queries while it reads the expression, and panic.
+            return Err(sees_one_row("a query within"));
+        }
         let is_called = matches!(token.kind, Kind::Word | Kind::Name) && after(1).is_some_and(|next| next.is("("));
         if is_called {
             called(token.plain(), after(2).is_some_and(|next| next.is(")")))?;
@@ -242,9 +163,11 @@ fn called(function: &str, has_no_arguments: bool) -> Result<(), String> {
         let hint = match function.to_ascii_lowercase().as_str() {
             "max" => "\nhint: `GREATEST(…, …)` chooses among the values of a row",
             "min" => "\nhint: `LEAST(…, …)` chooses among the values of a row",
+            "bool_and" | "every" => "\nhint: `AND` joins the conditions of a row",
+            "bool_or" => "\nhint: `OR` joins the conditions of a row",
             _ => "",
         };
-        return Err(format!("{what} needs more than one row, and a rule sees one at a time{hint}"));
+        return Err(format!("{}{hint}", sees_one_row(what)));
     }
     if has_no_arguments && ["greatest", "least", "coalesce"].iter().any(|known| function.eq_ignore_ascii_case(known)) {
         return Err(format!("`{}` expects at least 1 argument (found 0)", function.to_ascii_uppercase()));
