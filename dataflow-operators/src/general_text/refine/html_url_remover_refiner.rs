@@ -53,18 +53,17 @@ static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
 
 /// How many bytes of what looks like an address belong to it: not the mark that ends a sentence, and not a bracket that it does not open.
 fn address_length(found: &str) -> usize {
+    const PAIRS: [(char, char); 3] = [('(', ')'), ('[', ']'), ('{', '}')];
+    // How many of each pair are closed beyond those that are opened. Counted once, and less one for each that is taken off: there may be many.
+    let mut unopened = PAIRS.map(|(open, close)| found.matches(close).count().saturating_sub(found.matches(open).count()));
     let mut address = found;
     while let Some(last) = address.chars().next_back() {
-        let unopened = |open: char| address.matches(last).count() > address.matches(open).count();
-        let belongs = match last {
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' => false,
-            ')' => !unopened('('),
-            ']' => !unopened('['),
-            '}' => !unopened('{'),
-            _ => true,
-        };
-        if belongs {
-            break;
+        let pair = PAIRS.iter().position(|(_, close)| *close == last);
+        match pair.map(|pair| &mut unopened[pair]) {
+            Some(0) => break,
+            Some(unopened) => *unopened -= 1,
+            None if matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*') => {}
+            None => break,
         }
         address = &address[..address.len() - last.len_utf8()];
     }
@@ -194,6 +193,14 @@ mod tests {
         text=5  7
         text=>
         "#);
+    }
+
+    #[test]
+    fn many_brackets_after_an_address_stay() {
+        let brackets = [")", "]}", ").", "()", "(["].map(|bracket| bracket.repeat(40_000));
+        let text = |brackets: &str| format!("https://a.b/{brackets} x");
+        let kept = brackets.each_ref().map(|brackets| HtmlUrlRemoverRefiner::default().refine(&text(brackets)).trim_end_matches(" x").len());
+        assert_eq!(kept, [40_000, 80_000, 80_000, 0, 0]);
     }
 
     #[test]
