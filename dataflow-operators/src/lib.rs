@@ -17,6 +17,7 @@ mod filled;
 pub mod general_text;
 pub mod knowledge_cleaning;
 pub mod language;
+mod made_of_files;
 mod memo;
 mod nested;
 mod ngram;

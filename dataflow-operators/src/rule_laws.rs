@@ -210,6 +210,10 @@ mod tests {
         (rows, vec(0_usize..9, 0..4), held)
     }
 
+    /// The parameters that name a file of which something is made.
+    const NAMES_OF_FILES: [&str; 8] =
+        ["dictionary_path", "idf_path", "stopwords_path", "blocklist_path", "contractions_path", "emoticons_path", "easy_words_path", "tokenizer"];
+
     /// `docs/deviations.md` says why these drop a null whatever becomes of an empty text.
     const NULLS_GO: [&str; 13] = [
         "CCNetDeduplicateFilter",
@@ -253,6 +257,25 @@ mod tests {
             let mut told = include_str!("../../docs/deviations.md").lines().filter(|line| line.starts_with(&format!("| `{name}` |")));
             assert!(told.any(|line| line.contains("a null is dropped")), "{name}");
         }
+    }
+
+    #[test]
+    fn a_file_that_has_changed_is_looked_at_when_a_pipeline_compiles() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules: Vec<Rule> = rules(folder.path()).into_iter().flatten().collect();
+        let names_file = |rule: &Rule| NAMES_OF_FILES.into_iter().find(|name| rule.1.parameters()[*name].as_str().is_some_and(|path| Path::new(path).exists()));
+        let mut looked = BTreeSet::new();
+        for rule in &rules {
+            let Some(parameter) = names_file(rule) else { continue };
+            let path = rule.1.parameters()[parameter].as_str().unwrap().to_owned();
+            let before = std::fs::read(&path).unwrap();
+            std::fs::write(&path, "\0").unwrap();
+            assert_ne!(rule.1.problems(), [""; 0], "{}: `{parameter}`", rule.0);
+            std::fs::write(&path, before).unwrap();
+            assert_eq!(rule.1.problems(), [""; 0], "{}: `{parameter}`", rule.0);
+            looked.insert(parameter);
+        }
+        assert_eq!(looked.len(), NAMES_OF_FILES.len(), "{looked:?}");
     }
 
     #[test]

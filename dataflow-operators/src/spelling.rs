@@ -3,14 +3,16 @@
 //! Two words that are at most `d` edits apart have a common text that both become by at most `d` deletions. The deletions of all words of the dictionary are made
 //! once, of their first letters only; those of a word that is looked up meet them, and what is met is measured.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
 
 use polars::prelude::{PlHashMap, PlHashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::made_of_files::MadeOfFiles;
 use crate::word_list;
+
+/// The dictionaries of files, indexed once for each limits.
+pub(crate) static DICTIONARIES: MadeOfFiles<Dictionary, Limits> = MadeOfFiles::by(Dictionary::of_file);
 
 /// The words of a dictionary with how often each occurs, and the index of their deletions.
 pub(crate) struct Dictionary {
@@ -22,7 +24,7 @@ pub(crate) struct Dictionary {
 }
 
 /// How far a search goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Limits {
     /// The most edits between a word and its correction.
     pub edits: usize,
@@ -31,20 +33,11 @@ pub(crate) struct Limits {
 }
 
 impl Dictionary {
-    /// Reads a file of lines with a word and a number. It is read and indexed once for each limits.
-    pub fn of_file(path: &Path, limits: Limits) -> Result<Arc<Self>, String> {
-        type Made = HashMap<(PathBuf, Limits), Arc<Dictionary>>;
-        static MADE: Mutex<Option<Made>> = Mutex::new(None);
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = made.get_or_insert_default();
-        if let Some(dictionary) = made.get(&(path.to_owned(), limits)) {
-            return Ok(Arc::clone(dictionary));
-        }
+    /// Reads a file of lines with a word and a number.
+    fn of_file(path: &Path, limits: Limits) -> Result<Self, String> {
         let hint = "hint: give a text file with a word and how often it occurs in each line, such as SymSpell's";
         let bytes = std::fs::read(path).map_err(|error| format!("cannot read the dictionary {}: {error}\n{hint}", path.display()))?;
-        let dictionary = Arc::new(Self::parse(&bytes, limits).map_err(|error| format!("{}: {error}\n{hint}", path.display()))?);
-        made.insert((path.to_owned(), limits), Arc::clone(&dictionary));
-        Ok(dictionary)
+        Self::parse(&bytes, limits).map_err(|error| format!("{}: {error}\n{hint}", path.display()))
     }
 
     fn parse(bytes: &[u8], limits: Limits) -> Result<Self, String> {

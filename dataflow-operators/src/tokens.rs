@@ -14,7 +14,7 @@ use tiktoken_rs::CoreBPE;
 use crate::memo::Memo;
 
 mod tokenizer_file;
-use tokenizer_file::TokenizerFile;
+use tokenizer_file::TOKENIZERS;
 
 /// A vocabulary.
 ///
@@ -75,14 +75,14 @@ impl Tokenizer {
             Self::O200kBase => Ok(count(text, tiktoken_rs::o200k_base_singleton(), &O200K_BASE)),
             Self::Cl100kBase => Ok(count(text, tiktoken_rs::cl100k_base_singleton(), &CL100K_BASE)),
             Self::Whitespace => Ok(crate::python::split_words(text).count()),
-            Self::File(path) => TokenizerFile::of(path).and_then(|file| file.count(text)).map_err(Error::Data),
+            Self::File(path) => TOKENIZERS.known(path, ()).and_then(|file| file.count(text)).map_err(Error::Data),
         }
     }
 
     /// What counts the tokens of a text's parts.
     pub(crate) fn parts<'a>(&'a self, text: &'a str) -> Result<Parts<'a>> {
         let beginnings = match self {
-            Self::File(path) => Some(TokenizerFile::of(path).and_then(|file| file.beginnings(text)).map_err(Error::Data)?),
+            Self::File(path) => Some(TOKENIZERS.known(path, ()).and_then(|file| file.beginnings(text)).map_err(Error::Data)?),
             Self::O200kBase | Self::Cl100kBase | Self::Whitespace => None,
         };
         Ok(Parts { tokenizer: self, text, beginnings })
@@ -92,7 +92,7 @@ impl Tokenizer {
     pub fn problem(&self) -> Option<String> {
         match self {
             Self::File(path) if !path.to_str().is_some_and(is_json_file) => Some(expected(&path.to_string_lossy())),
-            Self::File(path) => TokenizerFile::as_it_is(path).err(),
+            Self::File(path) => TOKENIZERS.as_it_is(path, ()).err(),
             Self::O200kBase | Self::Cl100kBase | Self::Whitespace => None,
         }
     }

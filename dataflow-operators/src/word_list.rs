@@ -1,15 +1,16 @@
 //! Lists of words: built in, or a file with a word a line.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use polars::prelude::PlHashSet;
 
 use crate::composed::composed;
 use crate::language::{LanguageCode, TextLanguage, WITHOUT_SPACES};
+use crate::made_of_files::MadeOfFiles;
 
-pub(crate) use self::block_list::{BlockList, block_list, block_list_of_file};
+pub(crate) use self::block_list::{BLOCK_LISTS, BlockList, block_list};
 
 mod block_list;
 
@@ -19,7 +20,7 @@ pub(crate) type WordList = PlHashSet<String>;
 /// The English stop words, or those of a file.
 pub(crate) fn stop_words(path: Option<&Path>) -> Result<Arc<WordList>, String> {
     static ENGLISH: LazyLock<Arc<WordList>> = LazyLock::new(|| Arc::new(words_of(include_str!("word_list/stop_words_en.txt"))));
-    path.map_or_else(|| Ok(Arc::clone(&ENGLISH)), of_file)
+    path.map_or_else(|| Ok(Arc::clone(&ENGLISH)), |path| WORD_LISTS.known(path, ()))
 }
 
 /// The stop words of a language, or those of a file.
@@ -81,10 +82,9 @@ fn of_crate(code: &str) -> Result<Arc<WordList>, String> {
     Ok(list)
 }
 
-/// The words of a file: one a line, in lower case, as written and composed; blank lines and those that begin with `#` are none. It is read once.
-pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
-    static READ: ReadOnce<WordList> = Mutex::new(None);
-    read_once(&READ, path, &WORDS, |lines| {
+/// The words of files: one a line, in lower case, as written and composed; blank lines and those that begin with `#` are none.
+pub(crate) static WORD_LISTS: MadeOfFiles<WordList> = MadeOfFiles::by(|path, ()| {
+    list_of(path, &WORDS, |lines| {
         let word = |line: &Line<'_>| match line.words("one word") {
             Ok(word) if !word.contains(char::is_whitespace) => Ok(word.to_lowercase()),
             _ => Err(line.wrong("one word")),
@@ -97,7 +97,7 @@ pub(crate) fn of_file(path: &Path) -> Result<Arc<WordList>, String> {
         let words: Result<Vec<String>, String> = lines.iter().map(word).collect();
         Ok(words?.into_iter().flat_map(forms).flat_map(|word| [composed(&word).into_owned(), word]).collect())
     })
-}
+});
 
 /// An entry in small letters, and as Turkish has it where it was written with `İ`, whose small letter has two dots elsewhere.
 fn forms(entry: String) -> impl Iterator<Item = String> {
@@ -177,29 +177,13 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What was made of files, by their paths.
-pub(crate) type ReadOnce<T> = Mutex<Option<HashMap<PathBuf, Arc<T>>>>;
-
-/// Makes something of the lines of a file that list something, the first time that it is asked for.
-pub(crate) fn read_once<T>(
-    read: &ReadOnce<T>,
-    path: &Path,
-    listed: &Listed,
-    of_lines: impl FnOnce(Vec<Line<'_>>) -> Result<T, String>,
-) -> Result<Arc<T>, String> {
-    let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
-    let read = read.get_or_insert_default();
-    if let Some(made) = read.get(path) {
-        return Ok(Arc::clone(made));
-    }
+/// Makes something of the lines of a file that lists something.
+pub(crate) fn list_of<T>(path: &Path, listed: &Listed, of_lines: impl FnOnce(Vec<Line<'_>>) -> Result<T, String>) -> Result<T, String> {
     let form = listed.form;
     let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\nhint: give a text file with {form}", path.display()))?;
     let made = lines_of(&bytes).and_then(|lines| if lines.is_empty() { Ok(None) } else { of_lines(lines).map(Some) });
     let made = made.map_err(|wrong| format!("{}: {wrong}\nhint: give a text file with {form}", path.display()))?;
-    let made = made.ok_or_else(|| format!("{} has no {}\nhint: give a text file with {form}, or leave the parameter out", path.display(), listed.entries))?;
-    let made = Arc::new(made);
-    read.insert(path.to_owned(), Arc::clone(&made));
-    Ok(made)
+    made.ok_or_else(|| format!("{} has no {}\nhint: give a text file with {form}, or leave the parameter out", path.display(), listed.entries))
 }
 
 /// Whether a line is a remark, which lists nothing; `#sale` is an entry.
@@ -251,7 +235,7 @@ fn is_json(text: &str, first: &str) -> bool {
 
 /// What is wrong with the parameter that names a list.
 pub(crate) fn problems(parameter: &str, path: Option<&Path>) -> Vec<String> {
-    path.and_then(|path| of_file(path).err()).map(|error| format!("`{parameter}`: {error}")).into_iter().collect()
+    path.and_then(|path| WORD_LISTS.problem(parameter, path, ())).into_iter().collect()
 }
 
 fn words_of(text: &str) -> WordList {
@@ -264,18 +248,18 @@ mod tests {
     use insta::assert_snapshot;
 
     /// What reading a file of these bytes comes to.
-    pub(in crate::word_list) fn told<T>(bytes: &[u8], read: impl Fn(&Path) -> Result<Arc<T>, String>) -> Result<Arc<T>, String> {
+    pub(in crate::word_list) fn told<T>(bytes: &[u8], lists: &MadeOfFiles<T>) -> Result<Arc<T>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list.txt");
         std::fs::write(&path, bytes).unwrap();
-        read(&path).map_err(|error| error.replace(&path.display().to_string(), "list.txt"))
+        lists.known(&path, ()).map_err(|error| error.replace(&path.display().to_string(), "list.txt"))
     }
 
     #[test]
     fn a_list_is_read_whatever_wrote_it_and_holds_a_word() {
-        let words = told("\u{feff}Damn\r\n# a remark\r\n#\r\nfoo\r\ndon't\r\nt'\r\n1,000\r\n".as_bytes(), of_file).unwrap();
+        let words = told("\u{feff}Damn\r\n# a remark\r\n#\r\nfoo\r\ndon't\r\nt'\r\n1,000\r\n".as_bytes(), &WORD_LISTS).unwrap();
         assert_eq!(*words, WordList::from_iter(["damn", "foo", "don't", "t'", "1,000"].map(ToOwned::to_owned)));
-        assert_snapshot!(told(b"# nothing\n\n", of_file).unwrap_err(), @r"
+        assert_snapshot!(told(b"# nothing\n\n", &WORD_LISTS).unwrap_err(), @r"
         list.txt has no words
         hint: give a text file with a word a line, or leave the parameter out
         ");
@@ -301,7 +285,7 @@ mod tests {
             "你好，世界\n".as_bytes(),
             b"the\rof and\r",
         ];
-        let wrong: Vec<String> = files.iter().map(|file| told(file, of_file).unwrap_err()).collect();
+        let wrong: Vec<String> = files.iter().map(|file| told(file, &WORD_LISTS).unwrap_err()).collect();
         assert!(wrong.iter().all(|wrong| wrong.ends_with("\nhint: give a text file with a word a line")), "{wrong:?}");
         let lines: Vec<&str> = wrong.iter().filter_map(|wrong| wrong.lines().next()).collect();
         assert_snapshot!(lines.join("\n"), @r#"

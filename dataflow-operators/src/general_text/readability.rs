@@ -191,7 +191,7 @@ impl Counts {
 pub(crate) fn easy_words(path: Option<&Path>) -> Result<Arc<WordList>, String> {
     static EASY_WORDS: LazyLock<Arc<WordList>> =
         LazyLock::new(|| Arc::new(lines(include_str!("readability/easy_words_en.txt")).flat_map(str::split_whitespace).map(ToOwned::to_owned).collect()));
-    path.map_or_else(|| Ok(Arc::clone(&EASY_WORDS)), word_list::of_file)
+    path.map_or_else(|| Ok(Arc::clone(&EASY_WORDS)), |path| word_list::WORD_LISTS.known(path, ()))
 }
 
 /// The values of all metrics of a text, in the order of [`ReadabilityMetric::ALL`].

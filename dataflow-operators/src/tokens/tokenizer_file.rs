@@ -1,22 +1,19 @@
 //! The tokenizers of models, from their files `tokenizer.json`.
 
-use std::collections::HashMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::path::Path;
 
 use serde_json::Value;
 use tokenizers::{Encoding, ModelWrapper, Tokenizer};
 
+use crate::made_of_files::MadeOfFiles;
+
 /// What a file holds.
 pub(super) struct TokenizerFile {
     tokenizer: Tokenizer,
-    state: State,
 }
 
-/// Length and time of the last change, which tell whether a file has changed.
-type State = (u64, Option<SystemTime>);
+/// Those of files. Vocabularies are large, and steps share theirs.
+pub(super) static TOKENIZERS: MadeOfFiles<TokenizerFile> = MadeOfFiles::by(|path, ()| TokenizerFile::of(path));
 
 const HINT: &str =
     "name the `tokenizer.json` that stands among the model's files on Hugging Face; `vocab.json` and `tokenizer_config.json` beside it are not enough";
@@ -24,33 +21,10 @@ const HINT: &str =
 /// What has no token of its own in any vocabulary, and is told apart as a word and as part of one.
 const NEVER_A_TOKEN: &str = "zq☃x𐎀 𐎀 \u{e123}";
 
-/// What was made of files, by their paths. Vocabularies are large, and steps share theirs.
-static READ: LazyLock<RwLock<HashMap<PathBuf, Arc<TokenizerFile>>>> = LazyLock::new(RwLock::default);
-
 impl TokenizerFile {
-    /// What a file holds. It is read where it was not, or has changed since; one that is gone holds what it did.
-    pub(super) fn of(path: &Path) -> Result<Arc<Self>, String> {
-        let known = READ.read().unwrap_or_else(PoisonError::into_inner).get(path).map(Arc::clone);
-        match (known, state(path)) {
-            (Some(known), Ok(state)) if known.state == state => Ok(known),
-            (Some(known), Err(_)) => Ok(known),
-            (_, Ok(_)) | (None, Err(_)) => Self::as_it_is(path),
-        }
-    }
-
-    /// As [`of`](Self::of), and one that is gone is an error.
-    pub(super) fn as_it_is(path: &Path) -> Result<Arc<Self>, String> {
-        let unreadable = |error: io::Error| format!("cannot read {}: {error}\nhint: {HINT}", path.display());
-        let mut read = READ.write().unwrap_or_else(PoisonError::into_inner);
-        let state = state(path).map_err(unreadable)?;
-        if let Some(known) = read.get(path).filter(|known| known.state == state) {
-            return Ok(Arc::clone(known));
-        }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let tokenizer = parse(&bytes).map_err(|wrong| format!("{}: {wrong}", path.display()))?;
-        let file = Arc::new(Self { tokenizer, state });
-        read.insert(path.to_owned(), Arc::clone(&file));
-        Ok(file)
+    fn of(path: &Path) -> Result<Self, String> {
+        let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}\nhint: {HINT}", path.display()))?;
+        Ok(Self { tokenizer: parse(&bytes).map_err(|wrong| format!("{}: {wrong}", path.display()))? })
     }
 
     /// How many tokens a text has.
@@ -65,11 +39,6 @@ impl TokenizerFile {
         beginnings.sort_unstable(); // a normalizer may change the order of characters
         Ok(beginnings)
     }
-}
-
-fn state(path: &Path) -> io::Result<State> {
-    let metadata = path.metadata()?;
-    Ok((metadata.len(), metadata.modified().ok()))
 }
 
 fn encoded(encoding: tokenizers::Result<Encoding>) -> Result<Encoding, String> {
@@ -143,7 +112,7 @@ mod tests {
     }
 
     fn parsed(file: &Value) -> Result<TokenizerFile, String> {
-        Ok(TokenizerFile { tokenizer: parse(file.to_string().as_bytes())?, state: (0, None) })
+        Ok(TokenizerFile { tokenizer: parse(file.to_string().as_bytes())? })
     }
 
     #[test]
@@ -193,20 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_once_until_it_changes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokenizer.json");
-        assert_snapshot!(TokenizerFile::of(&path).err().unwrap().replace(&folder.path().display().to_string(), ""), @r"
-        cannot read /tokenizer.json: No such file or directory (os error 2)
+    fn a_file_that_is_not_there_says_what_is_expected() {
+        assert_snapshot!(TOKENIZERS.known(Path::new("/no/such/tokenizer.json"), ()).err().unwrap(), @r"
+        cannot read /no/such/tokenizer.json: No such file or directory (os error 2)
         hint: name the `tokenizer.json` that stands among the model's files on Hugging Face; `vocab.json` and `tokenizer_config.json` beside it are not enough
         ");
-        std::fs::write(&path, words().to_string()).unwrap();
-        let first = TokenizerFile::of(&path).unwrap();
-        assert!(Arc::ptr_eq(&first, &TokenizerFile::as_it_is(&path).unwrap()), "steps share it");
-        std::fs::write(&path, pieces(("dropout", Value::Null)).to_string()).unwrap();
-        assert_eq!(TokenizerFile::of(&path).unwrap().count("abc abc"), Ok(2));
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(TokenizerFile::of(&path).unwrap().count("abc abc"), Ok(2), "while a run goes on");
-        assert!(TokenizerFile::as_it_is(&path).is_err(), "when a pipeline compiles");
     }
 }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
 use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 
-use super::{BLOCKED, ReadOnce, WordList, forms, read_once, words_of};
+use super::{BLOCKED, WordList, forms, list_of, words_of};
 use crate::composed::composed;
 use crate::language::TextLanguage;
+use crate::made_of_files::MadeOfFiles;
 use crate::python::{is_space, is_unspaced};
 
 /// Entries that a text should not have.
@@ -163,14 +163,13 @@ pub(crate) fn block_list(language: TextLanguage, text: &str) -> Result<Arc<Block
     }
 }
 
-/// The block list of a file, whose entries may have several words. It is read once.
-pub(crate) fn block_list_of_file(path: &Path) -> Result<Arc<BlockList>, String> {
-    static READ: ReadOnce<BlockList> = Mutex::new(None);
-    read_once(&READ, path, &BLOCKED, |lines| {
+/// The block lists of files, whose entries may have several words.
+pub(crate) static BLOCK_LISTS: MadeOfFiles<BlockList> = MadeOfFiles::by(|path, ()| {
+    list_of(path, &BLOCKED, |lines| {
         let entries: Result<Vec<String>, String> = lines.iter().map(|line| line.words("a word or several words").map(str::to_lowercase)).collect();
         BlockList::of(&entries?.into_iter().flat_map(forms).collect())
     })
-}
+});
 
 #[cfg(test)]
 mod tests {
@@ -198,13 +197,13 @@ mod tests {
             "坏，恶",
         ];
         for other in others {
-            let wrong = told(format!("shoo\n{other}\n").as_bytes(), block_list_of_file).err().unwrap_or_default();
+            let wrong = told(format!("shoo\n{other}\n").as_bytes(), &BLOCK_LISTS).err().unwrap_or_default();
             let expected =
                 format!("list.txt: line 2 should be a word or several words, found `{other}`\nhint: give a text file with a word or several words a line");
             assert_eq!(wrong, expected);
         }
         for page in ["<html><body>foo</body></html>", "<?xml version=\"1.0\"?>", "null", "[1]"] {
-            assert!(told(page.as_bytes(), block_list_of_file).is_err_and(|wrong| wrong.contains("line 1 should be plain text, found")), "{page}");
+            assert!(told(page.as_bytes(), &BLOCK_LISTS).is_err_and(|wrong| wrong.contains("line 1 should be plain text, found")), "{page}");
         }
         let odd = [
             "c++",
@@ -228,21 +227,21 @@ mod tests {
             "-foo",
             "x=",
         ];
-        let list = told(odd.join("\n").as_bytes(), block_list_of_file).unwrap();
+        let list = told(odd.join("\n").as_bytes(), &BLOCK_LISTS).unwrap();
         assert_eq!(odd.map(|entry| list.has(entry)), [true; 20]);
-        let old = told(b"foo\rbar\r\rbaz", block_list_of_file).unwrap();
+        let old = told(b"foo\rbar\r\rbaz", &BLOCK_LISTS).unwrap();
         assert_eq!(["foo", "bar", "baz", "foo\rbar"].map(|entry| old.has(entry)), [true, true, true, false]);
     }
 
     #[test]
     fn entries_of_a_block_list_may_have_several_words() {
-        let list = told(b"go  away,\tyou\nshoo\n", block_list_of_file);
+        let list = told(b"go  away,\tyou\nshoo\n", &BLOCK_LISTS);
         assert!(list.is_err(), "a tab parts the columns of a table");
-        let list = told("go  away,\u{3000}you\nshoo\n".as_bytes(), block_list_of_file).unwrap();
+        let list = told("go  away,\u{3000}you\nshoo\n".as_bytes(), &BLOCK_LISTS).unwrap();
         let mut found = Vec::new();
         list.each_anywhere("now go\n away,   you! go away , you\u{a0}", |entry| found.push(entry.to_owned()));
         assert_eq!(found, ["go away, you"]);
-        assert_snapshot!(told(b"shoo\n'go away',\n", block_list_of_file).err().unwrap(), @r"
+        assert_snapshot!(told(b"shoo\n'go away',\n", &BLOCK_LISTS).err().unwrap(), @r"
         list.txt: line 2 should be a word or several words, found `'go away',`
         hint: give a text file with a word or several words a line
         ");

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use dataflow_core::key::{Float, Input, Output, Text};
 use dataflow_core::operator::Changes;
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::language::TextLanguage;
+use crate::made_of_files::MadeOfFiles;
 
 /// Writes the CIDEr-D score of a text against a reference, from 0 to 10: how alike their n-grams are, rare ones weighing more.
 ///
@@ -81,23 +81,16 @@ struct Frequencies {
     ref_len: f64,
 }
 
+static FREQUENCIES: MadeOfFiles<Frequencies> = MadeOfFiles::by(|path, ()| Frequencies::of_file(path));
+
 impl Frequencies {
-    /// The frequencies of a file, which is read once.
-    fn of_file(path: &Path) -> Result<Arc<Self>, String> {
-        static READ: Mutex<Option<HashMap<PathBuf, Arc<Frequencies>>>> = Mutex::new(None);
-        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = read.get_or_insert_default();
-        if let Some(frequencies) = read.get(path) {
-            return Ok(Arc::clone(frequencies));
-        }
+    fn of_file(path: &Path) -> Result<Self, String> {
         let hint = "hint: give a JSON file such as {\"df\": {\"the cat\": 3}, \"ref_len\": 40}; a pickle can be written as one by Python";
         let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}\n{hint}", path.display()))?;
         let frequencies = Self::parse(&text).map_err(|wrong| format!("{}: {wrong}\n{hint}", path.display()))?;
         if frequencies.ref_len < 1.0 {
             return Err(format!("`ref_len` of {} should be at least 1, found {}", path.display(), frequencies.ref_len));
         }
-        let frequencies = Arc::new(frequencies);
-        read.insert(path.to_owned(), Arc::clone(&frequencies));
         Ok(frequencies)
     }
 
@@ -137,11 +130,6 @@ impl Frequencies {
 }
 
 impl CiderSampleEvaluator {
-    fn frequencies(&self) -> Result<Arc<Frequencies>, String> {
-        let path = self.idf_path.as_deref().ok_or("it is missing\nhint: give a JSON file such as {\"df\": {\"the cat\": 3}, \"ref_len\": 40}")?;
-        Frequencies::of_file(path)
-    }
-
     fn score(&self, frequencies: &Frequencies, text: &str, reference: &str) -> f64 {
         let words_of = |text| {
             let mut words = Vec::new();
@@ -174,7 +162,7 @@ impl CiderSampleEvaluator {
 impl Columns for CiderSampleEvaluator {
     fn columns(&self, frame: &DataFrame) -> Result<Changes> {
         let (texts, references) = (texts_of(frame, self.input_key.as_str())?, texts_of(frame, self.input_reference_key.as_str())?);
-        let frequencies = self.frequencies().ok(); // a problem at compile
+        let frequencies = self.idf_path.as_deref().and_then(|path| FREQUENCIES.known(path, ()).ok()); // a problem at compile
         let score = |text: Option<&str>, reference: Option<&str>| Some(self.score(frequencies.as_deref()?, text?, reference?));
         let scores: Float64Chunked = texts.iter().zip(references.iter()).map(|(text, reference)| score(text, reference)).collect();
         Ok(Changes { columns: vec![scores.with_name(self.output_key.as_str().into()).into_column()], ..Changes::default() })
@@ -192,7 +180,10 @@ impl Columns for CiderSampleEvaluator {
             DocumentFrequencies::Corpus => {
                 problems.push("`df_mode: corpus` would give 0 to every row\nhint: give the frequencies as a file, `idf_path`".into());
             }
-            DocumentFrequencies::CocoValDf => problems.extend(self.frequencies().err().map(|error| format!("`idf_path`: {error}"))),
+            DocumentFrequencies::CocoValDf => match self.idf_path.as_deref() {
+                Some(path) => problems.extend(FREQUENCIES.problem("idf_path", path, ())),
+                None => problems.push("`idf_path`: it is missing\nhint: give a JSON file such as {\"df\": {\"the cat\": 3}, \"ref_len\": 40}".into()),
+            },
         }
         problems
     }

@@ -57,7 +57,7 @@ impl Default for BlocklistFilter {
 impl BlocklistFilter {
     fn list(&self, text: &str) -> Result<Arc<BlockList>, String> {
         match &self.blocklist_path {
-            Some(path) => word_list::block_list_of_file(path),
+            Some(path) => word_list::BLOCK_LISTS.known(path, ()),
             None => word_list::block_list(self.language, text),
         }
     }
@@ -135,8 +135,11 @@ impl Measure for BlocklistFilter {
     }
 
     fn problems(&self) -> Vec<String> {
-        let parameter = if self.blocklist_path.is_some() { "blocklist_path" } else { "language" };
-        self.list("").err().map(|error| format!("`{parameter}`: {error}")).into_iter().collect()
+        let problem = match &self.blocklist_path {
+            Some(path) => word_list::BLOCK_LISTS.problem("blocklist_path", path, ()),
+            None => word_list::block_list(self.language, "").err().map(|error| format!("`language`: {error}")),
+        };
+        problem.into_iter().collect()
     }
 }
 

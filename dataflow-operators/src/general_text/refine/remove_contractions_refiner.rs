@@ -8,13 +8,14 @@ use regex::{Captures, Regex};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use crate::compatibility::Compatibility;
+use crate::made_of_files::MadeOfFiles;
 use crate::pattern::pattern;
-use crate::word_list::{self, Line, Listed, ReadOnce};
+use crate::word_list::{self, Line, Listed};
 
 /// Writes contracted words out: `I'm` becomes `I am`, `won't` becomes `will not`, `gonna` becomes `going to`.
 ///
@@ -147,10 +148,9 @@ impl Contractions {
         Ok(Self { any, full })
     }
 
-    fn of_file(path: &Path) -> Result<Arc<Self>, String> {
-        static READ: ReadOnce<Contractions> = Mutex::new(None);
+    fn of_file(path: &Path) -> Result<Self, String> {
         let listed = Listed { form: "a contraction a line, white space and what it stands for", entries: "contractions" };
-        word_list::read_once(&READ, path, &listed, |lines| {
+        word_list::list_of(path, &listed, |lines| {
             let parts = |line: Line<'_>| {
                 let parts = line.text.split_once('\t').or_else(|| line.text.split_once(char::is_whitespace));
                 // Rows of other tables have marks that no contraction has.
@@ -170,6 +170,9 @@ impl Contractions {
         with_words_out(text, &self.any, compatibility, |word| self.full.get(word).cloned())
     }
 }
+
+/// Those of files.
+static CONTRACTIONS: MadeOfFiles<Contractions> = MadeOfFiles::by(|path, ()| Contractions::of_file(path));
 
 #[expect(clippy::expect_used, reason = "the list is a constant")]
 static SLANG_WORDS: LazyLock<Contractions> = LazyLock::new(|| Contractions::of(SLANG.iter().copied()).expect("a short list makes a pattern"));
@@ -238,7 +241,7 @@ fn with_words_out(text: &str, words: &Regex, compatibility: Compatibility, writt
 impl Refine for RemoveContractionsRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let plain: Cow<'a, str> = if text.contains('’') { text.replace('’', "'").into() } else { text.into() };
-        let Ok(listed) = self.contractions_path.as_deref().map(Contractions::of_file).transpose() else { return text.into() }; // a problem at compile
+        let Ok(listed) = self.contractions_path.as_deref().map(|path| CONTRACTIONS.known(path, ())).transpose() else { return text.into() }; // a problem at compile
         let full = match (listed, self.compatibility) {
             (Some(listed), _) => listed.written_out(&plain, self.compatibility),
             (None, Compatibility::Own) => with_words_out(&plain, &WORD, self.compatibility, |word| written_out(word, self.compatibility)),
@@ -252,8 +255,7 @@ impl Refine for RemoveContractionsRefiner {
     }
 
     fn problems(&self) -> Vec<String> {
-        let read = self.contractions_path.as_deref().map(Contractions::of_file).transpose();
-        read.err().map(|error| format!("`contractions_path`: {error}")).into_iter().collect()
+        self.contractions_path.as_deref().and_then(|path| CONTRACTIONS.problem("contractions_path", path, ())).into_iter().collect()
     }
 }
 

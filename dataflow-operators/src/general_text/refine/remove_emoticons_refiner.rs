@@ -1,9 +1,10 @@
 //! Deletes emoticons.
 
 use crate::compatibility::Compatibility;
+use crate::made_of_files::MadeOfFiles;
 use crate::pattern::pattern;
 use crate::python::is_space;
-use crate::word_list::{self, Line, Listed, ReadOnce};
+use crate::word_list::{self, Line, Listed};
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
@@ -12,7 +13,7 @@ use regex::Regex;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
 /// Deletes emoticons such as `:-)`, `XD` and `(^_^)` that stand for themselves.
 ///
@@ -84,9 +85,8 @@ impl Emoticons {
         Ok(Self { list, any })
     }
 
-    fn of_file(path: &Path) -> Result<Arc<Self>, String> {
-        static READ: ReadOnce<Emoticons> = Mutex::new(None);
-        word_list::read_once(&READ, path, &Listed { form: "an emoticon a line", entries: "emoticons" }, |lines| {
+    fn of_file(path: &Path) -> Result<Self, String> {
+        word_list::list_of(path, &Listed { form: "an emoticon a line", entries: "emoticons" }, |lines| {
             // With its meaning beside it none would ever be found.
             let is_meaning = |part: &str| part.len() >= 3 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
             let emoticon = |line: &Line<'_>| {
@@ -109,6 +109,8 @@ impl Emoticons {
         kept
     }
 }
+
+static EMOTICONS_OF_FILES: MadeOfFiles<Emoticons> = MadeOfFiles::by(|path, ()| Emoticons::of_file(path));
 
 /// Those that are deleted as DataFlow does it.
 #[expect(clippy::expect_used, reason = "the list is a constant")]
@@ -139,7 +141,7 @@ fn deleted_alone(text: &str, find: impl Fn(usize) -> Option<Range<usize>>) -> Co
 
 impl Refine for RemoveEmoticonsRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Ok(listed) = self.emoticons_path.as_deref().map(Emoticons::of_file).transpose() else { return text.into() }; // a problem at compile
+        let Ok(listed) = self.emoticons_path.as_deref().map(|path| EMOTICONS_OF_FILES.known(path, ())).transpose() else { return text.into() }; // a problem at compile
         match (self.compatibility, listed) {
             (Compatibility::Dataflow, listed) => listed.as_ref().unwrap_or(&EMOTICONS).deleted_anywhere(text),
             (Compatibility::Own, Some(listed)) => deleted_alone(text, |at| listed.any.find(Input::new(text).range(at..)).map(|found| found.range())),
@@ -148,8 +150,7 @@ impl Refine for RemoveEmoticonsRefiner {
     }
 
     fn problems(&self) -> Vec<String> {
-        let read = self.emoticons_path.as_deref().map(Emoticons::of_file).transpose();
-        read.err().map(|error| format!("`emoticons_path`: {error}")).into_iter().collect()
+        self.emoticons_path.as_deref().and_then(|path| EMOTICONS_OF_FILES.problem("emoticons_path", path, ())).into_iter().collect()
     }
 }
 

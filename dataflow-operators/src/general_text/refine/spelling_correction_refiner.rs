@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
@@ -10,7 +9,7 @@ use dataflow_core::shape::Refine;
 
 use crate::compatibility::Compatibility;
 use crate::python::{is_space, split_words};
-use crate::spelling::{Dictionary, Limits};
+use crate::spelling::{DICTIONARIES, Dictionary, Limits};
 
 /// Replaces each word that is not in a dictionary by the nearest that is.
 ///
@@ -53,8 +52,8 @@ impl Default for SpellingCorrectionRefiner {
 }
 
 impl SpellingCorrectionRefiner {
-    fn dictionary(&self) -> Result<Arc<Dictionary>, String> {
-        Dictionary::of_file(&self.dictionary_path, Limits { edits: self.max_edit_distance as usize, prefix: self.prefix_length as usize })
+    fn limits(&self) -> Limits {
+        Limits { edits: self.max_edit_distance as usize, prefix: self.prefix_length as usize }
     }
 
     /// DataFlow's rule: whatever stands between white space, as it stands.
@@ -107,7 +106,7 @@ impl SpellingCorrectionRefiner {
 
 impl Refine for SpellingCorrectionRefiner {
     fn refine<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Ok(dictionary) = self.dictionary() else { return text.into() }; // a problem at compile
+        let Ok(dictionary) = DICTIONARIES.known(&self.dictionary_path, self.limits()) else { return text.into() }; // a problem at compile
         let corrected = match self.compatibility {
             Compatibility::Own => self.by_words(&dictionary, text),
             Compatibility::Dataflow => self.by_pieces(&dictionary, text),
@@ -119,7 +118,7 @@ impl Refine for SpellingCorrectionRefiner {
         if self.prefix_length <= self.max_edit_distance {
             return vec![format!("`prefix_length` should be above `max_edit_distance`, {}, found {}", self.max_edit_distance, self.prefix_length)];
         }
-        self.dictionary().err().map(|error| format!("`dictionary_path`: {error}")).into_iter().collect()
+        DICTIONARIES.problem("dictionary_path", &self.dictionary_path, self.limits()).into_iter().collect()
     }
 }
 
