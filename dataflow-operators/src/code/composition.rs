@@ -22,7 +22,7 @@ const ASSEMBLY: [&str; 2] = ["motorola 68k assembly", "webassembly"];
 impl CodeMeasure for TextComposition {
     const SCORE: usize = 2;
 
-    fn numbers(&self, code: &SourceCode) -> Vec<f64> {
+    fn numbers(&self, code: &SourceCode<'_>) -> Vec<f64> {
         let text = code.text_alone();
         let (mut all, mut letters, mut numbers) = (0usize, 0usize, 0usize);
         for character in text.chars() {
@@ -35,7 +35,7 @@ impl CodeMeasure for TextComposition {
         vec![share(letters), share(letters + numbers)]
     }
 
-    fn bounds(&self, code: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)> {
+    fn bounds(&self, code: &SourceCode<'_>) -> Vec<(usize, RangeInclusive<f64>)> {
         const LEAST: f64 = 0.25;
         let assembly = code.language.as_ref().is_some_and(|language| ASSEMBLY.contains(&language.to_lowercase().as_str()));
         vec![(usize::from(assembly), LEAST..=1.0)]

@@ -95,7 +95,7 @@ impl QualityThresholds {
 impl CodeMeasure for DocumentQuality {
     const SCORE: usize = 6;
 
-    fn numbers(&self, code: &SourceCode) -> Vec<f64> {
+    fn numbers(&self, code: &SourceCode<'_>) -> Vec<f64> {
         let text = code.text();
         let characters = text.chars().count();
         let share = |count: usize, all: usize| if all == 0 { 0.0 } else { count as f64 / all as f64 };
@@ -113,7 +113,7 @@ impl CodeMeasure for DocumentQuality {
         numbers
     }
 
-    fn bounds(&self, _: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)> {
+    fn bounds(&self, _: &SourceCode<'_>) -> Vec<(usize, RangeInclusive<f64>)> {
         let bound = |name: &str| self.0.bound(name);
         let at_most = |name: &str| f64::NEG_INFINITY..=bound(name);
         let mut bounds = vec![

@@ -25,7 +25,7 @@ static PATTERNS: LazyLock<[Regex; 3]> =
 impl CodeMeasure for EncodedData {
     const SCORE: usize = 3;
 
-    fn numbers(&self, code: &SourceCode) -> Vec<f64> {
+    fn numbers(&self, code: &SourceCode<'_>) -> Vec<f64> {
         let text = code.text_alone();
         let all = text.chars().count();
         PATTERNS
@@ -34,7 +34,7 @@ impl CodeMeasure for EncodedData {
             .collect()
     }
 
-    fn bounds(&self, _: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)> {
+    fn bounds(&self, _: &SourceCode<'_>) -> Vec<(usize, RangeInclusive<f64>)> {
         const MOST: f64 = 0.5;
         (0..PATTERNS.len()).map(|place| (place, 0.0..=MOST)).collect()
     }

@@ -21,14 +21,14 @@ const LONG_LINES: [&str; 9] = ["html", "json", "markdown", "roff", "roff manpage
 impl CodeMeasure for CodeLength {
     const SCORE: usize = 3;
 
-    fn numbers(&self, code: &SourceCode) -> Vec<f64> {
-        let lengths: Vec<usize> = code.lines().iter().map(|line| line.chars().count()).collect();
+    fn numbers(&self, code: &SourceCode<'_>) -> Vec<f64> {
+        let lengths: Vec<usize> = code.lines().map(|line| line.chars().count()).collect();
         let (lines, longest) = (lengths.len(), lengths.iter().max().copied().unwrap_or(0));
         let mean = if lines == 0 { 0.0 } else { lengths.iter().sum::<usize>() as f64 / lines as f64 };
         vec![lines as f64, mean, longest as f64]
     }
 
-    fn bounds(&self, code: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)> {
+    fn bounds(&self, code: &SourceCode<'_>) -> Vec<(usize, RangeInclusive<f64>)> {
         let may_be_long = code.language.as_ref().is_some_and(|language| LONG_LINES.contains(&language.to_lowercase().as_str()));
         let (mean, longest) = if may_be_long { (f64::INFINITY, 100_000.0) } else { (100.0, 1000.0) };
         vec![(0, 0.0..=100_000.0), (1, 0.0..=mean), (2, 0.0..=longest)]

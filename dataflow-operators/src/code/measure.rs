@@ -17,13 +17,13 @@ pub(crate) trait CodeMeasure: ScoreNames {
     const SCORE: usize;
 
     /// The numbers of a piece of code, in the order of their names, without the score.
-    fn numbers(&self, code: &SourceCode) -> Vec<f64>;
+    fn numbers(&self, code: &SourceCode<'_>) -> Vec<f64>;
 
     /// The places of numbers and the bounds that they have to keep for a score of 1; without that it is 0.
-    fn bounds(&self, code: &SourceCode) -> Vec<(usize, RangeInclusive<f64>)>;
+    fn bounds(&self, code: &SourceCode<'_>) -> Vec<(usize, RangeInclusive<f64>)>;
 
     /// All numbers, the score among them.
-    fn scored(&self, code: &SourceCode) -> Vec<f64> {
+    fn scored(&self, code: &SourceCode<'_>) -> Vec<f64> {
         let mut numbers = self.numbers(code);
         numbers.insert(Self::SCORE, 0.0);
         numbers[Self::SCORE] = f64::from(self.bounds(code).iter().all(|(place, bounds)| bounds.contains(&numbers[*place])));
@@ -42,7 +42,8 @@ fn measured<M: CodeMeasure>(
     let cells = frame.column(key)?;
     let mut columns: Vec<Vec<Option<f64>>> = vec![Vec::with_capacity(cells.len()); M::NAMES.len()];
     for row in 0..cells.len() {
-        let numbers = SourceCode::of(&cells.get(row)?, compatibility).map(|code| measure.scored(&code));
+        let cell = cells.get(row)?;
+        let numbers = SourceCode::of(&cell, compatibility).map(|code| measure.scored(&code));
         for (place, column) in columns.iter_mut().enumerate() {
             column.push(numbers.as_ref().map(|numbers| numbers[place]));
         }

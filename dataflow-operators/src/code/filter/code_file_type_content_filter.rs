@@ -136,7 +136,7 @@ impl Columns for CodeFileTypeContentFilter {
 
 /// How many lines each piece of code has.
 fn lines_of(cells: &Column) -> Result<Vec<Option<f64>>> {
-    let lines = |row| Ok(SourceCode::of(&cells.get(row)?, Compatibility::Own).map(|code| code.lines().len() as f64));
+    let lines = |row| Ok(SourceCode::of(&cells.get(row)?, Compatibility::Own).map(|code| code.lines().count() as f64));
     (0..cells.len()).map(lines).collect()
 }
 

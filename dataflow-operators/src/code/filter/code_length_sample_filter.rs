@@ -12,15 +12,15 @@ use crate::code::measure::{filtered, why};
 use crate::compatibility::Compatibility;
 use crate::score_columns::ScoreColumns;
 
-/// Keeps rows whose score lies between `min_score` and `max_score`, and writes the number of lines, their mean and greatest length, and a score of 0 where there are more than 100,000 lines, lines of more than 100 characters in the mean, or one of more than 1,000; lines of data and documents (HTML, JSON, Markdown, TeX, text, XML and the like) may have 100,000.
+/// Keeps rows whose score lies between `min_score` and `max_score`, and writes the number of lines, their mean and greatest length, and a score of 0 where there are more than 100,000 lines, lines of more than 100 characters in the mean, or one of more than 1,000; where `language` is `html`, `json`, `markdown`, `roff`, `roff manpage`, `smt`, `tex`, `text` or `xml`, a line may have 100,000, and there is no bound for the mean.
 ///
-/// `input_key` is a text, a list of lines, or a record with `text`, `lines` and `language`. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null is dropped.
+/// `input_key` is a text, a list of lines, or a record with `text` (or `content`), `lines` and `language`. A text is code as it stands, also one that is JSON: of a column in which some rows have a text and others a list or a record, the reader makes texts, as it tells, and CSV has texts alone. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留得分在 `min_score` 与 `max_score` 之间的行，并写入行数、平均行长、最大行长；行数超过 100000、平均行长超过 100 或最大行长超过 1000 时得分为 0；数据与文档类语言（HTML、JSON、Markdown、TeX、文本、XML 等）的行可长达 100000。
+/// 保留得分在 `min_score` 与 `max_score` 之间的行，并写入行数、平均行长、最大行长；行数超过 100000、平均行长超过 100 或最大行长超过 1000 时得分为 0；`language` 为 `html`、`json`、`markdown`、`roff`、`roff manpage`、`smt`、`tex`、`text` 或 `xml` 时，行可长达 100000，平均行长不限。
 ///
-/// `input_key` 可为文本、行的列表，或含 `text`、`lines`、`language` 的记录。DataFlow 把文本中的每个字符当作一行，并把没有 `text`、`content`、`lines` 的记录当作空文本；`compatibility: dataflow` 沿用其做法，否则此类记录视为空值。空值会被丢弃。
+/// `input_key` 可为文本、行的列表，或含 `text`（或 `content`）、`lines`、`language` 的记录。文本即代码本身，内容为 JSON 时也是如此：同一列中若有的行是文本、有的行是列表或记录，读取时会全部转为文本并给出提示，CSV 中则只有文本。DataFlow 把文本中的每个字符当作一行，并把没有 `text`、`content`、`lines` 的记录当作空文本；`compatibility: dataflow` 沿用其做法，否则此类记录视为空值。空值会被丢弃。
 #[operator(code, filter, Columns)]
 pub struct CodeLengthSampleFilter {
     /// The code. 中文：代码。
