@@ -114,6 +114,39 @@ impl Parts<'_> {
             None => self.tokenizer.count(&self.text[part]),
         }
     }
+
+    /// The pieces of a part between which no token and no character is broken, and how many tokens each has.
+    pub(crate) fn pieces(&self, part: Range<usize>) -> Result<Vec<(Range<usize>, usize)>> {
+        let beginnings = match (&self.beginnings, self.tokenizer) {
+            (Some(beginnings), _) => beginnings.iter().copied().filter(|begin| part.contains(begin)).collect(),
+            (None, Tokenizer::O200kBase) => self.beginnings_by(tiktoken_rs::o200k_base_singleton(), &part)?,
+            (None, Tokenizer::Cl100kBase) => self.beginnings_by(tiktoken_rs::cl100k_base_singleton(), &part)?,
+            (None, Tokenizer::Whitespace | Tokenizer::File(_)) => vec![part.start],
+        };
+        let mut pieces = vec![(part.clone(), 0)];
+        for begin in beginnings {
+            match pieces.last_mut() {
+                Some((piece, tokens)) if *tokens > 0 && begin > piece.start && self.text.is_char_boundary(begin) => {
+                    piece.end = begin;
+                    pieces.push((begin..part.end, 1));
+                }
+                Some((_, tokens)) => *tokens += 1,
+                None => {}
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// Where the tokens of a part begin by a built-in vocabulary.
+    fn beginnings_by(&self, vocabulary: &CoreBPE, part: &Range<usize>) -> Result<Vec<usize>> {
+        let mut end = part.start;
+        let mut begin_of = |token| {
+            let length = vocabulary.decode_bytes(&[token]).map_err(|error| Error::Data(error.to_string()))?.len();
+            end += length;
+            Ok(end - length)
+        };
+        vocabulary.encode_ordinary(&self.text[part.clone()]).into_iter().map(&mut begin_of).collect()
+    }
 }
 
 thread_local! {

@@ -80,36 +80,46 @@ pub(super) fn read_document(path: &str) -> Result<String> {
 
 /// The parts of a text, in order, without white space at their ends.
 ///
-/// Tokens are counted by word, so that no part breaks a character. By a built-in vocabulary, a word alone never has fewer tokens than within a text; a part may therefore have some fewer
-/// than it could, and more only where a single character has.
+/// A part has as many pieces as go into it: sentences, words, or of words that are too long tokens, none of which breaks a character. It has too many tokens only where a single character has.
 pub(super) fn chunks<'a>(text: &'a str, method: SplitMethod, lengths: Lengths, tokenizer: &Tokenizer) -> Result<Vec<&'a str>> {
-    let mut pieces = Vec::new();
-    cut(text, 0, Boundary::of(method), lengths.most, &tokenizer.parts(text)?, &mut pieces)?;
+    let (parts_of, mut pieces) = (tokenizer.parts(text)?, Vec::new());
+    cut(text, 0, Boundary::of(method), lengths.most, &parts_of, &mut pieces)?;
+    let trimmed = |first: usize, end: usize| {
+        let part = &text[pieces[first].start..pieces[end - 1].end];
+        let start = pieces[first].start + part.len() - part.trim_start().len();
+        start..start + part.trim().len()
+    };
+    // By a built-in vocabulary a part alone may have other tokens than its pieces: what it begins with has lost the space before it.
+    let fits = |first: usize, end: usize| Ok::<_, Error>(end - first == 1 || parts_of.count(trimmed(first, end))? <= lengths.most);
     let mut parts: Vec<(usize, usize)> = Vec::new();
-    let mut first = 0;
+    let (mut first, mut done) = (0, 0);
     while first < pieces.len() {
         let (mut end, mut tokens) = (first, 0);
         while end < pieces.len() && (end == first || tokens + pieces[end].tokens <= lengths.most) {
             tokens += pieces[end].tokens;
             end += 1;
         }
+        while !fits(first, end)? {
+            if end > done + 1 { end -= 1 } else { first += 1 }
+        }
         parts.push((first, end));
+        done = end;
         let Some(next) = pieces.get(end) else { break };
         // The next part begins as far back as the overlap allows, and has to have room for a piece that is new.
-        first = reach_back(&pieces, end, parts[parts.len() - 1].0 + 1, lengths.overlap.min(lengths.most.saturating_sub(next.tokens)));
+        first = reach_back(&pieces, end, first + 1, lengths.overlap.min(lengths.most.saturating_sub(next.tokens)));
     }
-    even_out(&mut parts, &pieces, lengths);
-    let slices = parts.into_iter().map(|(first, end)| text[pieces[first].start..pieces[end - 1].end].trim());
+    even_out(&mut parts, &pieces, lengths, fits)?;
+    let slices = parts.into_iter().map(|(first, end)| &text[trimmed(first, end)]);
     Ok(slices.filter(|part| !part.is_empty()).collect())
 }
 
 /// Moves pieces from the last part but one to the last, where that has too few tokens that are new, for as long as the smaller of the two grows.
 ///
 /// Joining them would make a part that is too long: the last one begins where the one before it was full.
-fn even_out(parts: &mut [(usize, usize)], pieces: &[Piece], lengths: Lengths) {
+fn even_out(parts: &mut [(usize, usize)], pieces: &[Piece], lengths: Lengths, fits: impl Fn(usize, usize) -> Result<bool>) -> Result<()> {
     let tokens = |from: usize, to: usize| pieces[from..to].iter().map(|piece| piece.tokens).sum::<usize>();
     let earlier = if let [.., (_, end), _, _] = parts { *end } else { 0 };
-    let [.., before, last] = parts else { return };
+    let [.., before, last] = parts else { return Ok(()) };
     let mut border = before.1;
     let (mut left, mut right) = (tokens(earlier, border), tokens(border, last.1));
     while right < lengths.least && border > earlier + 1 {
@@ -119,11 +129,15 @@ fn even_out(parts: &mut [(usize, usize)], pieces: &[Piece], lengths: Lengths) {
         }
         (border, left, right) = (border - 1, left - moved, right + moved);
     }
-    if border == before.1 {
-        return;
+    if border == before.1 || !fits(before.0, border)? || !fits(border, last.1)? {
+        return Ok(());
     }
     before.1 = border;
     last.0 = reach_back(pieces, border, before.0 + 1, lengths.overlap.min(lengths.most.saturating_sub(right)));
+    while !fits(last.0, last.1)? {
+        last.0 += 1;
+    }
+    Ok(())
 }
 
 /// The first piece of those before `end` that have at most so many tokens together.
@@ -147,7 +161,6 @@ enum Boundary {
     Paragraph,
     Sentence,
     Word,
-    Character,
 }
 
 impl Boundary {
@@ -164,8 +177,7 @@ impl Boundary {
         match self {
             Self::Paragraph => Some(Self::Sentence),
             Self::Sentence => Some(Self::Word),
-            Self::Word => Some(Self::Character),
-            Self::Character => None,
+            Self::Word => None,
         }
     }
 
@@ -179,12 +191,11 @@ impl Boundary {
                     || matches!(last, Some('.' | '!' | '?')) && next.is_whitespace()
             }
             Self::Word => next.is_whitespace() && last.is_some_and(|last| !last.is_whitespace()),
-            Self::Character => true,
         }
     }
 }
 
-/// Cuts a text at a boundary, and what is too long at a finer one. `start` is where the text stands within the whole.
+/// Cuts a text at a boundary, and what is too long at a finer one, at last between tokens. `start` is where the text stands within the whole.
 fn cut(text: &str, start: usize, boundary: Boundary, most: usize, parts_of: &Parts<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
     let mut begin = 0;
     let mut before = [None, None];
@@ -197,9 +208,13 @@ fn cut(text: &str, start: usize, boundary: Boundary, most: usize, parts_of: &Par
         let part = &text[begin..end];
         let tokens = parts_of.count(start + begin..start + end)?;
         match boundary.finer() {
-            Some(finer) if tokens > most => cut(part, start + begin, finer, most, parts_of, pieces)?,
             _ if part.is_empty() => {}
-            _ => pieces.push(Piece { start: start + begin, end: start + end, tokens }),
+            _ if tokens <= most => pieces.push(Piece { start: start + begin, end: start + end, tokens }),
+            Some(finer) => cut(part, start + begin, finer, most, parts_of, pieces)?,
+            None => {
+                let of_tokens = parts_of.pieces(start + begin..start + end)?.into_iter();
+                pieces.extend(of_tokens.map(|(piece, tokens)| Piece { start: piece.start, end: piece.end, tokens }));
+            }
         }
         begin = end;
     }
@@ -248,6 +263,31 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_spaces_fills_parts_up() {
+        let lengths = |most, overlap| Lengths { most, overlap, least: 0 };
+        let texts = [
+            "人工智能是计算机科学的一个分支，它企图了解智能的实质，并生产出一种新的能以人类智能相似的方式做出反应的智能机器。".repeat(60),
+            "internationalization".repeat(300),
+            "https://example.org/a/very/long/path/".repeat(50),
+            "𠮷野家👨‍👩‍👧の".repeat(100),
+        ];
+        for tokenizer in [Tokenizer::O200kBase, Tokenizer::Cl100kBase] {
+            for text in &texts {
+                let all = tokenizer.count(text).unwrap();
+                let parts = chunks(text, SplitMethod::Token, lengths(100, 0), &tokenizer).unwrap();
+                assert_eq!(parts.concat(), *text);
+                let counts: Vec<usize> = parts.iter().map(|part| tokenizer.count(part).unwrap()).collect();
+                assert!(counts.iter().all(|count| *count <= 100), "{counts:?}");
+                assert!(counts[..counts.len() - 1].iter().all(|count| *count >= 96), "a character may have several tokens: {all} in {counts:?}");
+            }
+        }
+        let overlapping = chunks(&texts[0], SplitMethod::Token, lengths(512, 50), &Tokenizer::O200kBase).unwrap();
+        let all = Tokenizer::O200kBase.count(&texts[0]).unwrap();
+        assert_eq!(overlapping.len(), (all - 50).div_ceil(512 - 50));
+        assert!(chunks(&"a".repeat(300_000), SplitMethod::Recursive, lengths(50, 0), &Tokenizer::O200kBase).unwrap().len() > 100);
+    }
+
+    #[test]
     fn a_models_tokens_are_those_within_the_text() {
         // One that has a mark before each text: a word alone, with its space, would have a token more.
         const TOKENIZER: &str = r#"{
@@ -265,6 +305,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_part_has_more_tokens_than_it_may(
+            text in "([a-zA-Z]{1,12}|[0-9]{1,9}|'s|'LL|[.,:;/!?]{1,3}|[ \\t\\n]{1,3}|[é数据清洗の한ÄΩЖ\u{301}]){0,60}", most in 5_usize..20, overlap in 0_usize..4, least in 0_usize..20,
+        ) {
+            for (method, tokenizer) in [(SplitMethod::Token, Tokenizer::O200kBase), (SplitMethod::Sentence, Tokenizer::Cl100kBase), (SplitMethod::Recursive, Tokenizer::O200kBase)] {
+                for part in chunks(&text, method, Lengths { most, overlap, least }, &tokenizer).unwrap() {
+                    prop_assert!(tokenizer.count(part).unwrap() <= most, "{:?}", part);
+                }
+                let without: String = chunks(&text, method, Lengths { most, overlap: 0, least }, &tokenizer).unwrap().concat().split_whitespace().collect();
+                prop_assert_eq!(without, text.split_whitespace().collect::<String>());
+            }
+        }
+
         #[test]
         fn no_word_is_lost_and_no_part_is_too_long(text in "[a-d .\n。é]{0,200}", most in 1_usize..9, overlap in 0_usize..4, least in 0_usize..12) {
             prop_assume!(overlap < most);

@@ -12,7 +12,7 @@ use crate::tokens::Tokenizer;
 
 /// Reads the text file that a row names, and makes a row of each part of its text.
 ///
-/// A part has at most `chunk_size` tokens. Words stay whole, and sentences and paragraphs too where `split_method` says so and they are short enough. Paths start
+/// A part has at most `chunk_size` tokens, and as many as go into it. Words stay whole, and sentences and paragraphs too where `split_method` says so and they are short enough; what has more tokens without white space is cut between them. Paths start
 /// from the current folder. A file without text leaves its row, with a null.
 ///
 /// Tokens are those of a built-in vocabulary or of a model's `tokenizer.json`, where DataFlow downloads one (`tokenizer_name`); the special tokens that a model's tokenizer puts around a text are
@@ -20,7 +20,7 @@ use crate::tokens::Tokenizer;
 ///
 /// # 中文
 ///
-/// 读取每行所指的文本文件，并为文本的每一段生成一行。每段至多 `chunk_size` 个词元；不拆开单词，并按 `split_method` 尽量保持句子与段落完整。路径相对当前目录。
+/// 读取每行所指的文本文件，并为文本的每一段生成一行。每段至多 `chunk_size` 个词元，并尽量填满；不拆开单词，并按 `split_method` 尽量保持句子与段落完整；没有空白而超出长度的文字在词元之间切开。路径相对当前目录。
 /// 没有文本的文件保留原行，写入空值。词元按内置词表或模型的 `tokenizer.json` 计数，DataFlow 则下载词表（`tokenizer_name`）；分词器在文本首尾添加的特殊词元不计。DataFlow 的 `semantic` 需要嵌入模型，此处没有。
 #[operator(knowledge_cleaning, generate, AskModel)]
 pub struct KBCChunkGenerator {
