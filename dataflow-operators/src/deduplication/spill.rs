@@ -2,7 +2,8 @@
 //!
 //! When memory holds more than the limit, all that it holds goes to a run: a temporary file of entries in the order of their keys. A lookup asks memory and then each run, of which
 //! memory keeps a Bloom filter (10 bits an entry, B. H. Bloom, "Space/time trade-offs in hash coding with allowable errors", 1970) and the first key of each block, so that what a run does not
-//! have costs no read. Runs are merged when there are many. What is found is the same with any limit.
+//! have costs no read. Runs that were merged as often are merged when there are several, as in a log-structured merge tree (P. O'Neil et al., 1996), so that an entry is written once for each time
+//! that there are so many times more. What is found is the same with any limit.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,8 +21,8 @@ pub(crate) type Entry = (u128, u32);
 const ENTRY: usize = 20;
 /// Entries that are read together.
 const BLOCK: usize = 204;
-/// Above so many runs they are merged.
-const MOST_RUNS: usize = 8;
+/// So many runs that were merged as often become one.
+const MERGED: usize = 4;
 const BITS_AN_ENTRY: usize = 10;
 /// How many bits of the filter an entry sets.
 const PROBES: u32 = 6;
@@ -70,14 +71,23 @@ impl<R: Remember> Spill<R> {
             let mut entries = self.memory.take();
             entries.sort_unstable();
             let count = entries.len();
-            self.runs.push(Run::write(entries.into_iter().map(Ok), count)?);
-            if self.runs.len() > MOST_RUNS {
-                let runs = std::mem::take(&mut self.runs);
-                self.runs.push(merged(runs)?);
-            }
+            let run = Run::write(entries.into_iter().map(Ok), count)?;
+            add(&mut self.runs, run)?;
         }
         Ok(())
     }
+}
+
+/// Adds a run to those that were merged at least as often, and merges the last ones for as long as so many were merged as often. Each is some [`MERGED`] times as long as one that was merged once less.
+fn add(runs: &mut Vec<Run>, run: Run) -> Result<()> {
+    let mut merges = run.merges;
+    runs.push(run);
+    while let Some(first) = runs.len().checked_sub(MERGED).filter(|first| runs[*first].merges == merges) {
+        let together = merged(runs.split_off(first))?;
+        merges = together.merges;
+        runs.push(together);
+    }
+    Ok(())
 }
 
 /// Entries on disk, in the order of their keys.
@@ -88,6 +98,8 @@ struct Run {
     firsts: Vec<u128>,
     filter: Vec<u64>,
     block: Vec<u8>,
+    /// How often its entries were merged.
+    merges: u32,
 }
 
 /// The two numbers of which the places of a key in a filter are made.
@@ -120,7 +132,7 @@ impl Run {
             file.write_all(&key.to_le_bytes()).and_then(|()| file.write_all(&row.to_le_bytes())).map_err(failed)?;
         }
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-        Ok(Self { file, entries: count, firsts, filter, block: Vec::new() })
+        Ok(Self { file, entries: count, firsts, filter, block: Vec::new(), merges: 0 })
     }
 
     /// Adds the rows of a key.
@@ -173,6 +185,7 @@ fn entry_of(bytes: &[u8]) -> Entry {
 /// Several runs as one.
 fn merged(runs: Vec<Run>) -> Result<Run> {
     let count = runs.iter().map(|run| run.entries).sum();
+    let merges = 1 + runs.iter().map(|run| run.merges).max().unwrap_or_default();
     let mut sources = Vec::with_capacity(runs.len());
     let mut next = BinaryHeap::new();
     for run in runs {
@@ -191,7 +204,7 @@ fn merged(runs: Vec<Run>) -> Result<Run> {
         }
         Some(Ok(entry))
     });
-    Run::write(in_order, count)
+    Ok(Run { merges, ..Run::write(in_order, count)? })
 }
 
 #[cfg(test)]
@@ -218,6 +231,25 @@ mod tests {
         let whole = merged(vec![of(2), of(0), of(1)]).unwrap();
         let entries: Vec<Entry> = whole.into_entries().unwrap().collect::<Result<_>>().unwrap();
         assert_eq!(entries, (0..2100_u32).map(|number| (u128::from(number), number % 3)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn runs_of_one_size_are_merged_and_long_ones_seldom() {
+        let (mut runs, mut written) = (Vec::new(), 0);
+        for number in 0..255_u32 {
+            let before = runs.len();
+            add(&mut runs, Run::write(std::iter::once(Ok((u128::from(number), number))), 1).unwrap()).unwrap();
+            written += if runs.len() > before { 1 } else { runs[runs.len() - 1].entries };
+        }
+        let sizes: Vec<usize> = runs.iter().map(|run| run.entries).collect();
+        assert_eq!(sizes, [64, 64, 64, 16, 16, 16, 4, 4, 4, 1, 1, 1]);
+        assert!(written < 255 * 4, "{written} entries");
+        let mut found = Vec::new();
+        for run in &mut runs {
+            (0..255_u32).for_each(|key| run.find(u128::from(key), &mut found).unwrap());
+        }
+        found.sort_unstable();
+        assert_eq!(found, (0..255).collect::<Vec<_>>());
     }
 
     #[test]
