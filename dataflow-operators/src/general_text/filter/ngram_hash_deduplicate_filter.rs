@@ -229,13 +229,17 @@ fn distinct(parts: &[u64]) -> Vec<u64> {
 
 impl Remember for SeenParts {
     fn find(&self, parts: &[u64], found: &mut Vec<Found>) {
-        let own = distinct(parts);
-        let mut shared: PlHashMap<u32, usize> = PlHashMap::default();
-        for row in own.iter().filter_map(|part| self.of_part.get(part)).flatten() {
-            *shared.entry(*row).or_default() += 1;
+        let mut rows_of: Vec<&[u32]> = distinct(parts).iter().map(|part| self.of_part.get(part).map_or(&[][..], Vec::as_slice)).collect();
+        // A row that shares enough parts shares one of any so many; of these the rarest are taken, since a part such as a licence may be in all rows.
+        let Some(rarest) = (rows_of.len() + 1).checked_sub(self.enough) else { return };
+        rows_of.sort_unstable_by_key(|rows| rows.len());
+        let (rare, others) = rows_of.split_at(rarest.min(rows_of.len()));
+        let mut candidates = rare.concat();
+        candidates.sort_unstable();
+        for same in candidates.chunk_by(|one, other| one == other) {
+            let shared = same.len() + others.iter().filter(|rows| rows.binary_search(&same[0]).is_ok()).count();
+            found.extend(self.judge(same[0], shared, parts));
         }
-        let repeated = shared.into_iter().filter(|(_, count)| *count >= self.enough);
-        found.extend(repeated.map(|(row, count)| Found { row, similarity: Some(count as f64 / self.parts as f64) }));
     }
 
     fn remember(&mut self, parts: &[u64]) {
@@ -323,6 +327,25 @@ mod tests {
                 let kept = |verify| kept(&NgramHashDeduplicateFilter { diff_size, verify, compatibility, ..over("text") }, &texts);
                 assert_eq!(kept(Some(Verify::Exact)), kept(None), "{compatibility:?} {diff_size}");
             }
+        }
+    }
+
+    #[test]
+    fn rows_that_share_enough_parts_are_found_by_the_rarest() {
+        let mut seen = SeenParts { parts: 4, enough: 2, ..SeenParts::default() };
+        let rows: Vec<[u64; 4]> = (0..200).map(|row| [7, 1000 + row, 2000 + row % 50, 3000 + row % 3]).collect();
+        for row in &rows {
+            seen.remember(row);
+        }
+        for parts in [[7, 1003, 9, 9], [7, 8, 2003, 9], [7, 8, 9, 3001], [8, 9, 2004, 3001], [7, 1005, 2005, 3002], [8, 9, 2005, 10], [7, 7, 7, 1001]] {
+            let mut found = Vec::new();
+            seen.find(&parts, &mut found);
+            found.sort_unstable_by_key(|found| found.row);
+            let own = distinct(&parts);
+            let shared = |row: &[u64; 4]| row.iter().filter(|part| own.contains(part)).count();
+            let wanted: Vec<(u32, usize)> = (0..).zip(&rows).map(|(number, row)| (number, shared(row))).filter(|(_, shared)| *shared >= 2).collect();
+            let found: Vec<(u32, usize)> = found.iter().map(|found| (found.row, (found.similarity.unwrap() * 4.0) as usize)).collect();
+            assert_eq!(found, wanted, "{parts:?}");
         }
     }
 
