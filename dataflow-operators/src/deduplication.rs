@@ -25,6 +25,7 @@ pub(crate) use self::spill::Entry;
 mod beside;
 mod clusters;
 mod index;
+pub(crate) mod lanes;
 mod memory;
 mod names;
 mod nearest;
@@ -32,7 +33,6 @@ mod pairs;
 mod signing;
 mod spill;
 mod stored;
-pub(crate) mod vectors;
 
 /// How alike a text is to another, from 0 to 1.
 pub(crate) type SimilarityTo<'a> = Box<dyn Fn(&str) -> Option<f64> + 'a>;

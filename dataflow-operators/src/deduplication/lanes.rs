@@ -6,7 +6,7 @@ use pulp::NullaryFnOnce;
 pub(crate) const EIGHT: usize = 8;
 
 /// The instructions of a processor for eight numbers of 32 bits, which wrap around.
-pub(crate) trait Vectors: Copy {
+pub(crate) trait Lanes: Copy {
     type Eight: Copy;
 
     fn load(self, numbers: [u32; EIGHT]) -> Self::Eight;
@@ -23,7 +23,7 @@ pub(crate) trait Vectors: Copy {
 
 /// Work that is the same with any instructions.
 pub(crate) trait Work {
-    fn run<V: Vectors>(self, vectors: V);
+    fn run<V: Lanes>(self, vectors: V);
 }
 
 /// Does some work with the best instructions that the processor has.
@@ -37,7 +37,7 @@ pub(crate) fn dispatch(work: impl Work) {
 
 struct With<W, V>(W, V);
 
-impl<W: Work, V: Vectors> NullaryFnOnce for With<W, V> {
+impl<W: Work, V: Lanes> NullaryFnOnce for With<W, V> {
     type Output = ();
 
     #[inline(always)]
@@ -56,7 +56,7 @@ fn each(one: [u32; EIGHT], other: [u32; EIGHT], of: impl Fn(u32, u32) -> u32) ->
     std::array::from_fn(|at| of(one[at], other[at]))
 }
 
-impl Vectors for Portable {
+impl Lanes for Portable {
     type Eight = [u32; EIGHT];
 
     fn load(self, numbers: [u32; EIGHT]) -> Self::Eight {
@@ -103,9 +103,9 @@ mod x86 {
     use pulp::x86::V3;
     use pulp::{cast, u32x8};
 
-    use super::{EIGHT, Vectors};
+    use super::{EIGHT, Lanes};
 
-    impl Vectors for V3 {
+    impl Lanes for V3 {
         type Eight = u32x8;
 
         #[inline(always)]

@@ -11,7 +11,7 @@ use pulp::{Arch, NullaryFnOnce};
 
 use crate::byte_size::ByteSize;
 use crate::compatibility::Compatibility;
-use crate::deduplication::vectors::dispatch;
+use crate::deduplication::lanes::dispatch;
 use crate::deduplication::{Beside, Deduplication, Entry, Found, Keys, Remember, Sign, Verify, in_table, jaccard};
 use crate::python::{is_space, is_word};
 
@@ -21,12 +21,12 @@ mod md5_of_runs;
 
 /// Keeps the first of the rows whose SimHash fingerprints differ in at most a share of `bound` of their bits.
 ///
-/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow; those of texts of marks alone are made of the marks, where DataFlow takes all such texts for one. DataFlow's share is of two bits more, less the zeros that a fingerprint begins with. The values of several keys are compared one after another, where DataFlow puts each key's name before its value. `compatibility: dataflow` does as it does in all of this. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007).
+/// Fingerprints are made of runs of four characters, letter case, spaces and punctuation aside, as in DataFlow; those of texts of marks alone are made of the marks, where DataFlow takes all such texts for one. DataFlow's share is of two bits more, less the zeros that a fingerprint begins with. The values of several keys are compared one after another, where DataFlow puts each key's name before its value. `compatibility: dataflow` does as it does in all of this. Rows are looked up by parts of their fingerprints, one of which is equal where so few bits differ (Manku, Jain and Das Sarma, "Detecting Near-Duplicates for Web Crawling", 2007). At the defaults these are seven parts of nine or ten bits, so that each row is compared with one in 80 of those before it, or more where texts are much alike: a million rows take 6,000,000,000 comparisons, on one core.
 /// Give either `input_key` or `input_keys`. The label is 1 for a row that stays and 0 for one that goes; a null is dropped. Some 100 bytes are held for each row that stays; with `verify` texts wait in a temporary file.
 ///
 /// # 中文
 ///
-/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本；DataFlow 的比例以指纹去掉前导零后的位数加二为分母。多列按其值依次相连后比较，DataFlow 则在每个值前加上列名。`compatibility: dataflow` 均沿用其做法。按指纹分段查找候选行。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存；使用 `verify` 时文本存放在临时文件中。
+/// SimHash 指纹与之前的行相差不超过 `bound` 比例的位时视为重复，只保留最先出现的一行。与 DataFlow 一致，指纹由连续四个字符的片段构成，忽略大小写、空格与标点；只含符号的文本按其符号计算，DataFlow 则视为同一文本；DataFlow 的比例以指纹去掉前导零后的位数加二为分母。多列按其值依次相连后比较，DataFlow 则在每个值前加上列名。`compatibility: dataflow` 均沿用其做法。按指纹分段查找候选行，各段中有一段相等：默认七段，每段九或十位，每行约与之前 1/80 的行比较（文本彼此相近时更多），一百万行约需单核比较 60 亿次。`input_key` 与 `input_keys` 二者给出其一。保留的行标签为 1，丢弃的为 0；空值会被丢弃。每个保留的行约占 100 字节内存；使用 `verify` 时文本存放在临时文件中。
 #[operator(general_text, filter, Dataset)]
 pub struct SimHashDeduplicateFilter {
     /// How many bits a fingerprint has, a multiple of 8 up to 128. 中文：指纹的位数，8 的倍数，最多 128。

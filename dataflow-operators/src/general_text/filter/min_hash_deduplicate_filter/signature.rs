@@ -3,7 +3,7 @@
 use sha1::{Digest, Sha1};
 
 use self::sha1_of_eight::FirstWords;
-use crate::deduplication::vectors::{EIGHT, Vectors, Work, dispatch};
+use crate::deduplication::lanes::{EIGHT, Lanes, Work, dispatch};
 
 mod sha1_of_eight;
 
@@ -251,7 +251,7 @@ struct LeastValues<'a> {
 impl Work for LeastValues<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-    fn run<V: Vectors>(self, v: V) {
+    fn run<V: Lanes>(self, v: V) {
         for ((multipliers, increments), least) in self.multipliers.iter().zip(self.increments).zip(self.signature) {
             let (multipliers, increments) = (multipliers.map(|eight| v.load(eight)), increments.map(|eight| v.load(eight)));
             let mut lowest = [v.splat(u32::MAX); 4];

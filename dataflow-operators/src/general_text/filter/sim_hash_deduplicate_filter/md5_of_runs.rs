@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use crate::deduplication::vectors::{EIGHT, Vectors, Work};
+use crate::deduplication::lanes::{EIGHT, Lanes, Work};
 
 /// How many texts are hashed at a time. Each step waits for the one before: two vectors in turn take little longer than one.
 pub(super) const SIXTEEN: usize = 2 * EIGHT;
@@ -41,7 +41,7 @@ pub(super) struct Digests<'a> {
 
 impl Work for Digests<'_> {
     #[inline(always)]
-    fn run<V: Vectors>(self, v: V) {
+    fn run<V: Lanes>(self, v: V) {
         for (runs, digests) in self.runs.iter().zip(self.digests) {
             *digests = of_sixteen(v, runs);
         }
@@ -49,10 +49,10 @@ impl Work for Digests<'_> {
 }
 
 /// A word of each text.
-type Sixteen<V> = [<V as Vectors>::Eight; 2];
+type Sixteen<V> = [<V as Lanes>::Eight; 2];
 
 #[inline(always)]
-fn of_sixteen<V: Vectors>(v: V, runs: &[Run; SIXTEEN]) -> [u128; SIXTEEN] {
+fn of_sixteen<V: Lanes>(v: V, runs: &[Run; SIXTEEN]) -> [u128; SIXTEEN] {
     let ones = v.splat(u32::MAX);
     let choose = |one, other, by| v.xor(other, v.and(by, v.xor(one, other)));
     let all = |number| [v.splat(number); 2];
@@ -81,7 +81,7 @@ fn of_sixteen<V: Vectors>(v: V, runs: &[Run; SIXTEEN]) -> [u128; SIXTEEN] {
 
 /// A round: which word of the block each step takes, what it makes of three words of the state, and how far it rotates, to the left and as much to the right.
 #[inline(always)]
-fn sixteen_steps<V: Vectors, const A: i32, const A2: i32, const B: i32, const B2: i32, const C: i32, const C2: i32, const D: i32, const D2: i32>(
+fn sixteen_steps<V: Lanes, const A: i32, const A2: i32, const B: i32, const B2: i32, const C: i32, const C2: i32, const D: i32, const D2: i32>(
     v: V,
     first: usize,
     place: impl Fn(usize) -> usize,
@@ -114,7 +114,7 @@ mod tests {
     use md5::{Digest, Md5};
 
     use super::*;
-    use crate::deduplication::vectors::{Portable, dispatch};
+    use crate::deduplication::lanes::{Portable, dispatch};
 
     #[test]
     fn sixteen_texts_have_the_hashes_of_each() {

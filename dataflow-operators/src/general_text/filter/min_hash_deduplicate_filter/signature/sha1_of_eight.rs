@@ -1,6 +1,6 @@
 //! The first word of the SHA-1 of short texts, eight at a time (FIPS 180-4, 6.1.2).
 
-use crate::deduplication::vectors::{EIGHT, Vectors, Work};
+use crate::deduplication::lanes::{EIGHT, Lanes, Work};
 
 /// What SHA-1 begins with.
 const START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
@@ -15,7 +15,7 @@ pub(super) struct FirstWords<'a> {
 impl Work for FirstWords<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-    fn run<V: Vectors>(self, v: V) {
+    fn run<V: Lanes>(self, v: V) {
         for (texts, words) in self.texts.iter().zip(self.words) {
             *words = of_eight(v, texts, self.length);
         }
@@ -24,7 +24,7 @@ impl Work for FirstWords<'_> {
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-fn of_eight<V: Vectors>(v: V, texts: &[u64; EIGHT], length: usize) -> [u32; EIGHT] {
+fn of_eight<V: Lanes>(v: V, texts: &[u64; EIGHT], length: usize) -> [u32; EIGHT] {
     let ch = |b, c, d| v.xor(d, v.and(b, v.xor(c, d)));
     let parity = |b, c, d| v.xor(v.xor(b, c), d);
     let majority = |b, c, d| v.xor(v.and(b, c), v.and(d, v.xor(b, c)));
@@ -43,7 +43,7 @@ fn of_eight<V: Vectors>(v: V, texts: &[u64; EIGHT], length: usize) -> [u32; EIGH
 /// Twenty rounds with one function and constant; the block's words are those of the last sixteen rounds.
 #[inline(always)]
 #[expect(clippy::inline_always, clippy::many_single_char_names, reason = "what is not inlined does not use the wide vectors; the names are the standard's")]
-fn twenty_rounds<V: Vectors>(
+fn twenty_rounds<V: Lanes>(
     v: V,
     from: usize,
     constant: u32,
@@ -68,7 +68,7 @@ mod tests {
     use sha1::{Digest, Sha1};
 
     use super::*;
-    use crate::deduplication::vectors::{Portable, dispatch};
+    use crate::deduplication::lanes::{Portable, dispatch};
 
     #[test]
     fn eight_texts_have_the_hashes_of_each() {
