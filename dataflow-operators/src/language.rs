@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::composed::composed;
-use crate::python::{is_han, is_word, lower, split_words};
-use crate::scan::WordCounts;
+use crate::python::{WordCounts, is_han, is_word, lower, split_words};
 use crate::treebank::Words;
 
 pub use self::code::LanguageCode;

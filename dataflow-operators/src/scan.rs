@@ -5,8 +5,6 @@
 
 use pulp::WithSimd;
 
-use crate::python::{space_at, split_words};
-
 /// Has the loops of some work use the widest vectors that the processor has.
 #[inline]
 pub(crate) fn wide<W: WithSimd>(work: W) -> W::Output {
@@ -82,67 +80,6 @@ fn bits_of(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
     flags.as_chunks().0.iter().rev().fold(0, |bits, flags| bits << 8 | eight(flags))
 }
 
-/// Python's white space among the bytes of ASCII.
-#[inline]
-pub(crate) const fn is_ascii_space(byte: u8) -> bool {
-    (byte.wrapping_sub(9) < 5) | (byte.wrapping_sub(0x1c) < 5)
-}
-
-/// Whether a text has white space that is not of ASCII.
-pub(crate) fn has_wide_space(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    // It begins with one of four bytes, which most texts do not have.
-    if text.is_ascii() || wide(|| count_bytes(bytes, |byte| (byte == 0xc2) | (byte.wrapping_sub(0xe1) < 3))) == 0 {
-        return false;
-    }
-    (0..bytes.len()).any(|at| !bytes[at].is_ascii() && space_at(bytes, at) > 0)
-}
-
-/// A text's words, and the characters in them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct WordCounts {
-    pub(crate) words: usize,
-    pub(crate) characters: usize,
-}
-
-impl WordCounts {
-    /// Those of the words that white space separates.
-    pub(crate) fn of(text: &str) -> Self {
-        if !has_wide_space(text) {
-            return wide(OfNarrow(text.as_bytes()));
-        }
-        split_words(text).fold(Self::default(), |counts, word| Self { words: counts.words + 1, characters: counts.characters + word.chars().count() })
-    }
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-    fn of_narrow(bytes: &[u8]) -> Self {
-        let after = bytes.get(1..).unwrap_or_default();
-        let begun: usize = bytes
-            .chunks(255)
-            .zip(after.chunks(255))
-            .map(|(bytes, after)| usize::from(bytes.iter().zip(after).map(|(byte, next)| u8::from(is_ascii_space(*byte) & !is_ascii_space(*next))).sum::<u8>()))
-            .sum();
-        let first = bytes.first().is_some_and(|first| !is_ascii_space(*first));
-        // A character has one byte that continues none.
-        let characters = count_bytes(bytes, |byte| !is_ascii_space(byte) & (byte.cast_signed() >= -0x40));
-        Self { words: begun + usize::from(first), characters }
-    }
-}
-
-/// [`WordCounts::of_narrow`] with the widest vectors.
-struct OfNarrow<'a>(&'a [u8]);
-
-impl WithSimd for OfNarrow<'_> {
-    type Output = WordCounts;
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "what is not inlined does not use the wide vectors")]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> WordCounts {
-        WordCounts::of_narrow(self.0)
-    }
-}
-
 /// Whether a text has an ASCII needle of at least four small letters, letter case aside.
 pub(crate) fn has_ignoring_case(text: &str, needle: &str) -> bool {
     let (bytes, needle) = (text.as_bytes(), needle.as_bytes());
@@ -161,37 +98,16 @@ fn any_four(bytes: &[u8], letters: [u8; 4]) -> bool {
     })
 }
 
-/// Whether all white space of a text are single spaces between words.
-pub(crate) fn is_tidy(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return true };
-    if *first == b' ' || *last == b' ' || wide(|| any_pair(bytes, |byte, next| (is_ascii_space(byte) && byte != b' ') || (byte == b' ' && next == b' '))) {
-        return false;
-    }
-    if is_ascii_space(*last) {
-        return false;
-    }
-    !has_wide_space(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::python::{count_upper, is_space, is_upper};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn counts_are_those_of_one_word_after_another(text in r"(?s)[a-cA-C .\t\n\x1c\u{a0}\u{3000}éÉ好]{0,600}") {
-            let words: Vec<&str> = text.split(is_space).filter(|word| !word.is_empty()).collect();
-            let counted = WordCounts { words: words.len(), characters: words.iter().map(|word| word.chars().count()).sum() };
-            prop_assert_eq!(WordCounts::of(&text), counted);
-            prop_assert_eq!(split_words(&text).collect::<Vec<_>>(), words.clone());
-            prop_assert_eq!(is_tidy(&text), words.join(" ") == text);
-            prop_assert_eq!(count_upper(&text), (words.iter().filter(|word| is_upper(word)).count(), words.len()));
-            let ascii: String = text.chars().filter(char::is_ascii).collect();
-            prop_assert_eq!(WordCounts::of(&ascii).words, ascii.split(is_space).filter(|word| !word.is_empty()).count());
+        fn bytes_are_counted_in_texts_of_any_length(text in r"(?s)[a-c é好]{0,600}") {
             prop_assert_eq!(count_bytes(text.as_bytes(), |byte| byte == b'a'), text.matches('a').count());
+            prop_assert_eq!(any_pair(text.as_bytes(), |byte, next| (byte, next) == (b'a', b'b')), text.contains("ab"));
         }
     }
 

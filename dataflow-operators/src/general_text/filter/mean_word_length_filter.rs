@@ -6,7 +6,7 @@ use dataflow_core::{Cell, operator};
 
 use crate::bounds;
 use crate::language::TextLanguage;
-use crate::scan::WordCounts;
+use crate::python::WordCounts;
 
 /// Keeps rows whose words have on average at least `min_length` and fewer than `max_length` characters.
 ///

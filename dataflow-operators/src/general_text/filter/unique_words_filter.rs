@@ -7,8 +7,7 @@ use polars::prelude::PlHashSet;
 
 use crate::bounds;
 use crate::language::TextLanguage;
-use crate::python::{lower, split_words};
-use crate::scan::WordCounts;
+use crate::python::{WordCounts, lower, split_words};
 
 /// Keeps rows in which the share of distinct words among all words is above `threshold`.
 ///

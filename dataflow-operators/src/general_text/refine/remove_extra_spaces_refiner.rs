@@ -6,8 +6,7 @@ use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;
 
-use crate::python::{split_words, strip};
-use crate::scan::is_tidy;
+use crate::python::{is_tidy, split_words, strip};
 
 /// Puts one space in the place of every run of white space, and none at the ends.
 ///
