@@ -259,6 +259,24 @@ mod tests {
         }
     }
 
+    /// What goes over the rest of a text, or over all of it, for each of so many pieces would hardly end.
+    #[test]
+    fn every_rule_ends_on_a_long_text_of_one_piece() {
+        const LENGTH: usize = 200_000;
+        let folder = tempfile::tempdir().unwrap();
+        let each = rules(folder.path()).into_iter().filter_map(|variants| variants.into_iter().next());
+        for ((name, rule), piece) in each.zip(PIECES.iter().cycle()) {
+            for (before, piece) in [("", *piece), ("http://a.b/", ")")] {
+                let rows = [vec![Some(format!("{before}{}", piece.repeat(LENGTH / piece.len())))]];
+                if rule.info().shape == Shape::Row {
+                    hold(rule.as_ref(), &rows, &[], &[]).unwrap_or_else(|broken| panic!("{name}: {piece:?}: {broken}"));
+                } else {
+                    run_rule(rule.as_ref(), frame(&rule.keys(), &rows, &[]));
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_file_that_has_changed_is_looked_at_when_a_pipeline_compiles() {
         let folder = tempfile::tempdir().unwrap();
