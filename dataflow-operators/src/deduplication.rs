@@ -13,12 +13,10 @@ use polars::prelude::*;
 use crate::compatibility::Compatibility;
 
 pub(crate) use self::beside::Beside;
-pub(crate) use self::clusters::Clusters;
 pub(crate) use self::index::Index;
 use self::memory::Memory;
-pub(crate) use self::names::Names;
 pub(crate) use self::nearest::{Near, Vectors};
-pub(crate) use self::pairs::Pairs;
+pub(crate) use self::open_beside::OpenBeside;
 use self::signing::{Signing, Together};
 pub(crate) use self::spill::Entry;
 
@@ -29,6 +27,7 @@ pub(crate) mod lanes;
 mod memory;
 mod names;
 mod nearest;
+mod open_beside;
 mod pairs;
 mod signing;
 mod spill;

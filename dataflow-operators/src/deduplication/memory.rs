@@ -5,10 +5,7 @@ use std::borrow::Cow;
 use dataflow_core::Result;
 
 use super::beside::Beside;
-use super::clusters::Clusters;
-use super::index::Index;
-use super::names::Names;
-use super::pairs::Pairs;
+use super::open_beside::OpenBeside;
 use super::spill::Spill;
 use super::stored::Stored;
 use super::{Found, Remember, Sign};
@@ -21,17 +18,10 @@ pub(super) struct Memory<R> {
     of_others: u32,
     width: usize,
     estimates: bool,
-    beside: Beside,
-    opened: bool,
-    leaves_index: bool,
-    holds_names: bool,
-    names: Option<Names>,
+    beside: OpenBeside,
     /// The texts of this run's rows, and the texts of the others or, where they are only estimated, their signatures.
     texts: Option<Stored>,
     others: Option<Stored>,
-    pairs: Option<Pairs>,
-    clusters: Option<Clusters>,
-    index: Option<Index>,
     found: Vec<Found>,
 }
 
@@ -44,89 +34,66 @@ impl<R: Remember> Memory<R> {
             of_others: 0,
             width,
             estimates,
-            beside,
-            opened: false,
-            leaves_index: false,
-            holds_names: false,
-            names: None,
+            beside: OpenBeside::new(beside),
             texts: None,
             others: None,
-            pairs: None,
-            clusters: None,
-            index: None,
             found: Vec::new(),
         }
     }
 
     /// Has the index stay as it is, whatever rows come.
     pub(super) fn leave_index(&mut self) {
-        self.leaves_index = true;
+        self.beside.leave_index();
     }
 
     /// Has the names of rows held, and the texts where signatures only estimate, so that a reason can name the row and tell the similarity.
     pub(super) fn hold_names(&mut self) {
-        self.holds_names = true;
+        self.beside.hold_names();
     }
 
-    /// Opens what rows are compared with and what is written; only now, since compiling a pipeline touches no file.
+    /// Opens what rows are compared with and what is written.
     fn open(&mut self) -> Result<()> {
-        self.opened = true;
-        let Beside { pairs_path, clusters_path, index_path, index_name, settings, verified_from, memory_limit: _ } = &self.beside;
-        let named = self.holds_names || pairs_path.is_some() || clusters_path.is_some();
-        self.names = named.then(Names::default);
-        self.pairs = pairs_path.as_deref().map(Pairs::create).transpose()?;
-        self.clusters = clusters_path.is_some().then(Clusters::default);
-        if verified_from.is_some() || self.estimates && (pairs_path.is_some() || self.holds_names) {
+        if !self.beside.open()? {
+            return Ok(());
+        }
+        let Beside { index_path, settings, verified_from, .. } = self.beside.asked().clone();
+        if verified_from.is_some() || self.estimates && self.beside.tells_similarity() {
             self.texts = Some(Stored::create()?);
             self.others = index_path.is_some().then(Stored::create).transpose()?;
         }
-        if let (Some(folder), Some(name)) = (index_path, index_name) {
-            let index = Index::new(folder, name, settings, self.width, verified_from.is_some());
-            index.read_others(|name, signature, text| {
-                self.seen.remember(signature)?;
-                self.remembered += 1;
-                if let Some(names) = &mut self.names {
-                    names.push(&name);
-                }
-                if let Some(others) = &mut self.others {
-                    others.push(if verified_from.is_some() { Cow::Borrowed(text) } else { bytes_of(signature).into() }.as_ref())?;
-                }
-                Ok(())
-            })?;
-            self.of_others = self.remembered;
-            self.index = Some(index);
-        }
+        let Self { seen, remembered, others, .. } = self;
+        self.beside.open_index(&settings, self.width, |signature, text| {
+            seen.remember(signature)?;
+            *remembered += 1;
+            match others {
+                Some(others) if verified_from.is_some() => others.push(text),
+                Some(others) => others.push(&bytes_of(signature)),
+                None => Ok(()),
+            }
+        })?;
+        self.of_others = self.remembered;
         Ok(())
     }
 
     /// Whether a row stays; one that does is remembered.
     pub(super) fn stays<'a, S: Sign>(&mut self, signer: &S, text: &str, signature: &[u64], identity: impl Fn() -> Cow<'a, str>) -> Result<bool> {
-        if !self.opened {
-            self.open()?;
-        }
-        if let Some(index) = &mut self.index {
-            index.meet(text)?;
-        }
+        self.open()?;
+        self.beside.meet(text)?;
         self.found.clear();
         self.seen.find(signature, &mut self.found)?;
         if !self.found.is_empty() {
             self.look_closer(signer, text, signature)?;
         }
         if !self.found.is_empty() {
-            self.tell(&identity())?;
+            self.beside.goes(&identity(), &self.found)?;
             return Ok(false);
         }
         self.seen.remember(signature)?;
         self.remembered += 1;
-        if let Some(names) = &mut self.names {
-            names.push(&identity());
-        }
         if let Some(texts) = &mut self.texts {
             texts.push(text.as_bytes())?;
         }
-        if let Some(index) = &mut self.index {
-            index.push(&identity(), text, signature)?;
-        }
+        self.beside.stays(identity, text, || signature.into())?;
         Ok(true)
     }
 
@@ -137,8 +104,8 @@ impl<R: Remember> Memory<R> {
 
     /// What is told of a row that repeats another.
     pub(super) fn reason(&self, found: Found) -> String {
-        let whose = match &self.names {
-            Some(names) => format!("repeats row {}", names.get(found.row)),
+        let whose = match self.beside.name(found.row) {
+            Some(name) => format!("repeats row {name}"),
             None if found.row < self.of_others => "repeats a row of another run".into(),
             None => "repeats an earlier row".into(),
         };
@@ -150,8 +117,7 @@ impl<R: Remember> Memory<R> {
         let Self { found, texts, others, of_others, beside, .. } = self;
         found.sort_unstable_by_key(|found| found.row);
         found.dedup_by_key(|found| found.row);
-        let tells_all = self.pairs.is_some() || self.clusters.is_some();
-        let least = beside.verified_from;
+        let (tells_all, least) = (beside.tells_all(), beside.asked().verified_from);
         let similarity_to_text = signer.similarity_to(text, least.unwrap_or(0.0));
         let mut alike = 0;
         for at in 0..found.len() {
@@ -179,37 +145,10 @@ impl<R: Remember> Memory<R> {
         Ok(())
     }
 
-    fn tell(&mut self, identity: &str) -> Result<()> {
-        if let (Some(pairs), Some(names)) = (&mut self.pairs, &self.names) {
-            for found in &self.found {
-                pairs.push(identity, names.get(found.row), found.similarity)?;
-            }
-        }
-        if let Some(clusters) = &mut self.clusters {
-            clusters.join(identity, &self.found);
-        }
-        Ok(())
-    }
-
     /// Makes visible what was written.
     pub(super) fn end(&mut self) -> Result<()> {
-        if !self.opened {
-            self.open()?;
-        }
-        if let Some(pairs) = self.pairs.take() {
-            pairs.finish()?;
-        }
-        if let (Some(clusters), Some(names), Some(path)) = (self.clusters.take(), &self.names, &self.beside.clusters_path) {
-            clusters.write(path, |row| names.get(row).to_owned())?;
-        }
-        match self.index.take() {
-            Some(_) if self.leaves_index => {
-                tracing::warn!("the index is left as it was: it is written by a run over all rows");
-                Ok(())
-            }
-            Some(mut index) => index.finish(),
-            None => Ok(()),
-        }
+        self.open()?;
+        self.beside.end()
     }
 }
 

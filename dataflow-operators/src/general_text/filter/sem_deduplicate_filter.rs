@@ -8,7 +8,7 @@ use polars::prelude::*;
 use std::path::PathBuf;
 
 use crate::byte_size::ByteSize;
-use crate::deduplication::{Beside, Clusters, Found, Identities, Index, Names, Near, Pairs, Vectors};
+use crate::deduplication::{Beside, Found, Identities, Near, OpenBeside, Vectors};
 
 /// Keeps the first of the rows whose vectors are nearly the same: a row goes where the cosine with an earlier row that stays is at least `1 - eps`.
 ///
@@ -81,6 +81,8 @@ impl Dataset for SemDeduplicateFilter {
     }
 
     fn start(&self) -> Result<Box<dyn DatasetWork>> {
+        let mut beside = OpenBeside::new(self.beside());
+        beside.hold_names();
         Ok(Box::new(Meaning {
             least: (1.0 - self.eps) as f32,
             input: self.input_key.as_str().to_owned(),
@@ -88,15 +90,9 @@ impl Dataset for SemDeduplicateFilter {
             dimensions: None,
             seen: Vectors::new(self.memory_limit.map(|limit| usize::try_from(limit.bytes()).unwrap_or(usize::MAX))),
             identities: Identities::default(),
-            names: Names::default(),
             gone: Vec::new(),
-            beside: self.beside(),
-            opened: false,
+            beside,
             index_opened: false,
-            leaves_index: false,
-            pairs: None,
-            clusters: None,
-            index: None,
         }))
     }
 
@@ -116,61 +112,21 @@ struct Meaning {
     dimensions: Option<usize>,
     seen: Vectors,
     identities: Identities,
-    /// What the rows that stayed are called, those of other runs before those of this one.
-    names: Names,
     /// The rows of the last batch that went, each with the number of the one that it repeats and their cosine; one that repeats none has no vector.
     gone: Vec<(usize, Option<Near>)>,
-    beside: Beside,
-    opened: bool,
+    beside: OpenBeside,
     index_opened: bool,
-    leaves_index: bool,
-    pairs: Option<Pairs>,
-    clusters: Option<Clusters>,
-    index: Option<Index>,
 }
 
 impl Meaning {
-    /// Opens what is written; only now, since compiling a pipeline touches no file.
-    fn open(&mut self) -> Result<()> {
-        self.opened = true;
-        self.pairs = self.beside.pairs_path.as_deref().map(Pairs::create).transpose()?;
-        self.clusters = self.beside.clusters_path.is_some().then(Clusters::default);
-        Ok(())
-    }
-
     /// Opens the index and takes in the vectors of other runs, once the first row says how many numbers a vector has.
     fn open_index(&mut self, dimensions: usize) -> Result<()> {
         self.index_opened = true;
-        let Beside { index_path: Some(folder), index_name: Some(name), settings, .. } = &self.beside else { return Ok(()) };
-        let index = Index::new(folder, name, &format!("{settings} dimensions={dimensions}"), dimensions.div_ceil(2), false);
-        index.read_others(|name, signature, _| {
+        let settings = format!("{} dimensions={dimensions}", self.beside.asked().settings);
+        self.beside.open_index(&settings, dimensions.div_ceil(2), |signature, _| {
             self.seen.remember(&vector_of(signature, dimensions));
-            self.names.push(&name);
             self.seen.spill()
-        })?;
-        self.index = Some(index);
-        Ok(())
-    }
-
-    /// Remembers the vector of a row that stays.
-    fn remember(&mut self, vector: &[f32], identity: &str) -> Result<()> {
-        self.seen.remember(vector);
-        self.names.push(identity);
-        if let Some(index) = &mut self.index {
-            index.push(identity, "", &signature_of(vector))?;
-        }
-        Ok(())
-    }
-
-    /// Writes down that a row repeats another.
-    fn tell(&mut self, identity: &str, (row, cosine): Near) -> Result<()> {
-        if let Some(pairs) = &mut self.pairs {
-            pairs.push(identity, self.names.get(row as u32), Some(f64::from(cosine)))?;
-        }
-        if let Some(clusters) = &mut self.clusters {
-            clusters.join(identity, &[Found { row: row as u32, similarity: None }]);
-        }
-        Ok(())
+        })
     }
 
     /// The vector of each row, of length 1 or 0; `None` for a row without one.
@@ -234,33 +190,21 @@ fn vector_of(signature: &[u64], dimensions: usize) -> Vec<f32> {
 
 impl DatasetWork for Meaning {
     fn only_first_rows(&mut self) {
-        self.leaves_index = true;
+        self.beside.leave_index();
     }
 
     fn end(&mut self) -> Result<Option<DatasetResult>> {
-        if !self.opened {
-            self.open()?;
+        self.beside.open()?;
+        if !self.index_opened {
+            self.beside.empty_index(); // no row has a vector
         }
-        if let Some(pairs) = self.pairs.take() {
-            pairs.finish()?;
-        }
-        if let (Some(clusters), Some(path)) = (self.clusters.take(), &self.beside.clusters_path) {
-            clusters.write(path, |row| self.names.get(row).to_owned())?;
-        }
-        if let (Beside { index_path: Some(folder), index_name: Some(name), settings, .. }, false) = (&self.beside, self.index_opened) {
-            self.index = Some(Index::new(folder, name, settings, 0, false)); // no row has a vector
-        }
-        match self.index.take() {
-            Some(_) if self.leaves_index => tracing::warn!("the index is left as it was: it is written by a run over all rows"),
-            Some(mut index) => index.finish()?,
-            None => {}
-        }
+        self.beside.end()?;
         Ok(None)
     }
 
     fn batch(&mut self, frame: &DataFrame) -> Result<Changes> {
-        if !self.opened && frame.height() > 0 {
-            self.open()?;
+        if frame.height() > 0 {
+            self.beside.open()?;
         }
         let vectors = self.vectors(frame.column(&self.input)?)?;
         if let Some(vector) = vectors.iter().find_map(|vector| vector.as_ref().ok()?.as_ref()).filter(|_| !self.index_opened) {
@@ -279,20 +223,20 @@ impl DatasetWork for Meaning {
                     continue;
                 }
             };
-            if let (Some(index), Some(vector)) = (&mut self.index, &vector) {
-                index.meet(&greatest(vector))?;
+            if let Some(vector) = vector.as_ref().filter(|_| self.beside.has_index()) {
+                self.beside.meet(&greatest(vector))?;
             }
             let repeated = vector.as_ref().and_then(|vector| self.seen.nearest(vector, in_file, self.least));
             let new = vector.filter(|_| repeated.is_none());
             kept.push(new.is_some());
             labels.push(Some(i64::from(new.is_some())));
-            let identity = self.identities.of(row).into_owned();
             if let Some(vector) = new {
-                self.remember(&vector, &identity)?;
+                self.seen.remember(&vector);
+                self.beside.stays(|| self.identities.of(row), "", || signature_of(&vector).into())?;
                 continue;
             }
-            if let Some(repeated) = repeated {
-                self.tell(&identity, repeated)?;
+            if let Some((repeated, cosine)) = repeated {
+                self.beside.goes(&self.identities.of(row), &[Found { row: repeated as u32, similarity: Some(f64::from(cosine)) }])?;
             }
             self.gone.push((row, repeated));
         }
@@ -309,7 +253,7 @@ impl DatasetWork for Meaning {
     fn why(&self, index: usize) -> Option<String> {
         let at = self.gone.binary_search_by_key(&index, |(row, _)| *row).ok()?;
         Some(match self.gone[at].1 {
-            Some((repeated, cosine)) => format!("repeats row {}, similarity {cosine:.3}", self.names.get(repeated as u32)),
+            Some((repeated, cosine)) => format!("repeats row {}, similarity {cosine:.3}", self.beside.name(repeated as u32).unwrap_or_default()),
             None => "the vector is null".into(),
         })
     }
