@@ -259,7 +259,7 @@ mod tests {
         }
     }
 
-    /// What goes over the rest of a text, or over all of it, for each of so many pieces would hardly end.
+    /// A rule that goes over the rest of a text, or over all of it, for each of so many pieces would hardly end.
     #[test]
     fn every_rule_ends_on_a_long_text_of_one_piece() {
         const LENGTH: usize = 200_000;

@@ -13,7 +13,7 @@ use crate::score_columns::ScoreColumns;
 
 /// Writes characters, words, the shares of repeated lines and of repeated runs of 2 to 10 words, of curly brackets and of words in capitals, the entropy of the words, and a score of 0 where one is out of its bounds.
 ///
-/// `input_key` is a text, a list of lines, or a record with `text` (or `content`), `lines` and `language`. A text is code as it stands, also one that is JSON: of a column in which some rows have a text and others a list or a record, the reader makes texts, as it tells, and CSV has texts alone. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null has no score.
+/// `input_key` is a text, a list of lines, or a record with `text` (or `content`), `lines` and `language`. A text is code as it stands, also one that is JSON: of a column in which some rows have a text and others a list or a record, the reader makes texts, with a warning, and CSV has texts alone. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null has no score.
 ///
 /// # 中文
 ///

@@ -13,7 +13,7 @@ use crate::score_columns::ScoreColumns;
 
 /// Writes the number of lines, their mean and greatest length, and a score of 0 where there are more than 100,000 lines, lines of more than 100 characters in the mean, or one of more than 1,000; where `language` is `html`, `json`, `markdown`, `roff`, `roff manpage`, `smt`, `tex`, `text` or `xml`, a line may have 100,000, and there is no bound for the mean.
 ///
-/// `input_key` is a text, a list of lines, or a record with `text` (or `content`), `lines` and `language`. A text is code as it stands, also one that is JSON: of a column in which some rows have a text and others a list or a record, the reader makes texts, as it tells, and CSV has texts alone. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null has no score.
+/// `input_key` is a text, a list of lines, or a record with `text` (or `content`), `lines` and `language`. A text is code as it stands, also one that is JSON: of a column in which some rows have a text and others a list or a record, the reader makes texts, with a warning, and CSV has texts alone. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null has no score.
 ///
 /// # 中文
 ///

@@ -13,7 +13,7 @@ use crate::score_columns::ScoreColumns;
 
 /// Writes the shares of letters and of letters and numbers, and a score of 0 where fewer than a quarter are letters, or letters and numbers where `language` is `webassembly` or `motorola 68k assembly`.
 ///
-/// `input_key` is a text, a list of lines, or a record with `text` (or `content`), `lines` and `language`. A text is code as it stands, also one that is JSON: of a column in which some rows have a text and others a list or a record, the reader makes texts, as it tells, and CSV has texts alone. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null has no score.
+/// `input_key` is a text, a list of lines, or a record with `text` (or `content`), `lines` and `language`. A text is code as it stands, also one that is JSON: of a column in which some rows have a text and others a list or a record, the reader makes texts, with a warning, and CSV has texts alone. DataFlow takes each character of a text for a line, and a record with neither `text`, `content` nor `lines` for an empty text; `compatibility: dataflow` does as it does, and otherwise such a record is as a null. A null has no score.
 ///
 /// # 中文
 ///
