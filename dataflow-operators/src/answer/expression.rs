@@ -16,8 +16,12 @@ pub(super) enum Expression {
     Number(Number),
     Variable(String),
     Call(Function, Box<Expression>),
+    /// `+`, `-`, `*`, `/`, `^` or [`CHOOSE`] of two.
     Operation(char, Box<Expression>, Box<Expression>),
 }
+
+/// The operation of a binomial coefficient: in how many ways as many as the right side says are chosen out of the left side.
+const CHOOSE: char = 'C';
 
 /// A function of one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +102,7 @@ impl Expression {
                     '-' => left - right,
                     '*' => left * right,
                     '/' => left / right,
+                    &CHOOSE => binomial(left, right),
                     // An odd root of a negative number is real.
                     _ if left < 0.0 && is_odd_root(right) => -(-left).powf(right),
                     _ => left.powf(right),
@@ -107,6 +112,17 @@ impl Expression {
         }
     }
 }
+
+/// The binomial coefficient; whole numbers that floating point holds are exact, since each step leaves one.
+fn binomial(all: f64, chosen: f64) -> f64 {
+    if chosen.fract() != 0.0 || !(0.0..=MOST_CHOSEN).contains(&chosen) {
+        return f64::NAN;
+    }
+    (0..chosen as u32).map(f64::from).fold(1.0, |ways, step| ways * (all - step) / (step + 1.0))
+}
+
+/// The most steps in which a binomial coefficient is worked out.
+const MOST_CHOSEN: f64 = 1000.0;
 
 fn is_odd_root(power: f64) -> bool {
     let root = 1.0 / power;
@@ -222,6 +238,10 @@ mod tests {
             ("tan^(-1)(3)", "arctan 3"),
             ("binom(7)(2)", "21"),
             ("binom(2020)(2)", "2020*2019/2"),
+            ("binom(2020)(2018)", "2020*2019/2"),
+            ("binom(60)(30)", "60!/(30!*30!)"),
+            ("binom(n)(2)", "n(n-1)/2"),
+            ("binom(binom(5)(2))(3)", "120"),
             ("0.333...", "1/3"),
             ("0.1666...", "1/6"),
             ("0.⟨3⟩", "1/3"),
@@ -265,6 +285,7 @@ mod tests {
             ("0.333", "0.333..."),
             ("0.⟨3⟩", "0.⟨30⟩"),
             ("2000!", "2001!"),
+            ("binom(2000)(1000)", "binom(2000)(1001)"),
         ] {
             assert!(!same(left, right), "{left} and {right}");
         }
@@ -272,15 +293,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_or_takes_for_ever(text in r"[-+*/^!%()|_ a-ex0-9.⟨⟩\u{221e}]{0,120}") {
+        fn no_text_panics_or_takes_for_ever(text in r"(?:[-+*/^!%()|_ a-ex0-9.⟨⟩\u{221e}]|binom\(|\)\(|sin|log_){0,120}") {
             if let Some(expression) = Expression::parse(&text) {
                 equal(&expression, &expression);
             }
         }
 
         #[test]
-        fn depth_is_bounded(count in 0usize..400, open in "[(^|]|-|sin|log|2\\^|\\(2/") {
-            Expression::parse(&open.repeat(count));
+        fn depth_is_bounded(count in 0usize..400, open in "[(^|]|-|sin|log|2\\^|\\(2/|sin\\^|log_|binom\\(|binom\\(2\\)\\(") {
+            prop_assert!(Expression::parse(&open.repeat(count)).is_none());
+        }
+
+        #[test]
+        fn a_tree_is_no_larger_than_its_text(count in 1usize..30, piece in "binom\\(|sin\\(|log_x\\(|root\\(2\\)\\(|2\\^\\(") {
+            let close = if piece == "binom(" { ")(1)" } else { ")" };
+            let text = format!("{}5{}", piece.repeat(count), close.repeat(count));
+            let nodes = |expression: &Expression| format!("{expression:?}").matches('(').count();
+            prop_assert!(Expression::parse(&text).is_some_and(|read| nodes(&read) <= text.len()), "{text}");
         }
     }
 }

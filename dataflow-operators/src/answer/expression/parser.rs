@@ -1,7 +1,7 @@
 //! Reads expressions in plain notation.
 
 use super::number::{self, Number};
-use super::{Expression, Function};
+use super::{CHOOSE, Expression, Function};
 
 const LONGEST: usize = 1000;
 const DEEPEST: usize = 60;
@@ -89,18 +89,26 @@ impl Parser {
         word.chars().enumerate().all(|(offset, character)| self.source.get(self.at + offset) == Some(&character))
     }
 
-    fn sum(&mut self) -> Option<Expression> {
+    /// Reads what may hold itself again, as far as that is not too deep.
+    fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Option<Expression>) -> Option<Expression> {
         if self.depth >= DEEPEST {
             return None;
         }
         self.depth += 1;
-        let mut left = self.product()?;
-        while let Some(operator @ ('+' | '-')) = self.peek() {
-            self.at += 1;
-            left = Expression::operation(operator, left, self.product()?);
-        }
+        let expression = read(self);
         self.depth -= 1;
-        Some(left)
+        expression
+    }
+
+    fn sum(&mut self) -> Option<Expression> {
+        self.deeper(|parser| {
+            let mut left = parser.product()?;
+            while let Some(operator @ ('+' | '-')) = parser.peek() {
+                parser.at += 1;
+                left = Expression::operation(operator, left, parser.product()?);
+            }
+            Some(left)
+        })
     }
 
     fn product(&mut self) -> Option<Expression> {
@@ -143,12 +151,7 @@ impl Parser {
                 }
                 Some('^') => {
                     self.at += 1;
-                    if self.depth >= DEEPEST {
-                        return None;
-                    }
-                    self.depth += 1;
-                    let power = self.signed()?;
-                    self.depth -= 1;
+                    let power = self.deeper(Self::signed)?;
                     return Some(Expression::operation('^', base, power));
                 }
                 _ => return Some(base),
@@ -171,7 +174,7 @@ impl Parser {
                 Some(Expression::call(Function::Absolute, inner))
             }
             digit if digit.is_ascii_digit() || digit == '.' => self.number(),
-            letter if letter.is_alphabetic() => self.name(),
+            letter if letter.is_alphabetic() => self.deeper(Self::name),
             _ => None,
         }
     }
@@ -232,10 +235,7 @@ impl Parser {
         if self.begins_with("binom") {
             self.at += "binom".len();
             let (all, chosen) = (self.group()?, self.group()?);
-            let factorial = |inner| Expression::call(Function::Factorial, inner);
-            let left_over = factorial(Expression::operation('-', all.clone(), chosen.clone()));
-            let orders = Expression::operation('*', factorial(chosen), left_over);
-            return Some(Expression::operation('/', factorial(all), orders));
+            return Some(Expression::operation(CHOOSE, all, chosen));
         }
         if self.begins_with("root") {
             self.at += "root".len();
@@ -290,13 +290,7 @@ impl Parser {
 
     /// A group, or factors that stand together up to the next function: `sin 2x cos y`.
     fn function_argument(&mut self) -> Option<Expression> {
-        if self.depth >= DEEPEST {
-            return None;
-        }
-        self.depth += 1;
-        let argument = if self.peek() == Some('(') { self.power()? } else { self.factors()? };
-        self.depth -= 1;
-        Some(argument)
+        if self.peek() == Some('(') { self.power() } else { self.factors() }
     }
 
     fn factors(&mut self) -> Option<Expression> {

@@ -3,7 +3,7 @@
 //! Floating point takes `2^{100}` and `2^{100} + 1` for the same number, and has none for `2^{2000}`. Two fractions that leave the same are the same but
 //! for one chance in 10¹⁸.
 
-use super::{Expression, Function};
+use super::{CHOOSE, Expression, Function};
 
 /// The prime number that all is divided by.
 pub(super) const PRIME: u64 = (1 << 61) - 1;
@@ -48,18 +48,23 @@ pub(super) fn of_digits(digits: impl Iterator<Item = char>) -> u64 {
     digits.filter_map(|digit| digit.to_digit(10)).fold(0, |number, digit| sum(product(number, 10), digit.into()))
 }
 
+fn factorial(number: f64) -> Option<u64> {
+    (0.0..=LARGEST_FACTORIAL).contains(&number).then(|| (1..=number as u64).fold(1, product))
+}
+
 impl Expression {
     /// What is left of the value by the prime number; `None` where it is no fraction, or is not known to be one.
     pub(super) fn residue(&self) -> Option<u64> {
         match self {
             Self::Number(number) => number.residue,
             Self::Call(Function::Negative, inner) => Some((PRIME - inner.residue()?) % PRIME),
-            Self::Call(Function::Factorial, inner) => {
-                let number = inner.whole_value().filter(|number| (0.0..=LARGEST_FACTORIAL).contains(number))?;
-                Some((1..=number as u64).fold(1, product))
-            }
+            Self::Call(Function::Factorial, inner) => factorial(inner.whole_value()?),
             Self::Variable(_) | Self::Call(..) => None,
             Self::Operation('^', base, exponent) => power(base.residue()?, exponent.whole_value()? as i64),
+            Self::Operation(CHOOSE, all, chosen) => {
+                let (all, chosen) = (all.whole_value()?, chosen.whole_value()?);
+                quotient(factorial(all)?, product(factorial(chosen)?, factorial(all - chosen)?))
+            }
             Self::Operation(operator, left, right) => {
                 let (left, right) = (left.residue()?, right.residue()?);
                 match operator {
