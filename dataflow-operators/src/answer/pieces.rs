@@ -52,7 +52,8 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
             r"(?P<word>\\(?:text\w*|math\w+|mbox|operatorname)\s*\{[^{}]*\})",
             r"|(?P<other></?[A-Za-z]\w*\s*/?>)", // a tag of HTML
             r"|(?P<inequality><=|>=|!=|\\(?:leq?|geq?|leqslant|geqslant|lt|gt|neq?)\b|[<>＜＞≤≥≠])",
-            r"|(?P<matrix>(?s)\\begin\{\w*(?:matrix|array)\}.*?\\end\{\w*(?:matrix|array)\}(?-s))",
+            // Up to the end of the same one: a matrix that is not closed would have the whole text read once more for each that follows.
+            r"|(?P<matrix>\\begin\{\w*(?:matrix|array)\}(?:[^\\]|\\(?:[^b]|b(?:[^e]|e[^g])))*?\\end\{\w*(?:matrix|array)\})",
             r"|(?P<number>(?:\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)\b(?:\.\d+)?|\d*\.\d*(?:\\(?:overline|dot|bar)\s*\{?\d+\}?\d*)+|\d*\.\d+(?:\.\.\.|…|\\l?dots\b)?|\d+)(?:[eE][+-]?\d+\b)?(?: ?\\?%)?|½)",
             r"|(?P<open>\\left\s*\\?[(\[{]|\\\{|[(\[{])",
             r"|(?P<close>\\right\s*\\?[)\]}]|\\\}|[)\]}])",
@@ -135,5 +136,20 @@ fn without_prose_in_brackets(pieces: &mut [Piece<'_>]) {
     }
     for (at, _) in open {
         pieces[at].kind = Kind::Other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_is_one_piece_and_one_that_is_not_closed_is_none() {
+        let matrices = |text: &str| pieces(text).iter().filter(|piece| piece.text.ends_with("matrix}")).map(|piece| piece.text.to_owned()).collect::<Vec<_>>();
+        let closed = r"\begin{pmatrix}\beta & \\b \\ \alpha\end{pmatrix}";
+        assert_eq!(matrices(&format!("A = {closed} and {closed}")), [closed, closed]);
+        assert_eq!(matrices(&format!(r"\begin{{matrix}} {closed}")), [closed]);
+        // Each of them was once searched for its end up to the end of the text.
+        assert_eq!(matrices(&r"\begin{matrix}".repeat(20_000)), [""; 0]);
     }
 }
