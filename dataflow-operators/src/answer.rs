@@ -4,6 +4,7 @@ mod announced;
 mod bare;
 mod boxed;
 mod compare;
+mod content;
 mod denial;
 mod expression;
 mod extract;
@@ -21,6 +22,7 @@ mod quantity;
 mod relation;
 mod shape;
 mod verdict;
+mod words;
 
 pub use compare::answers_match;
 pub(crate) use extract::marked_answer;
@@ -32,7 +34,8 @@ pub use judge::{AnswerJudgePrompt, AnswerJudgePromptQuestion};
 
 use dataflow_core::reply::without_thinking;
 
-use self::extract::{marked, tagged_answer, unmarked_answers, without_bold};
+use self::content::without_bold;
+use self::extract::{marked, tagged_answer, unmarked_answers};
 use self::last_value::{is_taken_back, last_value};
 use self::verdict::{circled_numbers, verdict, words_of_last_sentence};
 

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::content::{some_text, without_bold};
 use super::denial::is_denied;
-use super::extract::{some_text, without_bold};
 use super::list::joint;
 use crate::pattern::pattern;
 

@@ -1,7 +1,7 @@
 //! Boxes round answers: `\boxed{…}`, `\fbox{…}`, `\boxed 5`.
 
+use super::content::has_content;
 use super::denial::is_denied;
-use super::extract::has_content;
 use super::list::joint;
 
 /// What the last box holds that the text does not take back; with boxes before it that only `and`, commas and the like part from it, what all of them hold.

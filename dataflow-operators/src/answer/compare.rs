@@ -3,7 +3,6 @@
 mod condition;
 mod marks;
 mod time_of_day;
-pub(super) mod words;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -13,13 +12,13 @@ use regex::Regex;
 use self::condition::{membership, renamed, says_membership, set_condition, split_condition};
 use self::marks::marks_contradict;
 use self::time_of_day::{is_time_of_day, same_time};
-use self::words::{is_word, same_text};
 use super::expression::{self, Expression};
 use super::normal_form::normal_form;
 use super::number_words::in_digits;
 use super::quantity::{self, same_number};
-use super::relation::{self, is_relation, sides};
+use super::relation::{self, is_inequality, sides};
 use super::shape::{Group, Shape};
+use super::words::{is_word, same_text};
 use crate::pattern::pattern;
 
 /// The longest answer, in bytes, that is more than letters: whole pages are not calculated with.
@@ -165,7 +164,7 @@ fn same_as_group(group: &Group, text: &str, single: &str, same: impl Fn(&str, &s
     }
     match &sides(single)[..] {
         // `(x, y) = (1, 2)` and `(1, 2)`
-        [name, .., last] if !is_relation(single) && names_a_value(name) => same(text, last),
+        [name, .., last] if !is_inequality(single) && names_a_value(name) => same(text, last),
         _ => false,
     }
 }
@@ -185,7 +184,7 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
     let (left, right) = (sides(answer), sides(reference));
     // `2 + 3 = 5` says 5, also beside `x = 5`.
     let result = |text: &str, sides: &[&str]| match sides {
-        [first, .., last] if !is_relation(text) && is_calculation(first, last) => Some((*last).to_owned()),
+        [first, .., last] if !is_inequality(text) && is_calculation(first, last) => Some((*last).to_owned()),
         _ => None,
     };
     match (result(answer, &left), result(reference, &right)) {
@@ -196,13 +195,13 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
     match (&left[..], &right[..]) {
         ([_], [_]) => {}
         // Of two unknowns an equation has no one solution: who answers `m + n = 5` tells what the left side is.
-        ([first, .., last], [_]) if !is_relation(answer) && (tells_the_value_of(first, last) || has_two_unknowns(first)) => {
+        ([first, .., last], [_]) if !is_inequality(answer) && (tells_the_value_of(first, last) || has_two_unknowns(first)) => {
             return same(last, reference, depth + 1);
         }
-        ([_], [first, .., last]) if !is_relation(reference) && tells_the_value_of(first, last) => return same(answer, last, depth + 1),
+        ([_], [first, .., last]) if !is_inequality(reference) && tells_the_value_of(first, last) => return same(answer, last, depth + 1),
         // `x = 2 + 3 = 5` and `x = 5`
         ([name, .., last], [other, .., value])
-            if left.len() + right.len() > 4 && !is_relation(answer) && !is_relation(reference) && names_a_value(name) && same_text(name, other) =>
+            if left.len() + right.len() > 4 && !is_inequality(answer) && !is_inequality(reference) && names_a_value(name) && same_text(name, other) =>
         {
             return same(last, value, depth + 1);
         }

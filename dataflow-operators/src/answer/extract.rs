@@ -8,6 +8,7 @@ use dataflow_core::reply::{tagged, without_thinking};
 use super::announced::{after_hashes, after_phrase, chosen_letter};
 use super::boxed::{boxed_answer, is_cut_off};
 use super::compare::is_answer;
+use super::content::{has_content, some_text, without_bold};
 use super::formula::last_formula;
 use super::gist::gist;
 use super::last_value::last_value;
@@ -116,27 +117,6 @@ fn hoped_for(text: &str) -> Option<String> {
     let (_, rest) = text.rsplit_once("final answer is $")?;
     let (answer, _) = rest.split_once("$. I hope")?;
     some_text(answer)
-}
-
-/// A text without the asterisks of bold letters; those of a power stay.
-pub(super) fn without_bold(text: &str) -> String {
-    if text.contains("**") && !is_power(text) { text.replace("**", "") } else { text.to_owned() }
-}
-
-/// `x**2`
-fn is_power(text: &str) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b')';
-    text.match_indices("**").any(|(at, _)| {
-        text.as_bytes()[..at].last().is_some_and(is_part) && text.as_bytes().get(at + 2).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'(')
-    })
-}
-
-pub(super) fn some_text(text: &str) -> Option<String> {
-    has_content(text).then(|| text.trim().to_owned())
-}
-
-pub(super) fn has_content(text: &str) -> bool {
-    text.contains(|character: char| character.is_alphanumeric() || matches!(character, '\\' | '∞' | '∅'))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use self::unit::unit_name;
-use super::compare::words::{is_word, squeezed};
 use super::expression::{self, Expression};
 use super::number_words::word_value;
+use super::words::{is_word, squeezed};
 use crate::pattern::pattern;
 
 /// A number and the unit or words behind it.

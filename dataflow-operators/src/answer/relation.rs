@@ -1,8 +1,8 @@
 //! Equations and inequalities.
 
 use super::compare;
-use super::compare::words::same_text;
 use super::expression::{self, Expression};
+use super::words::same_text;
 
 /// The sides of an equation or of a chain of relations; one where there is none. `P(X=1)` is one side.
 pub(super) fn sides(text: &str) -> Vec<&str> {
@@ -21,8 +21,8 @@ pub(super) fn sides(text: &str) -> Vec<&str> {
     sides
 }
 
-/// Whether a text says that two sides are not the same.
-pub(super) fn is_relation(text: &str) -> bool {
+/// Whether a text compares its sides otherwise than by an equals sign: `<`, `<=`, `!=`.
+pub(super) fn is_inequality(text: &str) -> bool {
     relations(text).iter().any(|relation| relation.contains(['<', '>']) || relation == "!=")
 }
 
@@ -105,7 +105,7 @@ impl<'a> Difference<'a> {
 
 /// A name, and the interval in which inequalities say that it is: `(1,2]` for `1 < x <= 2`, `(3,inf)` for `x > 3`; not for `2x > 6`.
 pub(super) fn interval(text: &str) -> Option<(&str, String)> {
-    if !is_relation(text) {
+    if !is_inequality(text) {
         return None;
     }
     let is_number = |side: &str| Expression::parse(side).is_some_and(|side| side.constant().is_some());

@@ -1,9 +1,9 @@
 //! What an answer is made of: one value, or a set, a tuple, an interval, a matrix of them.
 
 use super::compare::same;
-use super::compare::words::same_text;
 use super::quantity::without_thousands;
 use super::relation;
+use super::words::same_text;
 
 /// What an answer is made of.
 pub(super) enum Shape {

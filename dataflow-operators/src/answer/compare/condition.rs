@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::relation;
-use super::words::squeezed;
+use super::super::words::squeezed;
 use super::{names_a_value, same};
 
 /// What stands before the sign of membership, and the set behind it; of one membership only.

@@ -1,13 +1,13 @@
 //! Texts that are the same but for white space and, in words, the case of letters.
 
 /// Whether two texts are the same but for white space and the case of words. Formulas keep their case: `R/r` is not `r/R`.
-pub(in super::super) fn same_text(left: &str, right: &str) -> bool {
+pub(super) fn same_text(left: &str, right: &str) -> bool {
     squeezed(left) == squeezed(right) || same_words(left, right)
 }
 
 /// A text without white space, but for a space between two digits: `1 2` is not `12`. An index that is a number may be written as such or behind the
 /// letter: `H_2O` and `H2O`.
-pub(in super::super) fn squeezed(text: &str) -> String {
+pub(super) fn squeezed(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     let mut after_space = false;
     let mut characters = text.chars().peekable();
@@ -56,7 +56,7 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether letters are a word and no product of unknowns: three or more with a vowel among them, in small letters, in capitals or with a capital first.
 /// `AaBb`, `TT` and `Co` are none; of the short ones only the commonest words are.
-pub(in super::super) fn is_word(letters: &str) -> bool {
+pub(super) fn is_word(letters: &str) -> bool {
     const SHORT: [&str; 7] = ["no", "of", "in", "on", "to", "at", "is"];
     let lower = letters.to_lowercase();
     let is_long = letters.chars().count() > 2
