@@ -3,6 +3,7 @@
 mod announced;
 mod bare;
 mod boxed;
+mod brackets;
 mod compare;
 mod content;
 mod denial;

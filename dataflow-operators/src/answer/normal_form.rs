@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use self::characters::{fraction, lowered_digit, raised};
+use super::brackets::with_depth;
 use crate::pattern::pattern;
 
 /// What may stand round the whole of an answer and says nothing.
@@ -432,16 +433,7 @@ fn is_listed(text: &str) -> bool {
     if text.trim() == "," {
         return false;
     }
-    let mut depth = 0_i32;
-    let has_comma = text.chars().any(|character| {
-        match character {
-            '(' | '[' | '⦃' | '⟦' => depth += 1,
-            ')' | ']' | '⦄' | '⟧' => depth -= 1,
-            _ => {}
-        }
-        character == ',' && depth == 0
-    });
-    has_comma || text.split_once('|').is_some_and(is_condition)
+    with_depth(text).any(|(_, character, depth)| character == ',' && depth == 0) || text.split_once('|').is_some_and(is_condition)
 }
 
 fn push_binomial(text: &mut String, all: &str, chosen: &str) {

@@ -1,16 +1,15 @@
 //! Equations and inequalities.
 
+use super::brackets::with_depth;
 use super::compare;
 use super::expression::{self, Expression};
 use super::words::same_text;
 
 /// The sides of an equation or of a chain of relations; one where there is none. `P(X=1)` is one side.
 pub(super) fn sides(text: &str) -> Vec<&str> {
-    let mut depth = 0_i32;
     let mut sides = Vec::new();
     let mut start = 0;
-    for (at, character) in text.char_indices() {
-        depth += nesting(character);
+    for (at, character, depth) in with_depth(text) {
         if depth <= 0 && is_sign(character, &text[at + character.len_utf8()..]) {
             sides.push(text[start..at].trim());
             start = at + character.len_utf8();
@@ -31,20 +30,10 @@ fn is_sign(character: char, after: &str) -> bool {
     matches!(character, '=' | '<' | '>') || (character == '!' && after.starts_with('='))
 }
 
-/// By how much a bracket nests deeper.
-fn nesting(character: char) -> i32 {
-    match character {
-        '(' | '[' | '⦃' | '⟦' => 1,
-        ')' | ']' | '⦄' | '⟧' => -1,
-        _ => 0,
-    }
-}
-
 fn relations(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let (mut before, mut depth) = (false, 0_i32);
-    for (at, character) in text.char_indices() {
-        depth += nesting(character);
+    let mut before = false;
+    for (at, character, depth) in with_depth(text) {
         let part = depth <= 0 && is_sign(character, &text[at + character.len_utf8()..]);
         match found.last_mut().filter(|_| before && part) {
             Some(last) => last.push(character),

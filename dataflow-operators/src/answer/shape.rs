@@ -1,5 +1,6 @@
 //! What an answer is made of: one value, or a set, a tuple, an interval, a matrix of them.
 
+use super::brackets::{bracketed, with_depth};
 use super::compare::same;
 use super::quantity::without_thousands;
 use super::relation;
@@ -180,43 +181,17 @@ fn separator(before: &str, rest: &str) -> Option<usize> {
 
 /// Cuts a text where no bracket is open; `cut` gives the length of a separator between what is before and what is left.
 fn split_outside(text: &str, cut: impl Fn(&str, &str) -> Option<usize>) -> Vec<String> {
-    let (mut pieces, mut start, mut depth, mut at) = (Vec::new(), 0, 0_i32, 0);
-    while let Some(character) = text[at..].chars().next() {
-        match character {
-            '(' | '[' | '⦃' | '⟦' => depth += 1,
-            ')' | ']' | '⦄' | '⟧' => depth -= 1,
-            _ => {}
-        }
-        match cut(&text[..at], &text[at..]).filter(|_| depth == 0) {
-            Some(length) => {
-                pieces.push(text[start..at].trim().to_owned());
-                at += length;
-                start = at;
-            }
-            None => at += character.len_utf8(),
+    let (mut pieces, mut start) = (Vec::new(), 0);
+    for (at, _, depth) in with_depth(text) {
+        if at >= start
+            && depth == 0
+            && let Some(length) = cut(&text[..at], &text[at..])
+        {
+            pieces.push(text[start..at].trim().to_owned());
+            start = at + length;
         }
     }
     pieces.push(text[start..].trim().to_owned());
     pieces.retain(|piece| !piece.is_empty());
     pieces
-}
-
-/// The brackets round the whole of a text, which need not be of one kind: `[1, 2)`.
-fn bracketed(text: &str) -> Option<(char, &str, char)> {
-    let (open, close) = (text.chars().next()?, text.chars().next_back()?);
-    if !matches!(open, '(' | '[' | '⦃' | '⟦') || !matches!(close, ')' | ']' | '⦄' | '⟧') || text.chars().count() < 2 {
-        return None;
-    }
-    let mut depth = 0;
-    for (at, character) in text.char_indices() {
-        match character {
-            '(' | '[' | '⦃' | '⟦' => depth += 1,
-            ')' | ']' | '⦄' | '⟧' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 && at + character.len_utf8() < text.len() {
-            return None;
-        }
-    }
-    Some((open, &text[open.len_utf8()..text.len() - close.len_utf8()], close))
 }

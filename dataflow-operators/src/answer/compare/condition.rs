@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::super::brackets;
 use super::super::relation;
 use super::super::words::squeezed;
 use super::{names_a_value, same};
@@ -35,12 +36,7 @@ pub(super) fn split_condition(text: &str) -> Option<(&str, &str)> {
     let answer = before[..mark].trim();
     let from = before[mark + 1..].rfind(' ').map_or(mark + 1, |at| mark + 1 + at);
     let condition = if in_brackets { text[from..].trim().strip_suffix(')')? } else { &text[from..] };
-    (!answer.is_empty() && brackets_are_closed(answer)).then(|| (answer, condition.trim()))
-}
-
-fn brackets_are_closed(text: &str) -> bool {
-    let count = |brackets: &[char]| text.matches(brackets).count();
-    count(&['(', '[', '⦃', '⟦']) == count(&[')', ']', '⦄', '⟧'])
+    (!answer.is_empty() && brackets::are_closed(answer)).then(|| (answer, condition.trim()))
 }
 
 /// The condition that tells of what a set is made: `x > 1` for `⦃x | x > 1⦄`, `k pi, k∈Z` for `⦃k pi | k∈Z⦄`, `x > 1, x∈R` for `⦃x∈R | x > 1⦄`.
