@@ -15,6 +15,7 @@ mod gist;
 mod judge;
 mod last_value;
 mod list;
+mod multiplier;
 mod near;
 mod normal_form;
 mod number_words;
@@ -22,6 +23,7 @@ mod pieces;
 mod quantity;
 mod relation;
 mod shape;
+pub(crate) mod sign;
 mod verdict;
 mod words;
 

@@ -7,6 +7,8 @@ use regex::Regex;
 use super::content::{some_text, without_bold};
 use super::denial::is_denied;
 use super::list::joint;
+use super::multiplier;
+use super::sign::after_minus;
 use crate::pattern::pattern;
 
 /// Words between "the answer is" and the answer that say nothing of it.
@@ -66,7 +68,7 @@ fn corrected(text: &str) -> Option<String> {
 
 /// The sign of a number that is written out.
 fn with_sign(text: &str) -> String {
-    let number = ["minus ", "negative ", "负"].iter().find_map(|sign| text.strip_prefix(sign)).map(|rest| rest.trim_start_matches('$'));
+    let number = after_minus(text).map(|rest| rest.trim_start_matches('$'));
     match number.filter(|number| number.starts_with(|first: char| first.is_ascii_digit() || first == '\\')) {
         Some(number) => format!("-{number}"),
         None => text.to_owned(),
@@ -97,7 +99,7 @@ pub(super) fn chosen_letter(text: &str) -> Option<String> {
 /// The formula in marks that a text begins with and how long it is with them; one between single dollars ends in its line. None where another answer, or what makes another
 /// one of it, follows: `$x = 2$ or $x = -3$`, `$3:30$ PM`.
 fn formula_at_start<'a>(text: &'a str, line: &'a str) -> Option<(&'a str, usize)> {
-    static GOES_ON: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:hundred|thousand|million|billion|trillion|[百千万亿]|(?i:[ap]\.m\.|[ap]m\b))"));
+    static GOES_ON: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)^\s*(?:{}|[ap]\.m\.|[ap]m\b)", multiplier::written_out())));
     [("$$", "$$", text), ("$", "$", line), ("\\(", "\\)", text), ("\\[", "\\]", text)].into_iter().find_map(|(open, close, text)| {
         let inner = text.strip_prefix(open)?;
         let (end, _) = inner.match_indices(close).find(|(at, _)| !inner[..*at].ends_with('\\'))?;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::number_words::number_of_words;
+use super::number_words::{Words, number_of_words};
 use crate::pattern::pattern;
 
 /// What is done with the unit behind an answer.
@@ -21,15 +21,19 @@ pub(crate) enum Units {
 /// The final answer by the first of these that is there: `final answer is $…$. I hope`, the last `boxed`, what follows the last "he answer is", the last number;
 /// then without dollars, units, `\text`, `x=`, percent signs and with numbers that are written out as digits. Empty where there is none.
 pub(crate) fn final_answer(solution: &str, units: Units) -> String {
-    cleaned_answer(&marked(solution), units)
+    without_signs(&marked(solution), units, Words::AddedUp)
 }
 
 /// An answer that was found, without dollars, units, `\text`, `x=`, percent signs and with a number that is written out as digits.
 pub(crate) fn cleaned_answer(answer: &str, units: Units) -> String {
+    without_signs(answer, units, Words::Said)
+}
+
+fn without_signs(answer: &str, units: Units, words: Words) -> String {
     let answer = answer.lines().map(str::trim_start).collect::<Vec<_>>().concat();
     let answer = answer.strip_prefix(':').unwrap_or(&answer);
     let answer = answer.strip_suffix('.').unwrap_or(answer);
-    cleaned(answer.strip_suffix('/').unwrap_or(answer), units)
+    cleaned(answer.strip_suffix('/').unwrap_or(answer), units, words)
 }
 
 fn marked(solution: &str) -> String {
@@ -83,7 +87,7 @@ const REPLACED: &[(&str, &str)] = &[
     ("\\}", "}"),
 ];
 
-fn cleaned(answer: &str, units: Units) -> String {
+fn cleaned(answer: &str, units: Units, words: Words) -> String {
     static ARRAY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\begin\{array\}\{[^}]*\}"));
     static TEXT: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\(?:text|mbox)\{([^}]*)\}"));
     let mut text = ARRAY.replace_all(answer, "\\begin{pmatrix}").into_owned();
@@ -101,7 +105,7 @@ fn cleaned(answer: &str, units: Units) -> String {
     for gone in ["^{\\circ}", "^\\circ", "\\$", "$", "\\(", "\\)"] {
         text = text.replace(gone, "");
     }
-    if let Some(number) = number_of_words(&text) {
+    if let Some(number) = number_of_words(&text, words) {
         text = number.to_string();
     }
     for name in ["x=", "y=", "z=", "x\\in", "y\\in", "z\\in"] {
@@ -162,7 +166,9 @@ mod tests {
     #[test]
     fn numbers_are_read_from_words() {
         let numbers = ["twenty five", "three hundred and two", "one million two thousand", "Ninety-Nine", "hundred", "two apples", "", "and"];
-        assert_eq!(numbers.map(number_of_words), [Some(25), Some(302), Some(1_002_000), Some(99), Some(100), None, None, None]);
+        let read = |words| numbers.map(|text| number_of_words(text, words));
+        assert_eq!(read(Words::AddedUp), read(Words::Said));
+        assert_eq!(read(Words::Said), [Some(25), Some(302), Some(1_002_000), Some(99), Some(100), None, None, None]);
     }
 
     proptest! {

@@ -6,7 +6,9 @@ use regex::Regex;
 
 use super::denial::{is_denied, is_label};
 use super::list::{Joint, introduces_a_list, joint, name_before};
+use super::multiplier;
 use super::pieces::{FUNCTIONS, Kind, Piece, pieces};
+use super::sign::MINUS;
 use crate::pattern::pattern;
 
 /// Those that are a value, or begin one, without a digit.
@@ -164,7 +166,7 @@ impl Value {
         let (start, end) = (first.start, last.start + last.text.len());
         let number = written(&pieces[found]);
         let sign = sign_in_words(text, start).filter(|_| number.starts_with(|first: char| first.is_ascii_digit() || first == '\\'));
-        let tail = multiplier(text, end);
+        let tail = multiplied_by(text, end);
         let negated = if sign.is_some() { "-" } else { "" };
         let text = match tail {
             Some((words, _)) => format!("{negated}{number} {words}"),
@@ -176,19 +178,15 @@ impl Value {
 
 /// Where a sign begins that is written out before a value: `minus 5`, `负5`; not of a difference, `7 minus 5`.
 fn sign_in_words(text: &str, start: usize) -> Option<usize> {
-    static SIGN: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:^|[^\d\s)]\s*)(?<sign>\b(?:minus|negative)\s+\$?|负\$?)$"));
+    static SIGN: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)(?:^|[^\d\s)]\s*)(?<sign>{MINUS}\$?)$")));
     let from = text.ceil_char_boundary(start.saturating_sub(20));
     Some(from + SIGN.captures(&text[from..start])?.name("sign")?.start())
 }
 
 /// What makes another number of the one before it, and where that ends: `million`, `万`, `PM`.
-fn multiplier(text: &str, end: usize) -> Option<(&str, usize)> {
-    static MULTIPLIER: LazyLock<Regex> = LazyLock::new(|| {
-        // 千米 and 百分 are units, which is for the comparison to tell.
-        let chinese = "[百千万亿萬億]+[米克瓦卡帕赫伏焦兆字分元]?";
-        let english = r"(?:(?:hundred|thousand|million|billion|trillion)\b\s*)+";
-        pattern(&format!(r"^(?i)(?:\s|\$|\\text\{{|\\[,; ])*({english}|{chinese}|[ap]\.m\.|[ap]m\b)"))
-    });
+fn multiplied_by(text: &str, end: usize) -> Option<(&str, usize)> {
+    static MULTIPLIER: LazyLock<Regex> =
+        LazyLock::new(|| pattern(&format!(r"^(?i)(?:\s|\$|\\text\{{|\\[,; ])*({}|[ap]\.m\.|[ap]m\b)", multiplier::written_out())));
     let after = &text[end..];
     let found = MULTIPLIER.captures(&after[..after.floor_char_boundary(60)])?.get(1)?;
     Some((found.as_str().trim(), end + found.end()))

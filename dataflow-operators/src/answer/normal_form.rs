@@ -13,6 +13,7 @@ use regex::Regex;
 
 use self::characters::{fraction, lowered_digit, raised};
 use super::brackets::with_depth;
+use super::sign::MINUS;
 use crate::pattern::pattern;
 
 /// What may stand round the whole of an answer and says nothing.
@@ -49,9 +50,9 @@ pub(super) fn normal_form(answer: &str) -> String {
     if text[trimmed.len()..].starts_with("...") { format!("{trimmed}...") } else { trimmed.to_owned() }
 }
 
-/// A sign in the place of a word before a number: `minus 5`, `negative 5`, `负5`.
+/// A sign in the place of a word before a number.
 fn with_minus(text: String) -> String {
-    static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:\b(?:minus|negative)\s+|负)(\d)"));
+    static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i){MINUS}(\d)")));
     match WORD.replace_all(&text, "-$1") {
         Cow::Owned(signed) => signed,
         Cow::Borrowed(_) => text,

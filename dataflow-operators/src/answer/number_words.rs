@@ -1,72 +1,116 @@
 //! Numbers that are written out in English or Chinese.
 
+use super::multiplier::multiplier;
+use super::sign::after_minus;
+
+/// How words that follow one another are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// As they are said: `nineteen eighty four` and `two three` are no numbers.
+    Said,
+    /// As word2number reads them, which DataFlow uses: words that make no number together are added up.
+    AddedUp,
+}
+
 /// A text with the number that it begins with, or is, in digits: `25` for `twenty five` and `二十五`, `1 hour` for `one hour`, `2/3` for `三分之二`. `None`
 /// where it begins with none.
 pub(super) fn in_digits(text: &str) -> Option<String> {
     let text = text.trim();
-    let lower = text.to_lowercase();
-    if let Some(rest) = ["minus ", "negative ", "负"].iter().find_map(|sign| lower.strip_prefix(sign)) {
-        return in_digits(rest).map(|number| format!("-{number}"));
+    match after_minus(text) {
+        Some(rest) => Some(format!("-{}", unsigned_in_digits(rest)?)),
+        None => unsigned_in_digits(text),
     }
+}
+
+fn unsigned_in_digits(text: &str) -> Option<String> {
     if let Some((under, over)) = text.split_once("分之") {
         return Some(format!("{}/{}", chinese_number(over)?, chinese_number(under)?));
     }
-    let whole = number_of_words(text).or_else(|| chinese_number(text)).map(|number| number.to_string());
-    whole.or_else(|| with_first_words_in_digits(&lower))
+    let whole = number_of_words(text, Words::Said).or_else(|| chinese_number(text)).map(|number| number.to_string());
+    whole.or_else(|| with_first_words_in_digits(&text.to_lowercase()))
 }
 
 /// `1 hour` for `one hour`; not for `two thirds`, which is less than two, and not for `two point five`.
 fn with_first_words_in_digits(lower: &str) -> Option<String> {
     let words: Vec<&str> = lower.split_whitespace().collect();
-    let is_number = |word: &&str| word_value(word).is_some() || ["hundred", "thousand", "million", "billion"].contains(word);
+    let is_number = |word: &&str| word_value(word).is_some() || multiplier(word).is_some();
     word_value(words.first()?)?;
     let count = words.iter().take_while(|word| is_number(word)).count();
     let (number, rest) = words.split_at(count);
     let is_part =
         |word: &&str| ["half", "halves", "third", "quarter", "point"].iter().any(|part| word.starts_with(part)) || word.trim_end_matches('s').ends_with("th");
-    (!rest.iter().any(|word| is_part(word) || is_number(word))).then(|| Some(format!("{} {}", number_of_words(&number.join(" "))?, rest.join(" "))))?
+    let number = number_of_words(&number.join(" "), Words::Said)?;
+    (!rest.iter().any(|word| is_part(word) || is_number(word))).then(|| format!("{number} {}", rest.join(" ")))
 }
+
+/// The most bytes of a number in Chinese numerals.
+const LONGEST: usize = 200;
 
 /// The whole number that Chinese numerals write out.
 fn chinese_number(text: &str) -> Option<u64> {
-    let (mut total, mut section, mut digit, mut any) = (0_u64, 0_u64, None, false);
+    if text.len() > LONGEST {
+        return None;
+    }
+    // The largest of 亿 and 万 tells how often what is before it counts: `一亿三万` is no multiple of 亿 and 三.
+    let parts = |multipliers: [char; 2]| text.rmatch_indices(multipliers).next().map(|(at, by)| (&text[..at], by, &text[at + by.len()..]));
+    let Some((before, by, after)) = parts(['亿', '億']).or_else(|| parts(['万', '萬'])) else { return below_ten_thousand(text) };
+    let after = if after.is_empty() { 0 } else { chinese_number(after)? };
+    chinese_number(before)?.checked_mul(multiplier(by)?)?.checked_add(after)
+}
+
+/// A number of 千, 百, 十 and a digit, each of them once and in this order.
+fn below_ten_thousand(text: &str) -> Option<u64> {
+    let (mut sum, mut digit, mut above) = (0, None, 10_000);
     for character in text.chars() {
-        any = true;
         if let Some(value) = "一二三四五六七八九".chars().position(|known| known == character).or((character == '两').then_some(1)) {
             if digit.replace(value as u64 + 1).is_some() {
                 return None;
             }
             continue;
         }
-        match character {
-            '零' => {}
-            '十' => section += digit.take().unwrap_or(1) * 10,
-            '百' => section += digit.take()? * 100,
-            '千' => section += digit.take()? * 1000,
-            '万' | '亿' => {
-                let head = total + section + digit.take().unwrap_or(0);
-                total = head.checked_mul(if character == '万' { 10_000 } else { 100_000_000 }).filter(|total| *total > 0)?;
-                section = 0;
-            }
-            _ => return None,
+        let (by, count) = match character {
+            '零' => continue,
+            '十' => (10, Some(digit.take().unwrap_or(1))),
+            _ => (multiplier(character.encode_utf8(&mut [0; 4]))?, digit.take()),
+        };
+        if by >= above {
+            return None;
         }
+        sum += count? * by;
+        above = by;
     }
-    any.then_some(total + section + digit.unwrap_or(0))
+    (!text.is_empty()).then_some(sum + digit.unwrap_or(0))
 }
 
 /// The whole number that English words write out; `None` where any word is none of a number.
-pub(super) fn number_of_words(text: &str) -> Option<u64> {
+pub(super) fn number_of_words(text: &str, words: Words) -> Option<u64> {
     let lower = text.to_lowercase();
-    let (mut total, mut group, mut any) = (0_u64, 0_u64, false);
+    // What stands before the next thousand or million, and the last of those.
+    let (mut total, mut group, mut any, mut above) = (0_u64, 0_u64, false, u64::MAX);
     for word in lower.split([' ', '-']).filter(|word| !word.is_empty() && *word != "and") {
-        if let Some(value) = word_value(word) {
+        let is_said = if let Some(value) = word_value(word) {
+            // A digit follows a hundred or one of the tens, all others a hundred alone; and nothing goes with a zero.
+            let follows = !any || (above > 0 && value > 0 && (group % 100 == 0 || ((1..10).contains(&value) && group % 10 == 0 && group % 100 >= 20)));
             group = group.checked_add(value)?;
-        } else if word == "hundred" {
-            group = group.max(1).checked_mul(100)?;
-        } else if let Some(power) = ["thousand", "million", "billion"].iter().position(|known| *known == word) {
-            total = total.checked_add(group.max(1).checked_mul(1000_u64.pow(power as u32 + 1))?)?;
-            group = 0;
+            if value == 0 {
+                above = 0;
+            }
+            follows
         } else {
+            let by = multiplier(word).filter(|_| word.is_ascii())?;
+            let times = group.max(1).checked_mul(by)?;
+            if by == 100 {
+                let follows = (1..100).contains(&group) || !any;
+                group = times;
+                follows
+            } else {
+                let follows = by < above && (group > 0 || !any);
+                (total, group) = (total.checked_add(times)?, 0);
+                above = by;
+                follows
+            }
+        };
+        if words == Words::Said && !is_said {
             return None;
         }
         any = true;
@@ -126,11 +170,43 @@ mod tests {
             ("二十万", "200000"),
             ("负三", "-3"),
             ("三分之二", "2/3"),
+            ("negative three hundred and two", "-302"),
+            ("one million two thousand", "1002000"),
+            ("eighteen hundred", "1800"),
+            ("two trillion", "2000000000000"),
+            ("一亿三万", "100030000"),
+            ("一万亿", "1000000000000"),
+            ("三萬", "30000"),
+            ("負三", "-3"),
         ] {
             assert_eq!(in_digits(text).as_deref(), Some(digits), "{text}");
         }
         for text in ["", "two thirds", "zero point five", "five hundredths", "一半", "一一", "万", "hour", "12"] {
             assert_eq!(in_digits(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_that_make_no_number_are_not_added_up() {
+        for (text, sum) in [
+            ("one and two", 3),
+            ("two three", 5),
+            ("twenty twenty", 40),
+            ("twenty twelve", 32),
+            ("twelve three", 15),
+            ("nineteen eighty four", 103),
+            ("two zero", 2),
+            ("zero two", 2),
+            ("two thousand three thousand", 5000),
+        ] {
+            assert_eq!(in_digits(text), None, "{text}");
+            assert_eq!(number_of_words(text, Words::AddedUp), Some(sum), "{text}");
+        }
+        for text in ["二十三十", "九千九千", "三十百"] {
+            assert_eq!(in_digits(text), None, "{text}");
+        }
+        for piece in ["负", "minus ", "万", "九千", "one "] {
+            assert_eq!(in_digits(&piece.repeat(100_000)), None, "{piece}");
         }
     }
 }

@@ -8,6 +8,7 @@ use regex::Regex;
 
 use self::unit::unit_name;
 use super::expression::{self, Expression};
+use super::multiplier::multiplied;
 use super::number_words::word_value;
 use super::words::{is_word, squeezed};
 use crate::pattern::pattern;
@@ -41,39 +42,6 @@ impl Quantity {
         let number = if self.times > 1.0 { format!("{}*({number})", self.times) } else { number };
         Expression::parse(&number).filter(|value| value.constant().is_some())
     }
-}
-
-/// By what the first words of a unit multiply, as in `5 million dollars` and `5万元`, and the unit without them.
-fn multiplied(unit: &str) -> (f64, &str) {
-    const TIMES: [(&str, f64); 11] = [
-        ("hundred", 1e2),
-        ("thousand", 1e3),
-        ("million", 1e6),
-        ("billion", 1e9),
-        ("trillion", 1e12),
-        ("百", 1e2),
-        ("千", 1e3),
-        ("万", 1e4),
-        ("萬", 1e4),
-        ("亿", 1e8),
-        ("億", 1e8),
-    ];
-    let (mut times, mut rest) = (1.0, unit);
-    while let Some((word, by)) = TIMES.iter().find(|(word, _)| rest.starts_with(word)) {
-        let after = &rest[word.len()..];
-        // 千米 and 百分点 are units, and a hundredth is a part.
-        let is_unit = match *word {
-            "千" => after.starts_with(['米', '克', '瓦', '卡', '帕', '赫', '伏', '焦', '兆', '字']),
-            "百" => after.starts_with('分'),
-            _ => after.starts_with("th"),
-        };
-        if is_unit {
-            break;
-        }
-        times *= by;
-        rest = after.strip_prefix('s').filter(|after| !after.starts_with(char::is_alphabetic)).unwrap_or(after).trim_start();
-    }
-    (times, rest)
 }
 
 /// Whether two numbers are the same; `None` where one of the two is no number.
