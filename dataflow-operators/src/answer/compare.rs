@@ -233,7 +233,7 @@ fn is_calculation(first: &str, last: &str) -> bool {
 pub(super) fn names_a_value(side: &str) -> bool {
     static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:\(?[\p{L}∠△][\p{L}\p{N}_'’(),.:：∠△\s]*|\|[\p{Lu}\s]+\||[\p{Lu}()/\s]+|P\s*\([^()]*\))$"));
     // A root or a logarithm of something is not what was asked for.
-    let is_formula = || side.split(|character: char| !character.is_alphabetic()).any(|word| ["sqrt", "log", "ln", "lg", "exp"].contains(&word));
+    let is_formula = || side.split(|character: char| !character.is_alphabetic()).any(|word| expression::is_function(word) && !expression::is_of_an_angle(word));
     NAME.is_match(side) && !is_formula()
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use self::number::Number;
-pub(super) use self::parser::is_name;
+pub(super) use self::parser::{is_function, is_name, is_of_an_angle};
 
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,9 @@ pub(super) enum Function {
     Cotangent,
     Secant,
     Cosecant,
+    HyperbolicSine,
+    HyperbolicCosine,
+    HyperbolicTangent,
     ArcSine,
     ArcCosine,
     ArcTangent,
@@ -145,6 +148,9 @@ impl Function {
             Self::Cotangent => value.tan().recip(),
             Self::Secant => value.cos().recip(),
             Self::Cosecant => value.sin().recip(),
+            Self::HyperbolicSine => value.sinh(),
+            Self::HyperbolicCosine => value.cosh(),
+            Self::HyperbolicTangent => value.tanh(),
             Self::ArcSine => value.asin(),
             Self::ArcCosine => value.acos(),
             Self::ArcTangent => value.atan(),
@@ -258,6 +264,8 @@ mod tests {
             ("sin 2x", "2 sin x cos x"),
             ("0.333333", "1/3"),
             ("e^(ln x)", "x"),
+            ("cosh^2 x - sinh^2 x", "1"),
+            ("tanh x", "(e^x-e^(-x))/(e^x+e^(-x))"),
             ("|-x|", "|x|"),
             ("sqrt(x) sqrt(y)", "sqrt(xy)"),
         ] {
@@ -278,6 +286,7 @@ mod tests {
             ("3 4", "12"),
             ("2+", "2"),
             ("sin^-1 x", "1/sin x"),
+            ("sinh x", "sin x"),
             ("2^100", "2^100 + 1"),
             ("2^2001", "2^2000"),
             ("1e999", "1e998"),

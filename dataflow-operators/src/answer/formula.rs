@@ -1,5 +1,7 @@
 //! The last formula in marks of LaTeX, where a solution ends with one.
 
+use super::expression;
+
 /// What stands between the last marks of a formula, where no value follows them; `None` where it is prose, as between the dollars of two prices.
 pub(super) fn last_formula(text: &str) -> Option<&str> {
     let closers = [("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")];
@@ -28,7 +30,7 @@ fn has_prose(formula: &str) -> bool {
     let mut rest = formula;
     while let Some(start) = rest.find(is_word) {
         let word = &rest[start..start + rest[start..].find(|character| !is_word(character)).unwrap_or(rest.len() - start)];
-        let is_formula = rest[..start].ends_with(['\\', '{', '_']) || word.chars().all(|letter| letter.is_ascii_uppercase()) || FORMULA_WORDS.contains(&word);
+        let is_formula = rest[..start].ends_with(['\\', '{', '_']) || word.chars().all(|letter| letter.is_ascii_uppercase()) || expression::is_name(word) || word == "xyz";
         let joins = rest.len() < formula.len() && ["and", "or"].contains(&word); // `x < 1 or x > 3`
         if !joins && (word.len() > 2 && !is_formula || ["is", "so", "of", "to", "we", "or"].contains(&word)) {
             return true;
@@ -37,8 +39,6 @@ fn has_prose(formula: &str) -> bool {
     }
     formula.contains("\\text")
 }
-
-const FORMULA_WORDS: [&str; 8] = ["sin", "cos", "tan", "log", "sqrt", "abs", "exp", "xyz"];
 
 #[cfg(test)]
 mod tests {

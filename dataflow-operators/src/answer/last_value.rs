@@ -7,7 +7,7 @@ use regex::Regex;
 use super::denial::{is_denied, is_label};
 use super::list::{Joint, introduces_a_list, joint, name_before};
 use super::multiplier;
-use super::pieces::{FUNCTIONS, Kind, Piece, pieces};
+use super::pieces::{Kind, Piece, pieces, takes_an_argument};
 use super::sign::MINUS;
 use crate::pattern::pattern;
 
@@ -215,7 +215,7 @@ fn end_of_value(pieces: &[Piece<'_>], start: usize) -> usize {
                     // `1\,000`, `\frac {1} {2}`
                     let thin = pieces[at].text.starts_with('\\') && kind(before) == Kind::Number && kind(at + 1) == Kind::Number;
                     let argument = kind(before) == Kind::Close && is(at + 1, &["{"]);
-                    let command = kind(before) == Kind::Command || kind(at + 1) == Kind::Command || is(before, FUNCTIONS);
+                    let command = kind(before) == Kind::Command || kind(at + 1) == Kind::Command || takes_an_argument(pieces[before].text);
                     let compared = kind(before) == Kind::Inequality || (kind(at + 1) == Kind::Inequality && is_compared(pieces, start, at + 1));
                     binary || compared || after_operator || mixed || unit || thin || argument || command
                 }),
@@ -329,6 +329,9 @@ mod tests {
             (r"1\,000", r"1\,000"),
             (r"\frac {1} {2}", r"\frac {1} {2}"),
             ("so log 8", "log 8"),
+            ("so lg 8", "lg 8"),
+            (r"so 2\sec 8", r"2\sec 8"),
+            ("after 5 sec 8", "8"),
             ("We find that $x \\geq 5$.", r"x \geq 5"),
             ("so -2 <= x < 3", "-2 <= x < 3"),
             ("so x>3", "x>3"),

@@ -13,6 +13,7 @@ use regex::Regex;
 
 use self::characters::{fraction, lowered_digit, raised};
 use super::brackets::with_depth;
+use super::expression;
 use super::sign::MINUS;
 use crate::pattern::pattern;
 
@@ -81,11 +82,10 @@ const GREEK: &[(&str, &str)] = &[
     ("Omega", "Ω"),
 ];
 
-/// Commands that stand in answers with two backslashes where data were escaped twice.
+/// Commands that stand in answers with two backslashes where data were escaped twice, as names of functions and numbers do.
 #[rustfmt::skip]
 const ESCAPED: &[&str] = &[
-    "frac", "dfrac", "tfrac", "sqrt", "left", "right", "pi", "infty", "cdot", "times", "text", "mathrm", "circ", "cup", "in", "le", "leq", "ge", "geq", "pm", "binom", "begin",
-    "boxed", "log", "ln", "sin", "cos", "tan", "theta", "alpha",
+    "frac", "dfrac", "tfrac", "left", "right", "infty", "cdot", "times", "text", "mathrm", "circ", "cup", "in", "le", "leq", "ge", "geq", "pm", "begin", "boxed", "theta", "alpha",
 ];
 
 /// Writes down what two arguments are together.
@@ -395,8 +395,8 @@ impl Translator {
 
     /// Whether a command that is written often comes next; a new line of a matrix never begins with the letters of one.
     fn is_escaped_command(&self) -> bool {
-        let rest = &self.source[self.at..];
-        ESCAPED.iter().any(|name| name.chars().eq(rest.iter().copied().take_while(char::is_ascii_alphabetic)))
+        let name: String = self.source[self.at..].iter().copied().take_while(char::is_ascii_alphabetic).collect();
+        ESCAPED.contains(&name.as_str()) || expression::is_name(&name)
     }
 
     /// A matrix becomes a list of its rows; equations below each other become equations side by side.

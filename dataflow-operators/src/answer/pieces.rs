@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
-use crate::pattern::pattern;
 use regex::Regex;
+
+use super::expression;
+use crate::pattern::pattern;
 
 /// What a piece of a text is, as far as it says where a value begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,15 +37,17 @@ pub(super) struct Piece<'a> {
     pub(super) start: usize,
 }
 
-/// Commands of which a value is made; every other one ends it.
+/// Commands of which a value is made beside the names of functions and numbers; every other one ends it.
 #[rustfmt::skip]
 const COMMANDS: &[&str] = &[
-    "frac", "dfrac", "tfrac", "cfrac", "sqrt", "pi", "infty", "cdot", "times", "ast", "div", "pm", "mp", "cup", "circ", "log", "ln", "lg", "exp",
-    "sin", "cos", "tan", "cot", "arcsin", "arccos", "arctan", "alpha", "beta", "gamma", "theta", "lambda", "mu", "phi", "binom",
+    "frac", "dfrac", "tfrac", "cfrac", "infty", "cdot", "times", "ast", "div", "pm", "mp", "cup", "circ",
+    "alpha", "beta", "gamma", "theta", "lambda", "mu", "phi",
 ];
 
-/// Functions of which the argument may stand after a space.
-pub(super) const FUNCTIONS: &[&str] = &["sqrt", "sin", "cos", "tan", "log", "ln"];
+/// Whether a word is a function of which the argument may stand after a space; in prose `sec` is a unit.
+pub(super) fn takes_an_argument(word: &str) -> bool {
+    expression::is_function(word) && word != "sec"
+}
 
 /// The pieces of a text, in order.
 pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
@@ -83,8 +87,8 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let kind_of = |found: &regex::Captures<'_>| {
         let text = &found[0];
         match groups.iter().find(|(name, _)| found.name(name).is_some()).map_or(Kind::Other, |(_, kind)| *kind) {
-            Kind::Command if found.name("matrix").is_none() && !COMMANDS.contains(&&text[1..]) => Kind::Other,
-            Kind::Letter if !matches!(text, "π" | "pi") && !FUNCTIONS.contains(&text) && text.len() != 1 => Kind::Word,
+            Kind::Command if found.name("matrix").is_none() && !COMMANDS.contains(&&text[1..]) && !expression::is_name(&text[1..]) => Kind::Other,
+            Kind::Letter if !matches!(text, "π" | "pi") && !takes_an_argument(text) && text.len() != 1 => Kind::Word,
             kind => kind,
         }
     };

@@ -123,9 +123,13 @@ fn split_unit(text: &str) -> (&str, String) {
     let letter = words.split(|character: char| !character.is_alphabetic()).next().filter(|word| word.chars().count() == 1 && LETTERS.contains(word));
     let words = words.to_lowercase();
     let first: String = words.chars().filter(|character| *character != '.').take_while(|character| character.is_alphabetic()).collect();
-    let mathematics = ["pi", "sqrt", "inf", "root", "log", "ln", "sin", "cos", "tan"].contains(&first.as_str());
-    let known = letter.is_some() || SHORT.contains(&first.as_str()) || !(first.is_ascii() || first.starts_with(|letter| matches!(letter, 'α'..='ω')));
-    if mathematics || !(known || (first.chars().count() > 1 && !space.as_str().is_empty())) {
+    // Of seconds and the secant the latter has something behind it that it is of: `5 sec` and `5 sec later`, but `3 sec x`.
+    let is_second = || first == "sec" && words.split_whitespace().nth(1).is_none_or(is_word);
+    // Greek letters are unknowns, but for the one that a millionth of a unit begins with: `5 μm`.
+    let of_unit = first.strip_prefix('μ').filter(|unit| !unit.is_empty()).unwrap_or(&first);
+    let is_mathematics = of_unit.contains(|letter| matches!(letter, 'α'..='ω')) || (expression::is_name(&first) && !is_second());
+    let known = letter.is_some() || SHORT.contains(&first.as_str()) || !first.is_ascii();
+    if is_mathematics || !(known || (first.chars().count() > 1 && !space.as_str().is_empty())) {
         return none();
     }
     (head.as_str().trim(), words)

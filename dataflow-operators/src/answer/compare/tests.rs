@@ -459,3 +459,18 @@ fn a_statement_of_a_value_is_an_answer_as_a_whole() {
         assert!(!super::is_answer(prose), "{prose}");
     }
 }
+
+#[test]
+fn no_name_of_a_function_is_a_unit() {
+    let functions = [r"\sin", r"\cot", r"\sec", r"\csc", r"\lg", r"\ln", r"\exp", r"\arcsin", r"\sinh", r"\tanh"];
+    for function in functions {
+        for argument in ["x", r"\theta", "2x"] {
+            let answer = format!("2{function} {argument}");
+            check(&[(&answer, &answer)], &[(&answer, "2"), (&answer, &format!("3{function} {argument}"))]);
+        }
+    }
+    check(
+        &[("5 sec", "5"), ("5 sec", "5 s"), ("5 seconds", "5 sec"), ("5 m/sec", "5 m/s"), (r"5\text{ sec}", "5"), ("5 μm", "5"), ("5μm", "5")],
+        &[("5 sec", "5 min"), ("2sinθ", "2"), ("2 sinθ", "2"), ("5μ", "5"), (r"\exp(x) = 5", "5"), (r"|x| = 3", "3")],
+    );
+}

@@ -6,8 +6,8 @@ use super::{CHOOSE, Expression, Function};
 const LONGEST: usize = 1000;
 const DEEPEST: usize = 60;
 
-/// Names of functions, a longer one before one that it begins with.
-const FUNCTIONS: [(&str, Function); 15] = [
+/// Names of functions of one number, a longer one before one that it begins with.
+const FUNCTIONS: [(&str, Function); 18] = [
     ("arcsin", Function::ArcSine),
     ("arccos", Function::ArcCosine),
     ("arctan", Function::ArcTangent),
@@ -17,6 +17,9 @@ const FUNCTIONS: [(&str, Function); 15] = [
     ("sqrt", Function::Root),
     ("abs", Function::Absolute),
     ("exp", Function::Exponential),
+    ("sinh", Function::HyperbolicSine),
+    ("cosh", Function::HyperbolicCosine),
+    ("tanh", Function::HyperbolicTangent),
     ("sin", Function::Sine),
     ("cos", Function::Cosine),
     ("tan", Function::Tangent),
@@ -25,9 +28,30 @@ const FUNCTIONS: [(&str, Function); 15] = [
     ("csc", Function::Cosecant),
 ];
 
+/// Names of logarithms, of which each has a base of its own.
+const LOGARITHMS: [&str; 3] = ["log", "ln", "lg"];
+
+/// Names of functions of two numbers, each of which stands in brackets.
+const OF_TWO: [&str; 2] = ["root", "binom"];
+
+fn function(word: &str) -> Option<Function> {
+    FUNCTIONS.iter().find(|(name, _)| *name == word).map(|(_, function)| *function)
+}
+
+/// Whether a word names a function of one number.
+pub(in super::super) fn is_function(word: &str) -> bool {
+    function(word).is_some() || LOGARITHMS.contains(&word)
+}
+
+/// Whether a word names a function of an angle.
+pub(in super::super) fn is_of_an_angle(word: &str) -> bool {
+    use Function::{Cosecant, Cosine, Cotangent, Secant, Sine, Tangent};
+    matches!(function(word), Some(Sine | Cosine | Tangent | Cotangent | Secant | Cosecant))
+}
+
 /// Whether a word names a function or a number.
 pub(in super::super) fn is_name(word: &str) -> bool {
-    FUNCTIONS.iter().any(|(name, _)| *name == word) || ["log", "ln", "lg", "pi", "inf", "root", "binom"].contains(&word)
+    is_function(word) || OF_TWO.contains(&word) || ["pi", "inf"].contains(&word)
 }
 
 impl Expression {
@@ -244,9 +268,10 @@ impl Parser {
             let power = Expression::operation('/', Expression::Number(Number::whole(1)), degree);
             return Some(Expression::operation('^', inner, power));
         }
-        for (word, base) in [("log", Number::whole(10)), ("lg", Number::whole(10)), ("ln", Number::real(std::f64::consts::E))] {
+        for word in LOGARITHMS {
             if self.begins_with(word) {
                 self.at += word.len();
+                let base = if word == "ln" { Number::real(std::f64::consts::E) } else { Number::whole(10) };
                 let base = if self.take('_').is_some() { self.atom()? } else { Expression::Number(base) };
                 let logarithm = |inner| Expression::call(Function::NaturalLogarithm, inner);
                 let inner = self.function_argument()?;
@@ -296,7 +321,7 @@ impl Parser {
     fn factors(&mut self) -> Option<Expression> {
         let mut value = self.power()?;
         while let Some(next) = self.peek() {
-            let named = FUNCTIONS.iter().map(|(word, _)| *word).chain(["log", "ln", "lg", "root", "binom"]).any(|word| self.begins_with(word));
+            let named = FUNCTIONS.iter().map(|(word, _)| *word).chain(LOGARITHMS).chain(OF_TWO).any(|word| self.begins_with(word));
             if !next.is_alphabetic() || named {
                 break;
             }

@@ -103,7 +103,7 @@ fn pieces(words: &str) -> impl Iterator<Item = &str> {
             tail.find(|character: char| !character.is_ascii_digit()).unwrap_or(tail.len())
         } else {
             let word = tail.find(|character: char| !is_letter(character)).unwrap_or(tail.len());
-            tail.find('每').unwrap_or(word).min(word)
+            tail[..word].find('每').unwrap_or(word)
         };
         let is_power = tail.starts_with(|first: char| first.is_ascii_digit());
         let from = if is_negative && is_power { start - 1 } else { start };
