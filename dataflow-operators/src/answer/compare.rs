@@ -111,6 +111,12 @@ pub(super) fn same(answer: &str, reference: &str, depth: usize) -> bool {
         (None, Some((name, set))) => return says_membership(name, set, answer, depth),
         (None, None) => {}
     }
+    // A letter with what its choice says is right for either.
+    match (value_of_choice(answer), value_of_choice(reference)) {
+        (Some(value), None) if choice(reference).is_none() => return same(value, reference, depth + 1),
+        (None, Some(value)) if choice(answer).is_none() => return same(answer, value, depth + 1),
+        _ => {}
+    }
     match (label(answer), label(reference)) {
         (Some(answer), None) => return same(answer, reference, depth + 1),
         (None, Some(reference)) => return same(answer, reference, depth + 1),
@@ -216,6 +222,12 @@ fn choice(text: &str) -> Option<char> {
         LazyLock::new(|| pattern(r"^(?:(?:[Oo]ption|[Cc]hoice|选项?)?\s*(?:\(([A-Ja-j])\)(?:\s.*)?|([A-Ja-j])[.):]?|([A-J])[.):]\s.*))$"));
     let found = CHOICE.captures(text)?;
     (1..=3).find_map(|group| found.get(group))?.as_str().chars().next().map(|letter| letter.to_ascii_uppercase())
+}
+
+/// What a choice says that stands behind its letter: `42` of `(B) 42` and `B. 42`.
+fn value_of_choice(text: &str) -> Option<&str> {
+    static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:(?:[Oo]ption|[Cc]hoice|选项?)\s*)?(?:\([A-J]\)|[A-J][.):])\s+"));
+    Some(&text[LETTER.find(text)?.end()..])
 }
 
 /// Whether an equation tells what its first side is, and not where it holds: `x = 5` and `2 + 3 = 5`; not `2x = 6`, and not `7 = 11a + c`.
