@@ -217,6 +217,7 @@ mod tests {
             ("Yes\n\nExplanation: 2 < 3.", "Yes", "No"),
             ("So the answer is **Yes**, since 4 > 3.", "Yes", "4"),
             ("Therefore, no.", "no", "yes"),
+            ("Absolutely not", "no", "yes"),
             ("There is no solution.", "no solution", "solution"),
             ("an ellipse", "ellipse", "circle"),
             ("正确的是①、③、④。", "①③④", "①③"),

@@ -7,21 +7,23 @@ use regex::Regex;
 use super::denial::is_denied;
 use crate::pattern::pattern;
 
-/// The verdict of a solution: that of its last sentence, else that of its first.
-pub(super) fn verdict(text: &str) -> Option<&str> {
+/// The verdict of a solution: that of its last sentence, else that of its first; `no` where it says `absolutely not`.
+pub(super) fn verdict<'a>(text: &'a str) -> Option<&'a str> {
     static VERDICT: LazyLock<Regex> = LazyLock::new(|| {
         let ended = r"(?:[,.;:!，。；：！—–]|\s-|\n|$)";
         let alone = format!(r"^[\s*]*(?:(?:so|therefore|thus|hence)\b,?[\s*]*)?(?<alone>yes|no|true|false)\**\s*{ended}");
+        let denied = format!(r"^[\s*]*(?<denied>(?:absolutely|certainly|definitely|of\s+course)\s+not|not\s+at\s+all)\**\s*{ended}");
         let said = r"\b(?:statement|claim|assertion|proposition)\s+is\s+\**(?<said>true|false)\**\s*\.?\s*$";
-        pattern(&format!("(?i)(?:{alone}|{said})"))
+        pattern(&format!("(?i)(?:{alone}|{denied}|{said})"))
     });
-    let of = |sentence: &'_ str| {
+    let of = |sentence: &'a str| {
         let found = VERDICT.captures(sentence)?;
-        found.name("alone").or_else(|| found.name("said")).map(|word| word.range())
+        let word = || found.name("alone").or_else(|| found.name("said")).map(|word| word.as_str());
+        if found.name("denied").is_some() { Some("no") } else { word() }
     };
     let text = text.trim();
     let last = text.trim_end_matches(['.', '!']).rfind(". ").map_or(0, |end| end + 2).max(text.rfind('\n').map_or(0, |end| end + 1));
-    of(&text[last..]).map(|range| &text[last..][range]).or_else(|| of(&text[..text.floor_char_boundary(60)]).map(|range| &text[range]))
+    of(&text[last..]).or_else(|| of(&text[..text.floor_char_boundary(60)]))
 }
 
 /// What the last sentence says that something is, in words: `even` of `So the sum is even.`, `no solution` of `There is no solution.`
@@ -62,6 +64,11 @@ mod tests {
             ("It is even. Therefore, yes.", Some("yes")),
             ("Yes, at first. So no.", Some("no")),
             ("The statement is false.", Some("false")),
+            ("Absolutely not", Some("no")),
+            ("Of course not, since 2 < 3.", Some("no")),
+            ("It is odd. Certainly not.", Some("no")),
+            ("Not at all easy", None),
+            ("Certainly not 5 of them", None),
             ("No one knows.", None),
             ("True or false?", None),
             ("There are 4.", None),
