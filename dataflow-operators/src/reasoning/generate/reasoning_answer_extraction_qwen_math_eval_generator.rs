@@ -6,18 +6,20 @@ use dataflow_core::shape::{Columns, texts_of};
 use dataflow_core::{Result, operator};
 use polars::prelude::*;
 
-use crate::answer::{Units, final_answer};
+use crate::answer::{Units, cleaned_answer, extract_answer, final_answer};
 use crate::compatibility::Compatibility;
 
-/// Writes the final answer of a worked solution: what its box holds, what follows "the answer is", or its last number; without dollars, percent signs, `x=` and units.
+/// Writes the final answer of a worked solution: what it is marked with (`\\boxed{…}`, `####`, "the answer is", 答案是), or its last value; without dollars, percent signs, `x=` and units.
 ///
-/// A unit goes only behind a number. With `compatibility: dataflow` every word that is a unit goes, also the letters `a`, `c`, `d`, `g`, `h`, `l`, `m`, `o`, `s` and `t`, so that
-/// `a+b` becomes `+b`, and a solution without an answer has an empty one; here that is null. Spaces around what goes stay, as in DataFlow.
+/// The answer is taken whole, as `ReasoningAnswerGroundTruthFilter` takes it: of `\\frac{1}{2}` it is that, and of `the roots are 1 and -2` both, never the last number alone. A unit goes only behind a number.
+/// With `compatibility: dataflow` a box, "the answer is" (to the end of the text) and the last number are all that is looked for, every word that is a unit goes, also the letters `a`, `c`, `d`, `g`, `h`, `l`, `m`, `o`, `s` and `t`, so that
+/// `a+b` becomes `+b`, words of numbers that make no number together are added up, and a solution without an answer has an empty one; here that is null. Spaces around what goes stay, as in DataFlow.
 ///
 /// # 中文
 ///
-/// 写入解答的最终答案：方框中的内容、"the answer is" 之后的内容，或最后一个数字；去掉美元符号、百分号、`x=` 与单位。
-/// 单位只在数字之后才去掉。`compatibility: dataflow` 会去掉所有单位词，包括字母 `a`、`c`、`d`、`g`、`h`、`l`、`m`、`o`、`s`、`t`，因此 `a+b` 变为 `+b`；
+/// 写入解答的最终答案：其标出的内容（`\\boxed{…}`、`####`、"the answer is"、答案是），或最后一个数值；去掉美元符号、百分号、`x=` 与单位。
+/// 答案取完整的值，与 `ReasoningAnswerGroundTruthFilter` 相同：`\\frac{1}{2}` 取整体，`the roots are 1 and -2` 取两者，不从中截取最后一个数字。单位只在数字之后才去掉。
+/// `compatibility: dataflow` 只查找方框、"the answer is"（取到文本结尾）与最后一个数字；会去掉所有单位词，包括字母 `a`、`c`、`d`、`g`、`h`、`l`、`m`、`o`、`s`、`t`，因此 `a+b` 变为 `+b`；不能合成一个数的数词相加；
 /// 没有答案时写入空文本，此处默认写入空值。
 #[operator(reasoning, generate, Columns)]
 pub struct ReasoningAnswerExtractionQwenMathEvalGenerator {
@@ -45,12 +47,9 @@ impl Columns for ReasoningAnswerExtractionQwenMathEvalGenerator {
             (_, Compatibility::Dataflow) => Units::Everywhere,
         };
         let answers = texts_of(frame, self.input_key.as_str())?;
-        let found = answers.iter().map(|solution| {
-            let answer = solution.map(|solution| final_answer(solution, units));
-            match self.compatibility {
-                Compatibility::Own => answer.filter(|answer| !answer.is_empty()),
-                Compatibility::Dataflow => Some(answer.unwrap_or_default()),
-            }
+        let found = answers.iter().map(|solution| match self.compatibility {
+            Compatibility::Own => extract_answer(solution?).map(|answer| cleaned_answer(&answer, units)).filter(|answer| !answer.is_empty()),
+            Compatibility::Dataflow => Some(solution.map(|solution| final_answer(solution, units)).unwrap_or_default()),
         });
         let column: StringChunked = found.collect();
         Ok(Changes { columns: vec![column.with_name(self.output_key.as_str().into()).into_column()], ..Changes::default() })
@@ -76,5 +75,24 @@ mod tests {
         assert_snapshot!(of(&operator), @"5|a+b|12 |1234|null");
         assert_snapshot!(of(&ReasoningAnswerExtractionQwenMathEvalGenerator { compatibility: Compatibility::Dataflow, ..operator.clone() }), @"5|+b|12 |1234|");
         assert_snapshot!(of(&ReasoningAnswerExtractionQwenMathEvalGenerator { dataset_name: Some("minerva_math".into()), ..operator }), @"5|a+b|12 km|1234|null");
+    }
+
+    #[test]
+    fn a_value_is_taken_whole() {
+        let operator = ReasoningAnswerExtractionQwenMathEvalGenerator { input_key: "s".into(), ..Default::default() };
+        let solutions = [
+            "最终答案是 3/4",
+            r"答案为：$\frac{1}{2}$",
+            "So x = 2/3.",
+            "The roots are 1 and -2.",
+            "#### 1/2",
+            "所以选B。",
+            "The answer is one and two.",
+            "The answer is 12. For 3 rows.",
+            r"\boxed{4",
+        ];
+        let told = check_rule(&operator, "s", solutions);
+        let told = told.lines().filter_map(|line| line.split_once("extraction=")).map(|(_, answer)| answer).collect::<Vec<_>>().join("|");
+        assert_snapshot!(told, @r"3/4|\frac{1}{2}|2/3|1, -2|1/2|B|one and two|12|null");
     }
 }
