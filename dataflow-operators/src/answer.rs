@@ -242,10 +242,17 @@ mod tests {
 
     #[test]
     fn a_letter_with_its_value_is_right_for_either() {
-        for solution in [r"\boxed{C. 12}", r"\boxed{\textbf{(C)}\ 12}", "The answer is (C) 12", "The answer is (C) $12$.", "C. 12", r"$\boxed{\mathrm{(C)}\ 12}$"] {
+        for solution in
+            [r"\boxed{C. 12}", r"\boxed{\textbf{(C)}\ 12}", "The answer is (C) 12", "The answer is (C) $12$.", "C. 12", r"$\boxed{\mathrm{(C)}\ 12}$"]
+        {
             check(&[(solution, "12", "13"), (solution, "C", "D"), (solution, "(C) 12", "(D) 13")]);
         }
-        check(&[("12", "(C) 12", "(C) 13"), (r"\boxed{(C)\ \frac{1}{2}}", "0.5", "2"), (r"\boxed{(C)\ (1, 2)}", "(1, 2)", "(2, 1)"), (r"\boxed{(C)\ 1, 2}", "1, 2", "2")]);
+        check(&[
+            ("12", "(C) 12", "(C) 13"),
+            (r"\boxed{(C)\ \frac{1}{2}}", "0.5", "2"),
+            (r"\boxed{(C)\ (1, 2)}", "(1, 2)", "(2, 1)"),
+            (r"\boxed{(C)\ 1, 2}", "1, 2", "2"),
+        ]);
     }
 
     #[test]

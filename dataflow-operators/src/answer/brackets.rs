@@ -36,7 +36,9 @@ mod tests {
 
     #[test]
     fn brackets_are_round_a_whole_only_where_they_close_at_its_end() {
-        for (text, inner) in [("[1, 2)", Some("1, 2")), ("⟦(1),(2)⟧", Some("(1),(2)")), ("((1)", Some("(1")), ("(1)(2)", None), ("1)", None), ("(", None), ("", None)] {
+        for (text, inner) in
+            [("[1, 2)", Some("1, 2")), ("⟦(1),(2)⟧", Some("(1),(2)")), ("((1)", Some("(1")), ("(1)(2)", None), ("1)", None), ("(", None), ("", None)]
+        {
             assert_eq!(bracketed(text).map(|(_, inner, _)| inner), inner, "{text}");
         }
         assert!(are_closed("[1, (2))") && !are_closed("(1"));

@@ -30,7 +30,8 @@ fn has_prose(formula: &str) -> bool {
     let mut rest = formula;
     while let Some(start) = rest.find(is_word) {
         let word = &rest[start..start + rest[start..].find(|character| !is_word(character)).unwrap_or(rest.len() - start)];
-        let is_formula = rest[..start].ends_with(['\\', '{', '_']) || word.chars().all(|letter| letter.is_ascii_uppercase()) || expression::is_name(word) || word == "xyz";
+        let is_formula =
+            rest[..start].ends_with(['\\', '{', '_']) || word.chars().all(|letter| letter.is_ascii_uppercase()) || expression::is_name(word) || word == "xyz";
         let joins = rest.len() < formula.len() && ["and", "or"].contains(&word); // `x < 1 or x > 3`
         if !joins && (word.len() > 2 && !is_formula || ["is", "so", "of", "to", "we", "or"].contains(&word)) {
             return true;

@@ -59,7 +59,12 @@ mod tests {
             let space = if word.is_ascii() { " " } else { "" };
             let value = (3 * by).to_string();
             assert!(answers_match(&format!("3{space}{word}"), &value), "{word}");
-            for solution in [format!("The answer is $3${space}{word}."), format!("答案是$3${space}{word}。"), format!("a total of 3{space}{word}"), format!("It is $3${space}{word}.")] {
+            for solution in [
+                format!("The answer is $3${space}{word}."),
+                format!("答案是$3${space}{word}。"),
+                format!("a total of 3{space}{word}"),
+                format!("It is $3${space}{word}."),
+            ] {
                 assert!(solution_matches(&solution, &value), "{solution}");
                 assert!(!solution_matches(&solution, "3"), "{solution}");
             }

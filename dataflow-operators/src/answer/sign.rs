@@ -24,7 +24,12 @@ mod tests {
         for sign in ["minus ", "Minus ", "negative ", "NEGATIVE  ", "负", "負"] {
             for number in ["12", "$12$"] {
                 assert!(answers_match(&format!("{sign}{number}"), "-12"), "{sign}{number}");
-                for solution in [format!("The answer is {sign}{number}."), format!("答案是{sign}{number}。"), format!("a total of {sign}{number}"), format!("So we get {sign}{number}.")] {
+                for solution in [
+                    format!("The answer is {sign}{number}."),
+                    format!("答案是{sign}{number}。"),
+                    format!("a total of {sign}{number}"),
+                    format!("So we get {sign}{number}."),
+                ] {
                     assert!(solution_matches(&solution, "-12"), "{solution}");
                     assert!(!solution_matches(&solution, "12"), "{solution}");
                 }

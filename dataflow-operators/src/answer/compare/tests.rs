@@ -215,7 +215,8 @@ fn what_is_long_or_deep_is_still_told_apart() {
 }
 
 /// Short answers, of which many are the same.
-const ITEM: &str = r"[-±]?(?:[12](?:\.0| 1/2|%| cm|x|a)?|x|A|\(A\) ?1|\(1, ?[12]\)|\{1, ?[12]\}|[12], ?[12]|x [<>] 1|1 < x|two|\\frac\{1\}\{2\}|x \\in \[1, 2\])";
+const ITEM: &str =
+    r"[-±]?(?:[12](?:\.0| 1/2|%| cm|x|a)?|x|A|\(A\) ?1|\(1, ?[12]\)|\{1, ?[12]\}|[12], ?[12]|x [<>] 1|1 < x|two|\\frac\{1\}\{2\}|x \\in \[1, 2\])";
 
 proptest! {
     #[test]
