@@ -30,13 +30,38 @@ fn constant(text: &str) -> Option<f64> {
     Expression::parse(text)?.constant().filter(|value| !value.is_nan())
 }
 
-fn marked_formula(text: &str) -> Option<String> {
-    static MARKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)\$+([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]"));
-    let in_marks = || {
-        let found = MARKED.captures_iter(text).last()?;
-        (1..=3).find_map(|group| found.get(group)).map(|formula| formula.as_str().to_owned())
-    };
-    last_boxed(text).map(ToOwned::to_owned).or_else(in_marks)
+fn marked_formula(text: &str) -> Option<&str> {
+    last_boxed(text).or_else(|| formulas(text).last())
+}
+
+/// What stands between marks of LaTeX. A mark that is not closed is none, and the text is not searched for its end again for each that follows.
+fn formulas(text: &str) -> impl Iterator<Item = &str> {
+    static OPEN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\$+|\\\(|\\\["));
+    let mut at = 0;
+    let mut unclosed: Vec<&str> = Vec::new();
+    std::iter::from_fn(move || {
+        loop {
+            let open = OPEN.find_at(text, at)?;
+            at = open.end();
+            let close = match open.as_str() {
+                "\\(" => "\\)",
+                "\\[" => "\\]",
+                _ => "$",
+            };
+            let first = text[at..].chars().next()?.len_utf8();
+            if unclosed.contains(&close) {
+                continue;
+            }
+            match text[at + first..].find(close) {
+                Some(length) => {
+                    let formula = &text[at..at + first + length];
+                    at += formula.len() + close.len();
+                    return Some(formula);
+                }
+                None => unclosed.push(close),
+            }
+        }
+    })
 }
 
 fn last_fraction(text: &str) -> Option<f64> {
@@ -106,7 +131,30 @@ mod tests {
         assert!(!bare_values_match(r"\boxed{1{,}000}", "1000"));
     }
 
+    #[test]
+    fn formulas_stand_between_marks_that_are_closed() {
+        for (text, wanted) in [
+            (r"$1$ and $$2$$, \(3\) or \[4\]", &["1", "2", "3", "4"][..]),
+            (r"\( $1$ \[2\] \)", &[r" $1$ \[2\] "]),
+            (r"\( $1$ \[ $2$", &["1", "2"]),
+            (r"\(\) 1\)", &[r"\) 1"]),
+            ("$5 and $", &["5 and "]),
+            ("$$", &[]),
+            (r"1\(", &[]),
+        ] {
+            assert_eq!(formulas(text).collect::<Vec<_>>(), wanted, "{text}");
+        }
+        assert_eq!(formulas(&r"\( $a$ ".repeat(50_000)).count(), 50_000);
+    }
+
     proptest! {
+        #[test]
+        fn formulas_are_those_of_the_pattern(text in r"(?:\$|\\[()\[\]]|[ab\\é]){0,30}") {
+            let pattern = pattern(r"(?s)\$+([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]");
+            let wanted: Vec<&str> = pattern.captures_iter(&text).filter_map(|found| (1..=3).find_map(|group| found.get(group))).map(|found| found.as_str()).collect();
+            prop_assert_eq!(formulas(&text).collect::<Vec<_>>(), wanted);
+        }
+
         #[test]
         fn no_text_panics(text in r"[\\boxed{}$(). =frac0-9,%+*/^\-é]{0,60}") {
             bare_values_match(&text, &text);
