@@ -16,11 +16,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::choices::Choices;
-use self::reading::{Listed, listed, references, text_of};
+use self::reading::{Listed, listed, references};
 use self::said::compared;
 use self::summary::Mean;
 use crate::answer::{AnswerJudgePrompt, ask_judge};
 use crate::compatibility::Compatibility;
+use crate::nested::text_of;
 
 mod choice;
 mod choices;
@@ -236,7 +237,7 @@ impl UnifiedBenchDatasetEvaluator {
             }
             Compatibility::Dataflow => {
                 let place = |text: &str| dataflow_choice::choice(text, choices.texts.len()).ok_or("parse_failed");
-                (place(&text_of(label))?, place(prediction)?)
+                (place(&text_of(label).unwrap_or_default())?, place(prediction)?)
             }
         };
         Ok((read.to_string(), f64::from(u8::from(right == read))))

@@ -123,10 +123,12 @@ pub(super) fn readable(text: &str) -> String {
     MINUS.replace_all(&composed, "$1-$2").into_owned()
 }
 
-/// A readable text as it is compared, but for its letter case: white space aside, without a mark at its end.
-fn squeezed(text: &str) -> String {
-    let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    squeezed.trim_end_matches(['.', '!', '?', '。', ' ']).to_owned()
+/// A text of composed forms as it is compared, but for its letter case: white space aside, without a mark at its end.
+pub(super) fn squeezed(text: &str) -> String {
+    let mut squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let end = squeezed.strip_suffix(['.', '!', '?', '。']).unwrap_or(&squeezed).trim_end().len();
+    squeezed.truncate(end);
+    squeezed
 }
 
 /// A text in small letters, each at the place where it was.

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::choice::{choice, choice_set};
 use super::choices::{Choices, LabelBase};
-use super::reading::{list_or_record, text_of};
+use super::reading::list_or_record;
 use super::verdict::says_yes;
 use crate::compatibility::Compatibility;
+use crate::nested::text_of;
 
 /// The choice that a label gives: its letter, its number, its text, yes or no, or words that a prediction could be made of.
 pub(super) fn label(cell: &Value, choices: &Choices) -> Option<usize> {
@@ -20,7 +21,7 @@ pub(super) fn label(cell: &Value, choices: &Choices) -> Option<usize> {
     {
         return Some(place);
     }
-    let text = text_of(cell);
+    let text = text_of(cell).unwrap_or_default();
     let letter = match text.trim().as_bytes() {
         [letter] if letter.is_ascii_alphabetic() => choices.place_of_letter(char::from(*letter)),
         _ => None,
@@ -32,7 +33,7 @@ pub(super) fn label(cell: &Value, choices: &Choices) -> Option<usize> {
 /// The choice that is the number which a label writes as a text: of `1`, `2`, `3`, `4` the label `"2"` is the second, where nobody said that labels count places.
 fn exact_number(cell: &Value, choices: &Choices) -> Option<usize> {
     let is_text = cell.is_string() && choices.is_base_open() && whole_number(cell).is_some();
-    is_text.then(|| choices.place_of_text(&text_of(cell)))?
+    is_text.then(|| choices.place_of_text(&text_of(cell).unwrap_or_default()))?
 }
 
 /// The choices that a list of labels gives, its JSON, or letters, numbers and texts with marks between. `None` where one of them is no choice.
@@ -44,9 +45,11 @@ pub(super) fn label_set(cell: &Value, choices: &Choices) -> Option<BTreeSet<usiz
             }
             if let Some(numbers) = items.iter().map(whole_number).collect::<Option<Vec<_>>>() {
                 let places: Option<BTreeSet<usize>> = choices.places_of_numbers(&numbers).into_iter().collect();
-                return places.or_else(|| items.iter().map(|item| choices.place_of_text(&text_of(item))).collect());
+                return places.or_else(|| items.iter().map(|item| choices.place_of_text(&text_of(item).unwrap_or_default())).collect());
             }
-            let sets = items.iter().map(|item| label(item, choices).map(|place| BTreeSet::from([place])).or_else(|| several(&text_of(item), choices)));
+            let sets = items
+                .iter()
+                .map(|item| label(item, choices).map(|place| BTreeSet::from([place])).or_else(|| several(&text_of(item).unwrap_or_default(), choices)));
             Some(sets.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
         }
         Value::Object(record) => label_set(record.get("choices")?, choices),
@@ -75,7 +78,7 @@ fn several(text: &str, choices: &Choices) -> Option<BTreeSet<usize>> {
 
 /// The number that a cell is, also as its text.
 fn whole_number(cell: &Value) -> Option<usize> {
-    let text = text_of(cell);
+    let text = text_of(cell).unwrap_or_default();
     let digits = text.trim();
     let digits = digits.strip_suffix(".0").unwrap_or(digits);
     digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok()).flatten()

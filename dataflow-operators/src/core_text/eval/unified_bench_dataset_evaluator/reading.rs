@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::choices::LabelBase;
 use crate::compatibility::Compatibility;
+use crate::nested::text_of;
 
 /// The right answers of a cell, blank ones aside. Where there may be several, a text is a list, as JSON or as Python writes it, or parted by `||`, `|` or `;`.
 pub(super) fn references(cell: Value, several: bool, compatibility: Compatibility) -> Vec<String> {
@@ -13,12 +14,12 @@ pub(super) fn references(cell: Value, several: bool, compatibility: Compatibilit
         Value::Null => Vec::new(),
         Value::String(text) if several => match list_or_record(&text, compatibility) {
             Some(Value::Array(items)) if is_own => flat(&items),
-            Some(Value::Array(items)) => items.iter().map(text_of).collect(),
+            Some(Value::Array(items)) => items.iter().map(some_text).collect(),
             _ => parted(&text, compatibility).into_iter().map(ToOwned::to_owned).collect(),
         },
         Value::Array(items) if several && is_own => flat(&items),
-        Value::Array(items) if several => items.iter().map(text_of).collect(),
-        other => vec![text_of(&other)],
+        Value::Array(items) if several => items.iter().map(some_text).collect(),
+        other => vec![some_text(&other)],
     };
     texts.into_iter().filter(|text| !text.trim().is_empty()).collect()
 }
@@ -27,7 +28,7 @@ pub(super) fn references(cell: Value, several: bool, compatibility: Compatibilit
 fn flat(items: &[Value]) -> Vec<String> {
     let texts = items.iter().flat_map(|item| match item {
         Value::Array(items) => flat(items),
-        other => vec![text_of(other)],
+        other => vec![some_text(other)],
     });
     texts.collect()
 }
@@ -54,12 +55,9 @@ fn is_balanced(text: &str) -> bool {
     depth == 0
 }
 
-pub(super) fn text_of(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+/// The text of a value; of a null an empty one.
+fn some_text(value: &Value) -> String {
+    text_of(value).unwrap_or_default().into_owned()
 }
 
 /// What a text is that is written as a list or a record: JSON, and by our rule also what Python writes.
@@ -86,7 +84,7 @@ pub(super) fn listed(cell: Value, compatibility: Compatibility) -> Result<Listed
     match cell {
         Value::Null => Err("empty_choices"),
         Value::Array(items) if items.is_empty() && is_own => Err("empty_choices"),
-        Value::Array(items) => Ok(Listed { texts: items.iter().map(text_of).collect(), base: None }),
+        Value::Array(items) => Ok(Listed { texts: items.iter().map(some_text).collect(), base: None }),
         Value::Object(record) if is_own => named(&record).ok_or("choices_not_list"),
         Value::String(text) if text.trim().is_empty() => Err("empty_choices"),
         Value::String(text) => match list_or_record(&text, compatibility) {
@@ -102,10 +100,10 @@ pub(super) fn listed(cell: Value, compatibility: Compatibility) -> Result<Listed
 fn named(record: &Map<String, Value>) -> Option<Listed> {
     let mut pairs: Vec<(String, String)> = match (record.get("text"), record.get("label")) {
         (Some(Value::Array(texts)), Some(Value::Array(names))) if texts.len() == names.len() => {
-            names.iter().zip(texts).map(|(name, text)| (text_of(name), text_of(text))).collect()
+            names.iter().zip(texts).map(|(name, text)| (some_text(name), some_text(text))).collect()
         }
         // A frame fills up the names that a row does not have.
-        _ => record.iter().filter(|(_, text)| !text.is_null()).map(|(name, text)| (name.clone(), text_of(text))).collect(),
+        _ => record.iter().filter(|(_, text)| !text.is_null()).map(|(name, text)| (name.clone(), some_text(text))).collect(),
     };
     pairs.sort_by_cached_key(|(name, _)| (name.trim().len(), name.trim().to_uppercase()));
     let counted_from = |first: usize| pairs.iter().enumerate().all(|(place, (name, _))| name.trim() == (place + first).to_string());

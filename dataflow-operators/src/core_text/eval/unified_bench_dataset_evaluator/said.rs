@@ -2,6 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::choices::squeezed;
 use super::mentions::{Standing, standing, whole};
 use super::verdict::{says_yes, verdict};
 use crate::answer::{Units, answers_match, extract_answer, final_answer, marked_answer, reference_answer, solution_matches};
@@ -27,10 +28,7 @@ pub(super) fn compared(prediction: &str, targets: &[String], compatibility: Comp
 
 /// A text as it is compared: compatible forms composed, letter case and white space aside, without a mark at its end.
 fn plain(text: &str) -> String {
-    let composed: String = text.nfkc().collect();
-    let squeezed = composed.split_whitespace().collect::<Vec<_>>().join(" ");
-    let end = squeezed.strip_suffix(['.', '!', '?', '。', '！', '？']).unwrap_or(&squeezed);
-    end.trim_end().to_lowercase()
+    squeezed(&text.nfkc().collect::<String>()).to_lowercase()
 }
 
 /// Whether a prediction says a target: its words one after another, in whole words where a script parts them, in the answer that is marked as such if one is. DataFlow takes any part of either text.
