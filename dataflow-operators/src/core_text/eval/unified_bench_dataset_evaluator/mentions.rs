@@ -31,6 +31,8 @@ pub(super) enum By {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Denied,
+    /// `All but B`, which means all others.
+    Excepted,
     /// `It could be B`, `if it is B`, `B?`
     Supposed,
     Named,
@@ -57,7 +59,7 @@ pub(super) struct Mention {
 impl Mention {
     /// Whether the text itself takes these choices for the answer, or may.
     pub(super) fn is_meant(&self) -> bool {
-        !matches!(self.standing, Standing::Denied | Standing::Supposed)
+        !matches!(self.standing, Standing::Denied | Standing::Excepted | Standing::Supposed)
     }
 }
 
@@ -262,7 +264,7 @@ fn joins(between: &str) -> bool {
     }
     matches!(
         between.replace(is_mark, "").to_lowercase().as_str(),
-        "" | "and" | "or" | "nor" | "andoption" | "oroption" | "noroption" | "和" | "与" | "及" | "以及" | "跟" | "或" | "或者" | "也不是"
+        "" | "and" | "or" | "nor" | "andoption" | "oroption" | "noroption" | "和" | "与" | "及" | "以及" | "跟" | "或" | "或者" | "还是" | "还是选" | "也不是"
     )
 }
 
@@ -291,16 +293,21 @@ fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
     let end = TAIL.find(tail).map_or(tail.len(), |end| end.start());
     let tail = &tail[..end];
     let near = before.char_indices().rev().take(NEAR).last().map_or("", |(at, _)| &before[at..]);
-    let denials = count(&DENIES, lead, "denial") + usize::from(EXCEPTS.is_match(near));
+    let exception = exception(near, &text[mention.end..]);
+    let denials = count(&DENIES, lead, "denial");
     let is_supposed = is_supposed_by(lead) || SUPPOSED.is_match(behind);
     let is_correction = || is_blank(tail) && CORRECTS.is_match(near);
+    let is_true = |denials: usize| denials.is_multiple_of(2);
     mention.standing = if REFUSED.is_match(behind) {
         Standing::Denied
     } else if CONFIRMED.is_match(behind) {
         Standing::Affirmed
-    } else if denials.is_multiple_of(2) && !is_supposed && (ANNOUNCES.is_match(lead) || is_correction()) {
+    } else if let Some(wrong) = exception {
+        // The only one of which it is not said that it is wrong.
+        if is_true(wrong) { Standing::Excepted } else { Standing::Affirmed }
+    } else if is_true(denials) && !is_supposed && (ANNOUNCES.is_match(lead) || is_correction()) {
         Standing::Announced
-    } else if !(denials + count(&WRONG, tail, "wrong")).is_multiple_of(2) {
+    } else if !is_true(denials + count(&WRONG, tail, "wrong")) {
         Standing::Denied
     } else if is_supposed {
         Standing::Supposed
@@ -329,7 +336,7 @@ static TAIL: LazyLock<Regex> = LazyLock::new(|| {
 static DENIES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\bnot (?:correct|true|right|valid|accurate)\b",
-        r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno\s*$|不\s*$)"
+        r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno (?:evidence|proof|indication|sign|way|chance|one)\b|\bnobody\b|\bunlikely\b|\bI (?:\w+ )?doubt\b|\bno\s*$|不\s*$)"
     ))
 });
 
@@ -352,8 +359,30 @@ static ANNOUNCES: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// Words before a choice that take it out of all others.
-static EXCEPTS: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)\b(?:all|any\w*|every\w*)\s+but\s+(?:for\s+)?(?:option\s+)?["'(\[]*$"#));
+/// Where a choice is taken out of all others, how often the text says of those that they are wrong: of "all but B are right" never. `None` where it is not.
+fn exception(before: &str, behind: &str) -> Option<usize> {
+    /// Words that take out a choice, with what was said of all where that stands before them.
+    static EXCEPTS: LazyLock<Regex> = LazyLock::new(|| {
+        let english =
+            r"(?<all>\b(?:all|any\w*|every\w*)\b[^.;\n]{0,40}?\s)?(?:(?<but>but)|except|apart from|other than)(?:\s+for)?(?:\s+(?:options?|choices?))?";
+        let chinese = r"(?<han>(?:所有|全|都|均)[^。;\n]{0,20}?)?(?:^|[^排消去])除(?:了|去)?(?:选项)?";
+        pattern(&format!(r#"(?i)(?:{english}|{chinese})[\s"'(\[]*$"#))
+    });
+    /// What is said of all others behind it.
+    static OTHERS: LazyLock<Regex> = LazyLock::new(|| {
+        let others = r"(?:其[他它余]|所有|剩下)的?(?:选项)?|的?选项";
+        let chinese = format!(r"(?:选?项)?(?:之外|以外|外)?[,\s]*(?:(?:{others})?(?:都|全|均|皆)[^,。;\n]{{0,10}}|的(?:其[他它余]|所有|全部))");
+        pattern(&format!(r#"(?i)^[\s"')\]]*(?:,?\s*(?:all|every\w*)\b[^.;\n]{{0,60}}|{chinese})"#))
+    });
+    let found = EXCEPTS.captures(before)?;
+    let is_of_all = ["all", "han"].iter().any(|name| found.name(name).is_some());
+    let others = OTHERS.find(behind).map(|found| found.as_str());
+    if !is_of_all && (others.is_none() || found.name("but").is_some()) {
+        return None;
+    }
+    let tail = others.unwrap_or_else(|| &behind[..TAIL.find(behind).map_or(behind.len(), |end| end.start())]);
+    Some(count(&WRONG, &found[0], "wrong") + count(&WRONG, tail, "wrong"))
+}
 
 /// Whether words before a choice only suppose it. Of "the answer to what might happen is B" the hedge is of what is asked.
 fn is_supposed_by(lead: &str) -> bool {
@@ -366,14 +395,14 @@ fn is_supposed_by(lead: &str) -> bool {
 static SUPPOSES: LazyLock<Regex> = LazyLock::new(|| {
     let the_answer = r"(?:\s+that)?(?:\s+(?:(?:the|your|my)\s+)?(?:(?:correct|right|best)\s+)?(?:answer|option|choice|it)\b|\W*$)";
     let others = r"(?:students?|people|someone|some|others?|many)\s+(?:cho[os]+e|think|sa(?:y|id)|pick(?:ed)?|answer(?:ed)?|believe)";
-    let hedges = r"either|maybe|perhaps|possibly|used to be|(?:could|might|may)\s+(?:\w+\s+)?(?:say|think|argue|be(?:\s+option)?\W*$)";
+    let hedges = r"either|maybe|perhaps|possibly|used to be|(?:could|might|may)\s+(?:\w+\s+)?(?:say|think|argue|be(?:\s+(?:option|the|an?))?\W*$)";
     let once = r"(?:I|we|he|she|they|people|students?|many)\s+(?:\w+\s+)?thought(?:\s+(?:it|that|the|of)\b|\W*$)";
-    let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)";
+    let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)|(?:人|学生|大家)们?(?:都|曾|会)?(?:认为|以为)|有[的些]?人说";
     pattern(&format!(r"(?i)\b(?:(?:if|whether|suppos\w+|assum\w+){the_answer}|(?:{hedges}|{others})(?:\b|$)|{once})|{chinese}"))
 });
 
 /// Words or marks behind a choice that leave it open.
-static SUPPOSED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)^[\s)\]}"']*(?:\?|(?:if|could|might|may be)\b|is (?:a|one|another) possib)"#));
+static SUPPOSED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)^[\s)\]}"']*(?:\?|吗|(?:if|could|might|may be)\b|is (?:a|one|another) possib)"#));
 
 /// Words before a choice that take back what was said before.
 static CORRECTS: LazyLock<Regex> = LazyLock::new(|| {

@@ -60,7 +60,7 @@ fn says(prediction: &str, target: &str, compatibility: Compatibility) -> bool {
         return false;
     }
     let prediction = if is_asked { format!("{prediction}?") } else { prediction };
-    whole(&prediction, target).any(|start| !matches!(standing(&prediction, start, start + target.len()), Standing::Denied | Standing::Supposed))
+    whole(&prediction, target).any(|start| !matches!(standing(&prediction, start, start + target.len()), Standing::Denied | Standing::Excepted | Standing::Supposed))
 }
 
 #[cfg(test)]

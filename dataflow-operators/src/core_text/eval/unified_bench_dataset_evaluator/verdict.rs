@@ -32,7 +32,7 @@ pub(super) fn verdict(text: &str) -> Option<bool> {
         // What comes behind says why.
         let end = found.get(0)?.end();
         match standing(&text[..end], word.start(), word.end()) {
-            Standing::Denied => Some(!says),
+            Standing::Denied | Standing::Excepted => Some(!says),
             Standing::Supposed => None,
             _ => Some(says),
         }
