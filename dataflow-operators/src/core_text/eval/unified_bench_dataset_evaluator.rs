@@ -23,6 +23,7 @@ use crate::answer::{AnswerJudgePrompt, ask_judge};
 use crate::compatibility::Compatibility;
 use crate::nested::text_of;
 
+mod amount;
 mod choice;
 mod choices;
 mod dataflow_choice;
@@ -38,15 +39,20 @@ pub use self::choices::LabelBase;
 /// Scores the predictions of a benchmark, a row at a time, and tells the mean score of the whole set.
 ///
 /// `key2_qa` holds a prediction against `target`, `key2_q_ma` against each of `targets`: it is right where its text, or the answer that is marked in it, says the target's words and does not deny them, or its
-/// final answer has the same value; with `use_semantic_judge` a model judges in their place. "It could be Paris", "Many think it is Paris" and "Is it Paris?" do not say Paris. For a target that is yes or no (true, false, 是, 否,
+/// final answer has the same value; with `use_semantic_judge` a model judges in their place. "It could be Paris", "Many think it is Paris", "Is it Paris?", "There is no evidence that it is Paris" and "Paris or London" do not say Paris; of two targets either may be named, and behind a comma (", or heart attack") another name. For a target that is yes or no (true, false, 是, 否,
 /// 对, 错) the first such word decides that stands alone, before a mark or before a clause of its own: "Yes, no doubt" is yes, "no idea" is neither. `key3_q_choices_a` reads a choice out of the prediction, `key3_q_choices_as` several of them, scored by F1.
 /// `key1_text_score` and `key3_q_a_rejected` need the likelihood of given texts, which no serving tells: they are refused.
 ///
-/// Where no box and no "answer is" tells the final answer, it is the last value, whole: of `x = 2/3` it is `2/3`, never the 3. What is in a `<think>` block is no answer.
+/// Where no box and no "answer is" tells the final answer, it is the last value, whole: of `x = 2/3` it is `2/3`, never the 3. In a text of one sentence without an equation, words in brackets are an aside: of "in 1969 (Apollo 11)" it is 1969. What is in a `<think>` block is no answer.
+///
+/// A target with a letter or a Chinese character in it is said where its words stand whole, also with a digit: `U2`, `F-16`, `1949年10月1日`. One that begins with a number, `5 apples`, is not said where the text goes on from it: where "so", "more", "in all", 共 or the like stands behind it and then a number,
+/// or a bare number that is no year and no place (`in 2020`, `room 12`), or another number with that unit; of "He had 5 apples and ate 2, so he has 3" the last value decides. Nor is a target with a digit said in a text with an equation, unless it begins with a word. A plain number, a formula and a single character are not looked for in a text: "The 747 first flew in 1969" is wrong for `747`.
+/// Names are not told from longer ones: "Paris Hilton" says Paris.
 ///
 /// A choice is read by the first of these that names one: the whole prediction; what JSON (`{"answer": "B"}`), `<answer>`, a box or `####` holds; a choice that is announced ("the answer is B", `选B`); one in a line
 /// of its own; one that is called right; the only one that is meant, by its letter or else by its text; a first yes or no, where choices say so; the value of the answer; the last letter that is meant. Not meant is what is denied ("B is wrong",
-/// "all but B", `B ✗`) or only supposed ("it could be B", "if the answer is B", "the student chose B", "B?"). Of choices that are announced the last counts, and a correction ("No wait, C") announces. "Not A, but B" is B, and "A or B" is none.
+/// `B ✗`) or only supposed ("it could be B", "if the answer is B", "the student chose B", "B?"). Of choices that are announced the last counts, and a correction ("No wait, C") announces. "Not A, but B" is B, and "A or B" is none.
+/// "All but B" and 除B外都对 are all others where several are asked for, and none where one is.
 /// Where several are asked for, joined capital letters are several choices (`AB`), "all of the above" is all of them and "none" is none, unless a choice says so itself; none is right where no label is given as an empty list.
 /// Letter case counts where it alone tells two choices apart: `n` and `N`.
 ///
@@ -61,14 +67,17 @@ pub use self::choices::LabelBase;
 /// # 中文
 ///
 /// 逐行为评测的预测打分，并给出整个数据集的平均分。`key2_qa` 与 `target` 比较，`key2_q_ma` 与 `targets` 逐一比较：预测（若标出了答案，则为所标答案）包含且未否定目标的文字，或最终答案的值相同即为正确；
-/// `use_semantic_judge` 则由模型判断。“可能是巴黎”“Many think it is Paris”“Is it Paris?”都不算说了巴黎。目标为是或否（yes、no、true、false、是、否、对、错）时，由第一个单独出现、后接标点或自成分句的此类词决定：“Yes, no doubt”为 yes，“no idea”两者皆非。
+/// `use_semantic_judge` 则由模型判断。“可能是巴黎”“有人认为是巴黎”“Is it Paris?”“没有证据表明是巴黎”“巴黎或伦敦”都不算说了巴黎；但有多个目标时可任举其一，逗号之后的“or”（“, or heart attack”）也可引出别名。目标为是或否（yes、no、true、false、是、否、对、错）时，由第一个单独出现、后接标点或自成分句的此类词决定：“Yes, no doubt”为 yes，“no idea”两者皆非。
 /// `key3_q_choices_a` 从预测中读出一个选项，`key3_q_choices_as` 读出多个并以 F1 打分。
 /// `key1_text_score` 与 `key3_q_a_rejected` 需要给定文本的似然，没有模型服务提供，因此不接受。
-/// 没有方框或“答案是”时，最终答案取最后一个完整的数值：`x = 2/3` 取 `2/3`，而不是 3。`<think>` 块中的内容不算答案。
+/// 没有方框或“答案是”时，最终答案取最后一个完整的数值：`x = 2/3` 取 `2/3`，而不是 3。只有一句且没有等式时，括号中的文字是旁注：“in 1969 (Apollo 11)”取 1969。`<think>` 块中的内容不算答案。
+///
+/// 含有字母或汉字的目标，其文字完整出现即为说出，含数字的也一样：`U2`、`F-16`、`1949年10月1日`。以数字开头的目标（如`5个苹果`），若文中由它继续推算则不算说出：其后有“所以”“共”“so”“more”“in all”等词再接数字，或有单独的数字（年份与位置除外，如 `in 2020`、`room 12`），或有同一单位的另一数字；“他有5个苹果，吃了2个，还剩3个”由最后的数值决定。文中有等式时，含数字的目标也不算说出，除非它以单词开头。单纯的数字、公式与单个字符不在文中查找：对目标 `747`，“The 747 first flew in 1969”为错。
+/// 不区分更长的名称：“Paris Hilton”也算说了 Paris。
 ///
 /// 选项按以下顺序读取，取最先得出的结果：整个预测；JSON（`{"answer": "B"}`）、`<answer>`、方框或 `####` 中的内容；明确给出的选项（“答案是 B”“选B”）；单独成行的选项；被称为正确的选项；
-/// 唯一被认可的选项（先看字母，再看选项文字）；选项为是或否时，最先说出的是或否；答案的值；最后一个被认可的字母。被否定的（“B is wrong”“all but B”“B ✗”）与仅为假设的（“可能是 B”“如果答案是 B”“the student chose B”“B?”）不算被认可。
-/// 多次给出时取最后一次，更正（“No wait, C”）也算给出。“不是 A，而是 B”读作 B，“A 或 B”则不能读出。多选时，连写的大写字母视为多个选项（`AB`），“all of the above”为全部，“none”为没有，除非某个选项本身如此写；标签为空列表时，没有即为正确。
+/// 唯一被认可的选项（先看字母，再看选项文字）；选项为是或否时，最先说出的是或否；答案的值；最后一个被认可的字母。被否定的（“B is wrong”“B ✗”）与仅为假设的（“可能是 B”“如果答案是 B”“the student chose B”“B?”）不算被认可。
+/// 多次给出时取最后一次，更正（“No wait, C”）也算给出。“不是 A，而是 B”读作 B，“A 或 B”则不能读出。“除B外都对”“all but B”在多选时为其余全部选项，单选时不能读出。多选时，连写的大写字母视为多个选项（`AB`），“all of the above”为全部，“none”为没有，除非某个选项本身如此写；标签为空列表时，没有即为正确。
 /// 若两个选项仅大小写不同（`n` 与 `N`），则区分大小写。
 ///
 /// 标签可以是选项的字母、编号或文字；`true` 与 `false` 即说是与否的选项。负数（测试集常以此表示没有标签）与 `N/A` 不是标签。`label_base` 为 `auto` 时，以文本写出且正是某个选项的数字（`"2"`）即为该选项；数值单元格则为位置。`label_base` 说明编号从 0（`zero`）还是从 1（`one`）开始，预测中的编号也一样；`auto` 时编号视为从 0 开始的位置，该位置不存在时视为从 1 开始的编号，同一行的编号按同一方式计数。

@@ -1,29 +1,64 @@
 //! Tells whether a prediction gives a target, by its words or by the value of its final answer.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
+use super::amount::{is_amount, is_passed};
 use super::choices::squeezed;
 use super::mentions::{Standing, standing, whole};
 use super::verdict::{says_yes, verdict};
 use crate::answer::{Units, answers_match, extract_answer, final_answer, marked_answer, reference_answer, solution_matches};
 use crate::compatibility::Compatibility;
+use crate::pattern::pattern;
 
 /// What was compared, and whether it is any of the targets.
 pub(super) fn compared(prediction: &str, targets: &[String], compatibility: Compatibility) -> (String, bool) {
-    if targets.iter().any(|target| says(prediction, target, compatibility)) {
+    match compatibility {
+        Compatibility::Own => compared_whole(prediction, targets),
+        Compatibility::Dataflow => compared_in_part(prediction, targets),
+    }
+}
+
+/// DataFlow's rule: any part of either text is enough.
+fn compared_in_part(prediction: &str, targets: &[String]) -> (String, bool) {
+    let text = plain(prediction);
+    let says = |target: &String| {
+        let target = plain(target);
+        !text.is_empty() && !target.is_empty() && (text.contains(&target) || target.contains(&text))
+    };
+    if targets.iter().any(says) {
         return (prediction.to_owned(), true);
     }
-    match compatibility {
-        Compatibility::Own => {
-            let answer = extract_answer(prediction).unwrap_or_else(|| prediction.trim().to_owned());
-            (answer, targets.iter().any(|target| says_yes(target).is_none() && solution_matches(prediction, target)))
-        }
-        Compatibility::Dataflow => {
-            let answer = final_answer(prediction, Units::Everywhere);
-            let right = targets.iter().any(|target| answers_match(&answer, &reference_answer(target)));
-            (answer, right)
-        }
+    let answer = final_answer(prediction, Units::Everywhere);
+    let right = targets.iter().any(|target| answers_match(&answer, &reference_answer(target)));
+    (answer, right)
+}
+
+/// Our rule: the words of a target in the answer that is marked as such, or in all of the text; else the value of the final answer.
+fn compared_whole(prediction: &str, targets: &[String]) -> (String, bool) {
+    let marked = marked_answer(prediction);
+    let text = marked.as_deref().unwrap_or(prediction);
+    let compared_text = plain(text);
+    let compared_targets: Vec<String> = targets.iter().map(|target| plain(target)).collect();
+    let is_asked = text.trim_end().ends_with(['?', '？']);
+    let said: Vec<Option<bool>> = targets
+        .iter()
+        .zip(&compared_targets)
+        .map(|(target, compared)| match says_yes(target) {
+            Some(wanted) => Some(verdict(text) == Some(wanted)),
+            None => says(&compared_text, is_asked, compared, &compared_targets),
+        })
+        .collect();
+    if said.contains(&Some(true)) {
+        return (prediction.to_owned(), true);
     }
+    let solution = if marked.is_none() { without_aside(prediction) } else { Cow::Borrowed(prediction) };
+    let answer = extract_answer(&solution).unwrap_or_else(|| prediction.trim().to_owned());
+    let right = targets.iter().zip(said).any(|(target, said)| said.is_none() && solution_matches(&solution, target));
+    (answer, right)
 }
 
 /// A text as it is compared: compatible forms composed, letter case and white space aside, without a mark at its end.
@@ -31,36 +66,83 @@ fn plain(text: &str) -> String {
     squeezed(&text.nfkc().collect::<String>()).to_lowercase()
 }
 
-/// Whether a prediction says a target: its words one after another, in whole words where a script parts them, in the answer that is marked as such if one is. DataFlow takes any part of either text.
-fn says(prediction: &str, target: &str, compatibility: Compatibility) -> bool {
-    let marked = marked_answer(prediction).filter(|_| compatibility == Compatibility::Own);
-    let prediction = marked.as_deref().unwrap_or(prediction);
-    if compatibility == Compatibility::Own
-        && let Some(wanted) = says_yes(target)
-    {
-        return verdict(prediction) == Some(wanted);
-    }
-    let is_asked = prediction.trim_end().ends_with(['?', '？']);
-    let (prediction, target) = (plain(prediction), plain(target));
-    if prediction.is_empty() || target.is_empty() {
-        return false;
-    }
-    if compatibility == Compatibility::Dataflow {
-        return prediction.contains(&target) || target.contains(&prediction);
-    }
-    if prediction == target {
-        return true;
+/// Whether a text says a target: its words one after another, in whole words where a script parts them. `None` where the value of its final answer has to tell.
+fn says(text: &str, is_asked: bool, target: &str, targets: &[String]) -> Option<bool> {
+    if !text.is_empty() && text == target {
+        return Some(true);
     }
     // A number or a part of a formula within a text may be anything; the value of the final answer tells. `Apollo 11` is a name.
-    let target = target.strip_prefix("the ").unwrap_or(&target);
-    let is_formula = target.contains(|character| "=+^_\\|<>*/".contains(character));
-    let first_word = target.chars().take_while(|character| character.is_alphabetic()).count();
-    let is_name = first_word > 2 && !target.contains(['(', '[', '{']) || !target.contains(|character: char| character.is_ascii_digit());
-    if !target.chars().any(char::is_alphabetic) || target.chars().count() == 1 || is_formula || !is_name {
-        return false;
+    let target = target.strip_prefix("the ").unwrap_or(target);
+    let is_name = target.chars().take_while(|character| character.is_alphabetic()).count() > 2;
+    let has_digit = target.contains(|character: char| character.is_ascii_digit());
+    let is_part_of_formula = has_digit && (target.contains(['(', '[', '{']) || !is_name && text.contains(['=', '≈', '+', '^', '|', '\\']));
+    if target.chars().count() == 1 || !target.contains(char::is_alphabetic) || is_formula(target) || is_part_of_formula {
+        return None;
     }
-    let prediction = if is_asked { format!("{prediction}?") } else { prediction };
-    whole(&prediction, target).any(|start| !matches!(standing(&prediction, start, start + target.len()), Standing::Denied | Standing::Excepted | Standing::Supposed))
+    let text: Cow<'_, str> = if is_asked { format!("{text}?").into() } else { text.into() };
+    let places: Vec<usize> = whole(&text, target).filter(|start| !is_of_longer_name(&text, *start, start + target.len())).collect();
+    let is_amount = is_amount(target);
+    // Where the last one is passed, so are those before.
+    let is_passed = |last: usize| is_amount && is_passed(target, &text[..last], &text[last + target.len()..]);
+    if places.last().is_none_or(|last| is_passed(*last)) {
+        return None;
+    }
+    let is_meant = |start: &usize| {
+        let end = start + target.len();
+        !matches!(standing(&text, *start, end), Standing::Denied | Standing::Supposed | Standing::Excepted) && !is_one_of_several(&text, *start, end, targets)
+    };
+    // An amount that is not meant, `4 km, or 4000 m`, may still be the value.
+    if places.iter().any(is_meant) { Some(true) } else { Some(false).filter(|_| !is_amount) }
+}
+
+/// Whether a target is rather calculated with than said: `x=1`, `3*x`, `1/2`; not `C++` or `AC/DC`.
+fn is_formula(target: &str) -> bool {
+    static SIGNS: LazyLock<Regex> = LazyLock::new(|| pattern(r"[=^_\\|<>]|[+*]\s*[\w(]|(?:^|[^\p{L}]|\b\p{L})/"));
+    SIGNS.is_match(target)
+}
+
+/// Whether what is said goes on behind a hyphen with a digit, `R2-D2`, or with a slash to what it is a part of, `5 km/h`.
+fn is_of_longer_name(text: &str, start: usize, end: usize) -> bool {
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| pattern(r"[\p{L}]+\d\w*-$"));
+    static BEHIND: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:-\p{L}*\d|/\p{L}{1,3}\b)"));
+    let has_digit = text[start..end].contains(|character: char| character.is_ascii_digit());
+    has_digit && (BEFORE.is_match(near_end(&text[..start])) || BEHIND.is_match(&text[end..]))
+}
+
+/// Whether a text leaves open which of several it means: `Paris or London`, `巴黎或伦敦`. Two targets may stand side by side, and behind a comma another name may follow:
+/// `a myocardial infarction, or heart attack`.
+fn is_one_of_several(text: &str, start: usize, end: usize, targets: &[String]) -> bool {
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:[^,\s]\s+or\s+(?:(?:the|an?|in|at|on|by|to|of)\s+)?|\p{L}/|[^,，、]或者?是?)$"));
+    static BEHIND: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:\s+or\s+(?:(?:the|an?|in|at|on|by|to|of)\s+)?|/|或者?是?|还是)"));
+    let (before, behind) = (near_end(&text[..start]), &text[end..]);
+    let is_open_before = BEFORE.find(before).is_some_and(|or| {
+        let other = before[..or.end()].trim_end().trim_end_matches("or").trim_end_matches(['/', '或', '者', '是']).trim_end();
+        !targets.iter().any(|target| other.ends_with(target.as_str()))
+    });
+    let is_open_behind = BEHIND.find(behind).is_some_and(|or| {
+        let other = &behind[or.end()..];
+        let is_about = other.starts_with("so") || or.as_str() == "还是" && !other.contains('?');
+        !is_about && !targets.iter().any(|target| other.starts_with(target.as_str()))
+    });
+    is_open_before || is_open_behind
+}
+
+/// The end of a text, as far as it is looked at.
+fn near_end(text: &str) -> &str {
+    const NEAR: usize = 80;
+    &text[text.ceil_char_boundary(text.len().saturating_sub(NEAR))..]
+}
+
+/// A text of one sentence without what it says in brackets beside a number outside them: `in 1969 (Apollo 11)`.
+fn without_aside(text: &str) -> Cow<'_, str> {
+    static ASIDE: LazyLock<Regex> = LazyLock::new(|| pattern(r"([\s\p{Han}\d])[(（][^()（）]*(?:\p{Alphabetic}{2}|\p{Han})[^()（）]*[)）]"));
+    static ENDS: LazyLock<Regex> = LazyLock::new(|| pattern(r"[.!?]\s|[。！？\n]"));
+    let inner = text.trim().trim_end_matches(['.', '!', '。', '！']);
+    if !inner.contains(['(', '（']) || inner.contains(['=', '\\', '$']) || ENDS.is_match(inner) {
+        return Cow::Borrowed(text);
+    }
+    let rest = ASIDE.replace_all(text, "$1");
+    if rest.contains(|character: char| character.is_ascii_digit()) { rest } else { Cow::Borrowed(text) }
 }
 
 #[cfg(test)]
@@ -103,6 +185,32 @@ mod tests {
             ("yes", "Yes, no doubt."),
             ("True", "This is true."),
             ("是", "是的"),
+            ("U2", "The band U2 formed in 1976."),
+            ("3M", "3M was founded in 1902."),
+            ("F-16", "The F-16 first flew in 1974."),
+            ("R2-D2", "R2-D2 first appeared in 1977."),
+            ("H2O", "Water, or H2O, boils at 100 °C."),
+            ("B12", "Vitamin B12 was isolated in 1948."),
+            ("C++", "The language is C++, which appeared in 1985."),
+            ("AC/DC", "The band is AC/DC, formed in 1973."),
+            ("12 Angry Men", "The film is 12 Angry Men, made in 1957."),
+            ("第3章", "答案在第3章，共12节。"),
+            ("1949年10月1日", "中华人民共和国于1949年10月1日成立。"),
+            ("1949年", "新中国成立于1949年，距今已有75年。"),
+            ("约6300公里", "长江全长约6300公里，是世界第3长河。"),
+            ("100 °C", "The boiling point of water is 100 °C at 1 atm."),
+            ("5 million", "The population was 5 million in 2020."),
+            ("8,849 metres", "Mount Everest is 8,849 metres (29,032 ft) tall."),
+            ("3 pm", "The meeting starts at 3 pm in room 12."),
+            ("5 kg", "It weighs 5 kg, which is 11 pounds."),
+            ("5 owls", "2 owls and 3 more are 5 owls"),
+            ("1969", "The first Moon landing was in 1969 (Apollo 11)."),
+            ("50", "The US has 50 states (and 5 territories)."),
+            ("Paris", "Is it Paris or London? It is Paris."),
+            ("Paris", "Lyon, or rather Paris."),
+            ("heart attack", "A myocardial infarction, or heart attack"),
+            ("Paris", "There is no doubt that it is Paris"),
+            ("伦敦", "是巴黎还是伦敦？是伦敦。"),
         ] {
             assert!(is_right(target, right, Compatibility::Own), "{right} is {target}");
         }
@@ -133,8 +241,42 @@ mod tests {
             ("no", "No idea"),
             ("yes", "No, although many say yes."),
             ("True", "False. It is true that it rains, but no."),
+            ("U2", "The band was U21, formed in 1976."),
+            ("R2", "The droid is R2-D2."),
+            ("B12", "Vitamin B12 is often named, but the answer is B6."),
+            ("F-16", "It could be the F-16."),
+            ("K2", "Is it K2?"),
+            ("5 million", "The population was 1.5 million in 2020."),
+            ("5 million", "More than 5 million people live there."),
+            ("5 apples", "First he has 5 apples, then 3 apples. The answer is 8 apples"),
+            ("5 apples", "He had 5 apples, ate 2 and now has 3."),
+            ("3x", "2x + 3x = 5x"),
+            ("10 km", r"First 10 km, then 20 km. \boxed{30 \text{ km}}"),
+            ("5个苹果", "他有5个苹果，又买了3个，一共8个苹果。"),
+            ("1949年", "可能是1949年。"),
+            ("1949年", "有人说是1949年，但其实是1950年。"),
+            ("1949年", "是1949年吗？"),
+            ("11", "The first Moon landing was in 1969 (Apollo 11)."),
+            ("Paris", "The answer is Paris or London"),
+            ("London", "The answer is Paris or London"),
+            ("Paris", r"\boxed{Paris or London}"),
+            ("伦敦", "答案是巴黎或伦敦"),
+            ("巴黎", "是巴黎还是伦敦？是伦敦。"),
+            ("London", "Paris/London"),
+            ("Paris", "There is no evidence that it is Paris"),
+            ("Paris", "I doubt it is Paris."),
+            ("巴黎", "没有证据表明是巴黎"),
+            ("巴黎", "有人认为是巴黎，但其实是里昂"),
         ] {
             assert!(!is_right(target, wrong, Compatibility::Own), "{wrong} is not {target}");
+        }
+    }
+
+    #[test]
+    fn either_of_two_targets_may_be_said() {
+        let targets = ["Burma", "Myanmar"].map(ToOwned::to_owned);
+        for (prediction, wanted) in [("It is Burma or Myanmar.", true), ("Myanmar/Burma", true), ("Burma or Laos", false), ("Laos or Myanmar", false)] {
+            assert_eq!(compared(prediction, &targets, Compatibility::Own).1, wanted, "{prediction}");
         }
     }
 }
