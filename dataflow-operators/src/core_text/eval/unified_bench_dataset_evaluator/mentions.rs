@@ -336,7 +336,7 @@ static TAIL: LazyLock<Regex> = LazyLock::new(|| {
 static DENIES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\bnot (?:correct|true|right|valid|accurate)\b",
-        r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno (?:evidence|proof|indication|sign|way|chance|one)\b|\bnobody\b|\bunlikely\b|\bI (?:\w+ )?doubt\b|\bno\s*$|不\s*$)"
+        r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno (?:evidence|proof|indication|sign|way|chance|one)\b|\bby no means\b|\bnobody\b|\bunlikely\b|\bhardly\b|\bI (?:\w+ )?doubt\b|\bno\s*$|不\s*$)"
     ))
 });
 
@@ -361,27 +361,30 @@ static ANNOUNCES: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Where a choice is taken out of all others, how often the text says of those that they are wrong: of "all but B are right" never. `None` where it is not.
 fn exception(before: &str, behind: &str) -> Option<usize> {
-    /// Words that take out a choice, with what was said of all where that stands before them.
+    /// Words that take out a choice, with what was said of all, or of none, where that stands before them.
     static EXCEPTS: LazyLock<Regex> = LazyLock::new(|| {
-        let english =
-            r"(?<all>\b(?:all|any\w*|every\w*)\b[^.;\n]{0,40}?\s)?(?:(?<but>but)|except|apart from|other than)(?:\s+for)?(?:\s+(?:options?|choices?))?";
+        let english = r"(?<all>\b(?:all|any\w*|every\w*|(?<none>none|nothing|no))\b[^.;\n]{0,40}?\s)?(?:(?<but>but)|except|apart from|other than)(?:\s+for)?(?:\s+(?:options?|choices?))?";
         let chinese = r"(?<han>(?:所有|全|都|均)[^。;\n]{0,20}?)?(?:^|[^排消去])除(?:了|去)?(?:选项)?";
         pattern(&format!(r#"(?i)(?:{english}|{chinese})[\s"'(\[]*$"#))
     });
     /// What is said of all others behind it.
     static OTHERS: LazyLock<Regex> = LazyLock::new(|| {
         let others = r"(?:其[他它余]|所有|剩下)的?(?:选项)?|的?选项";
-        let chinese = format!(r"(?:选?项)?(?:之外|以外|外)?[,\s]*(?:(?:{others})?(?:都|全|均|皆)[^,。;\n]{{0,10}}|的(?:其[他它余]|所有|全部))");
+        let chinese =
+            format!(r"(?:选?项)?(?:之外|以外|外)?[,\s]*(?:(?:{others})?(?:都|全|均|皆)[^,。;\n]{{0,10}}|的(?:其[他它余]|所有|全部)[^,。;\n]{{0,10}})");
         pattern(&format!(r#"(?i)^[\s"')\]]*(?:,?\s*(?:all|every\w*)\b[^.;\n]{{0,60}}|{chinese})"#))
     });
-    let found = EXCEPTS.captures(before)?;
+    let outside = ["以外", "之外"].iter().any(|word| behind.starts_with(word)); // `B以外都对`
+    let Some(found) = EXCEPTS.captures(before) else {
+        return OTHERS.find(behind).filter(|_| outside).map(|others| count(&WRONG, others.as_str(), "wrong"));
+    };
     let is_of_all = ["all", "han"].iter().any(|name| found.name(name).is_some());
     let others = OTHERS.find(behind).map(|found| found.as_str());
     if !is_of_all && (others.is_none() || found.name("but").is_some()) {
         return None;
     }
     let tail = others.unwrap_or_else(|| &behind[..TAIL.find(behind).map_or(behind.len(), |end| end.start())]);
-    Some(count(&WRONG, &found[0], "wrong") + count(&WRONG, tail, "wrong"))
+    Some(usize::from(found.name("none").is_some()) + count(&WRONG, &found[0], "wrong") + count(&WRONG, tail, "wrong"))
 }
 
 /// Whether words before a choice only suppose it. Of "the answer to what might happen is B" the hedge is of what is asked.
@@ -394,10 +397,10 @@ fn is_supposed_by(lead: &str) -> bool {
 /// Words by which a text does not say itself what the answer is, or not yet.
 static SUPPOSES: LazyLock<Regex> = LazyLock::new(|| {
     let the_answer = r"(?:\s+that)?(?:\s+(?:(?:the|your|my)\s+)?(?:(?:correct|right|best)\s+)?(?:answer|option|choice|it)\b|\W*$)";
-    let others = r"(?:students?|people|someone|some|others?|many)\s+(?:cho[os]+e|think|sa(?:y|id)|pick(?:ed)?|answer(?:ed)?|believe)";
+    let others = r"(?:students?|people|someone|some|others?|many)\s+(?:cho[os]+e|think|sa(?:y|id)|pick(?:ed)?|guess(?:ed)?|answer(?:ed)?|believe)";
     let hedges = r"either|maybe|perhaps|possibly|used to be|(?:could|might|may)\s+(?:\w+\s+)?(?:say|think|argue|be(?:\s+(?:option|the|an?))?\W*$)";
     let once = r"(?:I|we|he|she|they|people|students?|many)\s+(?:\w+\s+)?thought(?:\s+(?:it|that|the|of)\b|\W*$)";
-    let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)|(?:人|学生|大家)们?(?:都|曾|会)?(?:认为|以为)|有[的些]?人说";
+    let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)|(?:人|学生|大家)们?(?:都|曾|会)?(?:认为|以为)|有[的些]?人说|据说";
     pattern(&format!(r"(?i)\b(?:(?:if|whether|suppos\w+|assum\w+){the_answer}|(?:{hedges}|{others})(?:\b|$)|{once})|{chinese}"))
 });
 

@@ -265,6 +265,8 @@ mod tests {
             ("London", "Paris/London"),
             ("Paris", "There is no evidence that it is Paris"),
             ("Paris", "I doubt it is Paris."),
+            ("Paris", "It is by no means Paris."),
+            ("巴黎", "据说是巴黎，其实是里昂。"),
             ("巴黎", "没有证据表明是巴黎"),
             ("巴黎", "有人认为是巴黎，但其实是里昂"),
         ] {
