@@ -13,6 +13,7 @@ use super::purse::Purse;
 use super::report::{Observer, Report, RunOutcome};
 use super::{cache, retry, stop::Stop};
 use crate::error::{Error, Result};
+use crate::guarded::guarded;
 use crate::operator::{PathUse, Shape};
 use crate::pipeline::{CompiledPipeline, CompiledStep, place};
 use crate::storage::Storage;
@@ -107,6 +108,7 @@ impl CompiledPipeline {
         let report_path = run.report.clone().unwrap_or_else(|| report_path(&*self.storage, &self.name, which));
         self.check_written(&run)?;
         let _alone = self.alone()?;
+        self.read_changed_files()?;
         let started = chrono::Utc::now();
         let begun = Instant::now();
         let done = if run.retry_failed {
@@ -156,6 +158,20 @@ impl CompiledPipeline {
             Some(clash) => Err(Error::Configuration(format!("{}\nhint: {}", clash.message, clash.hint))),
             None => Ok(()),
         }
+    }
+
+    /// Has steps look again at the files that they read, such as lists of words, which may have changed since the pipeline was compiled.
+    fn read_changed_files(&self) -> Result<()> {
+        for (index, step) in self.steps.iter().enumerate() {
+            let (info, operator) = (step.info(), &step.operator);
+            if info.paths(&operator.parameters()).iter().all(|(_, path_use, _)| *path_use != PathUse::Reads) {
+                continue;
+            }
+            if let Some(problem) = guarded(info, || Ok(operator.problems()))?.into_iter().next() {
+                return Err(Error::Configuration(format!("step {} `{}`: {problem}", index + 1, step.name)));
+            }
+        }
+        Ok(())
     }
 
     /// Keeps other runs of this pipeline out of its work folder, and those of other pipelines away from its step caches and its output, where both would write the same

@@ -196,6 +196,46 @@ async fn a_step_whose_rows_name_files_is_run_each_time() {
     }
 }
 
+/// Puts a word of a list in the place of each text; the list is read where problems are looked for. # 中文 读词表。
+#[operator(test, refine, Refine)]
+#[derive(Default)]
+struct Listed {
+    /// Texts. 中文：文本。
+    input_key: InOut<Text>,
+    /// The list. 中文：词表。
+    list_path: PathBuf,
+    #[serde(skip)]
+    list: Arc<Mutex<String>>,
+}
+
+impl Refine for Listed {
+    fn refine<'a>(&self, _: &'a str) -> Cow<'a, str> {
+        self.list.lock().unwrap().clone().into()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        *self.list.lock().unwrap() = std::fs::read_to_string(&self.list_path).unwrap_or_default();
+        if self.list.lock().unwrap().is_empty() { vec!["the list is empty".into()] } else { Vec::new() }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_has_changed_since_the_pipeline_was_compiled_is_read_anew() {
+    let list = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(list.path(), "owl").unwrap();
+    let storage = MemoryStorage::new(rows(1)).with_caches();
+    let mut pipeline = Pipeline::new("p", storage.clone());
+    pipeline.step(Listed { input_key: "text".into(), list_path: list.path().into(), ..Listed::default() });
+    let compiled = pipeline.compile().unwrap();
+    for word in ["owl", "newt and toad"] {
+        std::fs::write(list.path(), word).unwrap();
+        compiled.forward(Run::default()).await.unwrap();
+        assert_eq!(texts(&storage.output_frame().unwrap(), "text"), [word]);
+    }
+    std::fs::write(list.path(), "").unwrap();
+    assert_eq!(compiled.forward(Run::default()).await.unwrap_err().to_string(), "step 1 `Listed`: the list is empty");
+}
+
 /// Puts a text after each, which may be in a file. # 中文 追加文本。
 #[operator(test, refine, Refine)]
 #[derive(Default)]
