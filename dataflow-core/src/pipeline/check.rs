@@ -314,7 +314,8 @@ impl Check<'_> {
                 );
             }
             own.push(key);
-            if key.direction == Direction::Write && available.contains(&key.key) {
+            let fills_in = keys.iter().any(|other| other.direction == Direction::Read && other.key == key.key);
+            if key.direction == Direction::Write && !fills_in && available.contains(&key.key) {
                 let message = match writers.get(&key.key) {
                     Some((writer, false)) => {
                         format!("`{}` overwrites `{}` of step {} `{}`, which no step has read", key.field, key.key, writer + 1, self.shown(*writer))

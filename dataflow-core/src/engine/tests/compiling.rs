@@ -86,14 +86,17 @@ fn compile_tells_all_problems_at_once() {
 }
 
 #[test]
-fn a_column_that_may_be_missing_is_warned_of_unless_the_step_itself_fills_it_in() {
+fn a_column_that_is_missing_or_overwritten_is_warned_of_unless_the_step_itself_fills_it_in() {
     let mut pipeline = Pipeline::new("sparse", MemoryStorage::of(&[json!({ "text": "x", "counts": 1 })]));
     pipeline.step(Filled { input_key: "count".into(), output_key: "sum".into() });
     pipeline.step(Filled { input_key: "total".into(), output_key: "total".into() });
+    pipeline.step(Filled { input_key: "text".into(), output_key: "text".into() });
+    pipeline.step(Filled { input_key: "text".into(), output_key: "total".into() });
     let compiled = pipeline.compile().unwrap();
     insta::assert_snapshot!(compiled.warnings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r"
     step 1 `Filled` (Filled): `input_key` reads `count`, which no earlier step and not the data set gives, and is null
         hint: did you mean `counts` of the data set?
+    step 4 `Filled` (Filled): `output_key` overwrites `total` of step 2 `Filled`, which no step has read
     ");
 }
 
