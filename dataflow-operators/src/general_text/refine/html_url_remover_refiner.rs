@@ -16,12 +16,12 @@ mod tag;
 
 /// Deletes HTML tags and comments, and then `http://` and `https://` addresses.
 ///
-/// An address ends at white space, a quote, `|`, Chinese text or Chinese marks, and at `'` where one stands before it; the mark that ends its sentence and a bracket that opened before it stay.
+/// An address ends at white space, a quote, `|`, Chinese text behind its host or Chinese marks, and at `'` where one stands before it; the mark that ends its sentence and a bracket that opened before it stay.
 /// A tag has a name of HTML's elements, an attribute with a value, a closing tag or `/>`, and may go over lines where it is well formed; `vector<int>` and `a <b and c> d` stay, and so do `List<Link>`, unless `</Link>` follows, `#include <map>`, and a tag alone in backticks. DataFlow takes anything between `<` and `>` on a line for a tag, and all up to the next white space for an address, the rest of a Chinese text with it; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
-/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签须为 HTML 元素名，或带有属性值、有对应的结束标签或以 `/>` 结尾，格式完整时可跨行；`vector<int>`、`a <b and c> d`、没有对应 `</Link>` 的 `List<Link>`、`#include <map>` 以及单独置于反引号内的标签保留。网址止于空白、引号、`|`、中日韩文字或标点，前有 `'` 时止于下一个 `'`，其后的句末标点与在它之前打开的括号保留。DataFlow 把同一行内 `<` 与 `>` 之间的任何内容都当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
+/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签须为 HTML 元素名，或带有属性值、有对应的结束标签或以 `/>` 结尾，格式完整时可跨行；`vector<int>`、`a <b and c> d`、没有对应 `</Link>` 的 `List<Link>`、`#include <map>` 以及单独置于反引号内的标签保留。网址止于空白、引号、`|`、主机名之后的中日韩文字或标点，前有 `'` 时止于下一个 `'`，其后的句末标点与在它之前打开的括号保留。DataFlow 把同一行内 `<` 与 `>` 之间的任何内容都当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct HtmlUrlRemoverRefiner {
     /// The text to clean. 中文：要清理的文本。
@@ -43,9 +43,11 @@ const NO_PART: &str = concat!(
 );
 
 static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+    // A host may have names in letters of East Asia before one that has none.
+    let begin = r"https?://(?:[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}][\p{L}\p{N}-]{0,62}\.)*";
     [
         // An apostrophe may be a part of an address, but of one that a single quote stands before.
-        pattern(&format!(r"(?i)'https?://[^'{NO_PART}]+|https?://[^{NO_PART}]+")),
+        pattern(&format!("(?i)'{begin}[^'{NO_PART}]+|{begin}[^{NO_PART}]+")),
         pattern(r"https?://[^\s\x1c-\x1f]+[\r\n]*"),
         pattern(r"<[^>\n]*>"),
     ]
@@ -135,6 +137,7 @@ mod tests {
         let texts = [
             "5 < 6 and 8 > 7",
             "详见https://a.b/中文后面。然后继续",
+            "https://例え.jp/a と http://下载.例子.com。网址是https://空 白",
             "（见 https://a.b/c?d=1）。",
             "<a href=\"http://x.y\" title='a > b'>link</a><!-- no -->, a<br/>b",
             "Look at https://a.org/Rust_(game), (or HTTP://b.org/x). Yes",
@@ -144,6 +147,7 @@ mod tests {
         assert_snapshot!(check_rule(&HtmlUrlRemoverRefiner::default(), "text", texts), @r#"
         text=5 < 6 and 8 > 7
         text=详见中文后面。然后继续
+        text= と 。网址是https://空 白
         text=（见 ）。
         text=link, ab
         text=Look at , (or ). Yes
