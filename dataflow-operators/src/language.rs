@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::composed::composed;
-use crate::python::{WordCounts, is_han, is_word, lower, split_words};
+use crate::python::{WordCounts, is_word, lower, split_words};
 use crate::treebank::Words;
 
 pub use self::code::LanguageCode;
@@ -290,6 +290,18 @@ fn each_chinese_word<'a>(text: &'a str, with: &mut impl FnMut(&'a str)) {
         }
         rest = after;
     }
+}
+
+/// Whether a character is a Chinese one, in whatever language: of the ideographs and those for compatibility, in all planes.
+pub(crate) fn is_han(character: char) -> bool {
+    matches!(character, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{2fa1f}' | '\u{30000}'..='\u{323af}')
+}
+
+/// Whether a character is of a script that is written without spaces between words: Chinese, Japanese, Thai, Lao, Tibetan, Burmese or Khmer.
+pub(crate) fn is_unspaced(character: char) -> bool {
+    let is_other =
+        matches!(character, '\u{e00}'..='\u{fff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3041}'..='\u{30ff}' | '\u{ff66}'..='\u{ff9d}');
+    is_other || is_han(character)
 }
 
 #[cfg(test)]

@@ -286,18 +286,6 @@ static WORD_BITS: LazyLock<Vec<u64>> = LazyLock::new(|| {
     bits
 });
 
-/// Whether a character is a Chinese one, in whatever language: of the ideographs and those for compatibility, in all planes.
-pub(crate) fn is_han(character: char) -> bool {
-    matches!(character, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{2fa1f}' | '\u{30000}'..='\u{323af}')
-}
-
-/// Whether a character is of a script that is written without spaces between words: Chinese, Japanese, Thai, Lao, Tibetan, Burmese or Khmer.
-pub(crate) fn is_unspaced(character: char) -> bool {
-    let is_other =
-        matches!(character, '\u{e00}'..='\u{fff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3041}'..='\u{30ff}' | '\u{ff66}'..='\u{ff9d}');
-    is_other || is_han(character)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,8 +9,9 @@ use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 use super::{BLOCKED, WordList, forms, list_of, words_of};
 use crate::composed::composed;
 use crate::language::TextLanguage;
+use crate::language::is_unspaced;
 use crate::made_of_files::MadeOfFiles;
-use crate::python::{is_space, is_unspaced};
+use crate::python::is_space;
 
 /// Entries that a text should not have.
 pub(crate) struct BlockList {

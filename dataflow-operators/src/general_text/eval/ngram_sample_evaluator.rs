@@ -5,8 +5,9 @@ use dataflow_core::operator;
 use dataflow_core::shape::Measure;
 
 use crate::language::TextLanguage;
+use crate::language::is_han;
 use crate::ngram::{distinct_share, numbered};
-use crate::python::{is_han, is_space, is_word, lower, split_words};
+use crate::python::{is_space, is_word, lower, split_words};
 
 /// Writes the share of distinct n-grams among all n-grams of a text: 1 where nothing is said twice, near 0 where it is one phrase over and over.
 ///

@@ -1,8 +1,9 @@
 //! Writes dates and dollars in one form.
 
 use crate::compatibility::Compatibility;
+use crate::language::is_han;
 use crate::pattern::pattern;
-use crate::python::{NO_WORD_OR_END, SPACE, WORD, is_han, is_word, split_words};
+use crate::python::{NO_WORD_OR_END, SPACE, WORD, is_word, split_words};
 use dataflow_core::key::{InOut, Text};
 use dataflow_core::operator;
 use dataflow_core::shape::Refine;

@@ -127,7 +127,7 @@ pub(super) fn whole<'a>(text: &'a str, words: &'a str) -> impl Iterator<Item = u
 
 /// Whether a character is of a word that goes on until a space: not so in Chinese.
 fn goes_on(character: char) -> bool {
-    character.is_alphanumeric() && !crate::python::is_han(character)
+    character.is_alphanumeric() && !crate::language::is_han(character)
 }
 
 /// The letters of choices that stand alone and are neither words of a sentence nor parts of a formula or of an abbreviation.
