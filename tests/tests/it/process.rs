@@ -110,7 +110,7 @@ fn each_kind_of_trouble_has_its_exit_code_and_its_words() {
         (replaced("[question]", "[qestion]"), 78, "has no column `qestion`\nhint: did you mean `question`?"),
         (replaced("answer: answer }\n", "answer: reply }\n"), 78, "ALTER TABLE \"work\" ADD COLUMN \"reply\" TEXT;"),
         (replaced("type: sqlite", "type: sqlit"), 78, "`datasource.type` is `sqlit`\nhint: did you mean `sqlite`?"),
-        (replaced("type: sqlite", "type: csv") + "csv: { input_path: away.csv }\n", 66, "away.csv` is not there\nhint: `input_path` names"),
+        (replaced("type: sqlite", "type: csv") + "csv: { input_path: away.csv }\n", 66, "no file at `./away.csv`"),
         (replaced("type: sqlite", "type: csv") + "csv: { input_path: empty.csv }\n", 65, "its first line should name the columns"),
         (replaced("type: sqlite", "type: sqlite, id_column: key"), 78, "has no column `key` to know its rows by"),
         (replaced("type: sqlite", "type: csv, claim: true") + "csv: { input_path: empty.csv }\n", 78, "`claim` is for databases"),
@@ -173,7 +173,7 @@ channels: { '1': { base_url: 'http://127.0.0.1:9' } }
     let expected = [
         "`global.log.level` should be one of",
         "`datasource.concurrency.batch_size` should be at least 1, found 0",
-        "away.csv` is not there",
+        "no file at `./away.csv`",
         "`prompt.temperature` reads the environment variable `NOT_SET_ANYWHERE`, which is not set",
         "profile a.yaml of `a`: there is no configuration file",
         "profile b.yaml of `b`: there is no configuration file",
