@@ -165,10 +165,12 @@ fn minhash() {
 /// Each rule alone, over frames in memory.
 fn operators(wanted: impl Fn(&OperatorInfo) -> bool) {
     let mut texts = Texts::new();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let needed = needed(folder.path(), &texts.words);
     let texts: Vec<String> = (0..OPERATOR_ROWS).map(|_| texts.next(TEXT_BYTES)).collect();
     println!("{:<50} {:>8} {:>12} {:>12}", "rule, over frames in memory", "kind", "rows/s", "us a row");
     for info in registry::operators().iter().filter(|info| matches!(info.shape, Shape::Column | Shape::Dataset) && wanted(info)) {
-        match prepared(info) {
+        match prepared(info, &needed) {
             Err(why) => println!("{:<50} {:>8} not measured: {why}", info.name, info.kind.name()),
             Ok(operator) => {
                 let frames: Vec<_> = texts.chunks(BATCH_ROWS).map(|texts| frame_of(&rows_for(operator.as_ref(), texts))).collect();
@@ -184,14 +186,32 @@ fn operators(wanted: impl Fn(&OperatorInfo) -> bool) {
     }
 }
 
+/// Parameters without which some operators do nothing, by their names: rules, and files about the words of the texts.
+fn needed(folder: &Path, words: &[String]) -> Map<String, Value> {
+    let write = |name: &str, content: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, content).expect("the temporary folder can be written");
+        path
+    };
+    let frequencies: Map<String, Value> = words.iter().enumerate().map(|(rank, word)| (word.clone(), json!(1 + 10_000 / (rank + 1)))).collect();
+    // A word in ten is not in the dictionary.
+    let entries = words.iter().enumerate().filter(|(rank, _)| rank % 10 != 9);
+    let dictionary: Vec<String> = entries.map(|(rank, word)| format!("{word} {}", 1 + 10_000_000 / (rank + 1))).collect();
+    let needed = json!({
+        "GeneralFilter": { "filter_rules": ["length(text) > 100"] },
+        "PandasOperator": { "process_fn": { "shown": "UPPER(text)" } },
+        "CiderSampleEvaluator": { "idf_path": write("frequencies.json", json!({ "df": frequencies, "ref_len": 10_000 }).to_string()) },
+        "SpellingCorrectionRefiner": { "dictionary_path": write("dictionary.txt", dictionary.join("\n")) },
+    });
+    needed.as_object().cloned().unwrap_or_default()
+}
+
 /// An operator with its defaults, and what has none.
-fn prepared(info: &OperatorInfo) -> Result<Box<dyn Operator>, String> {
-    let mut parameters = Map::new();
+fn prepared(info: &OperatorInfo, needed: &Map<String, Value>) -> Result<Box<dyn Operator>, String> {
+    let mut parameters = needed.get(info.name).and_then(Value::as_object).cloned().unwrap_or_default();
     let has = |name: &str| info.fields.iter().any(|field| field.name == name);
     let needs_key = |operator: &dyn Operator| !operator.keys().iter().any(|key| key.direction != Direction::Write);
-    if info.name == "GeneralFilter" {
-        parameters.insert("filter_rules".into(), json!(["length(text) > 100"]));
-    } else if has("input_key") && info.with_defaults().is_ok_and(|operator| needs_key(operator.as_ref())) {
+    if has("input_key") && info.with_defaults().is_ok_and(|operator| needs_key(operator.as_ref())) {
         parameters.insert("input_key".into(), "text".into());
     }
     if has("tokenizer") && has("model_name_or_path") {
