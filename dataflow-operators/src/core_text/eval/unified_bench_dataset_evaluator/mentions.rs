@@ -363,7 +363,7 @@ static ANNOUNCES: LazyLock<Regex> = LazyLock::new(|| {
 fn exception(before: &str, behind: &str) -> Option<usize> {
     /// Words that take out a choice, with what was said of all, or of none, where that stands before them.
     static EXCEPTS: LazyLock<Regex> = LazyLock::new(|| {
-        let english = r"(?<all>\b(?:all|any\w*|every\w*|(?<none>none|nothing|no))\b[^.;\n]{0,40}?\s)?(?:(?<but>but)|except|apart from|other than)(?:\s+for)?(?:\s+(?:options?|choices?))?";
+        let english = r"(?<all>\b(?:all|any\w*|every\w*|(?<none>none|nothing|no))\b[^.;\n]{0,40}?\s)?(?:(?<but>but)|except|save|bar|with the exception of|excluding|apart from|other than)(?:\s+for)?(?:\s+(?:options?|choices?))?";
         let chinese = r"(?<han>(?:所有|全|都|均)[^。;\n]{0,20}?)?(?:^|[^排消去])除(?:了|去)?(?:选项)?";
         pattern(&format!(r#"(?i)(?:{english}|{chinese})[\s"'(\[]*$"#))
     });
@@ -371,7 +371,7 @@ fn exception(before: &str, behind: &str) -> Option<usize> {
     static OTHERS: LazyLock<Regex> = LazyLock::new(|| {
         let others = r"(?:其[他它余]|所有|剩下)的?(?:选项)?|的?选项";
         let chinese =
-            format!(r"(?:选?项)?(?:之外|以外|外)?[,\s]*(?:(?:{others})?(?:都|全|均|皆)[^,。;\n]{{0,10}}|的(?:其[他它余]|所有|全部)[^,。;\n]{{0,10}})");
+            format!(r"(?:这?一?选?项)?(?:之外|以外|外)?[,\s]*(?:(?:{others})?的?(?:都|全|均|皆)[^,。;\n]{{0,10}}|的(?:其[他它余]|所有|全部)[^,。;\n]{{0,10}})");
         pattern(&format!(r#"(?i)^[\s"')\]]*(?:,?\s*(?:all|every\w*)\b[^.;\n]{{0,60}}|{chinese})"#))
     });
     let outside = ["以外", "之外"].iter().any(|word| behind.starts_with(word)); // `B以外都对`
