@@ -34,6 +34,7 @@ pub(crate) use final_answer::{Units, cleaned_answer, final_answer};
 pub(crate) use gist::gist;
 pub(crate) use judge::ask_judge;
 pub use judge::{AnswerJudgePrompt, AnswerJudgePromptQuestion};
+pub(crate) use quantity::without_unit;
 
 use dataflow_core::reply::without_thinking;
 

@@ -84,7 +84,7 @@ mod tests {
             ("Yes, it is", Some("Yes")),
             ("B because 2 + 3 = 5", Some("B")),
             ("The largest $n$ is 34", Some("34")),
-            ("Jane started it 3 hours ago", Some("3")),
+            ("Jane started it 3 hours ago", Some("3 hours")),
             ("最大值是 7", Some("7")),
             ("5", None),
             ("5 apples", None),

@@ -8,6 +8,7 @@ use super::denial::{is_denied, is_label};
 use super::list::{Joint, introduces_a_list, joint, name_before};
 use super::multiplier;
 use super::pieces::{Kind, Piece, pieces, takes_an_argument};
+use super::quantity::known_units;
 use super::sign::MINUS;
 use crate::pattern::pattern;
 
@@ -117,7 +118,8 @@ fn whole(text: &str, values: &[Value]) -> LastValue {
     items.reverse();
     let names: Vec<Option<char>> = items.iter().map(|item| name_before(text, item.start)).collect();
     if items.len() == 1 || !(enumerates || names[0].is_some() || introduces_a_list(text, items[0].start)) {
-        return LastValue { start: last.start, text: last.text.clone() };
+        let unit = unit_behind(&text[last.end..]).map(|unit| format!(" {unit}")).unwrap_or_default();
+        return LastValue { start: last.start, text: format!("{}{unit}", last.text) };
     }
     // Of one unknown the values are enough: `x_1 = 1, x_2 = -2`.
     let one_name = names[1..].iter().all(|name| name.is_none() || *name == names[0]);
@@ -126,6 +128,15 @@ fn whole(text: &str, values: &[Value]) -> LastValue {
         _ => item.text.clone(),
     };
     LastValue { start: items[0].start, text: items.iter().zip(&names).map(written).collect::<Vec<_>>().join(", ") }
+}
+
+/// The known unit that stands right behind a value, unless more words belong to it: `7 hours`, not `7 miles per hour`.
+fn unit_behind(after: &str) -> Option<&str> {
+    static UNIT: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^ ?((?:{})s?)(?:$|[^\p{{L}}\p{{N}}^/²³])", known_units())));
+    const GOES_ON: [&str; 6] = ["per ", "of ", "a ", "an ", "squared", "cubed"];
+    let unit = UNIT.captures(&after[..after.floor_char_boundary(40)])?.get(1)?;
+    let rest = after[unit.end()..].trim_start();
+    (!GOES_ON.iter().any(|word| rest.starts_with(word))).then_some(unit.as_str())
 }
 
 /// Where a quantity in two units ends that two numbers are parts of: `2 hours and 30 minutes`.
@@ -296,7 +307,6 @@ mod tests {
             ("- 3 apples", "3"),
             ("**42**", "42"),
             ("a rise of 12.5%", "12.5%"),
-            ("12 000 km", "12000"),
             ("1e3", "1e3"),
             ("16 - 3 - 4 = 9 eggs", "9"),
             ("So x = 2/3.", "2/3"),
@@ -335,6 +345,13 @@ mod tests {
             ("We find that $x \\geq 5$.", r"x \geq 5"),
             ("so -2 <= x < 3", "-2 <= x < 3"),
             ("so x>3", "x>3"),
+            ("so it takes 7 hours.", "7 hours"),
+            ("12 000 km", "12000 km"),
+            ("共7小时。", "7 小时"),
+            ("7 in total", "7"),
+            ("12 pounds of apples", "12"),
+            ("30 miles per hour", "30"),
+            ("5 meters squared", "5"),
             ("<b>5</b>", "5"),
             ("<answer>5</answer>", "5"),
             ("-> 5", "5"),

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+pub(super) use self::unit::known_units;
 use self::unit::unit_name;
 use super::expression::{self, Expression};
 use super::multiplier::multiplied;
@@ -106,6 +107,11 @@ fn row(text: &str) -> Option<Vec<(String, String)>> {
     Some(PART.captures_iter(text).map(|part| (part[1].to_owned(), unit_name(&part[2].to_lowercase()))).collect())
 }
 
+/// The number of a text that is one with a unit or words behind it: `18` of `18 dollars`.
+pub(crate) fn without_unit(text: &str) -> &str {
+    split_unit(text).0
+}
+
 /// Units that may stand right after a number.
 const SHORT: [&str; 22] =
     ["cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw", "hz", "pa", "mol", "mph", "in", "am", "pm"];
@@ -123,11 +129,11 @@ fn split_unit(text: &str) -> (&str, String) {
     let letter = words.split(|character: char| !character.is_alphabetic()).next().filter(|word| word.chars().count() == 1 && LETTERS.contains(word));
     let words = words.to_lowercase();
     let first: String = words.chars().filter(|character| *character != '.').take_while(|character| character.is_alphabetic()).collect();
-    // Of seconds and the secant the latter has something behind it that it is of: `5 sec` and `5 sec later`, but `3 sec x`.
-    let is_second = || first == "sec" && words.split_whitespace().nth(1).is_none_or(is_word);
+    // Of seconds and the secant the latter has something behind it that it is of: `5 sec` and `5 sec later`, but `3 sec x`; so have least values and degrees.
+    let is_unit_too = || ["sec", "min", "deg"].contains(&first.as_str()) && words.split_whitespace().nth(1).is_none_or(is_word);
     // Greek letters are unknowns, but for the one that a millionth of a unit begins with: `5 μm`.
     let of_unit = first.strip_prefix('μ').filter(|unit| !unit.is_empty()).unwrap_or(&first);
-    let is_mathematics = of_unit.contains(|letter| matches!(letter, 'α'..='ω')) || (expression::is_name(&first) && !is_second());
+    let is_mathematics = of_unit.contains(|letter| matches!(letter, 'α'..='ω')) || (expression::is_name(&first) && !is_unit_too());
     let known = letter.is_some() || SHORT.contains(&first.as_str()) || !first.is_ascii();
     if is_mathematics || !(known || (first.chars().count() > 1 && !space.as_str().is_empty())) {
         return none();

@@ -480,7 +480,11 @@ fn a_statement_of_a_value_is_an_answer_as_a_whole() {
 
 #[test]
 fn no_name_of_a_function_is_a_unit() {
-    let functions = [r"\sin", r"\cot", r"\sec", r"\csc", r"\lg", r"\ln", r"\exp", r"\arcsin", r"\sinh", r"\tanh"];
+    for formula in [r"2\gcd(a,b)", r"2\max(a,b)", "2 max(a,b)", r"2\lfloor x\rfloor", r"2\sum x", r"2\mathrm{tr}(A)"] {
+        assert!(!answers_match(formula, "2") && !answers_match("2", formula) && answers_match(formula, formula), "{formula}");
+    }
+    let functions =
+        [r"\sin", r"\cot", r"\sec", r"\csc", r"\lg", r"\ln", r"\exp", r"\arcsin", r"\sinh", r"\tanh", r"\arg", r"\det", r"\nabla", r"\operatorname{Re}"];
     for function in functions {
         for argument in ["x", r"\theta", "2x"] {
             let answer = format!("2{function} {argument}");

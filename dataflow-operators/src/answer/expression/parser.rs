@@ -34,6 +34,13 @@ const LOGARITHMS: [&str; 3] = ["log", "ln", "lg"];
 /// Names of functions of two numbers, each of which stands in brackets.
 const OF_TWO: [&str; 2] = ["root", "binom"];
 
+/// Names of mathematics that is not worked out, but is a part of its formula.
+#[rustfmt::skip]
+const UNREAD: [&str; 33] = [
+    "gcd", "lcm", "max", "min", "arg", "dim", "deg", "ker", "Re", "re", "Im", "im", "Pr", "sup", "lim", "det", "tr", "sgn", "erf", "coth", "sech", "csch",
+    "arccot", "sum", "prod", "int", "nabla", "partial", "lfloor", "rfloor", "lceil", "rceil", "operatorname",
+];
+
 fn function(word: &str) -> Option<Function> {
     FUNCTIONS.iter().find(|(name, _)| *name == word).map(|(_, function)| *function)
 }
@@ -51,7 +58,7 @@ pub(in super::super) fn is_of_an_angle(word: &str) -> bool {
 
 /// Whether a word names a function or a number.
 pub(in super::super) fn is_name(word: &str) -> bool {
-    is_function(word) || OF_TWO.contains(&word) || ["pi", "inf"].contains(&word)
+    is_function(word) || OF_TWO.contains(&word) || UNREAD.contains(&word) || ["pi", "inf"].contains(&word)
 }
 
 impl Expression {

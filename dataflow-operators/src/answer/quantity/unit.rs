@@ -37,6 +37,14 @@ const UNITS: &[&[&str]] = &[
     &["percent", "pct", "percentage"],
 ];
 
+/// The known units of more than one letter, for a pattern; not `in`, which is a word of many sentences.
+pub(in super::super) fn known_units() -> String {
+    let names = UNITS.iter().flat_map(|names| names.iter()).filter(|name| (name.len() > 1 && **name != "in") || !name.is_ascii());
+    let mut names: Vec<&str> = names.copied().collect();
+    names.sort_unstable_by_key(|name| std::cmp::Reverse(name.len()));
+    names.join("|")
+}
+
 /// A unit as it is compared, its factors in order: `cm2` for `square centimeters`, `cm^(2)` and `平方厘米`, `m s-1` for `m/s` and `meters per second`.
 pub(super) fn unit_name(words: &str) -> String {
     let mut factors: BTreeMap<String, i32> = BTreeMap::new();

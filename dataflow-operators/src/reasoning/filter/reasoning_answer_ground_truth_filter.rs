@@ -9,7 +9,7 @@ use dataflow_core::shape::{Columns, texts_of};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Units, cleaned_answer, extract_answer, final_answer, gist, is_same_text, solution_matches_by};
+use crate::answer::{Units, cleaned_answer, extract_answer, final_answer, gist, is_same_text, solution_matches_by, without_unit};
 use crate::compatibility::Compatibility;
 
 /// Keeps rows whose answer is the right one.
@@ -95,7 +95,11 @@ impl ReasoningAnswerGroundTruthFilter {
                     // `x = 5` is the answer 5, and `(B)` the answer B.
                     let value = answer.rsplit('=').next().unwrap_or(&answer).trim().trim_end_matches('.');
                     let is_letter = answer.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) == Some(truth) && truth.len() == 1;
-                    is_letter || value == truth || answer.trim() == truth || cleaned_answer(&answer, Units::AfterNumbers) == truth
+                    is_letter
+                        || value == truth
+                        || without_unit(value) == truth
+                        || answer.trim() == truth
+                        || cleaned_answer(&answer, Units::AfterNumbers) == truth
                 };
                 let is_exact = || answer.is_some_and(|answer| gist(&answer).is_some_and(&is_truth) || is_truth(answer)) || is_truth(solution.trim().to_owned());
                 // What is not right by value is not right letter by letter either: of `17 or 18` no part is the answer.
@@ -169,7 +173,15 @@ mod tests {
         {
             assert!(!exact.is_right(solution, truth), "`{solution}` is not `{truth}`");
         }
-        for (solution, truth) in [("Paris.", "Paris"), ("(B)", "B"), ("x = 18", "18"), ("18 dollars", "18"), ("The answer is 18 (2 times 9).", "18")] {
+        for (solution, truth) in [
+            ("Paris.", "Paris"),
+            ("(B)", "B"),
+            ("x = 18", "18"),
+            ("18 dollars", "18"),
+            ("so it takes 7 hours.", "7"),
+            ("so it takes 7 hours.", "7 hours"),
+            ("The answer is 18 (2 times 9).", "18"),
+        ] {
             assert!(exact.is_right(solution, truth), "`{solution}` is `{truth}`");
         }
         let frame = df!("generated_cot" => ["17"], "golden_answer" => [" "]).unwrap();
