@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use super::verdict::says_yes;
+use crate::answer::sign::MINUS;
 use crate::pattern::pattern;
 
 /// From where numbers of choices are counted.
@@ -114,13 +115,13 @@ pub(super) fn readable(text: &str) -> String {
     static COMMAND: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"\\(?:text\w*|math(?:rm|bf|it|sf|tt|normal)|mbox|bm|boldsymbol)\s*\{([^{}]*)\}|\\[()\[\],;!]|__"));
     // Behind a number or a bracket `minus` takes away.
-    static MINUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(^|[^\d)\s]\s*)(?:\b(?:minus|negative)\s+|负)(\d)"));
+    static SIGNED: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)(^|[^\d)\s]\s*){MINUS}(\d)")));
     let shown = text.nfkc().filter(|character| !matches!(character, '*' | '`' | '$'));
     let mut composed: String = shown.map(|character| if character == '−' { '-' } else { character }).collect();
     if composed.contains(['\\', '_']) {
         composed = COMMAND.replace_all(&composed, "$1").into_owned();
     }
-    MINUS.replace_all(&composed, "$1-$2").into_owned()
+    SIGNED.replace_all(&composed, "$1-$2").into_owned()
 }
 
 /// A text of composed forms as it is compared, but for its letter case: white space aside, without a mark at its end.
