@@ -3,6 +3,8 @@
 //! Two words that are at most `d` edits apart have a common text that both become by at most `d` deletions. The deletions of all words of the dictionary are made
 //! once, of their first letters only; those of a word that is looked up meet them, and what is met is measured.
 
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::path::Path;
 
 use polars::prelude::{PlHashMap, PlHashSet};
@@ -16,11 +18,35 @@ pub(crate) static DICTIONARIES: MadeOfFiles<Dictionary, Limits> = MadeOfFiles::b
 
 /// The words of a dictionary with how often each occurs, and the index of their deletions.
 pub(crate) struct Dictionary {
-    words: Vec<(String, u64)>,
+    words: Vec<Word>,
     places: PlHashMap<String, u32>,
-    /// The hash of a deletion and the place of the word that it is made of, sorted. What hashes alike by chance is told apart when it is measured.
-    deletions: Vec<(u64, u32)>,
+    /// Where in `made_of` the words stand that a deletion is made of, by its hash. What hashes alike by chance is told apart when it is measured.
+    deletions: PlHashMap<u64, Range<u32>>,
+    made_of: Vec<u32>,
     limits: Limits,
+}
+
+struct Word {
+    text: String,
+    /// In characters.
+    length: usize,
+    letters: Letters,
+    count: u64,
+}
+
+/// Which letters a word has, one bit for those that are alike in their last five bits.
+#[derive(Clone, Copy)]
+struct Letters(u32);
+
+impl Letters {
+    fn of(word: &str) -> Self {
+        Self(word.chars().fold(0, |letters, letter| letters | 1 << (letter as u32 & 31)))
+    }
+
+    /// The least number of edits between words with these letters: an edit adds one letter at most, and takes one away.
+    fn edits_to(self, other: Self) -> usize {
+        (self.0 & !other.0).count_ones().max((other.0 & !self.0).count_ones()) as usize
+    }
 }
 
 /// How far a search goes.
@@ -46,18 +72,29 @@ impl Dictionary {
             let mut parts = line.text.split_whitespace();
             let read = parts.next().zip(parts.next().and_then(|count| count.parse().ok()));
             let (word, count) = read.ok_or_else(|| line.wrong("a word and a number"))?;
-            words.push((word.to_owned(), count));
+            words.push(Word { text: word.to_owned(), length: word.chars().count(), letters: Letters::of(word), count });
         }
         if words.is_empty() {
             return Err("the dictionary has no words".into());
         }
-        let mut deletions = Vec::new();
-        for (place, (word, _)) in words.iter().enumerate() {
-            deletions.extend(deletions_of(word, limits).iter().map(|deletion| (xxh3_64(deletion.as_bytes()), place as u32)));
+        let mut made: Vec<(u64, u32)> = Vec::new();
+        for (place, word) in words.iter().enumerate() {
+            for deletions in deletions_of(&word.text, limits.prefix).take(limits.edits + 1) {
+                made.extend(deletions.iter().map(|deletion| (deletion.hash(), place as u32)));
+            }
         }
-        deletions.sort_unstable();
-        let places = words.iter().enumerate().map(|(place, (word, _))| (word.clone(), place as u32)).collect();
-        Ok(Self { words, places, deletions, limits })
+        made.sort_unstable();
+        made.dedup();
+        let mut end = 0;
+        let range_of = |same: &[(u64, u32)]| {
+            let begin = end;
+            end += same.len() as u32;
+            (same[0].0, begin..end)
+        };
+        let deletions = made.chunk_by(|(hash, _), (next, _)| hash == next).map(range_of).collect();
+        let made_of = made.iter().map(|(_, place)| *place).collect();
+        let places = words.iter().enumerate().map(|(place, word)| (word.text.clone(), place as u32)).collect();
+        Ok(Self { words, places, deletions, made_of, limits })
     }
 
     /// Whether a word is in the dictionary.
@@ -68,55 +105,64 @@ impl Dictionary {
     /// The word itself, or the nearest one within `edits`, of several the most frequent, and of those the first in the dictionary.
     pub fn nearest(&self, word: &str, edits: usize) -> Option<&str> {
         if let Some(place) = self.places.get(word) {
-            return Some(&self.words[*place as usize].0);
+            return Some(&self.words[*place as usize].text);
         }
-        let length = word.chars().count();
+        let (length, letters) = (word.chars().count(), Letters::of(word));
         let mut seen = PlHashSet::default();
-        let mut best: Option<(usize, std::cmp::Reverse<u64>, u32)> = None;
-        for deletion in deletions_of(word, Limits { edits: edits.min(self.limits.edits), ..self.limits }) {
-            let hash = xxh3_64(deletion.as_bytes());
-            let from = self.deletions.partition_point(|(known, _)| *known < hash);
-            for (_, place) in self.deletions[from..].iter().take_while(|(known, _)| *known == hash) {
-                let (known, count) = &self.words[*place as usize];
+        let mut best: Option<(usize, Reverse<u64>, u32)> = None;
+        for (deleted, deletions) in deletions_of(word, self.limits.prefix).take(edits.min(self.limits.edits) + 1).enumerate() {
+            if best.is_some_and(|(distance, ..)| distance < deleted) {
+                break; // words that are so near have a deletion among those before
+            }
+            let met = deletions.iter().filter_map(|deletion| self.deletions.get(&deletion.hash()));
+            for place in met.flat_map(|range| &self.made_of[range.start as usize..range.end as usize]) {
+                let known = &self.words[*place as usize];
                 let reach = best.map_or(edits, |(distance, ..)| distance);
-                if known.chars().count().abs_diff(length) > reach || !seen.insert(*place) {
+                if known.length.abs_diff(length).max(known.letters.edits_to(letters)) > reach || !seen.insert(*place) {
                     continue;
                 }
-                let distance = strsim::osa_distance(word, known);
+                let distance = strsim::osa_distance(word, &known.text);
                 if distance <= reach {
-                    let found = (distance, std::cmp::Reverse(*count), *place);
+                    let found = (distance, Reverse(known.count), *place);
                     best = Some(best.map_or(found, |best| best.min(found)));
                 }
             }
         }
-        best.map(|(.., place)| self.words[place as usize].0.as_str())
+        best.map(|(.., place)| self.words[place as usize].text.as_str())
     }
 }
 
-/// The beginning of a word and all that is left of it after at most so many deletions.
-fn deletions_of(word: &str, limits: Limits) -> PlHashSet<String> {
-    let beginning: String = word.chars().take(limits.prefix).collect();
-    let mut found = PlHashSet::default();
-    let mut last = vec![beginning.clone()];
-    found.insert(beginning);
-    for _ in 0..limits.edits {
-        let mut next = Vec::new();
-        for text in &last {
-            for (at, character) in text.char_indices() {
-                let shorter = [&text[..at], &text[at + character.len_utf8()..]].concat();
-                if found.insert(shorter.clone()) {
-                    next.push(shorter);
-                }
-            }
-        }
-        last = next;
+/// What is left of the beginning of a word.
+struct Deletion {
+    text: String,
+    /// Where the last letter was deleted, in bytes. The next one stands behind it, so that each choice of letters is deleted once.
+    at: usize,
+}
+
+impl Deletion {
+    fn hash(&self) -> u64 {
+        xxh3_64(self.text.as_bytes())
     }
-    found
+
+    fn shorter(&self) -> impl Iterator<Item = Self> {
+        self.text[self.at..].char_indices().map(|(behind, letter)| {
+            let at = self.at + behind;
+            Self { text: [&self.text[..at], &self.text[at + letter.len_utf8()..]].concat(), at }
+        })
+    }
+}
+
+/// The beginning of a word, all that is left of it after one deletion, after two, and so on.
+fn deletions_of(word: &str, prefix: usize) -> impl Iterator<Item = Vec<Deletion>> {
+    let beginning = vec![Deletion { text: word.chars().take(prefix).collect(), at: 0 }];
+    std::iter::successors(Some(beginning), |last| Some(last.iter().flat_map(Deletion::shorter).collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::hash_set;
+    use proptest::prelude::*;
 
     const LIMITS: Limits = Limits { edits: 2, prefix: 7 };
 
@@ -133,15 +179,14 @@ mod tests {
         assert_eq!(dictionary.nearest("maintainance", 1), None);
     }
 
-    #[test]
-    fn every_word_within_reach_is_found() {
-        let words = ["spelling", "spieling", "selling", "swelling", "dwelling", "speling", "pelting", "ping"];
-        let lines: Vec<String> = words.iter().enumerate().map(|(place, word)| format!("{word} {}", place + 1)).collect();
-        let dictionary = Dictionary::parse(lines.join("\n").as_bytes(), LIMITS).unwrap();
-        for word in ["spelng", "spellling", "welling", "psieling", "pilng", "dweling", "qq"] {
-            let measured = words.iter().enumerate().map(|(place, known)| (strsim::osa_distance(word, known), std::cmp::Reverse(place), *known));
-            let wanted = measured.min().filter(|(distance, ..)| *distance <= 2).map(|(.., known)| known);
-            assert_eq!(dictionary.nearest(word, 2), wanted, "{word}");
+    proptest! {
+        #[test]
+        fn every_word_within_reach_is_found(words in hash_set("[abcé]{1,9}", 1..40), word in "[abcé]{1,9}", edits in 0_usize..=3, prefix in 4_usize..7) {
+            let lines: Vec<String> = words.iter().enumerate().map(|(place, word)| format!("{word} {}", place % 5)).collect();
+            let dictionary = Dictionary::parse(lines.join("\n").as_bytes(), Limits { edits: 3, prefix }).unwrap();
+            let measured = words.iter().enumerate().map(|(place, known)| (strsim::osa_distance(&word, known), Reverse(place % 5), place, known.as_str()));
+            let wanted = measured.min().filter(|(distance, ..)| *distance <= edits).map(|(.., known)| known);
+            prop_assert_eq!(dictionary.nearest(&word, edits), wanted);
         }
     }
 

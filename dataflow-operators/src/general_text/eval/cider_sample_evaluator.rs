@@ -1,6 +1,6 @@
 //! Scores a text against a reference by its rare n-grams.
 
-use std::collections::HashMap;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
 use dataflow_core::key::{Float, Input, Output, Text};
@@ -75,11 +75,30 @@ impl Default for CiderSampleEvaluator {
     }
 }
 
+/// The most words of an n-gram.
+const LONGEST: usize = 4;
+
+/// The words of an n-gram by their numbers, `NO_WORD` behind those of a shorter one.
+type Gram = [u32; LONGEST];
+
+const NO_WORD: u32 = u32::MAX;
+
+fn gram(words: &[u32]) -> Gram {
+    let mut gram = [NO_WORD; LONGEST];
+    gram[..words.len()].copy_from_slice(words);
+    gram
+}
+
 /// How many documents have an n-gram, and how many there are.
 struct Frequencies {
-    df: HashMap<String, f64>,
+    /// The words of the n-grams, numbered.
+    words: Numbers<String>,
+    df: PlHashMap<Gram, f64>,
     ref_len: f64,
 }
+
+/// The number of each word, from 0.
+type Numbers<W> = PlHashMap<W, u32>;
 
 static FREQUENCIES: MadeOfFiles<Frequencies> = MadeOfFiles::by(|path, ()| Frequencies::of_file(path));
 
@@ -106,45 +125,57 @@ impl Frequencies {
         let Some(Value::Object(counts)) = table.get("df") else { return Err(format!("`df` should be a record of numbers, found {}", found(table.get("df")))) };
         let ref_len =
             table.get("ref_len").and_then(Value::as_f64).ok_or_else(|| format!("`ref_len` should be a number, found {}", found(table.get("ref_len"))))?;
-        let number = |(words, count): (&String, &Value)| {
-            let number = count.as_f64().ok_or_else(|| format!("`df` of `{words}` should be a number, found {}", found(Some(count))))?;
-            Ok((words.clone(), number))
-        };
-        Ok(Self { df: counts.iter().map(number).collect::<Result<_, String>>()?, ref_len })
+        let (mut words, mut df) = (Numbers::default(), PlHashMap::default());
+        for (joined, count) in counts {
+            let count = count.as_f64().ok_or_else(|| format!("`df` of `{joined}` should be a number, found {}", found(Some(count))))?;
+            if joined.split(' ').count() <= LONGEST {
+                let numbers: Vec<u32> = joined.split(' ').map(|word| numbered(&mut words, word.to_owned())).collect();
+                df.insert(gram(&numbers), count);
+            }
+        }
+        Ok(Self { words, df, ref_len })
     }
 
     /// The n-grams of a text with their weights, in the order in which they come.
-    fn weights<'a>(&self, words: &'a [&'a str], n: usize) -> Vec<(&'a [&'a str], f64)> {
-        let mut places: PlHashMap<&[&str], usize> = PlHashMap::default();
-        let mut counts: Vec<(&[&str], f64)> = Vec::new();
-        for gram in words.windows(n) {
+    fn weights(&self, words: &[u32], n: usize) -> Vec<(Gram, f64)> {
+        let mut places: PlHashMap<Gram, usize> = PlHashMap::default();
+        let mut counts: Vec<(Gram, f64)> = Vec::new();
+        for gram in words.windows(n).map(gram) {
             let place = *places.entry(gram).or_insert_with(|| {
                 counts.push((gram, 0.0));
                 counts.len() - 1
             });
             counts[place].1 += 1.0;
         }
-        let weight = |gram: &[&str]| self.ref_len.ln() - self.df.get(&gram.join(" ")).copied().unwrap_or(0.0).max(1.0).ln();
-        counts.into_iter().map(|(gram, count)| (gram, count * weight(gram))).collect()
+        let documents = |gram: &Gram| self.df.get(gram).copied().unwrap_or(0.0).max(1.0);
+        counts.into_iter().map(|(gram, count)| (gram, count * (self.ref_len.ln() - documents(&gram).ln()))).collect()
     }
+}
+
+/// The number of a word, a new one where it has none.
+fn numbered<W: Hash + Eq>(numbers: &mut Numbers<W>, word: W) -> u32 {
+    let next = numbers.len() as u32;
+    *numbers.entry(word).or_insert(next)
 }
 
 impl CiderSampleEvaluator {
     fn score(&self, frequencies: &Frequencies, text: &str, reference: &str) -> f64 {
-        let words_of = |text| {
+        let mut others = Numbers::default(); // words of no n-gram of the file, numbered behind its own
+        let mut words_of = |text| {
             let mut words = Vec::new();
+            let number = |word| frequencies.words.get(word).copied().unwrap_or_else(|| frequencies.words.len() as u32 + numbered(&mut others, word));
             self.language.each_word(text, |word| words.push(word));
-            words
+            words.into_iter().map(number).collect()
         };
-        let (words, reference): (Vec<&str>, Vec<&str>) = (words_of(text), words_of(reference));
+        let (words, reference): (Vec<u32>, Vec<u32>) = (words_of(text), words_of(reference));
         // As in the scorer of the COCO captions, the length of a text is how many pairs of words it has.
-        let pairs = |words: &[&str]| words.len().saturating_sub(1) as f64;
+        let pairs = |words: &[u32]| words.len().saturating_sub(1) as f64;
         let difference = pairs(&words) - pairs(&reference);
         let brevity = (-(difference * difference) / (2.0 * self.sigma * self.sigma)).exp();
         let similarity = |n: usize| {
             let (ours, theirs) = (frequencies.weights(&words, n), frequencies.weights(&reference, n));
-            let known: PlHashMap<&[&str], f64> = theirs.iter().copied().collect();
-            let norm = |weights: &[(&[&str], f64)]| weights.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
+            let known: PlHashMap<Gram, f64> = theirs.iter().copied().collect();
+            let norm = |weights: &[(Gram, f64)]| weights.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
             let product: f64 = ours
                 .iter()
                 .map(|(gram, weight)| {
@@ -170,7 +201,7 @@ impl Columns for CiderSampleEvaluator {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::from_iter(self.language.problem_of_words());
-        if !(1..=4).contains(&self.n) {
+        if !(1..=LONGEST as u32).contains(&self.n) {
             problems.push(format!("`n` should be from 1 to 4, found {}", self.n));
         }
         if self.sigma.is_nan() || self.sigma <= 0.0 {
