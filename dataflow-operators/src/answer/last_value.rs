@@ -9,7 +9,7 @@ use super::list::{Joint, introduces_a_list, joint, name_before};
 use super::multiplier;
 use super::pieces::{Kind, Piece, pieces, takes_an_argument};
 use super::quantity::known_units;
-use super::sign::MINUS;
+use super::sign::{MINUS, PRINTED, is_minus};
 use crate::pattern::pattern;
 
 /// Those that are a value, or begin one, without a digit.
@@ -254,7 +254,7 @@ fn is_compared(pieces: &[Piece<'_>], start: usize, at: usize) -> bool {
     let before = pieces[start..at].iter().rev().find(|piece| !is_space(piece));
     let after = pieces[at + 1..].iter().find(|piece| !is_space(piece));
     before.is_some_and(|piece| is_side(piece) || piece.kind == Kind::Close)
-        && after.is_some_and(|piece| is_side(piece) || piece.kind == Kind::Open || matches!(piece.text, "-" | "−"))
+        && after.is_some_and(|piece| is_side(piece) || piece.kind == Kind::Open || is_minus(piece.text))
 }
 
 /// The value that some pieces are, without operators that join it to nothing; `None` where they name none, and where it is the power or the divisor of a word.
@@ -265,7 +265,7 @@ fn value(pieces: &[Piece<'_>], mut start: usize, mut end: usize) -> Option<std::
         let after_relation = pieces[..start].iter().rev().find(|piece| piece.kind != Kind::Space).is_some_and(|piece| piece.kind == Kind::Relation);
         match pieces[start].text {
             // `GPT-4` and a dash before a space have no sign.
-            "-" | "−" | "+" | "±" | "√" if !glued && (!spaced || after_relation) => break,
+            sign if (is_minus(sign) || matches!(sign, "+" | "±" | "√")) && !glued && (!spaced || after_relation) => break,
             "^" | "_" | "/" if glued => return None,
             _ => start += 1,
         }
@@ -286,8 +286,13 @@ fn value(pieces: &[Piece<'_>], mut start: usize, mut end: usize) -> Option<std::
 /// A value as it is written, and of a plain number the digits alone.
 fn written(value: &[Piece<'_>]) -> String {
     let text: String = value.iter().map(|piece| piece.text).collect();
-    let is_number = matches!(value, [number] | [Piece { text: "-" | "−" | "+", .. }, number] if number.kind == Kind::Number);
-    if is_number { text.replace([',', ' '], "").replace('−', "-").trim_start_matches('+').to_owned() } else { text.trim().to_owned() }
+    let is_sign = |piece: &Piece<'_>| piece.text == "+" || is_minus(piece.text);
+    let is_number = match value {
+        [number] => number.kind == Kind::Number,
+        [sign, number] => is_sign(sign) && number.kind == Kind::Number,
+        _ => false,
+    };
+    if is_number { text.replace([',', ' '], "").replace(PRINTED, "-").trim_start_matches('+').to_owned() } else { text.trim().to_owned() }
 }
 
 #[cfg(test)]
@@ -369,7 +374,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_last_sentence_with_a_value_tells_what_the_whole_text_does(text in r"(?:[\\{}()\[\]$#答案是a-z0-9,:=/^_*²−-]|[.?] ?|\n| |\\frac|\\sqrt){0,60}") {
+        fn the_last_sentence_with_a_value_tells_what_the_whole_text_does(text in r"(?:[\\{}()\[\]$#答案是a-z0-9,:=/^_*²−–-]|[.?] ?|\n| |\\frac|\\sqrt){0,60}") {
             prop_assert_eq!(last_value(&text), last_value_of(&text).and_then(Stated::value));
         }
     }

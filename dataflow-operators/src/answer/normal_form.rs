@@ -14,7 +14,7 @@ use regex::Regex;
 use self::characters::{fraction, lowered_digit, raised};
 use super::brackets::with_depth;
 use super::expression;
-use super::sign::MINUS;
+use super::sign::{MINUS, PRINTED};
 use crate::pattern::pattern;
 
 /// What may stand round the whole of an answer and says nothing.
@@ -157,7 +157,8 @@ impl Translator {
                     text.push(' ');
                 }
                 '$' | '£' | '€' | '¥' | '￥' | '~' | '\u{200b}' => text.push(' '),
-                '−' | '–' | '—' | '－' => text.push('-'),
+                '—' => text.push('-'),
+                sign if PRINTED.contains(&sign) => text.push('-'),
                 '×' | '·' | '⋅' => text.push('*'),
                 '÷' => text.push('/'),
                 'π' => text.push_str(" pi "),

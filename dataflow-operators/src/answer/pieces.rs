@@ -62,7 +62,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
             r"|(?P<open>\\left\s*\\?[(\[{]|\\\{|[(\[{])",
             r"|(?P<close>\\right\s*\\?[)\]}]|\\\}|[)\]}])",
             r"|(?P<space>\\[,;! ]|[ \t~]+)",
-            r"|(?P<operator>[-−+*×·÷/^_√±²³¹⁰⁴-⁹⁻]+)",
+            r"|(?P<operator>[-−－+*×·÷/^_√±²³¹⁰⁴-⁹⁻]+)",
             r"|(?P<mark>[,:;，：；])",
             r"|(?P<relation>[=≈])",
             r"|(?P<command>\\[A-Za-z]+)",
@@ -100,8 +100,20 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
             start: found.get(0).map_or(0, |whole| whole.start()),
         })
         .collect();
+    with_dashes_as_signs(&mut pieces);
     without_prose_in_brackets(&mut pieces);
     pieces
+}
+
+/// Makes a dash right before a value a sign; not between two values, as in `17–18`, and not behind a word.
+fn with_dashes_as_signs(pieces: &mut [Piece<'_>]) {
+    for at in 0..pieces.len().saturating_sub(1) {
+        let begins = matches!(pieces[at + 1].kind, Kind::Number | Kind::Command | Kind::Letter | Kind::Open);
+        let may_follow = at == 0 || matches!(pieces[at - 1].kind, Kind::Space | Kind::Relation | Kind::Inequality | Kind::Open | Kind::Mark | Kind::Other);
+        if pieces[at].text == "–" && begins && may_follow {
+            pieces[at].kind = Kind::Operator;
+        }
+    }
 }
 
 /// Makes brackets round prose, and those without a partner, no brackets: `(3 each)`. Asterisks round a word or a number are no operator either.
