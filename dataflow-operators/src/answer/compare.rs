@@ -47,7 +47,10 @@ pub fn answers_match(answer: &str, reference: &str) -> bool {
     if marks_contradict(answer, reference) {
         return false;
     }
-    let read = |text: &str| normal_form(in_digits(text).as_deref().unwrap_or(text));
+    let read = |text: &str| {
+        let plain = normal_form(text);
+        in_digits(&plain).unwrap_or(plain)
+    };
     let (answer, reference) = (read(answer), read(reference));
     if answer.is_empty() || reference.is_empty() {
         return false;
@@ -286,4 +289,4 @@ fn same_expression(answer: &str, reference: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,5 +1,8 @@
 //! Numbers that are written out in English or Chinese.
 
+mod english;
+
+use self::english::with_first_words_in_digits;
 use super::multiplier::multiplier;
 use super::sign::after_minus;
 
@@ -12,8 +15,8 @@ pub(super) enum Words {
     AddedUp,
 }
 
-/// A text with the number that it begins with, or is, in digits: `25` for `twenty five` and `二十五`, `1 hour` for `one hour`, `2/3` for `三分之二`. `None`
-/// where it begins with none.
+/// A text with the number that it begins with, or is, in digits: `25` for `twenty five` and `二十五`, `1 hour` for `one hour`, `2/3` for `two thirds` and `三分之二`,
+/// `2 1/2` for `two and a half`, `3.5` for `三点五`. `None` where it begins with none.
 pub(super) fn in_digits(text: &str) -> Option<String> {
     let text = text.trim();
     match after_minus(text) {
@@ -26,21 +29,11 @@ fn unsigned_in_digits(text: &str) -> Option<String> {
     if let Some((under, over)) = text.split_once("分之") {
         return Some(format!("{}/{}", chinese_number(over)?, chinese_number(under)?));
     }
+    if let Some((whole, digits)) = text.split_once('点') {
+        return Some(format!("{}.{}", chinese_number(whole)?, chinese_digits(digits)?));
+    }
     let whole = number_of_words(text, Words::Said).or_else(|| chinese_number(text)).map(|number| number.to_string());
     whole.or_else(|| with_first_words_in_digits(&text.to_lowercase()))
-}
-
-/// `1 hour` for `one hour`; not for `two thirds`, which is less than two, and not for `two point five`.
-fn with_first_words_in_digits(lower: &str) -> Option<String> {
-    let words: Vec<&str> = lower.split_whitespace().collect();
-    let is_number = |word: &&str| word_value(word).is_some() || multiplier(word).is_some();
-    word_value(words.first()?)?;
-    let count = words.iter().take_while(|word| is_number(word)).count();
-    let (number, rest) = words.split_at(count);
-    let is_part =
-        |word: &&str| ["half", "halves", "third", "quarter", "point"].iter().any(|part| word.starts_with(part)) || word.trim_end_matches('s').ends_with("th");
-    let number = number_of_words(&number.join(" "), Words::Said)?;
-    (!rest.iter().any(|word| is_part(word) || is_number(word))).then(|| format!("{number} {}", rest.join(" ")))
 }
 
 /// The most bytes of a number in Chinese numerals.
@@ -58,12 +51,20 @@ fn chinese_number(text: &str) -> Option<u64> {
     chinese_number(before)?.checked_mul(multiplier(by)?)?.checked_add(after)
 }
 
+const DIGITS: &str = "零一二三四五六七八九";
+
+/// The digits behind the point: `25` for `二五`.
+fn chinese_digits(text: &str) -> Option<String> {
+    let digit = |character: char| Some(DIGITS.chars().position(|known| known == character)?.to_string());
+    text.chars().map(digit).collect::<Option<String>>().filter(|digits| !digits.is_empty() && text.len() <= LONGEST)
+}
+
 /// A number of 千, 百, 十 and a digit, each of them once and in this order.
 fn below_ten_thousand(text: &str) -> Option<u64> {
     let (mut sum, mut digit, mut above) = (0, None, 10_000);
     for character in text.chars() {
-        if let Some(value) = "一二三四五六七八九".chars().position(|known| known == character).or((character == '两').then_some(1)) {
-            if digit.replace(value as u64 + 1).is_some() {
+        if let Some(value) = DIGITS.chars().position(|known| known == character).or((character == '两').then_some(2)).filter(|value| *value > 0) {
+            if digit.replace(value as u64).is_some() {
                 return None;
             }
             continue;
@@ -178,10 +179,13 @@ mod tests {
             ("一万亿", "1000000000000"),
             ("三萬", "30000"),
             ("負三", "-3"),
+            ("minus two and a half", "-2 1/2"),
+            ("三点一四", "3.14"),
+            ("零下十二", "-12"),
         ] {
             assert_eq!(in_digits(text).as_deref(), Some(digits), "{text}");
         }
-        for text in ["", "two thirds", "zero point five", "five hundredths", "一半", "一一", "万", "hour", "12"] {
+        for text in ["", "一半", "一一", "万", "三点", "三点五分", "三点十", "hour", "12"] {
             assert_eq!(in_digits(text), None, "{text}");
         }
     }

@@ -244,7 +244,7 @@ proptest! {
 }
 
 /// Checks pairs that are the same, and pairs that are not, both ways round.
-fn check(same: &[(&str, &str)], different: &[(&str, &str)]) {
+pub(in super::super) fn check(same: &[(&str, &str)], different: &[(&str, &str)]) {
     for (left, right) in same {
         assert!(answers_match(left, right), "`{left}` is `{right}`");
         assert!(answers_match(right, left), "`{right}` is `{left}`");
@@ -389,6 +389,15 @@ fn numbers_are_read_with_the_words_that_belong_to_them() {
             ("1 hour", "one hour"),
             ("twelve eggs", "12"),
             ("18 hundred", "1800"),
+            ("two and a half", "2.5"),
+            ("-2.5", "minus two and a half"),
+            ("one half", r"\frac{1}{2}"),
+            ("three quarters", "0.75"),
+            (r"\text{two thirds}", "2/3"),
+            ("one and a half hours", "1.5 hours"),
+            ("a hundred", "100"),
+            ("two point five", "2.5"),
+            ("三点五", "3.5"),
         ],
         &[
             ("18", "18 million"),
@@ -399,6 +408,12 @@ fn numbers_are_read_with_the_words_that_belong_to_them() {
             ("12", "minus 12"),
             ("3", "负3"),
             ("2", "two thirds"),
+            ("2", "two and a half"),
+            ("5", "two point five"),
+            ("1", "a hundred"),
+            ("1/3", "the third"),
+            ("20/3", "twenty third"),
+            ("1 hour", "one and a half hours"),
         ],
     );
 }
