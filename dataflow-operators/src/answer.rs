@@ -243,13 +243,30 @@ mod tests {
 
     #[test]
     fn a_letter_with_its_value_is_right_for_either() {
-        for solution in
-            [r"\boxed{C. 12}", r"\boxed{\textbf{(C)}\ 12}", "The answer is (C) 12", "The answer is (C) $12$.", "C. 12", r"$\boxed{\mathrm{(C)}\ 12}$"]
-        {
+        for solution in [
+            r"\boxed{C. 12}",
+            r"\boxed{C.12}",
+            r"\boxed{C: 12}",
+            r"\boxed{12 (C)}",
+            r"\boxed{\textbf{(C)}\ 12}",
+            r"$\boxed{\mathrm{(C)}\ 12}$",
+            r"\boxed{\mathrm{C}. 12}",
+            "The answer is (C) 12",
+            "The answer is (C) $12$.",
+            "The answer is C. 12",
+            "The answer is C. 12. Done.",
+            "The answer is **C. 12**.",
+            "The answer is C. $12$.",
+            "答案是C.12",
+            "C. 12",
+        ] {
             check(&[(solution, "12", "13"), (solution, "C", "D"), (solution, "(C) 12", "(D) 13")]);
         }
         check(&[
             ("12", "(C) 12", "(C) 13"),
+            ("The answer is C. Paris.", "Paris", "London"),
+            ("The answer is C. It is the largest of the four.", "C", "largest"),
+            ("The answer is C. 3 of them are red.", "C", "3"),
             (r"\boxed{(C)\ \frac{1}{2}}", "0.5", "2"),
             (r"\boxed{(C)\ (1, 2)}", "(1, 2)", "(2, 1)"),
             (r"\boxed{(C)\ 1, 2}", "1, 2", "2"),

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::compare::is_answer;
 use super::content::{some_text, without_bold};
 use super::denial::is_denied;
 use super::list::joint;
@@ -46,7 +47,7 @@ fn announced(text: &str, phrase: usize, end: usize) -> Option<String> {
     let rest = if unstarred.starts_with(char::is_whitespace) { unstarred.trim_start_matches(is_between) } else { rest };
     let line = rest.lines().next()?;
     let (whole, length) = formula_at_start(rest, line).unwrap_or_else(|| {
-        let sentence = [". ", "。", "．"].iter().filter_map(|end| line.find(end)).min().map_or(line, |end| &line[..end]);
+        let sentence = first_sentence(line);
         (without_full_stop(sentence), head_length(sentence))
     });
     let start = text.len() - rest.len();
@@ -59,6 +60,28 @@ fn announced(text: &str, phrase: usize, end: usize) -> Option<String> {
     }
     some_text(&with_sign(whole))
 }
+
+/// The sentence that a line begins with, without its full stop; that behind the letter of a choice, `C. 12`, ends none where what the choice says follows.
+fn first_sentence(line: &str) -> &str {
+    static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[*$(\s]*(?:\\(?:text\w*|math\w+)\{)?\(?[A-J][)}*]*\.[}*$\s]"));
+    let end = |text: &str| [". ", "。", "．"].iter().filter_map(|end| text.find(end)).min();
+    let value = LETTER.find(line).map_or(0, |letter| letter.end());
+    let of_value = &line[value..end(&line[value..]).map_or(line.len(), |end| value + end)];
+    let says_value = || {
+        let said = without_full_stop(of_value.trim());
+        let words = || said.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic));
+        let is_name = || {
+            value + of_value.len() == line.len()
+                && said.split_whitespace().all(|word| word.starts_with(|first: char| first.is_alphabetic() && !first.is_lowercase()))
+        };
+        // More words than a unit or a name has are an explanation.
+        words().count() <= MOST_WORDS && (is_answer(&without_bold(said)) || is_name())
+    };
+    if value > 0 && says_value() { &line[..value + of_value.len()] } else { end(line).map_or(line, |end| &line[..end]) }
+}
+
+/// The most words of a choice that stand behind its letter and a full stop.
+const MOST_WORDS: usize = 3;
 
 /// Of `not 13 but 12` and `not 13, it is 12` the latter.
 fn corrected(text: &str) -> Option<String> {

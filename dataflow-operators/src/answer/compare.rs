@@ -1,5 +1,6 @@
 //! Tells whether two final answers are the same.
 
+mod choice;
 mod condition;
 mod marks;
 mod time_of_day;
@@ -9,6 +10,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use self::choice::Choice;
 use self::condition::{membership, renamed, says_membership, set_condition, split_condition};
 use self::marks::marks_contradict;
 use self::time_of_day::{is_time_of_day, same_time};
@@ -114,10 +116,13 @@ pub(super) fn same(answer: &str, reference: &str, depth: usize) -> bool {
         (None, Some((name, set))) => return says_membership(name, set, answer, depth),
         (None, None) => {}
     }
-    // A letter with what its choice says is right for either.
-    match (value_of_choice(answer), value_of_choice(reference)) {
-        (Some(value), None) if choice(reference).is_none() => return same(value, reference, depth + 1),
-        (None, Some(value)) if choice(answer).is_none() => return same(answer, value, depth + 1),
+    // A letter with what its choice says is right for either, and where both say it, that counts too.
+    match (Choice::of(answer), Choice::of(reference)) {
+        (Some(left), Some(right)) => {
+            return left.letter == right.letter && !matches!((left.value, right.value), (Some(left), Some(right)) if !same(left, right, depth + 1));
+        }
+        (Some(Choice { value: Some(value), .. }), None) => return same(value, reference, depth + 1),
+        (None, Some(Choice { value: Some(value), .. })) => return same(answer, value, depth + 1),
         _ => {}
     }
     match (label(answer), label(reference)) {
@@ -179,9 +184,6 @@ fn same_as_group(group: &Group, text: &str, single: &str, same: impl Fn(&str, &s
 }
 
 fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
-    if let (Some(answer), Some(reference)) = (choice(answer), choice(reference)) {
-        return answer == reference;
-    }
     // `2 pi ≈ 6.28` says both.
     let either = |text: &str, same: &dyn Fn(&str) -> bool| text.split('≈').filter(|side| !side.trim().is_empty()).any(same);
     if answer.contains('≈') {
@@ -217,20 +219,6 @@ fn same_single(answer: &str, reference: &str, depth: usize) -> bool {
         _ => return relation::same(answer, reference, depth),
     }
     same_time(answer, reference).or_else(|| same_number(answer, reference)).unwrap_or_else(|| same_expression(answer, reference))
-}
-
-/// The letter of a choice: `B`, `(B)`, `B.`, `(B) 42`, `B. 42`, `Option B`, `选B`.
-fn choice(text: &str) -> Option<char> {
-    static CHOICE: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"^(?:(?:[Oo]ption|[Cc]hoice|选项?)?\s*(?:\(([A-Ja-j])\)(?:\s.*)?|([A-Ja-j])[.):]?|([A-J])[.):]\s.*))$"));
-    let found = CHOICE.captures(text)?;
-    (1..=3).find_map(|group| found.get(group))?.as_str().chars().next().map(|letter| letter.to_ascii_uppercase())
-}
-
-/// What a choice says that stands behind its letter: `42` of `(B) 42` and `B. 42`.
-fn value_of_choice(text: &str) -> Option<&str> {
-    static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:(?:[Oo]ption|[Cc]hoice|选项?)\s*)?(?:\([A-J]\)|[A-J][.):])\s+"));
-    Some(&text[LETTER.find(text)?.end()..])
 }
 
 /// Whether an equation tells what its first side is, and not where it holds: `x = 5` and `2 + 3 = 5`; not `2x = 6`, and not `7 = 11a + c`.
