@@ -16,12 +16,16 @@ pub(super) enum Expression {
     Number(Number),
     Variable(String),
     Call(Function, Box<Expression>),
-    /// `+`, `-`, `*`, `/`, `^` or [`CHOOSE`] of two.
+    /// `+`, `-`, `*`, `/`, `^`, [`CHOOSE`], [`LARGER`] or [`SMALLER`] of two.
     Operation(char, Box<Expression>, Box<Expression>),
 }
 
 /// The operation of a binomial coefficient: in how many ways as many as the right side says are chosen out of the left side.
 const CHOOSE: char = 'C';
+
+/// The operations that give the larger and the smaller of two.
+const LARGER: char = '∨';
+const SMALLER: char = '∧';
 
 /// A function of one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,6 +110,10 @@ impl Expression {
                     '*' => left * right,
                     '/' => left / right,
                     &CHOOSE => binomial(left, right),
+                    // Where one of two is no number, neither is the larger one.
+                    &LARGER | &SMALLER if left.is_nan() || right.is_nan() => f64::NAN,
+                    &LARGER => left.max(right),
+                    &SMALLER => left.min(right),
                     // An odd root of a negative number is real.
                     _ if left < 0.0 && is_odd_root(right) => -(-left).powf(right),
                     _ => left.powf(right),
@@ -245,6 +253,10 @@ mod tests {
             ("binom(7)(2)", "21"),
             ("binom(2020)(2)", "2020*2019/2"),
             ("binom(2020)(2018)", "2020*2019/2"),
+            ("max (3, 4)", "4"),
+            ("2min⦃5, 3, 4⦄ + 1", "7"),
+            ("max(a, b)", "max(b, a)"),
+            ("max(x, -x)", "|x|"),
             ("binom(60)(30)", "60!/(30!*30!)"),
             ("binom(n)(2)", "n(n-1)/2"),
             ("binom(binom(5)(2))(3)", "120"),
@@ -294,6 +306,9 @@ mod tests {
             ("0.333", "0.333..."),
             ("0.⟨3⟩", "0.⟨30⟩"),
             ("2000!", "2001!"),
+            ("max(3, 4)", "3"),
+            ("max(a, b)", "min(a, b)"),
+            ("min(x, 1)", "1"),
             ("binom(2000)(1000)", "binom(2000)(1001)"),
         ] {
             assert!(!same(left, right), "{left} and {right}");
@@ -309,12 +324,12 @@ mod tests {
         }
 
         #[test]
-        fn depth_is_bounded(count in 0usize..400, open in "[(^|]|-|sin|log|2\\^|\\(2/|sin\\^|log_|binom\\(|binom\\(2\\)\\(") {
+        fn depth_is_bounded(count in 0usize..400, open in "[(^|]|-|sin|log|2\\^|\\(2/|sin\\^|log_|binom\\(|binom\\(2\\)\\(|max\\(|min\\(1,") {
             prop_assert!(Expression::parse(&open.repeat(count)).is_none());
         }
 
         #[test]
-        fn a_tree_is_no_larger_than_its_text(count in 1usize..30, piece in "binom\\(|sin\\(|log_x\\(|root\\(2\\)\\(|2\\^\\(") {
+        fn a_tree_is_no_larger_than_its_text(count in 1usize..30, piece in "binom\\(|max\\(1,|sin\\(|log_x\\(|root\\(2\\)\\(|2\\^\\(") {
             let close = if piece == "binom(" { ")(1)" } else { ")" };
             let text = format!("{}5{}", piece.repeat(count), close.repeat(count));
             let nodes = |expression: &Expression| format!("{expression:?}").matches('(').count();

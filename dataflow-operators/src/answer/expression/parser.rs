@@ -1,7 +1,7 @@
 //! Reads expressions in plain notation.
 
 use super::number::{self, Number};
-use super::{CHOOSE, Expression, Function};
+use super::{CHOOSE, Expression, Function, LARGER, SMALLER};
 
 const LONGEST: usize = 1000;
 const DEEPEST: usize = 60;
@@ -34,10 +34,13 @@ const LOGARITHMS: [&str; 3] = ["log", "ln", "lg"];
 /// Names of functions of two numbers, each of which stands in brackets.
 const OF_TWO: [&str; 2] = ["root", "binom"];
 
+/// Names of functions of as many numbers as stand in their brackets, with the operation that joins two of them.
+const OF_SEVERAL: [(&str, char); 2] = [("max", LARGER), ("min", SMALLER)];
+
 /// Names of mathematics that is not worked out, but is a part of its formula.
 #[rustfmt::skip]
-const UNREAD: [&str; 33] = [
-    "gcd", "lcm", "max", "min", "arg", "dim", "deg", "ker", "Re", "re", "Im", "im", "Pr", "sup", "lim", "det", "tr", "sgn", "erf", "coth", "sech", "csch",
+const UNREAD: [&str; 31] = [
+    "gcd", "lcm", "arg", "dim", "deg", "ker", "Re", "re", "Im", "im", "Pr", "sup", "lim", "det", "tr", "sgn", "erf", "coth", "sech", "csch",
     "arccot", "sum", "prod", "int", "nabla", "partial", "lfloor", "rfloor", "lceil", "rceil", "operatorname",
 ];
 
@@ -58,7 +61,7 @@ pub(in super::super) fn is_of_an_angle(word: &str) -> bool {
 
 /// Whether a word names a function or a number.
 pub(in super::super) fn is_name(word: &str) -> bool {
-    is_function(word) || OF_TWO.contains(&word) || UNREAD.contains(&word) || ["pi", "inf"].contains(&word)
+    is_function(word) || OF_TWO.contains(&word) || OF_SEVERAL.iter().any(|(name, _)| *name == word) || UNREAD.contains(&word) || ["pi", "inf"].contains(&word)
 }
 
 impl Expression {
@@ -275,6 +278,10 @@ impl Parser {
             let power = Expression::operation('/', Expression::Number(Number::whole(1)), degree);
             return Some(Expression::operation('^', inner, power));
         }
+        if let Some((word, operator)) = OF_SEVERAL.iter().find(|(word, _)| self.begins_with(word)) {
+            self.at += word.len();
+            return self.joined(*operator);
+        }
         for word in LOGARITHMS {
             if self.begins_with(word) {
                 self.at += word.len();
@@ -320,6 +327,22 @@ impl Parser {
         Some(inner)
     }
 
+    /// What an operation makes of all that stands in brackets, apart by commas: `(2, 3)`, `⦃2, 3⦄`.
+    fn joined(&mut self, operator: char) -> Option<Expression> {
+        let close = match self.peek()? {
+            '(' => ')',
+            '⦃' => '⦄',
+            _ => return None,
+        };
+        self.at += 1;
+        let mut value = self.sum()?;
+        while self.take(',').is_some() {
+            value = Expression::operation(operator, value, self.sum()?);
+        }
+        self.take(close)?;
+        Some(value)
+    }
+
     /// A group, or factors that stand together up to the next function: `sin 2x cos y`.
     fn function_argument(&mut self) -> Option<Expression> {
         if self.peek() == Some('(') { self.power() } else { self.factors() }
@@ -328,7 +351,13 @@ impl Parser {
     fn factors(&mut self) -> Option<Expression> {
         let mut value = self.power()?;
         while let Some(next) = self.peek() {
-            let named = FUNCTIONS.iter().map(|(word, _)| *word).chain(LOGARITHMS).chain(OF_TWO).any(|word| self.begins_with(word));
+            let named = FUNCTIONS
+                .iter()
+                .map(|(word, _)| *word)
+                .chain(LOGARITHMS)
+                .chain(OF_TWO)
+                .chain(OF_SEVERAL.map(|(word, _)| word))
+                .any(|word| self.begins_with(word));
             if !next.is_alphabetic() || named {
                 break;
             }

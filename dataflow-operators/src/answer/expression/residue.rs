@@ -3,7 +3,7 @@
 //! Floating point takes `2^{100}` and `2^{100} + 1` for the same number, and has none for `2^{2000}`. Two fractions that leave the same are the same but
 //! for one chance in 10¹⁸.
 
-use super::{CHOOSE, Expression, Function};
+use super::{CHOOSE, Expression, Function, LARGER, SMALLER};
 
 /// The prime number that all is divided by.
 pub(super) const PRIME: u64 = (1 << 61) - 1;
@@ -59,7 +59,8 @@ impl Expression {
             Self::Number(number) => number.residue,
             Self::Call(Function::Negative, inner) => Some((PRIME - inner.residue()?) % PRIME),
             Self::Call(Function::Factorial, inner) => factorial(inner.whole_value()?),
-            Self::Variable(_) | Self::Call(..) => None,
+            // Which of two is the larger does not show in what is left of them.
+            Self::Variable(_) | Self::Call(..) | Self::Operation(LARGER | SMALLER, ..) => None,
             Self::Operation('^', base, exponent) => power(base.residue()?, exponent.whole_value()? as i64),
             Self::Operation(CHOOSE, all, chosen) => {
                 let (all, chosen) = (all.whole_value()?, chosen.whole_value()?);
