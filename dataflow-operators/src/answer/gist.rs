@@ -36,11 +36,18 @@ fn gist_of_plain(sentence: &str) -> Option<String> {
     /// With one of these in it a sentence does not say that its number is the answer.
     static VAGUE: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"(?i)\b(?:not|no|never|than|least|most|over|under|between|except|about|if|or|either|could|may|might)\b|n't\b|[不非约或]"));
+    /// Brackets right behind a name hold what it is of: `\gcd(a, b)`, `f(x)`, `\det (A)`.
+    static ARGUMENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:[A-Za-z](?:\}|_\{?\w+\}?)?|\\[A-Za-z]+\s+)$"));
     if let Some(letter) = LETTER.captures(sentence) {
         return Some(letter[1].to_owned());
     }
     let is_condition = |at: usize| CONDITION.is_match(&sentence[at..]);
-    if let Some(cut) = AFTERTHOUGHT.find_iter(sentence).find(|cut| cut.start() > 0 && !is_condition(cut.start())) {
+    let is_argument = |cut: &str, at: usize| {
+        let bracket = cut.find('(').filter(|bracket| cut[..*bracket].trim().is_empty());
+        bracket.is_some_and(|bracket| ARGUMENT.is_match(&sentence[sentence.floor_char_boundary(at.saturating_sub(40))..at + bracket]))
+    };
+    let is_aside = |cut: &regex::Match<'_>| cut.start() > 0 && !is_condition(cut.start()) && !is_argument(cut.as_str(), cut.start());
+    if let Some(cut) = AFTERTHOUGHT.find_iter(sentence).find(is_aside) {
         let head = sentence[..cut.start()].trim_end_matches([',', ' ']);
         let is_plain = !head.is_empty() && (!head.contains(' ') || head.contains(|character: char| character.is_ascii_digit()));
         return if is_plain { Some(gist_of_plain(head).unwrap_or_else(|| head.to_owned())) } else { None };
@@ -86,6 +93,11 @@ mod tests {
             ("The largest $n$ is 34", Some("34")),
             ("Jane started it 3 hours ago", Some("3 hours")),
             ("最大值是 7", Some("7")),
+            ("Paris (in France)", Some("Paris")),
+            ("12 (in all)", Some("12")),
+            (r"2\gcd(a,b)", None),
+            (r"2\min (x, y)", None),
+            (r"\operatorname{rank}(A)", None),
             ("5", None),
             ("5 apples", None),
             ("The most that there could be is 19", Some("19")),
