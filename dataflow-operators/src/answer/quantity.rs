@@ -19,6 +19,8 @@ struct Quantity {
     /// The number as it is written.
     number: String,
     unit: String,
+    /// What is measured in the unit: `apples` of `12 pounds of apples`.
+    measured: String,
     /// By what the first words of the unit multiply.
     times: f64,
 }
@@ -28,12 +30,21 @@ impl Quantity {
         let text = without_thousands(text).or_else(|| without_brackets_round_unit(text)).unwrap_or_else(|| text.to_owned());
         let (head, unit) = split_unit(&text);
         let (times, unit) = multiplied(&unit);
-        let unit = unit_name(unit);
+        // `3 millions of dollars`
+        let unit = unit.strip_prefix("of ").unwrap_or(unit);
+        let (unit, measured) = unit.split_once(" of ").unwrap_or((unit, ""));
+        let (unit, measured) = (unit_name(unit), unit_name(measured));
         // A percent sign is a unit: it may be left out, and is no other unit.
         match head.strip_suffix('%') {
-            Some(number) => Self { number: number.trim().to_owned(), unit: if unit.is_empty() { "percent".to_owned() } else { unit }, times },
-            None => Self { number: head.to_owned(), unit, times },
+            Some(number) => Self { number: number.trim().to_owned(), unit: if unit.is_empty() { "percent".to_owned() } else { unit }, measured, times },
+            None => Self { number: head.to_owned(), unit, measured, times },
         }
+    }
+
+    /// Whether both tell a unit, or what is measured in it, and not the same.
+    fn contradicts(&self, other: &Self) -> bool {
+        let differ = |one: &str, other: &str| !one.is_empty() && !other.is_empty() && one != other;
+        differ(&self.unit, &other.unit) || differ(&self.measured, &other.measured)
     }
 
     /// The value, where what stands before the unit is a number.
@@ -49,7 +60,7 @@ impl Quantity {
 pub(super) fn same_number(answer: &str, reference: &str) -> Option<bool> {
     let (left, right) = (Quantity::of(answer), Quantity::of(reference));
     let have_units = (!left.unit.is_empty(), !right.unit.is_empty());
-    let contradict = have_units == (true, true) && left.unit != right.unit;
+    let contradict = left.contradicts(&right);
     match (left.value(), right.value()) {
         (Some(left), Some(right)) => Some(!contradict && expression::equal(&left, &right)),
         // `2:30 pm` and `2:30`, `12x kg` and `12x`
@@ -112,6 +123,11 @@ pub(crate) fn without_unit(text: &str) -> &str {
     split_unit(text).0
 }
 
+/// Whether the `s` right behind a number makes a decade of it, and no seconds: `1990s`. `1800s` may be half an hour.
+fn is_decade(number: &str) -> bool {
+    matches!(number.as_bytes(), [b'1', b'5'..=b'9', b'1'..=b'9', b'0'] | [b'2', b'0', b'1'..=b'9', b'0'])
+}
+
 /// Units that may stand right after a number.
 const SHORT: [&str; 22] =
     ["cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw", "hz", "pa", "mol", "mph", "in", "am", "pm"];
@@ -126,6 +142,9 @@ fn split_unit(text: &str) -> (&str, String) {
     let Some(found) = WITH_UNIT.captures(text) else { return none() };
     let (Some(head), Some(space), Some(words)) = (found.get(1), found.get(2), found.get(3)) else { return none() };
     let words = words.as_str().trim();
+    if words == "s" && space.as_str().is_empty() && is_decade(head.as_str()) {
+        return none();
+    }
     let letter = words.split(|character: char| !character.is_alphabetic()).next().filter(|word| word.chars().count() == 1 && LETTERS.contains(word));
     let words = words.to_lowercase();
     let first: String = words.chars().filter(|character| *character != '.').take_while(|character| character.is_alphabetic()).collect();
@@ -139,4 +158,23 @@ fn split_unit(text: &str) -> (&str, String) {
         return none();
     }
     (head.as_str().trim(), words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::tests::check;
+
+    #[test]
+    fn what_is_measured_belongs_to_a_unit_and_a_decade_is_no_time() {
+        check(
+            &[
+                ("12 pounds", "12 pounds of apples"),
+                ("3 cups of flour", "3"),
+                ("3 millions of dollars", "3 million dollars"),
+                ("1990s", "1990s"),
+                ("1800s", "1800"),
+            ],
+            &[("12 ounces", "12 pounds of apples"), ("12 apples", "12 pounds of apples"), ("3 cups of flour", "3 cups of sugar"), ("1990", "1990s")],
+        );
+    }
 }
