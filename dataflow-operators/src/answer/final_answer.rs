@@ -1,16 +1,19 @@
 //! The final answer of a solution, cleaned so that it can be compared letter by letter: the rules that evaluations of mathematics models share.
 
+mod unit;
+
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::number_words::{Words, number_of_words};
+use self::unit::{without_unit_behind, without_units};
+use super::number_words::{Words, in_digits, number_of_words};
 use crate::pattern::pattern;
 
 /// What is done with the unit behind an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Units {
-    /// A unit after a number goes.
+    /// The unit behind an answer that is one value goes, with its powers and divisors: `m^2`, `m/s`.
     AfterNumbers,
     /// Every word that is a unit goes, single letters such as `a` and `m` too, as in DataFlow.
     Everywhere,
@@ -97,56 +100,24 @@ fn cleaned(answer: &str, units: Units, words: Words) -> String {
         }
     }
     text = TEXT.replace_all(&text, "$1").into_owned();
-    text = match units {
-        Units::Stay => text,
-        Units::Everywhere => without_units(&text, |_| true),
-        Units::AfterNumbers => without_units(&text, |before| before.trim_end().ends_with(|character: char| character.is_ascii_digit() || character == '}')),
-    };
+    if units == Units::Everywhere {
+        text = without_units(&text);
+    }
     for gone in ["^{\\circ}", "^\\circ", "\\$", "$", "\\(", "\\)"] {
         text = text.replace(gone, "");
     }
-    if let Some(number) = number_of_words(&text, words) {
-        text = number.to_string();
-    }
+    let number = match words {
+        Words::AddedUp => number_of_words(&text, words).map(|number| number.to_string()),
+        Words::Said => in_digits(&text),
+    };
+    text = number.unwrap_or(text);
     for name in ["x=", "y=", "z=", "x\\in", "y\\in", "z\\in"] {
         text = text.replace(name, "");
     }
-    text.replace("\\emptyset", "{}").replace("\\%", "").replace('%', "")
-}
-
-/// Words behind numbers that say what is counted.
-#[rustfmt::skip]
-const UNITS: &[&str] = &[
-    "acre", "acres", "am", "amp", "amps", "apples", "apple", "balls", "blocks", "books", "boxes", "calories", "carats", "cent", "cents", "centimeter", "centimeters",
-    "centimetre", "centimetres", "cm", "coins", "cubic", "cubes", "cups", "day", "days", "degree", "degrees", "digits", "dollar", "dollars", "dozen", "east", "edges", "eggs", "feet", "foot", "ft",
-    "gallon", "gallons", "girls", "boys", "gram", "grams", "hectares", "hour", "hours", "hr", "hrs", "inch", "inches", "items", "kg", "kilogram", "kilograms", "kilometer", "kilometers",
-    "kilometre", "kilometres", "km", "kmph", "kph", "lb", "lbs", "liter", "liters", "litre", "litres", "m", "meter", "meters", "metre", "metres", "mile", "miles", "milliliters", "millimeters",
-    "min", "mins", "minute", "minutes", "ml", "mm", "mph", "mi", "month", "months", "north", "ounces", "ounce", "oz", "pages", "paise", "people", "per", "percent", "persons", "pieces", "pm",
-    "points", "pound", "pounds", "quarts", "rs", "rupees", "sec", "second", "seconds", "sides", "south", "sq", "square", "squares", "students", "tickets", "tons", "ton", "unit", "units",
-    "volume", "watts", "ways", "week", "weeks", "west", "yard", "yards", "year", "years", "yrs",
-];
-
-/// Letters that DataFlow takes for units too.
-const LETTERS: &str = "acdghlmost";
-
-/// Leaves out the words that are units; `goes` tells of the text before one whether it may go. The marks around stay.
-fn without_units(text: &str, goes: impl Fn(&str) -> bool) -> String {
-    let is_letter = |character: char| character.is_alphanumeric() || character == '_';
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(is_letter) {
-        let end = rest[start..].find(|character| !is_letter(character)).map_or(rest.len(), |length| start + length);
-        kept.push_str(&rest[..start]);
-        let word = &rest[start..end];
-        let is_unit = UNITS.contains(&word) || (word.len() == 1 && LETTERS.contains(word));
-        // A command of LaTeX is no word.
-        if !(is_unit && !kept.ends_with('\\') && goes(&kept)) {
-            kept.push_str(word);
-        }
-        rest = &rest[end..];
+    if units == Units::AfterNumbers {
+        text = without_unit_behind(&text).unwrap_or(text);
     }
-    kept.push_str(rest);
-    kept
+    text.replace("\\emptyset", "{}").replace("\\%", "").replace('%', "")
 }
 
 #[cfg(test)]
@@ -156,9 +127,9 @@ mod tests {
 
     #[test]
     fn a_unit_goes_only_behind_a_number_unless_everywhere_is_asked_for() {
-        let answers = [r"\boxed{a+b}", r"\boxed{10 \text{ meters}}", r"\boxed{5m}", r"\boxed{5 m}", r"\boxed{\frac{1}{2} \text{ miles}}"];
-        let of = |units| answers.map(|answer| final_answer(answer, units));
-        assert_eq!(of(Units::AfterNumbers), ["a+b", "10  ", "5m", "5 ", r"\frac{1}{2}  "]);
+        let answers = ["a+b", r"10 \text{ meters}", "5m", "5 m", r"\frac{1}{2} \text{ miles}"];
+        let of = |units| answers.map(|answer| final_answer(&format!(r"\boxed{{{answer}}}"), units));
+        assert_eq!(answers.map(|answer| cleaned_answer(answer, Units::AfterNumbers)), ["a+b", "10  ", "5m", "5 ", r"\frac{1}{2}  "]);
         assert_eq!(of(Units::Everywhere), ["+b", "10  ", "5m", "5 ", r"\frac{1}{2}  "]);
         assert_eq!(of(Units::Stay), ["a+b", "10  meters", "5m", "5 m", r"\frac{1}{2}  miles"]);
     }

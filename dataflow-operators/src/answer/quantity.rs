@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 pub(super) use self::unit::known_units;
-use self::unit::unit_name;
+use self::unit::{is_known, unit_name};
 use super::expression::{self, Expression};
 use super::multiplier::multiplied;
 use super::number_words::word_value;
@@ -89,7 +89,7 @@ pub(super) fn without_thousands(text: &str) -> Option<String> {
 }
 
 /// `3 1/2` as a sum.
-fn mixed_number(text: &str) -> Option<String> {
+pub(super) fn mixed_number(text: &str) -> Option<String> {
     static MIXED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^([-+]?)\s*(\d+)\s+\(*(\d+)\)*\s*/\s*\(*(\d+)\)*$"));
     let found = MIXED.captures(text)?;
     Some(format!("{}({}+{}/{})", &found[1], &found[2], &found[3], &found[4]))
@@ -132,12 +132,18 @@ fn is_decade(number: &str) -> bool {
 const SHORT: [&str; 22] =
     ["cm", "mm", "km", "kg", "mg", "ml", "ms", "min", "hr", "hrs", "ft", "mi", "lb", "oz", "kw", "hz", "pa", "mol", "mph", "in", "am", "pm"];
 
+/// Those of one letter, which are variables in another case: `5N` and `5n`.
+const LETTERS: &str = "mgshlLNJWVKC";
+
+/// Whether a word is the name of a unit.
+pub(super) fn is_unit(word: &str) -> bool {
+    if word.len() == 1 { LETTERS.contains(word) } else { SHORT.contains(&word) || is_known(&word.to_lowercase()) }
+}
+
 /// A number and the unit or words after it, in small letters.
 fn split_unit(text: &str) -> (&str, String) {
     static WITH_UNIT: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"^(-?\d+(?:\.\d+)?[eE][+-]?\d+|.*?[\d)%](?:\s*pi\b)?)(\s*)((?:[\p{L}µ%]+(?:\^?\(?-?\d\)?)?[\s./*-]*)+)$"));
-    /// Those of one letter, which are variables in another case: `5N` and `5n`.
-    const LETTERS: &str = "mgshlLNJWVKC";
     let none = || (text, String::new());
     let Some(found) = WITH_UNIT.captures(text) else { return none() };
     let (Some(head), Some(space), Some(words)) = (found.get(1), found.get(2), found.get(3)) else { return none() };

@@ -87,9 +87,21 @@ pub(super) fn unit_name(words: &str) -> String {
 
 /// The name of one factor: `dollar` and `dollars` are one.
 fn name_of(word: &str) -> String {
+    known_name(word).unwrap_or_else(|| single(word)).to_owned()
+}
+
+/// Whether a word in small letters is one of the units here, or several of it.
+pub(super) fn is_known(word: &str) -> bool {
+    known_name(word).is_some()
+}
+
+fn known_name(word: &str) -> Option<&'static str> {
     let known = |word: &str| UNITS.iter().find(|names| names.contains(&word)).map(|names| names[0]);
-    let single = if word.chars().count() > 2 { word.strip_suffix('s').unwrap_or(word) } else { word };
-    known(word).or_else(|| known(single)).unwrap_or(single).to_owned()
+    known(word).or_else(|| known(single(word)))
+}
+
+fn single(word: &str) -> &str {
+    if word.chars().count() > 2 { word.strip_suffix('s').unwrap_or(word) } else { word }
 }
 
 /// The words, exponents and signs of division of a unit.

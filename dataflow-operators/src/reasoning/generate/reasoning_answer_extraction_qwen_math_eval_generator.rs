@@ -11,14 +11,16 @@ use crate::compatibility::Compatibility;
 
 /// Writes the final answer of a worked solution: what it is marked with (`\\boxed{…}`, `####`, "the answer is", 答案是), or its last value; without dollars, percent signs, `x=` and units.
 ///
-/// The answer is taken whole, as `ReasoningAnswerGroundTruthFilter` takes it: of `\\frac{1}{2}` it is that, and of `the roots are 1 and -2` both, never the last number alone. A unit goes only behind a number.
+/// The answer is taken whole, as `ReasoningAnswerGroundTruthFilter` takes it: of `\\frac{1}{2}` it is that, and of `the roots are 1 and -2` both, never the last number alone.
+/// A number in words is written in digits: `100` for `a hundred`, `12` for `十二`. A unit goes only behind an answer that is one value, and as a whole: of `5 m^2` 5 is left, and `7 apples and 3 pears` stays.
 /// With `compatibility: dataflow` a box, "the answer is" (to the end of the text) and the last number are all that is looked for, every word that is a unit goes, also the letters `a`, `c`, `d`, `g`, `h`, `l`, `m`, `o`, `s` and `t`, so that
 /// `a+b` becomes `+b`, words of numbers that make no number together are added up, and a solution without an answer has an empty one; here that is null. Spaces around what goes stay, as in DataFlow.
 ///
 /// # 中文
 ///
 /// 写入解答的最终答案：其标出的内容（`\\boxed{…}`、`####`、"the answer is"、答案是），或最后一个数值；去掉美元符号、百分号、`x=` 与单位。
-/// 答案取完整的值，与 `ReasoningAnswerGroundTruthFilter` 相同：`\\frac{1}{2}` 取整体，`the roots are 1 and -2` 取两者，不从中截取最后一个数字。单位只在数字之后才去掉。
+/// 答案取完整的值，与 `ReasoningAnswerGroundTruthFilter` 相同：`\\frac{1}{2}` 取整体，`the roots are 1 and -2` 取两者，不从中截取最后一个数字。
+/// 用文字写出的数改为数字：`a hundred` 得到 `100`，`十二` 得到 `12`。只有单个数值之后的单位才去掉，且整体去掉：`5 m^2` 得到 5，`7 apples and 3 pears` 保持不变。
 /// `compatibility: dataflow` 只查找方框、"the answer is"（取到文本结尾）与最后一个数字；会去掉所有单位词，包括字母 `a`、`c`、`d`、`g`、`h`、`l`、`m`、`o`、`s`、`t`，因此 `a+b` 变为 `+b`；不能合成一个数的数词相加；
 /// 没有答案时写入空文本，此处默认写入空值。
 #[operator(reasoning, generate, Columns)]
@@ -90,9 +92,19 @@ mod tests {
             "The answer is one and two.",
             "The answer is 12. For 3 rows.",
             r"\boxed{4",
+            r"\boxed{5 m^2}",
+            r"\boxed{5 \text{ m/s}}",
+            r"\boxed{3 \times 10^8 \text{ m/s}}",
+            "The final answer is: 7 apples and 3 pears",
+            r"\boxed{2 \text{ apples and } 3 \text{ pears}}",
+            r"\boxed{2\gcd(a,b)}",
+            "The answer is a hundred.",
+            "答案是十二。",
+            "The answer is two and a half hours.",
+            r"\boxed{\text{three quarters}}",
         ];
         let told = check_rule(&operator, "s", solutions);
         let told = told.lines().filter_map(|line| line.split_once("extraction=")).map(|(_, answer)| answer).collect::<Vec<_>>().join("|");
-        assert_snapshot!(told, @r"3/4|\frac{1}{2}|2/3|1, -2|1/2|B|one and two|12|null");
+        assert_snapshot!(told, @r"3/4|\frac{1}{2}|2/3|1, -2|1/2|B|one and two|12|null|5 |5  |3 \times 10^8  |7 apples and 3 pears|2  apples and  3  pears|2\gcd(a,b)|100|12|2 1/2 |3/4");
     }
 }
