@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::thread::LocalKey;
 
+use bpe_openai::{cl100k_base, o200k_base};
 use dataflow_core::operator::is_json_file;
 use dataflow_core::private::schemars::{self, JsonSchema};
 use dataflow_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-use tiktoken_rs::CoreBPE;
 
 use crate::memo::Memo;
 
@@ -72,8 +72,8 @@ impl Tokenizer {
     /// ```
     pub fn count(&self, text: &str) -> Result<usize> {
         match self {
-            Self::O200kBase => Ok(count(text, tiktoken_rs::o200k_base_singleton(), &O200K_BASE)),
-            Self::Cl100kBase => Ok(count(text, tiktoken_rs::cl100k_base_singleton(), &CL100K_BASE)),
+            Self::O200kBase => Ok(count(text, o200k_base(), &O200K_BASE)),
+            Self::Cl100kBase => Ok(count(text, cl100k_base(), &CL100K_BASE)),
             Self::Whitespace => Ok(crate::python::split_words(text).count()),
             Self::File(path) => TOKENIZERS.known(path, ()).and_then(|file| file.count(text)).map_err(Error::Data),
         }
@@ -119,8 +119,8 @@ impl Parts<'_> {
     pub(crate) fn pieces(&self, part: Range<usize>) -> Result<Vec<(Range<usize>, usize)>> {
         let beginnings = match (&self.beginnings, self.tokenizer) {
             (Some(beginnings), _) => beginnings.iter().copied().filter(|begin| part.contains(begin)).collect(),
-            (None, Tokenizer::O200kBase) => self.beginnings_by(tiktoken_rs::o200k_base_singleton(), &part)?,
-            (None, Tokenizer::Cl100kBase) => self.beginnings_by(tiktoken_rs::cl100k_base_singleton(), &part)?,
+            (None, Tokenizer::O200kBase) => self.beginnings_by(o200k_base(), &part),
+            (None, Tokenizer::Cl100kBase) => self.beginnings_by(cl100k_base(), &part),
             (None, Tokenizer::Whitespace | Tokenizer::File(_)) => vec![part.start],
         };
         let mut pieces = vec![(part.clone(), 0)];
@@ -138,14 +138,14 @@ impl Parts<'_> {
     }
 
     /// Where the tokens of a part begin by a built-in vocabulary.
-    fn beginnings_by(&self, vocabulary: &CoreBPE, part: &Range<usize>) -> Result<Vec<usize>> {
+    fn beginnings_by(&self, vocabulary: &bpe_openai::Tokenizer, part: &Range<usize>) -> Vec<usize> {
         let mut end = part.start;
-        let mut begin_of = |token| {
-            let length = vocabulary.decode_bytes(&[token]).map_err(|error| Error::Data(error.to_string()))?.len();
-            end += length;
-            Ok(end - length)
+        let begin_of = |token| {
+            let begin = end;
+            end += vocabulary.bpe.token_len(token);
+            begin
         };
-        vocabulary.encode_ordinary(&self.text[part.clone()]).into_iter().map(&mut begin_of).collect()
+        vocabulary.encode(&self.text[part.clone()]).into_iter().map(begin_of).collect()
     }
 }
 
@@ -155,8 +155,8 @@ thread_local! {
 }
 
 /// Counts word by word, so that a word is encoded once.
-fn count(text: &str, vocabulary: &CoreBPE, memo: &'static LocalKey<RefCell<Memo<usize>>>) -> usize {
-    memo.with_borrow_mut(|memo| words(text).map(|word| memo.with(word, |word| vocabulary.encode_ordinary(word).len(), |tokens| *tokens)).sum())
+fn count(text: &str, vocabulary: &bpe_openai::Tokenizer, memo: &'static LocalKey<RefCell<Memo<usize>>>) -> usize {
+    memo.with_borrow_mut(|memo| words(text).map(|word| memo.with(word, |word| vocabulary.count(word), |tokens| *tokens)).sum())
 }
 
 /// The parts of a text whose tokens are those of the whole.
@@ -182,6 +182,11 @@ mod tests {
             prop_assert_eq!(Tokenizer::O200kBase.count(&text).unwrap(), tiktoken_rs::o200k_base_singleton().encode_ordinary(&text).len());
             prop_assert_eq!(Tokenizer::Cl100kBase.count(&text).unwrap(), tiktoken_rs::cl100k_base_singleton().encode_ordinary(&text).len());
         }
+    }
+
+    #[test]
+    fn a_text_of_blanks_is_counted_too() {
+        assert_eq!(Tokenizer::O200kBase.count(&" ".repeat(1_200_000)).unwrap(), 9_375);
     }
 
     #[test]

@@ -106,7 +106,8 @@ fn head_length(sentence: &str) -> usize {
 /// The letter of a choice that a solution names as its own: `所以选C`, `I choose B`, `Option C is correct`.
 pub(super) fn chosen_letter(text: &str) -> Option<String> {
     static CHOSEN: LazyLock<Regex> = LazyLock::new(|| {
-        let english = r"\bI\s+(?:choose|pick|select)\s+(?:option\s+)?\(?(?<picked>[A-H])\b|(?:^|[^\p{L}])\(?(?<right>[A-H])\)?\s+is\s+(?:the\s+)?(?:correct|right)(?:\s+(?:one|answer|option|choice))?\s*(?:[.,;!]|$)";
+        // Bounds of words by ASCII: those of Unicode take many times as long in a text with letters of other alphabets.
+        let english = r"(?-u:\b)I\s+(?:choose|pick|select)\s+(?:option\s+)?\(?(?<picked>[A-H])(?-u:\b)|(?:^|[^\p{L}])\(?(?<right>[A-H])\)?\s+is\s+(?:the\s+)?(?:correct|right)(?:\s+(?:one|answer|option|choice))?\s*(?:[.,;!]|$)";
         let chinese = r"选(?:择|项)?[是为]?[:：]?\s*[(（]?(?<chosen>[A-H]{1,8})[)）]?(?:$|[^\p{L}]|项|选项|是?正确)|(?:^|[^\p{L}]|[故项])(?<named>[A-H]{1,8})(?:选?项)?是?(?:正确|选项$)";
         let alone = r"(?m:^)(?:So|Therefore|Thus|Hence),?\s+\(?(?<alone>[A-H])\)?\.?\s*$";
         pattern(&format!("{english}|{chinese}|{alone}"))

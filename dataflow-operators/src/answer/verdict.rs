@@ -10,10 +10,11 @@ use crate::pattern::pattern;
 /// The verdict of a solution: that of its last sentence, else that of its first; `no` where it says `absolutely not`.
 pub(super) fn verdict<'a>(text: &'a str) -> Option<&'a str> {
     static VERDICT: LazyLock<Regex> = LazyLock::new(|| {
+        // Bounds of words by ASCII, as Unicode's take many times as long in a text with letters of other alphabets.
         let ended = r"(?:[,.;:!，。；：！—–]|\s-|\n|$)";
-        let alone = format!(r"^[\s*]*(?:(?:so|therefore|thus|hence)\b,?[\s*]*)?(?<alone>yes|no|true|false)\**\s*{ended}");
+        let alone = format!(r"^[\s*]*(?:(?:so|therefore|thus|hence)(?-u:\b),?[\s*]*)?(?<alone>yes|no|true|false)\**\s*{ended}");
         let denied = format!(r"^[\s*]*(?<denied>(?:absolutely|certainly|definitely|of\s+course)\s+not|not\s+at\s+all)\**\s*{ended}");
-        let said = r"\b(?:statement|claim|assertion|proposition)\s+is\s+\**(?<said>true|false)\**\s*\.?\s*$";
+        let said = r"(?-u:\b)(?:statement|claim|assertion|proposition)\s+is\s+\**(?<said>true|false)\**\s*\.?\s*$";
         pattern(&format!("(?i)(?:{alone}|{denied}|{said})"))
     });
     let of = |sentence: &'a str| {
