@@ -27,10 +27,12 @@ mod amount;
 mod choice;
 mod choices;
 mod dataflow_choice;
+mod exception;
 mod label;
 mod mentions;
 mod reading;
 mod said;
+mod standing;
 mod summary;
 mod verdict;
 

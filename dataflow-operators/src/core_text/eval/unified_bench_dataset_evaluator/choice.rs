@@ -11,7 +11,8 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::choices::{Choices, readable};
-use super::mentions::{Asked, By, Mention, Standing, mentions};
+use super::mentions::{Asked, By, Mention, mentions};
+use super::standing::Standing;
 use super::verdict::verdict;
 use crate::answer::{answers_match, marked_answer, reference_answer};
 use crate::pattern::pattern;

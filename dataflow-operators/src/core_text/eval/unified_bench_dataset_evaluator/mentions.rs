@@ -1,10 +1,11 @@
-//! Finds where a text names choices, and whether it says or denies them.
+//! Finds where a text names choices.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::choices::Choices;
+use super::standing::{Standing, is_blank, labels, standing};
 use crate::pattern::pattern;
 
 /// Whether one choice is asked for, or several, whose letters may be written as one: `AC`.
@@ -25,21 +26,6 @@ pub(super) enum By {
     Text,
     /// A value that is a choice, which anywhere else may be anything.
     Value,
-}
-
-/// How a text stands to the choices that it names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    Denied,
-    /// `All but B`, which means all others.
-    Excepted,
-    /// `It could be B`, `if it is B`, `B?`
-    Supposed,
-    Named,
-    /// `B is right`
-    Affirmed,
-    /// `The answer is B`
-    Announced,
 }
 
 /// Choices that are named together: `A`, `B. Paris`, `A and C`.
@@ -268,169 +254,18 @@ fn joins(between: &str) -> bool {
     )
 }
 
-/// Tells how the text between the mentions before and after stands to one.
+/// Tells how a mention stands in its lines, and how the text between those before and after stands to it.
 fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
-    // A line that ends with a colon goes on with what it announces.
-    let before = &text[from..mention.start];
-    let line = before.rmatch_indices('\n').find(|(at, _)| !before[..*at].trim_end().ends_with([':', '\n'])).map_or(0, |(at, _)| at + 1);
-    let lead = &before[line..];
-    let lead = &lead[CLAUSE.find_iter(lead).last().map_or(0, |found| found.end())..];
     let line_start = text[..mention.start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[mention.end..].find('\n').map_or(text.len(), |at| mention.end + at);
-    let is_blank = |text: &str| !text.contains(char::is_alphanumeric);
     let (in_line_before, in_line_after) = (&text[line_start..mention.start], &text[mention.end..line_end]);
     mention.is_alone = is_blank(in_line_before) && is_blank(in_line_after);
-    let labels = |text: &str| text.len() < 20 && matches!(text.trim().to_lowercase().as_str(), "" | "(" | "[" | "【" | "-" | "option" | "选项" | "option (");
     mention.is_item = mention.by == By::Letter
         && mention.places.len() == 1
         && labels(in_line_before)
         && (in_line_after.starts_with([')', '.', ':', '、', ']', '】', ',']) || REASON.is_match(in_line_after));
-    let tail = &text[mention.end..to];
-    let behind = tail;
-    let is_mark = |character: char| matches!(character, ')' | ']' | '}' | '】' | '"' | '\'' | ' ');
-    let follows_label = |character: char| is_mark(character) || matches!(character, '.' | ':' | '、' | '-' | '–' | '—');
-    let tail = if mention.by == By::Letter && labels(lead) { tail.trim_start_matches(follows_label) } else { tail.trim_start_matches(is_mark) };
-    let end = TAIL.find(tail).map_or(tail.len(), |end| end.start());
-    let tail = &tail[..end];
-    let near = before.char_indices().rev().take(NEAR).last().map_or("", |(at, _)| &before[at..]);
-    let exception = exception(near, &text[mention.end..]);
-    let denials = count(&DENIES, lead, "denial");
-    let is_supposed = is_supposed_by(lead) || SUPPOSED.is_match(behind);
-    let is_correction = || is_blank(tail) && CORRECTS.is_match(near);
-    let is_true = |denials: usize| denials.is_multiple_of(2);
-    mention.standing = if REFUSED.is_match(behind) {
-        Standing::Denied
-    } else if CONFIRMED.is_match(behind) {
-        Standing::Affirmed
-    } else if let Some(wrong) = exception {
-        // The only one of which it is not said that it is wrong.
-        if is_true(wrong) { Standing::Excepted } else { Standing::Affirmed }
-    } else if is_true(denials) && !is_supposed && (ANNOUNCES.is_match(lead) || is_correction()) {
-        Standing::Announced
-    } else if !is_true(denials + count(&WRONG, tail, "wrong")) {
-        Standing::Denied
-    } else if is_supposed {
-        Standing::Supposed
-    } else if AFFIRMS.is_match(tail) {
-        Standing::Affirmed
-    } else {
-        Standing::Named
-    };
+    mention.standing = standing(&text[from..mention.start], &text[mention.end..to], mention.by == By::Letter);
 }
-
-/// How many characters before a choice words stand that are of it alone.
-const NEAR: usize = 60;
-
-/// Where a clause begins.
-static CLAUSE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)[,;!?。]|\.(?:\s|$)|\b(?:but|so|therefore|thus|hence|while|whereas|although|because|since)\b|但|而是|所以|因此|因为|由于"));
-
-/// Where what is said of a choice ends.
-static TAIL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)^not\b|[,;!?。\n]|\.(?:\s|$)|\b(?:and|or|but|so|therefore|thus|hence|while|whereas|although|because|since|as|if|when|which|rather than|instead of)\b|但|而|所以|因此|因为|由于",
-    )
-});
-
-/// Words before a choice that deny it; "the one that is not right is B" does not.
-static DENIES: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?i)\bnot (?:correct|true|right|valid|accurate)\b",
-        r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno (?:evidence|proof|indication|sign|way|chance|one)\b|\bby no means\b|\bnobody\b|\bunlikely\b|\bhardly\b|\bI (?:\w+ )?doubt\b|\bno\s*$|不\s*$)"
-    ))
-});
-
-/// Words behind a choice that say that it is wrong.
-static WRONG: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(?<wrong>\b(?:not|never|cannot|wrong|incorrect|false|invalid|untrue|inaccurate|eliminated|excluded|rejected|ruled out|fails?)\b|n['’]t\b|不|错|排除|没有)",
-    )
-});
-
-/// Words behind a choice that say that it is right.
-static AFFIRMS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:correct|right|true|best|answers?|fits?|valid)\b|正确|符合|^(?:项|选项)?(?:是)?对"));
-
-/// Words before a choice that say that it is the answer.
-static ANNOUNCES: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?i)\b(?:answers?|options?|choices?|statements?|one)\b.{0,80}?(?:\b(?:is|are|be)\b|[:=→]|->)",
-        r"|\bcorrect\s*:|\b(?:pick|choose|select|chose|picked|selected|go(?:ing)? with|opt for)\b",
-        r#"|答案.{0,10}?(?:是|为|选|[:】])|(?:错误|正确|符合|选项|应该).{0,20}?(?:是|为|:)|选(?:择|定)?[\s(\[【"']*$"#
-    ))
-});
-
-/// Where a choice is taken out of all others, how often the text says of those that they are wrong: of "all but B are right" never. `None` where it is not.
-fn exception(before: &str, behind: &str) -> Option<usize> {
-    /// Words that take out a choice, with what was said of all, or of none, where that stands before them.
-    static EXCEPTS: LazyLock<Regex> = LazyLock::new(|| {
-        let english = r"(?<all>\b(?:all|any\w*|every\w*|(?<none>none|nothing|no))\b[^.;\n]{0,40}?\s)?(?:(?<but>but)|except|save|bar|with the exception of|excluding|apart from|other than)(?:\s+for)?(?:\s+(?:options?|choices?))?";
-        let chinese = r"(?<han>(?:所有|全|都|均)[^。;\n]{0,20}?)?(?:^|[^排消去])除(?:了|去)?(?:选项)?";
-        pattern(&format!(r#"(?i)(?:{english}|{chinese})[\s"'(\[]*$"#))
-    });
-    /// What is said of all others behind it.
-    static OTHERS: LazyLock<Regex> = LazyLock::new(|| {
-        let others = r"(?:其[他它余]|所有|剩下)的?(?:选项)?|的?选项";
-        let chinese =
-            format!(r"(?:这?一?选?项)?(?:之外|以外|外)?[,\s]*(?:(?:{others})?的?(?:都|全|均|皆)[^,。;\n]{{0,10}}|的(?:其[他它余]|所有|全部)[^,。;\n]{{0,10}})");
-        pattern(&format!(r#"(?i)^[\s"')\]]*(?:,?\s*(?:all|every\w*)\b[^.;\n]{{0,60}}|{chinese})"#))
-    });
-    let outside = ["以外", "之外"].iter().any(|word| behind.starts_with(word)); // `B以外都对`
-    let Some(found) = EXCEPTS.captures(before) else {
-        return OTHERS.find(behind).filter(|_| outside).map(|others| count(&WRONG, others.as_str(), "wrong"));
-    };
-    let is_of_all = ["all", "han"].iter().any(|name| found.name(name).is_some());
-    let others = OTHERS.find(behind).map(|found| found.as_str());
-    if !is_of_all && (others.is_none() || found.name("but").is_some()) {
-        return None;
-    }
-    let tail = others.unwrap_or_else(|| &behind[..TAIL.find(behind).map_or(behind.len(), |end| end.start())]);
-    Some(usize::from(found.name("none").is_some()) + count(&WRONG, &found[0], "wrong") + count(&WRONG, tail, "wrong"))
-}
-
-/// Whether words before a choice only suppose it. Of "the answer to what might happen is B" the hedge is of what is asked.
-fn is_supposed_by(lead: &str) -> bool {
-    let announced = ANNOUNCES.find(lead).map_or(lead.len(), |found| found.start());
-    let mut hedges = SUPPOSES.find_iter(lead);
-    hedges.any(|hedge| hedge.start() < announced || !lead[hedge.end()..].contains(char::is_alphanumeric))
-}
-
-/// Words by which a text does not say itself what the answer is, or not yet.
-static SUPPOSES: LazyLock<Regex> = LazyLock::new(|| {
-    let the_answer = r"(?:\s+that)?(?:\s+(?:(?:the|your|my)\s+)?(?:(?:correct|right|best)\s+)?(?:answer|option|choice|it)\b|\W*$)";
-    let others = r"(?:students?|people|someone|some|others?|many)\s+(?:cho[os]+e|think|sa(?:y|id)|pick(?:ed)?|guess(?:ed)?|answer(?:ed)?|believe)";
-    let hedges = r"either|maybe|perhaps|possibly|used to be|(?:could|might|may)\s+(?:\w+\s+)?(?:say|think|argue|be(?:\s+(?:option|the|an?))?\W*$)";
-    let once = r"(?:I|we|he|she|they|people|students?|many)\s+(?:\w+\s+)?thought(?:\s+(?:it|that|the|of)\b|\W*$)";
-    let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)|(?:人|学生|大家)们?(?:都|曾|会)?(?:认为|以为)|有[的些]?人说|据说";
-    pattern(&format!(r"(?i)\b(?:(?:if|whether|suppos\w+|assum\w+){the_answer}|(?:{hedges}|{others})(?:\b|$)|{once})|{chinese}"))
-});
-
-/// Words or marks behind a choice that leave it open.
-static SUPPOSED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)^[\s)\]}"']*(?:\?|吗|(?:if|could|might|may be)\b|is (?:a|one|another) possib)"#));
-
-/// Words before a choice that take back what was said before.
-static CORRECTS: LazyLock<Regex> = LazyLock::new(|| {
-    let cue = r"(?:\bno\s*[,.;:!…—-]|\b(?:wait|actually|sorry|correction|oops)\b|不对|更正)";
-    pattern(&format!(
-        r#"(?i){cue}[\s,.;:!…—-]*(?:no\b[\s,]*)?(?:(?:it|that|this)(?:\s+(?:is|should be|must be)|['’]s)\s*|I mean\s*|应?该?(?:是|选|为))?(?:option\s*)?["'(\[]*$"#
-    ))
-});
-
-/// What stands behind a choice and says that it is not the answer, or that it is.
-static REFUSED: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r#"(?i)^(?:[\s()\]"':?–—-]*(?:[✗✘❌]|(?:no|×)\s*(?:[.;!)\n]|$))|,? which (?:is|was) (?:wrong|incorrect|false|not)\b)"#));
-static CONFIRMED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?i)^[\s()\]"':?–—-]*(?:[✓✔✅]|(?:yes|√)\s*(?:[.,;!)\n]|$))"#));
 
 /// What goes on with why a choice that a line begins with is the answer.
 static REASON: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^[),，]?\s*(?:because|since|因为)"));
-
-/// How often a pattern's group of that name is found.
-fn count(pattern: &Regex, text: &str, name: &str) -> usize {
-    pattern.captures_iter(text).filter(|found| found.name(name).is_some()).count()
-}
-
-/// How a text stands to some words in it.
-pub(super) fn standing(text: &str, start: usize, end: usize) -> Standing {
-    let mut mention = mention(vec![0], By::Text, start, end);
-    judge(text, 0, text.len(), &mut mention);
-    mention.standing
-}

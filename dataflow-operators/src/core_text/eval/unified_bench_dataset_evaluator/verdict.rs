@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::choices::readable;
-use super::mentions::{Standing, standing};
+use super::standing::{Standing, standing};
 use crate::pattern::pattern;
 
 const YES: &[&str] = &["yes", "true", "是", "是的", "对", "对的", "正确"];
@@ -31,7 +31,7 @@ pub(super) fn verdict(text: &str) -> Option<bool> {
         let says = says_yes(word.as_str())?;
         // What comes behind says why.
         let end = found.get(0)?.end();
-        match standing(&text[..end], word.start(), word.end()) {
+        match standing(&text[..word.start()], &text[word.end()..end], false) {
             Standing::Denied | Standing::Excepted => Some(!says),
             Standing::Supposed => None,
             _ => Some(says),
