@@ -147,7 +147,7 @@ fn stated(mentions: &[Mention], count: usize, asked: Asked) -> (Option<BTreeSet<
         let mut found = mentions.iter().rev().filter(move |mention| mention.standing == standing);
         found.find(|mention| fits(&set_of(mention)))
     };
-    if let Some(announced) = last(Standing::Announced) {
+    if let Some(announced) = last(Standing::Announced).or_else(|| last(Standing::Blamed)) {
         // A list that is announced goes on in the lines below.
         let goes_on = asked == Asked::Several && announced.is_alone;
         let below = |mention: &Mention| mention.is_alone && mention.start >= announced.start;
@@ -155,7 +155,8 @@ fn stated(mentions: &[Mention], count: usize, asked: Asked) -> (Option<BTreeSet<
     }
     let excepted = union(&|mention| mention.standing == Standing::Excepted);
     if asked == Asked::Several && !excepted.is_empty() {
-        return (Some((0..count).filter(|place| !excepted.contains(place)).collect()), false);
+        let denied = union(&|mention| mention.standing == Standing::Denied);
+        return (Some((0..count).filter(|place| !excepted.contains(place) && !denied.contains(place)).collect()), false);
     }
     let alone = union(&|mention| mention.is_alone && mention.is_meant());
     if fits(&alone) && mentions.iter().filter(|mention| mention.by == By::Joined).count() < 2 {

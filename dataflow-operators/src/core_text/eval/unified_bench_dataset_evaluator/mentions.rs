@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::choices::Choices;
-use super::standing::{Standing, is_blank, labels, standing};
+use super::standing::{Standing, announces, clause, is_blank, labels, standing};
 use crate::pattern::pattern;
 
 /// Whether one choice is asked for, or several, whose letters may be written as one: `AC`.
@@ -45,7 +45,7 @@ pub(super) struct Mention {
 impl Mention {
     /// Whether the text itself takes these choices for the answer, or may.
     pub(super) fn is_meant(&self) -> bool {
-        !matches!(self.standing, Standing::Denied | Standing::Excepted | Standing::Supposed)
+        !matches!(self.standing, Standing::Denied | Standing::Excepted | Standing::Supposed | Standing::Blamed)
     }
 }
 
@@ -53,9 +53,8 @@ impl Mention {
 pub(super) fn mentions(text: &str, choices: &Choices, asked: Asked) -> Vec<Mention> {
     let mut found = said_texts(text, choices);
     found.extend(numbers(text, choices));
-    let is_lettered = |found: &Vec<Mention>| found.iter().any(|mention| mention.by == By::Letter);
     found.extend(letters(text, choices, char::is_ascii_uppercase));
-    if asked == Asked::Several && !is_lettered(&found) {
+    if asked == Asked::Several {
         found.extend(joined_letters(text, choices));
     }
     if found.is_empty() {
@@ -66,7 +65,7 @@ pub(super) fn mentions(text: &str, choices: &Choices, asked: Asked) -> Vec<Menti
     for at in 0..groups.len() {
         let from = at.checked_sub(1).map_or(0, |before| groups[before].end);
         let to = groups.get(at + 1).map_or(text.len(), |next| next.start);
-        judge(text, from, to, &mut groups[at]);
+        judge(text, from, to, asked, &mut groups[at]);
     }
     groups
 }
@@ -231,7 +230,7 @@ fn grouped(text: &str, found: Vec<Mention>) -> Vec<Mention> {
             if next.by == By::Letter {
                 group.by = By::Letter;
             }
-        } else if joins(between) && group.by == next.by && next.by != By::Joined {
+        } else if joins(between) && group.by == next.by && next.by != By::Joined && !is_denied_apart(text, group, &next) {
             group.end = next.end;
             group.places.extend(next.places);
         } else {
@@ -239,6 +238,17 @@ fn grouped(text: &str, found: Vec<Mention>) -> Vec<Mention> {
         }
     }
     groups
+}
+
+/// Whether behind choices that are announced a clause begins that denies the next: `the answer is A, B is wrong`.
+fn is_denied_apart(text: &str, group: &Mention, next: &Mention) -> bool {
+    static DENIED: LazyLock<Regex> = LazyLock::new(|| {
+        let further = r"(?:(?:、|和|与|及|\band\b|\bor\b)\s*[(]?[A-Z][)\s]*)*";
+        let denied = r"\b(?:is|are|was|were)\s*(?:n['’]t\b|not\b|wrong|incorrect|false)|(?:选?项)?(?:均|都|是)?(?:错|不(?:对|正确|是|符合|选))";
+        pattern(&format!(r"(?i)^[)\s]*{further}(?:{denied})"))
+    });
+    let line = text[..group.start].rfind('\n').map_or(0, |at| at + 1);
+    text[group.end..next.start].contains(',') && DENIED.is_match(&text[next.end..]) && announces(clause(&text[line..group.start]))
 }
 
 /// Whether what stands between two choices names them together: `A, B`, `A和C`, `(A) or (B)`.
@@ -255,7 +265,7 @@ fn joins(between: &str) -> bool {
 }
 
 /// Tells how a mention stands in its lines, and how the text between those before and after stands to it.
-fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
+fn judge(text: &str, from: usize, to: usize, asked: Asked, mention: &mut Mention) {
     let line_start = text[..mention.start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[mention.end..].find('\n').map_or(text.len(), |at| mention.end + at);
     let (in_line_before, in_line_after) = (&text[line_start..mention.start], &text[mention.end..line_end]);
@@ -264,7 +274,7 @@ fn judge(text: &str, from: usize, to: usize, mention: &mut Mention) {
         && mention.places.len() == 1
         && labels(in_line_before)
         && (in_line_after.starts_with([')', '.', ':', '、', ']', '】', ',']) || REASON.is_match(in_line_after));
-    mention.standing = standing(&text[from..mention.start], &text[mention.end..to], mention.by == By::Letter);
+    mention.standing = standing(&text[from..mention.start], &text[mention.end..to], mention.by, asked);
 }
 
 /// What goes on with why a choice that a line begins with is the answer.

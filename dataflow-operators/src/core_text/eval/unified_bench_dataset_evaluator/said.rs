@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::amount::{is_amount, is_passed};
 use super::choices::squeezed;
-use super::mentions::whole;
+use super::mentions::{Asked, By, whole};
 use super::standing::{Standing, standing};
 use super::verdict::{says_yes, verdict};
 use crate::answer::{Units, answers_match, extract_answer, final_answer, marked_answer, reference_answer, solution_matches};
@@ -90,7 +90,7 @@ fn says(text: &str, is_asked: bool, target: &str, targets: &[String]) -> Option<
     }
     let is_meant = |start: &usize| {
         let end = start + target.len();
-        !matches!(standing(&text[..*start], &text[end..], false), Standing::Denied | Standing::Supposed | Standing::Excepted)
+        !matches!(standing(&text[..*start], &text[end..], By::Text, Asked::One), Standing::Denied | Standing::Supposed | Standing::Excepted)
             && !is_one_of_several(&text, *start, end, targets)
     };
     // An amount that is not meant, `4 km, or 4000 m`, may still be the value.

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::exception::exception;
+use super::exception::{exception, is_only_wrong};
+use super::mentions::{Asked, By};
 use crate::pattern::pattern;
 
 /// How a text stands to the choices that it names.
@@ -18,34 +19,41 @@ pub(super) enum Standing {
     Named,
     /// `B is right`
     Affirmed,
+    /// `The wrong one is B`, where several are asked for: the answer where the right ones are not announced.
+    Blamed,
     /// `The answer is B`
     Announced,
 }
 
 /// How the text before some words and behind them stands to these. A letter may be the label of what stands behind it: `B. Paris is wrong`.
-pub(super) fn standing(before: &str, behind: &str, is_letter: bool) -> Standing {
+pub(super) fn standing(before: &str, behind: &str, by: By, asked: Asked) -> Standing {
     // A line that ends with a colon goes on with what it announces.
     let line = before.rmatch_indices('\n').find(|(at, _)| !before[..*at].trim_end().ends_with([':', '\n'])).map_or(0, |(at, _)| at + 1);
     let lead = clause(&before[line..]);
     let is_mark = |character: char| matches!(character, ')' | ']' | '}' | '】' | '"' | '\'' | ' ');
     let follows_label = |character: char| is_mark(character) || matches!(character, '.' | ':' | '、' | '-' | '–' | '—');
-    let tail = if is_letter && labels(lead) { behind.trim_start_matches(follows_label) } else { behind.trim_start_matches(is_mark) };
+    let tail = if by == By::Letter && labels(lead) { behind.trim_start_matches(follows_label) } else { behind.trim_start_matches(is_mark) };
     let tail = of_it(tail);
     let near = before.char_indices().rev().take(NEAR).last().map_or("", |(at, _)| &before[at..]);
     let denials = count(&DENIES, lead, "denial");
     let is_supposed = is_supposed_by(lead) || SUPPOSED.is_match(behind);
     let is_correction = || is_blank(tail) && CORRECTS.is_match(near);
     let is_true = |denials: usize| denials.is_multiple_of(2);
+    let is_blamed = asked == Asked::Several && is_true(denials) && BLAMES.is_match(lead);
+    let is_denied = !is_true(denials + wrongs(tail));
     if REFUSED.is_match(behind) {
         Standing::Denied
     } else if CONFIRMED.is_match(behind) {
         Standing::Affirmed
-    } else if let Some(wrong) = exception(near, behind) {
-        // The only one of which it is not said that it is wrong.
-        if is_true(wrong) { Standing::Excepted } else { Standing::Affirmed }
+    } else if let Some(standing) = exception(near, behind) {
+        standing
+    } else if (is_blamed || is_denied) && is_only_wrong(lead, behind) {
+        Standing::Excepted
+    } else if is_blamed {
+        Standing::Blamed
     } else if is_true(denials) && !is_supposed && (announces(lead) || is_correction()) {
         Standing::Announced
-    } else if !is_true(denials + wrongs(tail)) {
+    } else if is_denied {
         Standing::Denied
     } else if is_supposed {
         Standing::Supposed
@@ -96,15 +104,15 @@ static CLAUSE: LazyLock<Regex> =
 /// Where what is said of a choice ends.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^not\b|[,;!?。\n]|\.(?:\s|$)|\b(?:and|or|but|so|therefore|thus|hence|while|whereas|although|because|since|as|if|when|which|rather than|instead of)\b|但|而|所以|因此|因为|由于",
+        r"(?i)^\(?not\b|[,;!?。\n]|\.(?:\s|$)|\b(?:and|or|but|so|therefore|thus|hence|while|whereas|although|because|since|as|if|when|which|rather than|instead of)\b|但|而|所以|因此|因为|由于",
     )
 });
 
-/// Words before a choice that deny it; "the one that is not right is B" does not.
+/// Words before a choice that deny it; "the one that is not right is B" and "not only B" do not.
 static DENIES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\bnot (?:correct|true|right|valid|accurate)\b",
-        r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno (?:evidence|proof|indication|sign|way|chance|one)\b|\bby no means\b|\bnobody\b|\bunlikely\b|\bhardly\b|\bI (?:\w+ )?doubt\b|\bno\s*$|不\s*$)"
+        r"(?i)\bnot (?:correct|true|right|valid|accurate)\b|(?:\bnot|n['’]t) (?:only|just|merely|simply)\b",
+        r"|(?<denial>\b(?:not|never|neither|nor|cannot|than|instead of|unlike|except|eliminat\w+|exclud\w+|reject\w*|rul(?:e|es|ed|ing) out)\b|n['’]t\b|不(?:是|选|能|会|可能|应|该|为)|排除|并非|而非|没有|\bno (?:evidence|proof|indication|sign|way|chance|one|longer)\b|\bby no means\b|\bnobody\b|\bunlikely\b|\bhardly\b|\bI (?:\w+ )?doubt\b|\bno\s*$|不\s*$)"
     ))
 });
 
@@ -123,8 +131,14 @@ static ANNOUNCES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:answers?|options?|choices?|statements?|one)\b.{0,80}?(?:\b(?:is|are|be)\b|[:=→]|->)",
         r"|\bcorrect\s*:|\b(?:pick|choose|select|chose|picked|selected|go(?:ing)? with|opt for)\b",
-        r#"|答案.{0,10}?(?:是|为|选|[:】])|(?:错误|正确|符合|选项|应该).{0,20}?(?:是|为|:)|选(?:择|定)?[\s(\[【"']*$"#
+        r#"|答案.{0,10}?(?:是|为|选|[:】])|(?:错误|正确|符合|选项|应该).{0,20}?(?:是|为|:)|(?:正确|符合)的(?:选项)?有|选(?:择|定)?[\s(\[【"']*$"#
     ))
+});
+
+/// Words before a choice that say that it is the wrong one.
+static BLAMES: LazyLock<Regex> = LazyLock::new(|| {
+    let english = r"\b(?:incorrect|wrong|false|untrue|not (?:correct|true|right))\b[^,;.]{0,40}?\b(?:is|are)\b";
+    pattern(&format!("(?i){english}|(?:错误?|不(?:正确|对|符合))的?(?:选项|说法|项|答案)?(?:只?有|是|为|:)"))
 });
 
 /// Whether words before a choice only suppose it. Of "the answer to what might happen is B" the hedge is of what is asked.
@@ -140,7 +154,7 @@ static SUPPOSES: LazyLock<Regex> = LazyLock::new(|| {
     let others = r"(?:students?|people|someone|some|others?|many)\s+(?:cho[os]+e|think|sa(?:y|id)|pick(?:ed)?|guess(?:ed)?|answer(?:ed)?|believe)";
     let hedges = r"either|maybe|perhaps|possibly|used to be|(?:could|might|may)\s+(?:\w+\s+)?(?:say|think|argue|be(?:\s+(?:option|the|an?))?\W*$)";
     let once = r"(?:I|we|he|she|they|people|students?|many)\s+(?:\w+\s+)?thought(?:\s+(?:it|that|the|of)\b|\W*$)";
-    let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)|(?:人|学生|大家)们?(?:都|曾|会)?(?:认为|以为)|有[的些]?人说|据说";
+    let chinese = r"(?:如果|假设|假如)(?:答案|选|是)|(?:^|[^最])(?:可能|也许|或许)(?:是|选)|要么(?:是|选)?|(?:人|学生|大家)们?(?:都|曾|会)?(?:认为|以为)|有[的些]?人说|据说";
     pattern(&format!(r"(?i)\b(?:(?:if|whether|suppos\w+|assum\w+){the_answer}|(?:{hedges}|{others})(?:\b|$)|{once})|{chinese}"))
 });
 

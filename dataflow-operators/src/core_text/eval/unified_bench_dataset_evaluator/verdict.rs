@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::choices::readable;
+use super::mentions::{Asked, By};
 use super::standing::{Standing, standing};
 use crate::pattern::pattern;
 
@@ -31,7 +32,7 @@ pub(super) fn verdict(text: &str) -> Option<bool> {
         let says = says_yes(word.as_str())?;
         // What comes behind says why.
         let end = found.get(0)?.end();
-        match standing(&text[..word.start()], &text[word.end()..end], false) {
+        match standing(&text[..word.start()], &text[word.end()..end], By::Text, Asked::One) {
             Standing::Denied | Standing::Excepted => Some(!says),
             Standing::Supposed => None,
             _ => Some(says),
