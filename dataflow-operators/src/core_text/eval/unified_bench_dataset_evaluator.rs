@@ -23,6 +23,7 @@ use crate::answer::{AnswerJudgePrompt, ask_judge};
 use crate::compatibility::Compatibility;
 use crate::nested::text_of;
 
+mod alternatives;
 mod amount;
 mod choice;
 mod choices;
@@ -41,7 +42,7 @@ pub use self::choices::LabelBase;
 /// Scores the predictions of a benchmark, a row at a time, and tells the mean score of the whole set.
 ///
 /// `key2_qa` holds a prediction against `target`, `key2_q_ma` against each of `targets`: it is right where its text, or the answer that is marked in it, says the target's words and does not deny them, or its
-/// final answer has the same value; with `use_semantic_judge` a model judges in their place. "It could be Paris", "Many think it is Paris", "Is it Paris?", "There is no evidence that it is Paris" and "Paris or London" do not say Paris; of two targets either may be named, and behind a comma (", or heart attack") another name. For a target that is yes or no (true, false, 是, 否,
+/// final answer has the same value; with `use_semantic_judge` a model judges in their place. "It could be Paris", "Many think it is Paris", "Is it Paris?", "There is no evidence that it is Paris" and "Paris or London" do not say Paris, nor do "minus 5 degrees" and "3 to 5 km" say 5 of them; of two targets either may be named, and behind a comma (", or heart attack") another name. For a target that is yes or no (true, false, 是, 否,
 /// 对, 错) the first such word decides that stands alone, before a mark or before a clause of its own: "Yes, no doubt" is yes, "no idea" is neither. `key3_q_choices_a` reads a choice out of the prediction, `key3_q_choices_as` several of them, scored by F1.
 /// `key1_text_score` and `key3_q_a_rejected` need the likelihood of given texts, which no serving tells: they are refused.
 ///
@@ -54,7 +55,7 @@ pub use self::choices::LabelBase;
 /// A choice is read by the first of these that names one: the whole prediction; what JSON (`{"answer": "B"}`), `<answer>`, a box or `####` holds; a choice that is announced ("the answer is B", `选B`); one in a line
 /// of its own; one that is called right; the only one that is meant, by its letter or else by its text; a first yes or no, where choices say so; the value of the answer; the last letter that is meant. Not meant is what is denied ("B is wrong",
 /// `B ✗`) or only supposed ("it could be B", "if the answer is B", "the student chose B", "B?"). Of choices that are announced the last counts, and a correction ("No wait, C") announces. "Not A, but B" is B, and "A or B" is none.
-/// "All but B" and 除B外都对 are all others where several are asked for, and none where one is.
+/// "All but B", 除B外, "only B is wrong" and "B is wrong, the rest are right" are all others where several are asked for, and none where one is. The question is not read: "the wrong ones are B and D" is B and D, where the right ones are not announced.
 /// Where several are asked for, joined capital letters are several choices (`AB`), "all of the above" is all of them and "none" is none, unless a choice says so itself; none is right where no label is given as an empty list.
 /// Letter case counts where it alone tells two choices apart: `n` and `N`.
 ///
@@ -69,7 +70,7 @@ pub use self::choices::LabelBase;
 /// # 中文
 ///
 /// 逐行为评测的预测打分，并给出整个数据集的平均分。`key2_qa` 与 `target` 比较，`key2_q_ma` 与 `targets` 逐一比较：预测（若标出了答案，则为所标答案）包含且未否定目标的文字，或最终答案的值相同即为正确；
-/// `use_semantic_judge` 则由模型判断。“可能是巴黎”“有人认为是巴黎”“Is it Paris?”“没有证据表明是巴黎”“巴黎或伦敦”都不算说了巴黎；但有多个目标时可任举其一，逗号之后的“or”（“, or heart attack”）也可引出别名。目标为是或否（yes、no、true、false、是、否、对、错）时，由第一个单独出现、后接标点或自成分句的此类词决定：“Yes, no doubt”为 yes，“no idea”两者皆非。
+/// `use_semantic_judge` 则由模型判断。“可能是巴黎”“有人认为是巴黎”“Is it Paris?”“没有证据表明是巴黎”“巴黎或伦敦”都不算说了巴黎，“零下5度”“3到5公里”也不算说了5度、5公里；但有多个目标时可任举其一，逗号之后的“or”（“, or heart attack”）也可引出别名。目标为是或否（yes、no、true、false、是、否、对、错）时，由第一个单独出现、后接标点或自成分句的此类词决定：“Yes, no doubt”为 yes，“no idea”两者皆非。
 /// `key3_q_choices_a` 从预测中读出一个选项，`key3_q_choices_as` 读出多个并以 F1 打分。
 /// `key1_text_score` 与 `key3_q_a_rejected` 需要给定文本的似然，没有模型服务提供，因此不接受。
 /// 没有方框或“答案是”时，最终答案取最后一个完整的数值：`x = 2/3` 取 `2/3`，而不是 3。只有一句且没有等式时，括号中的文字是旁注：“in 1969 (Apollo 11)”取 1969。`<think>` 块中的内容不算答案。
@@ -79,7 +80,7 @@ pub use self::choices::LabelBase;
 ///
 /// 选项按以下顺序读取，取最先得出的结果：整个预测；JSON（`{"answer": "B"}`）、`<answer>`、方框或 `####` 中的内容；明确给出的选项（“答案是 B”“选B”）；单独成行的选项；被称为正确的选项；
 /// 唯一被认可的选项（先看字母，再看选项文字）；选项为是或否时，最先说出的是或否；答案的值；最后一个被认可的字母。被否定的（“B is wrong”“B ✗”）与仅为假设的（“可能是 B”“如果答案是 B”“the student chose B”“B?”）不算被认可。
-/// 多次给出时取最后一次，更正（“No wait, C”）也算给出。“不是 A，而是 B”读作 B，“A 或 B”则不能读出。“除B外都对”“all but B”在多选时为其余全部选项，单选时不能读出。多选时，连写的大写字母视为多个选项（`AB`），“all of the above”为全部，“none”为没有，除非某个选项本身如此写；标签为空列表时，没有即为正确。
+/// 多次给出时取最后一次，更正（“No wait, C”）也算给出。“不是 A，而是 B”读作 B，“A 或 B”则不能读出。“除B外”“只有B错”“B不对，其他都对”“all but B”在多选时为其余全部选项，单选时不能读出。不读取问题：“错误的是B、D”在未给出正确选项时读作 B、D。多选时，连写的大写字母视为多个选项（`AB`），“all of the above”为全部，“none”为没有，除非某个选项本身如此写；标签为空列表时，没有即为正确。
 /// 若两个选项仅大小写不同（`n` 与 `N`），则区分大小写。
 ///
 /// 标签可以是选项的字母、编号或文字；`true` 与 `false` 即说是与否的选项。负数（测试集常以此表示没有标签）与 `N/A` 不是标签。`label_base` 为 `auto` 时，以文本写出且正是某个选项的数字（`"2"`）即为该选项；数值单元格则为位置。`label_base` 说明编号从 0（`zero`）还是从 1（`one`）开始，预测中的编号也一样；`auto` 时编号视为从 0 开始的位置，该位置不存在时视为从 1 开始的编号，同一行的编号按同一方式计数。

@@ -5,13 +5,19 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::alternatives::MONTHS;
 use crate::pattern::pattern;
 
 /// Whether a text that is compared begins with a number of something: `5 million`, `约6300公里`, `3x`. The number of a date is none.
 pub(super) fn is_amount(text: &str) -> bool {
     static AMOUNT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:(?:约|大约|about|approximately|around)\s*)?[$€£¥-]?\d"));
-    static DATE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{4}年|\d月|^\d{1,2}(?:st|nd|rd|th)?\s(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"));
-    AMOUNT.is_match(text) && !DATE.is_match(text)
+    AMOUNT.is_match(text) && !is_date(text)
+}
+
+/// Whether a text that is compared is or begins with a date: `4 March`, `March 4`, `3月4日`.
+pub(super) fn is_date(text: &str) -> bool {
+    static DATE: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"\d{{4}}年|\d月|^\d{{1,2}}(?:st|nd|rd|th)?\s{MONTHS}|^{MONTHS}\w*\.?\s\d")));
+    DATE.is_match(text)
 }
 
 /// Whether an amount is only a bound, or what stands behind it goes on to another one: behind a word that concludes (`so`, `in all`, 共), to a bare number, or to

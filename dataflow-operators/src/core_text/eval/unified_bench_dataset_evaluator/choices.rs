@@ -114,14 +114,26 @@ fn without_label(text: &str, place: usize) -> Option<String> {
 pub(super) fn readable(text: &str) -> String {
     static COMMAND: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"\\(?:text\w*|math(?:rm|bf|it|sf|tt|normal)|mbox|bm|boldsymbol)\s*\{([^{}]*)\}|\\[()\[\],;!]|__"));
-    // Behind a number or a bracket `minus` takes away.
-    static SIGNED: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)(^|[^\d)\s]\s*){MINUS}(\d)")));
     let shown = text.nfkc().filter(|character| !matches!(character, '*' | '`' | '$'));
-    let mut composed: String = shown.map(|character| if character == '−' { '-' } else { character }).collect();
+    let mut composed: String = shown.collect();
     if composed.contains(['\\', '_']) {
         composed = COMMAND.replace_all(&composed, "$1").into_owned();
     }
-    SIGNED.replace_all(&composed, "$1-$2").into_owned()
+    with_signs(&composed)
+}
+
+/// A text with each number below zero as `-5`. Behind a number or a bracket `minus` takes away.
+pub(super) fn with_signs(text: &str) -> String {
+    static SIGNED: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)(^|[^\d)\s]\s*){MINUS}([$€£¥]?\d)")));
+    let text = with_known_signs(text);
+    if text.contains(char::is_numeric) { SIGNED.replace_all(&text, "$1-$2").into_owned() } else { text }
+}
+
+/// A text with those signs of numbers below zero that answers are read with: `-` for `−` and for a dash that no number stands before, 负 for 零下.
+pub(super) fn with_known_signs(text: &str) -> String {
+    static DASH: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|[\s=(:,{$])–(\d)"));
+    let text = text.replace('−', "-").replace("零下", "负");
+    if text.contains('–') { DASH.replace_all(&text, "$1-$2").into_owned() } else { text }
 }
 
 /// A text of composed forms as it is compared, but for its letter case: white space aside, without a mark at its end.
@@ -170,8 +182,16 @@ mod tests {
 
     #[test]
     fn a_number_below_zero_may_be_said_in_words() {
-        for (text, wanted) in [("The answer is minus 5.", "The answer is -5."), ("negative 5", "-5"), ("−5", "-5"), ("负5", "-5"), ("10 minus 5", "10 minus 5")]
-        {
+        for (text, wanted) in [
+            ("The answer is minus 5.", "The answer is -5."),
+            ("negative 5", "-5"),
+            ("−5", "-5"),
+            ("负5", "-5"),
+            ("零下5度", "-5度"),
+            ("是–5", "是–5"),
+            ("x = –5", "x = -5"),
+            ("10 minus 5", "10 minus 5"),
+        ] {
             assert_eq!(readable(text), wanted);
         }
     }

@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
+use super::alternatives::{is_end_of_range, is_one_of_several, near_end};
 use super::amount::{is_amount, is_passed};
-use super::choices::squeezed;
+use super::choices::{squeezed, with_known_signs, with_signs};
 use super::mentions::{Asked, By, whole};
 use super::standing::{Standing, standing};
 use super::verdict::{says_yes, verdict};
@@ -42,8 +43,8 @@ fn compared_in_part(prediction: &str, targets: &[String]) -> (String, bool) {
 fn compared_whole(prediction: &str, targets: &[String]) -> (String, bool) {
     let marked = marked_answer(prediction);
     let text = marked.as_deref().unwrap_or(prediction);
-    let compared_text = plain(text);
-    let compared_targets: Vec<String> = targets.iter().map(|target| plain(target)).collect();
+    let compared_text = plain(&with_signs(text));
+    let compared_targets: Vec<String> = targets.iter().map(|target| plain(&with_signs(target))).collect();
     let is_asked = text.trim_end().ends_with(['?', '？']);
     let said: Vec<Option<bool>> = targets
         .iter()
@@ -57,9 +58,17 @@ fn compared_whole(prediction: &str, targets: &[String]) -> (String, bool) {
         return (prediction.to_owned(), true);
     }
     let solution = if marked.is_none() { without_aside(prediction) } else { Cow::Borrowed(prediction) };
+    let solution = with_known_signs(&solution);
     let answer = extract_answer(&solution).unwrap_or_else(|| prediction.trim().to_owned());
-    let right = targets.iter().zip(said).any(|(target, said)| said.is_none() && solution_matches(&solution, target));
+    let open: Vec<&String> = targets.iter().zip(said).filter(|(_, said)| said.is_none()).map(|(target, _)| target).collect();
+    let right = open.iter().any(|target| solution_matches(&solution, target)) || are_targets(&answer, &open);
     (answer, right)
+}
+
+/// Whether an answer is a list of which each value is a target: `7 or 8`.
+fn are_targets(answer: &str, targets: &[&String]) -> bool {
+    let mut values = answer.split(", ");
+    targets.len() > 1 && answer.contains(", ") && values.all(|value| targets.iter().any(|target| answers_match(value, target)))
 }
 
 /// A text as it is compared: compatible forms composed, letter case and white space aside, without a mark at its end.
@@ -93,8 +102,12 @@ fn says(text: &str, is_asked: bool, target: &str, targets: &[String]) -> Option<
         !matches!(standing(&text[..*start], &text[end..], By::Text, Asked::One), Standing::Denied | Standing::Supposed | Standing::Excepted)
             && !is_one_of_several(&text, *start, end, targets)
     };
+    let is_part = |start: &usize| is_end_of_range(&text, *start, start + target.len()) || has_smaller_place(target, &text[start + target.len()..]);
+    if places.iter().any(|start| is_meant(start) && !is_part(start)) {
+        return Some(true);
+    }
     // An amount that is not meant, `4 km, or 4000 m`, may still be the value.
-    if places.iter().any(is_meant) { Some(true) } else { Some(false).filter(|_| !is_amount) }
+    Some(false).filter(|_| !is_amount || places.iter().any(is_part))
 }
 
 /// Whether a target is rather calculated with than said: `x=1`, `3*x`, `1/2`; not `C++` or `AC/DC`.
@@ -111,28 +124,10 @@ fn is_of_longer_name(text: &str, start: usize, end: usize) -> bool {
     has_digit && (BEFORE.is_match(near_end(&text[..start])) || BEHIND.is_match(&text[end..]))
 }
 
-/// Whether a text leaves open which of several it means: `Paris or London`, `巴黎或伦敦`. Two targets may stand side by side, and behind a comma another name may follow:
-/// `a myocardial infarction, or heart attack`.
-fn is_one_of_several(text: &str, start: usize, end: usize, targets: &[String]) -> bool {
-    static BEFORE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:[^,\s]\s+or\s+(?:(?:the|an?|in|at|on|by|to|of)\s+)?|\p{L}/|[^,，、]或者?是?)$"));
-    static BEHIND: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:\s+or\s+(?:(?:the|an?|in|at|on|by|to|of)\s+)?|/|或者?是?|还是)"));
-    let (before, behind) = (near_end(&text[..start]), &text[end..]);
-    let is_open_before = BEFORE.find(before).is_some_and(|or| {
-        let other = before[..or.end()].trim_end().trim_end_matches("or").trim_end_matches(['/', '或', '者', '是']).trim_end();
-        !targets.iter().any(|target| other.ends_with(target.as_str()))
-    });
-    let is_open_behind = BEHIND.find(behind).is_some_and(|or| {
-        let other = &behind[or.end()..];
-        let is_about = other.starts_with("so") || or.as_str() == "还是" && !other.contains('?');
-        !is_about && !targets.iter().any(|target| other.starts_with(target.as_str()))
-    });
-    is_open_before || is_open_behind
-}
-
-/// The end of a text, as far as it is looked at.
-fn near_end(text: &str) -> &str {
-    const NEAR: usize = 80;
-    &text[text.ceil_char_boundary(text.len().saturating_sub(NEAR))..]
+/// Whether a number goes on behind its first places: `5万5千`, `5 million and 300 thousand`.
+fn has_smaller_place(target: &str, behind: &str) -> bool {
+    static PLACE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:零?[\d一二三四五六七八九]|,?(?:\sand)?\s\d+\s(?:hundred|thousand|million)\b)"));
+    (target.ends_with(['百', '千', '万', '亿']) || target.ends_with("illion")) && PLACE.is_match(behind)
 }
 
 /// A text of one sentence without what it says in brackets beside a number outside them: `in 1969 (Apollo 11)`.
@@ -213,6 +208,17 @@ mod tests {
             ("heart attack", "A myocardial infarction, or heart attack"),
             ("Paris", "There is no doubt that it is Paris"),
             ("伦敦", "是巴黎还是伦敦？是伦敦。"),
+            ("U2", "Not only U2 but also Coldplay"),
+            ("Paris", "It isn't just Lyon but also Paris."),
+            ("巴黎", "不仅是巴黎，还有里昂"),
+            ("巴黎", "除了巴黎，还有伦敦"),
+            ("巴黎", "巴黎还是法国的首都"),
+            ("巴黎", "首都还是巴黎"),
+            ("-5 degrees", "It was minus 5 degrees."),
+            ("-5度", "零下5度"),
+            ("5 km", "It grew from 3 km to 5 km."),
+            ("3 to 5 km", "from 3 to 5 km"),
+            ("5万", "共5万人"),
         ] {
             assert!(is_right(target, right, Compatibility::Own), "{right} is {target}");
         }
@@ -271,6 +277,22 @@ mod tests {
             ("巴黎", "据说是巴黎，其实是里昂。"),
             ("巴黎", "没有证据表明是巴黎"),
             ("巴黎", "有人认为是巴黎，但其实是里昂"),
+            ("5°C", "−5°C"),
+            ("5 degrees", "It is minus 5 degrees."),
+            ("40 degrees", "It was –40 degrees."),
+            ("5度", "温度是负5度"),
+            ("5度", "温度是零下5度"),
+            ("5 km", "from 3 to 5 km"),
+            ("5 apples", "three or 5 apples"),
+            ("July 8", "between July 4 and July 8"),
+            ("5万", "5万5千"),
+            ("5 million", "5 million and 300 thousand"),
+            ("巴黎", "巴黎还是伦敦"),
+            ("巴黎", "要么巴黎要么伦敦"),
+            ("伦敦", "要么巴黎要么伦敦"),
+            ("巴黎", "除巴黎外"),
+            ("巴黎", "巴黎除外"),
+            ("Paris", "It is no longer Paris."),
         ] {
             assert!(!is_right(target, wrong, Compatibility::Own), "{wrong} is not {target}");
         }
@@ -281,6 +303,10 @@ mod tests {
         let targets = ["Burma", "Myanmar"].map(ToOwned::to_owned);
         for (prediction, wanted) in [("It is Burma or Myanmar.", true), ("Myanmar/Burma", true), ("Burma or Laos", false), ("Laos or Myanmar", false)] {
             assert_eq!(compared(prediction, &targets, Compatibility::Own).1, wanted, "{prediction}");
+        }
+        let numbers = ["7", "8"].map(ToOwned::to_owned);
+        for (prediction, wanted) in [("7 or 8", true), ("x = 8 or x = 7", true), ("7或8", true), ("7 or 9", false)] {
+            assert_eq!(compared(prediction, &numbers, Compatibility::Own).1, wanted, "{prediction}");
         }
     }
 }
