@@ -8,20 +8,24 @@ use dataflow_core::operator;
 use dataflow_core::shape::Refine;
 use regex::Regex;
 
+use self::address::without_addresses;
 use self::tag::Tags;
 use crate::compatibility::Compatibility;
 use crate::pattern::pattern;
 
+mod address;
 mod tag;
 
 /// Deletes HTML tags and comments, and then `http://` and `https://` addresses.
 ///
-/// An address ends at white space, a quote, `|`, Chinese text behind its host or Chinese marks, and at `'` where one stands before it; the mark that ends its sentence and a bracket that opened before it stay.
+/// An address ends at white space, a quote, `|` or Chinese marks, and at `'` where one stands before it; the mark that ends its sentence and a bracket that opened before it stay.
+/// Its host may be in letters of any language, and its last name in those of East Asia where it is a known one (`例子.中国`). Behind the host, Chinese characters and Hiragana end it unless it goes on behind them (`/手册/a.html` goes whole, of `/手册` the two characters stay), since text may follow it without a space; Katakana and Hangul end it unless they stand behind `/`, `=`, `_` or the like (`/wiki/한국어`).
+///
 /// A tag has a name of HTML's elements, an attribute with a value, a closing tag or `/>`, and may go over lines where it is well formed; `vector<int>` and `a <b and c> d` stay, and so do `List<Link>`, unless `</Link>` follows, `#include <map>`, and a tag alone in backticks. DataFlow takes anything between `<` and `>` on a line for a tag, and all up to the next white space for an address, the rest of a Chinese text with it; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
 ///
-/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签须为 HTML 元素名，或带有属性值、有对应的结束标签或以 `/>` 结尾，格式完整时可跨行；`vector<int>`、`a <b and c> d`、没有对应 `</Link>` 的 `List<Link>`、`#include <map>` 以及单独置于反引号内的标签保留。网址止于空白、引号、`|`、主机名之后的中日韩文字或标点，前有 `'` 时止于下一个 `'`，其后的句末标点与在它之前打开的括号保留。DataFlow 把同一行内 `<` 与 `>` 之间的任何内容都当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
+/// 删除 HTML 标签与注释，再删除 `http://`、`https://` 开头的网址。标签须为 HTML 元素名，或带有属性值、有对应的结束标签或以 `/>` 结尾，格式完整时可跨行；`vector<int>`、`a <b and c> d`、没有对应 `</Link>` 的 `List<Link>`、`#include <map>` 以及单独置于反引号内的标签保留。网址止于空白、引号、`|` 或中文标点，前有 `'` 时止于下一个 `'`，其后的句末标点与在它之前打开的括号保留。主机名可用任何语言的文字，其最后一段为中日韩文字时须是已知的顶级域名（`例子.中国`）。主机名之后的汉字与平假名须后面仍接着网址（`/手册/a.html` 整个删除，`/手册` 则留下“手册”），否则视为紧跟网址的正文；片假名与韩文须紧接在 `/`、`=`、`_` 等之后（`/wiki/한국어`）。DataFlow 把同一行内 `<` 与 `>` 之间的任何内容都当作标签，网址则一直删到下一个空白，连同后面的中文；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct HtmlUrlRemoverRefiner {
     /// The text to clean. 中文：要清理的文本。
@@ -36,55 +40,7 @@ impl Default for HtmlUrlRemoverRefiner {
     }
 }
 
-/// What is no part of an address: among others the letters of East Asia, their marks, and the marks that print has for all languages.
-const NO_PART: &str = concat!(
-    r#"\s\x1c-\x1f<>"`|\u{ab}\u{bb}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"#,
-    r"\u{b7}\u{2010}-\u{205e}\u{3000}-\u{303f}\u{fe30}-\u{fe4f}\u{ff00}-\u{ffef}",
-);
-
-static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
-    // A host may have names in letters of East Asia before one that has none.
-    let begin = r"https?://(?:[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}][\p{L}\p{N}-]{0,62}\.)*";
-    [
-        // An apostrophe may be a part of an address, but of one that a single quote stands before.
-        pattern(&format!("(?i)'{begin}[^'{NO_PART}]+|{begin}[^{NO_PART}]+")),
-        pattern(r"https?://[^\s\x1c-\x1f]+[\r\n]*"),
-        pattern(r"<[^>\n]*>"),
-    ]
-});
-
-/// How many bytes of what looks like an address belong to it: not the mark that ends a sentence, and not a bracket that it does not open.
-fn address_length(found: &str) -> usize {
-    const PAIRS: [(char, char); 3] = [('(', ')'), ('[', ']'), ('{', '}')];
-    // How many of each pair are closed beyond those that are opened. Counted once, and less one for each that is taken off: there may be many.
-    let mut unopened = PAIRS.map(|(open, close)| found.matches(close).count().saturating_sub(found.matches(open).count()));
-    let mut address = found;
-    while let Some(last) = address.chars().next_back() {
-        let pair = PAIRS.iter().position(|(_, close)| *close == last);
-        match pair.map(|pair| &mut unopened[pair]) {
-            Some(0) => break,
-            Some(unopened) => *unopened -= 1,
-            None if matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*') => {}
-            None => break,
-        }
-        address = &address[..address.len() - last.len_utf8()];
-    }
-    address.len()
-}
-
-fn without_addresses<'a>(text: &'a str, address: &Regex) -> Cow<'a, str> {
-    let (mut clean, mut end) = (String::new(), 0);
-    for found in address.find_iter(text) {
-        let start = found.start() + usize::from(found.as_str().starts_with('\''));
-        clean.push_str(&text[end..start]);
-        end = start + address_length(&text[start..found.end()]);
-    }
-    if end == 0 {
-        return text.into();
-    }
-    clean.push_str(&text[end..]);
-    clean.into()
-}
+static DATAFLOW_PATTERNS: LazyLock<[Regex; 2]> = LazyLock::new(|| [pattern(r"https?://[^\s\x1c-\x1f]+[\r\n]*"), pattern(r"<[^>\n]*>")]);
 
 fn without_tags(text: &str) -> Cow<'_, str> {
     let (mut tags, mut clean, mut end) = (Tags::of(text), String::new(), 0);
@@ -116,10 +72,12 @@ impl Refine for HtmlUrlRemoverRefiner {
         if memchr::memchr(b'<', text.as_bytes()).is_none() && memchr::memmem::find(text.as_bytes(), b"://").is_none() {
             return text.into();
         }
-        let [address, dataflow_address, dataflow_tag] = &*PATTERNS;
         match self.compatibility {
-            Compatibility::Own => both(text, without_tags, |text| without_addresses(text, address)),
-            Compatibility::Dataflow => both(text, |text| dataflow_address.replace_all(text, ""), |text| dataflow_tag.replace_all(text, "")),
+            Compatibility::Own => both(text, without_tags, without_addresses),
+            Compatibility::Dataflow => {
+                let [address, tag] = &*DATAFLOW_PATTERNS;
+                both(text, |text| address.replace_all(text, ""), |text| tag.replace_all(text, ""))
+            }
         }
     }
 }
