@@ -132,7 +132,8 @@ impl CodeMeasure for DocumentQuality {
 /// The entropy of the words, in bits.
 fn entropy(words: &[u32]) -> f64 {
     // Numbers are given in the order in which words came, so the sum is the same in every run.
-    counts_of(words).iter().map(|count| f64::from(*count) / words.len() as f64).map(|share| -share * share.log2()).sum()
+    let entropy: f64 = counts_of(words).iter().map(|count| f64::from(*count) / words.len() as f64).map(|share| -share * share.log2()).sum();
+    entropy + 0.0 // one word alone makes -0.0
 }
 
 /// How often each number comes.

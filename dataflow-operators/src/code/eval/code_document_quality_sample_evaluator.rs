@@ -65,4 +65,12 @@ mod tests {
         assert_eq!(score.f64().unwrap().iter().flatten().collect::<Vec<_>>(), [0.0, 1.0]);
         assert_eq!(kept, [true, true]);
     }
+
+    #[test]
+    fn the_entropy_of_one_word_or_none_is_0_without_a_sign() {
+        let (after, _) = run_rule(&CodeDocumentQualitySampleEvaluator::default(), df!("text" => ["", "x x x", "x y"]).unwrap());
+        let entropy = after.columns().iter().find(|column| column.name().ends_with("Entropy")).unwrap();
+        let written: Vec<String> = entropy.f64().unwrap().iter().flatten().map(|entropy| format!("{entropy:?}")).collect();
+        assert_eq!(written, ["0.0", "0.0", "1.0"]);
+    }
 }
