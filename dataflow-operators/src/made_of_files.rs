@@ -1,6 +1,7 @@
 //! What is made of files, such as lists of words: once for all steps, and anew where a file has changed when a pipeline compiles.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -17,11 +18,23 @@ struct Made<T> {
     state: Option<State>,
 }
 
-/// Length and time of the last change, which tell whether a file has changed.
-type State = (u64, Option<SystemTime>);
+/// Length, time of the last change, and what the file system knows of it beside those, which tell whether a file has changed.
+type State = (u64, Option<SystemTime>, (u64, i64, i64));
 
 fn state(path: &Path) -> Option<State> {
-    path.metadata().ok().map(|metadata| (metadata.len(), metadata.modified().ok()))
+    path.metadata().ok().map(|metadata| (metadata.len(), metadata.modified().ok(), inode(&metadata)))
+}
+
+/// Which file it is, and when that was last written: a time of change that was set back hides neither.
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> (u64, i64, i64) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn inode(_: &Metadata) -> (u64, i64, i64) {
+    (0, 0, 0)
 }
 
 impl<T, With: Copy + Ord> MadeOfFiles<T, With> {
@@ -82,5 +95,21 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(TEXTS.as_it_is(&path, 1).is_err(), "when a pipeline compiles");
         assert_eq!(known(1), Ok("two and more".into()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_the_same_length_and_time_is_told_from_the_one_before() {
+        static TEXTS: MadeOfFiles<String> = MadeOfFiles::by(|path, ()| std::fs::read_to_string(path).map_err(|error| error.to_string()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.txt");
+        let read = || TEXTS.as_it_is(&path, ()).map(|text| (*text).clone());
+        std::fs::write(&path, "one").unwrap();
+        let (time, before) = (path.metadata().unwrap().modified().unwrap(), read());
+        let other = folder.path().join("other.txt");
+        std::fs::write(&other, "two").unwrap();
+        std::fs::File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_eq!((before, read()), (Ok("one".into()), Ok("two".into())));
     }
 }
