@@ -24,7 +24,7 @@ use crate::tokens::Tokenizer;
 /// 没有文本的文件保留原行，写入空值。词元按内置词表或模型的 `tokenizer.json` 计数，DataFlow 则下载词表（`tokenizer_name`）；分词器在文本首尾添加的特殊词元不计。DataFlow 的 `semantic` 需要嵌入模型，此处没有。
 #[operator(knowledge_cleaning, generate, AskModel)]
 pub struct KBCChunkGenerator {
-    /// The most tokens of a part. 中文：每段的最多词元数。
+    /// The most tokens of a part; a single character stays whole where it alone has more. 中文：每段的最多词元数；单个字符的词元更多时不拆开。
     pub chunk_size: u32,
     /// The most tokens that a part repeats of the one before it; `recursive` repeats none. 中文：与上一段重复的最多词元数；`recursive` 不重复。
     pub chunk_overlap: u32,

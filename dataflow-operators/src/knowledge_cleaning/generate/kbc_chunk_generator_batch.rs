@@ -24,7 +24,7 @@ use crate::tokens::Tokenizer;
 /// 同一目录下仅扩展名不同的两个文件共用一个分段文件，以后一行为准。
 #[operator(knowledge_cleaning, generate, AskModel)]
 pub struct KBCChunkGeneratorBatch {
-    /// The most tokens of a part. 中文：每段的最多词元数。
+    /// The most tokens of a part; a single character stays whole where it alone has more. 中文：每段的最多词元数；单个字符的词元更多时不拆开。
     pub chunk_size: u32,
     /// The most tokens that a part repeats of the one before it; `recursive` repeats none. 中文：与上一段重复的最多词元数；`recursive` 不重复。
     pub chunk_overlap: u32,
