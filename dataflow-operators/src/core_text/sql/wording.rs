@@ -56,7 +56,7 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
             )
         }),
         (r"^(?:complex field access chains|dot-notation field access)", |_| {
-            "a dot reads a field of a column, and not of what stands in brackets\nhint: `items[1] -> 'name'` reads a field of a record in a list".into()
+            "neither a dot nor another place in brackets was expected behind a place in brackets\nhint: `items[1] -> 'name'` reads a field of a record in a list, and `(pairs[1])[2]` an item of a list in a list".into()
         }),
         (r"^invalid json/struct path-extract definition", |_| {
             "the name of a field was expected after the arrow\nhint: brackets part it from what follows, as in `(meta ->> 'name') = 'a'`".into()
@@ -211,6 +211,7 @@ mod tests {
     fn a_form_that_is_not_known_is_told_with_what_to_write() {
         let expressions = [
             "rl[1].k",
+            "l[1][1]",
             "(rl[1]).k",
             "l[1:2]",
             "b IS UNKNOWN",
@@ -247,10 +248,12 @@ mod tests {
             "LENGTH(t, 1)",
         ];
         assert_snapshot!(all_found(&expressions), @r#"
-        rl[1].k: a dot reads a field of a column, and not of what stands in brackets
-        hint: `items[1] -> 'name'` reads a field of a record in a list
-        (rl[1]).k: a dot reads a field of a column, and not of what stands in brackets
-        hint: `items[1] -> 'name'` reads a field of a record in a list
+        rl[1].k: neither a dot nor another place in brackets was expected behind a place in brackets
+        hint: `items[1] -> 'name'` reads a field of a record in a list, and `(pairs[1])[2]` an item of a list in a list
+        l[1][1]: neither a dot nor another place in brackets was expected behind a place in brackets
+        hint: `items[1] -> 'name'` reads a field of a record in a list, and `(pairs[1])[2]` an item of a list in a list
+        (rl[1]).k: neither a dot nor another place in brackets was expected behind a place in brackets
+        hint: `items[1] -> 'name'` reads a field of a record in a list, and `(pairs[1])[2]` an item of a list in a list
         l[1:2]: the place of one item was expected in the brackets, found a range
         hint: `tags[1]` is the first item of a list
         b IS UNKNOWN: `IS UNKNOWN` is not known
