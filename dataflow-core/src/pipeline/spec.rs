@@ -10,6 +10,8 @@ use super::problems::apart;
 use super::{OnError, Pipeline, Problem, Severity, Step};
 use crate::configuration;
 use crate::error::Result;
+use crate::guarded::guarded;
+use crate::operator::OperatorInfo;
 use crate::registry;
 use crate::storage::{Storage, StorageContext};
 
@@ -131,6 +133,16 @@ fn taken<T: DeserializeOwned + Default>(file: &mut Map<String, Value>, key: &str
     read.unwrap_or_default()
 }
 
+/// What is wrong with the parameters whose values can be read, where others cannot; what is said of those too is left out.
+fn problems_of_what_can_be_read(info: &OperatorInfo, parameters: Map<String, Value>) -> Vec<String> {
+    let can_be_read = |(key, value): &(String, Value)| (info.build)(Value::Object(Map::from_iter([(key.clone(), value.clone())]))).is_ok();
+    let (read, unread): (Vec<_>, Vec<_>) = parameters.into_iter().partition(can_be_read);
+    let Ok(operator) = (info.build)(Value::Object(read.into_iter().collect())) else { return Vec::new() };
+    let mut problems = guarded(info, || Ok(operator.problems())).unwrap_or_default();
+    problems.retain(|problem| unread.iter().all(|(key, _)| !problem.contains(&format!("`{key}`"))));
+    problems
+}
+
 impl Pipeline {
     /// The pipeline that a file's content describes; see [`from_spec`](Self::from_spec). A storage that cannot be made is told by
     /// [`compile`](Pipeline::compile) with what else is wrong, but for the columns, which are not known without it.
@@ -213,13 +225,17 @@ impl Pipeline {
                 let is_default =
                     |key: &String, value: &Value| value.is_null() && (info.build)(Value::Object(Map::from_iter([(key.clone(), Value::Null)]))).is_err();
                 let given = parameters.iter().filter(|(key, value)| !unknown.contains(key) && !is_default(key, value));
-                let known = given.map(|(key, value)| (key.clone(), value.clone())).collect();
-                match (info.build)(Value::Object(known)) {
+                let known: Map<String, Value> = given.map(|(key, value)| (key.clone(), value.clone())).collect();
+                match (info.build)(Value::Object(known.clone())) {
                     Ok(operator) => Some(operator),
                     Err(error) => {
                         for message in error.into_faults().problems {
                             let (message, hint) = apart(&message);
                             problem(message, hint.or_else(|| Some(format!("`dataflow operators {operator_name}` tells what it may be"))));
+                        }
+                        for message in problems_of_what_can_be_read(info, known) {
+                            let (message, hint) = apart(&message);
+                            problem(message, hint);
                         }
                         None
                     }

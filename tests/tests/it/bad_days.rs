@@ -97,6 +97,19 @@ fn each_kind_of_trouble_has_its_exit_code_and_says_what_to_do() {
 }
 
 #[test]
+fn a_parameter_that_cannot_be_read_hides_no_other_problem_of_its_step() {
+    let folder = tempfile::tempdir().unwrap();
+    write_rows(&folder.path().join("input.jsonl"), 3, 0);
+    let step = "{ operator: MinHashDeduplicateFilter, input_key: raw_content, memory_limit: 1XB, threshold: 7, num_perm: 0 }";
+    pipeline(folder.path(), &format!("name: p\nstorage: {{ input: input.jsonl }}\nsteps: [{step}]\n"));
+    let (code, stderr) = run(folder.path(), &["check", "p.yaml"]);
+    assert_eq!(code, 65, "{stderr}");
+    for told in ["3 problems", "`memory_limit`: expected a number of bytes", "`threshold` should be", "`num_perm` should be"] {
+        assert!(stderr.contains(told), "expected `{told}` in: {stderr}");
+    }
+}
+
+#[test]
 fn malformed_lines_can_be_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("input.jsonl"), "{\"raw_content\": \"a\"}\nnot json\n{\"raw_content\": \"b\"}\n").unwrap();
