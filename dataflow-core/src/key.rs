@@ -65,6 +65,11 @@ impl ColumnType {
         *self == Self::Text && found.is_nested()
     }
 
+    /// Whether what is read as this type is of another type in a column of `found`, as numbers are that are read as text.
+    pub(crate) fn writes_out(&self, found: &DataType) -> bool {
+        *self == Self::Text && !(found.is_string() || found.is_categorical() || found.is_enum() || found.is_null())
+    }
+
     /// Whether a column of `found` can be read as this type, as it stands. A column of nulls can be read as any.
     pub fn accepts(&self, found: &DataType) -> bool {
         if matches!(found, DataType::Null) {
@@ -378,6 +383,8 @@ mod tests {
         assert!(!ColumnType::Text.accepts(&ColumnType::Messages.data_type()));
         assert!(ColumnType::Text.reads_written_out(&ColumnType::Messages.data_type()));
         assert!(!ColumnType::Text.reads_written_out(&DataType::Binary));
+        assert!(ColumnType::Text.writes_out(&DataType::Int64) && !ColumnType::Text.writes_out(&DataType::String));
+        assert!(!ColumnType::Text.writes_out(&DataType::Null) && !ColumnType::Float.writes_out(&DataType::Int64));
         assert!(ColumnType::Messages.accepts(&ColumnType::Messages.data_type()));
         assert!(ColumnType::Vector.accepts(&DataType::String) && ColumnType::Vector.accepts(&ColumnType::Vector.data_type()));
         assert!(!ColumnType::Vector.accepts(&DataType::Float64) && !ColumnType::Vector.accepts(&DataType::List(Box::new(DataType::String))));

@@ -244,7 +244,13 @@ impl Check<'_> {
                 *read = true;
             }
             match available.get(&key.key) {
-                Some(found) if key.column_type.accepts(found) || self.untyped.contains(&key.key) => {}
+                Some(_) if self.untyped.contains(&key.key) => {}
+                Some(found) if key.column_type.accepts(found) => {
+                    if key.direction == Direction::Change && key.column_type.writes_out(found) {
+                        let message = format!("`{}` changes `{}` as {}, and the column holds {found}: it becomes text", key.field, key.key, key.column_type);
+                        self.at(Severity::Warning, index, message, None);
+                    }
+                }
                 Some(found) if key.column_type.reads_written_out(found) => {
                     let message = format!("`{}` reads `{}` as {}, and the column holds {found}", key.field, key.key, key.column_type);
                     let hint = "each cell is read as its JSON text; a step that writes a column of text can take out what is meant";

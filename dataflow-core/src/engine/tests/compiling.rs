@@ -53,6 +53,16 @@ async fn lists_and_records_are_read_as_their_json_text() {
 }
 
 #[test]
+fn a_column_of_numbers_that_becomes_text_is_warned_of_once() {
+    let mut pipeline = Pipeline::new("numbers", MemoryStorage::of(&[json!({ "score": 5, "text": "x", "none": null })]));
+    for key in ["score", "score", "text", "none"] {
+        pipeline.step(Loud { input_key: key.into() });
+    }
+    let told: Vec<String> = pipeline.compile().unwrap().warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["step 1 `Loud` (Loud): `input_key` changes `score` as text, and the column holds i64: it becomes text"]);
+}
+
+#[test]
 fn compile_tells_all_problems_at_once() {
     let storage = MemoryStorage::of(&[json!({ "raw_content": "x", "id": 1, "tags": ["a"] })]);
     let mut pipeline = Pipeline::new("translate", storage);
