@@ -191,6 +191,8 @@ pub struct KeyUse {
     pub nullable: bool,
     /// Whether the column may be missing, for one that is read.
     pub may_be_missing: bool,
+    /// What its name may have been meant for, told where no column has a name like it.
+    pub hint: Option<String>,
 }
 
 /// A field of an operator that names columns. The derive macro asks each such field for its uses.
@@ -288,6 +290,7 @@ macro_rules! single_keys {
                     column_type: T::column_type(),
                     nullable: false,
                     may_be_missing: false,
+                    hint: None,
                 });
             }
         }

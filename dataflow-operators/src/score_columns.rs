@@ -86,6 +86,7 @@ impl<N: ScoreNames> KeyField for ScoreColumns<N> {
             column_type: ColumnType::Float,
             nullable: false,
             may_be_missing: false,
+            hint: None,
         }));
     }
 }

@@ -216,6 +216,7 @@ mod tests {
             column_type: crate::key::ColumnType::Text,
             nullable: true,
             may_be_missing: false,
+            hint: None,
         };
         let (before, after) =
             (df!("text" => ["a", "B"], "length" => [1, 1]).unwrap(), df!("text" => ["A", "B"], "length" => [2, 2], "new" => ["x", "y"]).unwrap());

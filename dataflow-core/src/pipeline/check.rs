@@ -293,6 +293,7 @@ impl Check<'_> {
                     Some((writer, _)) => format!("did you mean `{near}`, written by step {} `{}`?", writer + 1, self.shown(*writer)),
                     None => format!("did you mean `{near}` of the data set?"),
                 },
+                None if let Some(hint) = &key.hint => hint.clone(),
                 None if self.source.is_empty() => "the data set has no columns".to_owned(),
                 None => format!("the data set has {}", quoted(self.source.iter_names().map(PlSmallStr::as_str))),
             };

@@ -110,6 +110,7 @@ impl Step {
             column_type: ColumnType::Text,
             nullable: true,
             may_be_missing: false,
+            hint: None,
         }));
         Ok(keys)
     }

@@ -34,10 +34,10 @@ impl ComputedType {
     }
 }
 
-/// Adds a column of any type that is read, unless one of the keys names it already.
-pub(super) fn reads(column: &str, field: &'static str, uses: &mut Vec<KeyUse>) {
+/// Adds a column of any type that is read, unless one of the keys names it already, with what its name may have been meant for.
+pub(super) fn reads(column: &str, field: &'static str, uses: &mut Vec<KeyUse>, hint: Option<String>) {
     if !uses.iter().any(|known| known.key == column) {
-        uses.push(key_use(column, field, Direction::Read, ColumnType::Any));
+        uses.push(KeyUse { hint, ..key_use(column, field, Direction::Read, ColumnType::Any) });
     }
 }
 
@@ -47,5 +47,5 @@ pub(super) fn writes(column: &str, computed: ComputedType, field: &'static str, 
 }
 
 fn key_use(column: &str, field: &'static str, direction: Direction, column_type: ColumnType) -> KeyUse {
-    KeyUse { field: field.into(), key: column.to_owned(), direction, column_type, nullable: true, may_be_missing: false }
+    KeyUse { field: field.into(), key: column.to_owned(), direction, column_type, nullable: true, may_be_missing: false, hint: None }
 }

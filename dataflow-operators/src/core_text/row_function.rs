@@ -135,14 +135,14 @@ function_names! {
 impl KeyField for RowFilterName {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         // A name that is not known has no columns; `problems` tells of it.
-        self.function().map_or(&[][..], |function| function.reads).iter().for_each(|column| reads(column, field, uses));
+        self.function().map_or(&[][..], |function| function.reads).iter().for_each(|column| reads(column, field, uses, None));
     }
 }
 
 impl KeyField for ColumnFunctionName {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         let Ok(function) = self.function() else { return };
-        function.reads.iter().for_each(|column| reads(column, field, uses));
+        function.reads.iter().for_each(|column| reads(column, field, uses, None));
         function.writes.iter().for_each(|(column, computed)| writes(column, *computed, field, uses));
     }
 }

@@ -114,7 +114,7 @@ impl Default for LabelledReadabilityColumns {
 }
 
 fn written(field: &'static str, key: String, column_type: ColumnType) -> KeyUse {
-    KeyUse { field: field.into(), key, direction: Direction::Write, column_type, nullable: false, may_be_missing: false }
+    KeyUse { field: field.into(), key, direction: Direction::Write, column_type, nullable: false, may_be_missing: false, hint: None }
 }
 
 impl KeyField for ReadabilityColumns {

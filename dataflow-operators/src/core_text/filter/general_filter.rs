@@ -173,6 +173,9 @@ mod tests {
     fn the_columns_in_a_rule_are_keys() {
         let keys = filter(&["length(answer) > 3 AND score BETWEEN 1 AND 5", "score <> 2"]).keys();
         assert_eq!(keys.iter().map(|key| (&*key.field, key.key.as_str())).collect::<Vec<_>>(), [("filter_rules", "answer"), ("filter_rules", "score")]);
+        let hints: Vec<_> = filter(&["text = \"Owl\""]).keys().into_iter().map(|key| (key.key, key.hint)).collect();
+        let hint = "double quotes hold a column's name, and a text has single quotes: `'Owl'`".to_owned();
+        assert_eq!(hints, [("text".to_owned(), None), ("Owl".to_owned(), Some(hint))]);
     }
 
     #[test]

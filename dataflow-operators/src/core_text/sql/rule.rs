@@ -37,7 +37,9 @@ impl KeyField for SqlRule {
     fn collect(&self, field: &'static str, uses: &mut Vec<KeyUse>) {
         // A rule that does not parse names no column; `problems` tells of it.
         for column in self.parse().map(|expression| columns_of(&expression)).unwrap_or_default() {
-            reads(&column, field, uses);
+            let is_quoted = self.0.contains(&format!("\"{column}\""));
+            let hint = is_quoted.then(|| format!("double quotes hold a column's name, and a text has single quotes: `'{column}'`"));
+            reads(&column, field, uses, hint);
         }
     }
 }
