@@ -181,6 +181,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
 
+    use dataflow_core::docs::Language;
     use dataflow_core::key::{ColumnType, KeyUse};
     use dataflow_core::operator::{OperatorInfo, Shape};
     use dataflow_core::registry;
@@ -257,6 +258,22 @@ mod tests {
             let mut told = include_str!("../../docs/deviations.md").lines().filter(|line| line.starts_with(&format!("| `{name}` |")));
             assert!(told.any(|line| line.contains("a null is dropped")), "{name}");
         }
+    }
+
+    #[test]
+    fn a_filter_that_takes_an_empty_text_for_other_than_a_blank_one_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut held = 0;
+        for (_, rule) in rules(folder.path()).into_iter().filter_map(|variants| variants.into_iter().next()) {
+            let reads_text = |key: &KeyUse| key.direction == Direction::Write || key.column_type == ColumnType::Text;
+            if rule.info().kind == Kind::Filter && rule.info().shape == Shape::Column && rule.keys().iter().all(reads_text) {
+                let kept = run_rule(rule.as_ref(), frame(&rule.keys(), &[vec![Some(String::new())], vec![Some(" ".into())]], &[])).1;
+                let (english, chinese) = (rule.info().docs.get(Language::En), rule.info().docs.get(Language::Zh));
+                assert!(kept[0] == kept[1] || (english.contains("empty") && chinese.contains("空文本")), "{}: {english}", rule.info().name);
+                held += usize::from(kept[0] != kept[1]);
+            }
+        }
+        assert!(held >= 10, "{held} filters");
     }
 
     /// A rule that goes over the rest of a text, or over all of it, for each of so many pieces would hardly end.

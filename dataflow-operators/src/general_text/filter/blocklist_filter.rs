@@ -17,11 +17,11 @@ use crate::word_list::{self, BlockList};
 /// Letter case does not count, nor whether an apostrophe is straight or curly, nor, except with `language: dataflow`, whether an accent is one character with its letter or one of its own beside it. Words are what white space separates, punctuation and underscores around them aside; entries of several words, whatever white space is between them, are found wherever they stand as whole words, and those in scripts without spaces (Chinese, Japanese, Thai and others) wherever they stand. DataFlow compares whole pieces between white space, so that `ass,` and running Chinese never match; `compatibility: dataflow` does as it does.
 /// The built-in lists are written for this project and short: 97 English and 53 Chinese entries, where DataFlow's have 403 and 318. They find plain abuse; to keep what DataFlow keeps, or for other languages, give a list as a file.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 保留屏蔽词不超过 `threshold` 个的行。忽略大小写、撇号的直弯，以及重音符号是与字母合为一个字符还是单独成字符（`language: dataflow` 时除外）。词以空白分隔并去掉两端标点与下划线；多词词条（词间空白不限）在任意位置按整词查找，不用空格的文字（中文、日文、泰文等）的词条在任意位置查找。DataFlow 只比较空白之间的整段，`ass,` 与连续的中文从不匹配；`compatibility: dataflow` 沿用其做法。内置词表由本项目自编，较短：英文 97 条、中文 53 条，DataFlow 为 403 条与 318 条；只能识别明显的辱骂。如需与 DataFlow 结果一致或用于其他语言，请用文件给出词表。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留屏蔽词不超过 `threshold` 个的行。忽略大小写、撇号的直弯，以及重音符号是与字母合为一个字符还是单独成字符（`language: dataflow` 时除外）。词以空白分隔并去掉两端标点与下划线；多词词条（词间空白不限）在任意位置按整词查找，不用空格的文字（中文、日文、泰文等）的词条在任意位置查找。DataFlow 只比较空白之间的整段，`ass,` 与连续的中文从不匹配；`compatibility: dataflow` 沿用其做法。内置词表由本项目自编，较短：英文 97 条、中文 53 条，DataFlow 为 403 条与 318 条；只能识别明显的辱骂。如需与 DataFlow 结果一致或用于其他语言，请用文件给出词表。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct BlocklistFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -10,13 +10,13 @@ use crate::python::{count_upper, is_upper};
 
 /// Keeps rows in which at most `threshold` of the words are in capitals.
 ///
-/// A word is in capitals if it has a capital letter and no small one: `I` and `A1` are. A text without words is kept, as in DataFlow.
+/// A word is in capitals if it has a capital letter and no small one: `I` and `A1` are. A text of white space alone is kept, as in DataFlow.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 保留全大写单词占比不高于 `threshold` 的行。含大写字母且不含小写字母的词即为全大写，`I` 与 `A1` 也算。与 DataFlow 一致，没有词的文本保留。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留全大写单词占比不高于 `threshold` 的行。含大写字母且不含小写字母的词即为全大写，`I` 与 `A1` 也算。与 DataFlow 一致，只有空白的文本保留。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct CapitalWordsFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -11,11 +11,11 @@ use crate::python::strip;
 ///
 /// White space after it does not matter, and the full-width `：` counts too. DataFlow looks for `:` at the very end alone; `compatibility: dataflow` does as it does.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 丢弃以冒号结尾的行：冒号之后的内容已缺失。忽略末尾的空白，全角冒号 `：` 也算。DataFlow 只看最后一个字符是否为半角冒号；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃以冒号结尾的行：冒号之后的内容已缺失。忽略末尾的空白，全角冒号 `：` 也算。DataFlow 只看最后一个字符是否为半角冒号；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct ColonEndFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -9,11 +9,11 @@ use crate::scan::{count_bytes, wide};
 
 /// Keeps rows in which the share of `{` and `}` among all characters is below `threshold`.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 保留花括号字符占比低于 `threshold` 的行。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留花括号字符占比低于 `threshold` 的行。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct CurlyBracketFilter {
     /// The text to look at. 中文：要检查的文本。

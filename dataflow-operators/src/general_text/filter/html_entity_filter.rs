@@ -11,13 +11,13 @@ use crate::compatibility::Compatibility;
 
 /// Drops rows whose text holds an HTML entity such as `&nbsp;`, `&copy;` or `&#39;`.
 ///
-/// An entity has a name of HTML 4 or a number, and ends with a semicolon. DataFlow knows thirteen names, and no semicolon is needed, so that `?a=1&lt=2` is dropped and `&copy;` stays; `compatibility: dataflow` does as it does. `HtmlEntityRefiner` deletes thirteen names by default, so that `&copy;` and `&#39;` are still found after it.
+/// An entity has a name of HTML 4, that of `&apos;` or a number, and ends with a semicolon. DataFlow knows thirteen names, and no semicolon is needed, so that `?a=1&lt=2` is dropped and `&copy;` stays; `compatibility: dataflow` does as it does. `HtmlEntityRefiner` deletes thirteen names by default, so that `&copy;` and `&#39;` are still found after it.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 丢弃含有 `&nbsp;`、`&copy;`、`&#39;` 等 HTML 实体的行。实体须为 HTML 4 的名称或编号，并以分号结尾。`HtmlEntityRefiner` 默认只删除十三个名称，其后的 `&copy;`、`&#39;` 仍会被查出。DataFlow 只认十三个名称且分号可缺省，因此 `?a=1&lt=2` 会被丢弃而 `&copy;` 保留；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃含有 `&nbsp;`、`&copy;`、`&#39;` 等 HTML 实体的行。实体须为 HTML 4 的名称、`&apos;` 或编号，并以分号结尾。`HtmlEntityRefiner` 默认只删除十三个名称，其后的 `&copy;`、`&#39;` 仍会被查出。DataFlow 只认十三个名称且分号可缺省，因此 `?a=1&lt=2` 会被丢弃而 `&copy;` 保留；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct HtmlEntityFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -15,11 +15,11 @@ use crate::pattern::pattern;
 ///
 /// It looks for names such as `ID card`, `id-cards`, `identity` and `身份`, and for 18 digits with a date of birth in their midst. DataFlow looks for no number, and finds names within words too, so that `kid number` counts; `compatibility: dataflow` does as it does.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 保留提及身份证件的次数少于 `threshold` 且不含身份证号码的行。查找 `ID card`、`id-cards`、`identity`、`身份` 等名称，以及含出生日期的 18 位号码。DataFlow 不识别号码，且单词内部的名称也会计入，如 `kid number`；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留提及身份证件的次数少于 `threshold` 且不含身份证号码的行。查找 `ID card`、`id-cards`、`identity`、`身份` 等名称，以及含出生日期的 18 位号码。DataFlow 不识别号码，且单词内部的名称也会计入，如 `kid number`；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct IDCardFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -12,11 +12,11 @@ use crate::python::{is_space, strip};
 ///
 /// Blank lines do not count, and numbers are no bullets. `-`, `*`, `+` and `·` are bullets before white space, as in Markdown; DataFlow does not know them, nor `●`, and `compatibility: dataflow` does as it does.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and a text of blank lines alone are dropped.
 ///
 /// # 中文
 ///
-/// 保留以项目符号开头的行占比不超过 `threshold` 的文本。空行不计，编号不算项目符号。与 Markdown 一致，其后有空白的 `-`、`*`、`+`、`·` 算项目符号；DataFlow 不认这些，也不认 `●`，`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留以项目符号开头的行占比不超过 `threshold` 的文本。空行不计，编号不算项目符号。与 Markdown 一致，其后有空白的 `-`、`*`、`+`、`·` 算项目符号；DataFlow 不认这些，也不认 `●`，`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值与只有空行的文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct LineStartWithBulletpointFilter {
     /// The text to look at. 中文：要检查的文本。

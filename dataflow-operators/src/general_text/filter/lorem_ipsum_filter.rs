@@ -11,11 +11,11 @@ use crate::scan::has_ignoring_case;
 ///
 /// With DataFlow's default one occurrence is enough in any text below 33 million characters.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 丢弃每字符出现 `lorem ipsum` 的次数超过 `threshold` 的行。按 DataFlow 的默认值，3300 万字符以下的文本出现一次即丢弃。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃每字符出现 `lorem ipsum` 的次数超过 `threshold` 的行。按 DataFlow 的默认值，3300 万字符以下的文本出现一次即丢弃。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct LoremIpsumFilter {
     /// The text to look at. 中文：要检查的文本。

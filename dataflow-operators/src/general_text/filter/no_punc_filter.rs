@@ -12,11 +12,11 @@ use crate::scan::{BLOCK, bits_within, character_bits};
 ///
 /// A line's end is punctuation too; `:`, `-` and Chinese marks are none, as in DataFlow, and Chinese text without spaces is one word. With a `language`, Chinese marks and `:` are punctuation too.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 丢弃连续超过 `threshold` 个词没有标点的行。换行也算标点；与 DataFlow 一致，`:`、`-` 和中文标点不算，无空格的中文是一个词；指定 `language` 时，中文标点与 `:` 也算标点。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃连续超过 `threshold` 个词没有标点的行。换行也算标点；与 DataFlow 一致，`:`、`-` 和中文标点不算，无空格的中文是一个词；指定 `language` 时，中文标点与 `:` 也算标点。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct NoPuncFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -15,11 +15,11 @@ use crate::pattern::pattern;
 /// Looked for are U+FFFD, `□`, the left-to-right mark U+200E and its escape `\u200e`, `{/U}`, `&#247;` and the `U+` names of emoji. Emoji and other real characters stay.
 /// DataFlow looks for the text `u200e` and not for the mark, takes `? :` for a trace, and `U+26?0` for a name but not `U+26FE`; `compatibility: dataflow` does as it does.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 丢弃含有替换字符或未解码转义（如 `U+1F600`、`&#247;`）的行。查找 U+FFFD、`□`、从左至右标记 U+200E 及其转义 `\u200e`、`{/U}`、`&#247;` 与表情符号的 `U+` 名称；真正的表情符号不受影响。DataFlow 查找的是文字 `u200e` 而非该字符，`? :` 也算，`U+26?0` 算而 `U+26FE` 不算；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃含有替换字符或未解码转义（如 `U+1F600`、`&#247;`）的行。查找 U+FFFD、`□`、从左至右标记 U+200E 及其转义 `\u200e`、`{/U}`、`&#247;` 与表情符号的 `U+` 名称；真正的表情符号不受影响。DataFlow 查找的是文字 `u200e` 而非该字符，`? :` 也算，`U+26?0` 算而 `U+26FE` 不算；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct SpecialCharacterFilter {
     /// The text to look at. 中文：要检查的文本。

@@ -12,11 +12,11 @@ use crate::python::{is_space, is_word};
 ///
 /// Words are runs of letters and numbers and runs of other marks; a run of `#` is one word and several symbols, as in DataFlow.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and a text without words are dropped.
 ///
 /// # 中文
 ///
-/// 保留 `#` 与省略号数量与词数之比低于 `threshold` 的行。连续的文字数字、连续的其他符号各算一个词；与 DataFlow 一致，一串 `#` 是一个词、多个符号。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留 `#` 与省略号数量与词数之比低于 `threshold` 的行。连续的文字数字、连续的其他符号各算一个词；与 DataFlow 一致，一串 `#` 是一个词、多个符号。保留的行标签为 1，丢弃的为 0；空值与没有词的文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct SymbolWordRatioFilter {
     /// The text to look at. 中文：要检查的文本。

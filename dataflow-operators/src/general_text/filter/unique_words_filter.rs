@@ -13,11 +13,11 @@ use crate::python::{WordCounts, lower, split_words};
 ///
 /// Letter case does not count.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and a text without words are dropped.
 ///
 /// # 中文
 ///
-/// 保留不重复词占比高于 `threshold` 的行。忽略大小写。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留不重复词占比高于 `threshold` 的行。忽略大小写。保留的行标签为 1，丢弃的为 0；空值与没有词的文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct UniqueWordsFilter {
     /// The text to look at. 中文：要检查的文本。

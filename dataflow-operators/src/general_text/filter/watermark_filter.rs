@@ -13,11 +13,11 @@ use crate::compatibility::Compatibility;
 ///
 /// They are plain text. DataFlow takes them for regular expressions, so that `a.b` is found in `axb`, and an empty list drops every row; `compatibility: dataflow` does as it does.
 ///
-/// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
+/// The label is 1 for a row that stays and 0 for one that goes. A null and an empty text are dropped.
 ///
 /// # 中文
 ///
-/// 丢弃含有 `watermarks` 中任一文字的行。按原文匹配。DataFlow 当作正则表达式，`a.b` 会匹配 `axb`，空列表会丢弃所有行；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 丢弃含有 `watermarks` 中任一文字的行。按原文匹配。DataFlow 当作正则表达式，`a.b` 会匹配 `axb`，空列表会丢弃所有行；`compatibility: dataflow` 沿用其做法。保留的行标签为 1，丢弃的为 0；空值与空文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct WatermarkFilter {
     /// The text to look at. 中文：要检查的文本。
