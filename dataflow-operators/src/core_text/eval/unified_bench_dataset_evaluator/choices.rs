@@ -122,18 +122,15 @@ pub(super) fn readable(text: &str) -> String {
     with_signs(&composed)
 }
 
-/// A text with each number below zero as `-5`. Behind a number or a bracket `minus` takes away.
+/// A text with each number below zero as `-5`: behind a number or a bracket `minus` takes away, and a dash of print is a sign where it begins a word or a formula.
 pub(super) fn with_signs(text: &str) -> String {
     static SIGNED: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)(^|[^\d)\s]\s*){MINUS}([$€£¥]?\d)")));
-    let text = with_known_signs(text);
-    if text.contains(char::is_numeric) { SIGNED.replace_all(&text, "$1-$2").into_owned() } else { text }
-}
-
-/// A text with those signs of numbers below zero that answers are read with: `-` for `−` and for a dash that no number stands before, 负 for 零下.
-pub(super) fn with_known_signs(text: &str) -> String {
     static DASH: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|[\s=(:,{$])–(\d)"));
-    let text = text.replace('−', "-").replace("零下", "负");
-    if text.contains('–') { DASH.replace_all(&text, "$1-$2").into_owned() } else { text }
+    let text = text.replace('−', "-");
+    if !text.contains(char::is_numeric) {
+        return text;
+    }
+    DASH.replace_all(&SIGNED.replace_all(&text, "$1-$2"), "$1-$2").into_owned()
 }
 
 /// A text of composed forms as it is compared, but for its letter case: white space aside, without a mark at its end.

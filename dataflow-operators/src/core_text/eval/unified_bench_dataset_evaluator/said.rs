@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::alternatives::{is_end_of_range, is_one_of_several, near_end};
 use super::amount::{is_amount, is_passed};
-use super::choices::{squeezed, with_known_signs, with_signs};
+use super::choices::{squeezed, with_signs};
 use super::mentions::{Asked, By, whole};
 use super::standing::{Standing, standing};
 use super::verdict::{says_yes, verdict};
@@ -58,7 +58,6 @@ fn compared_whole(prediction: &str, targets: &[String]) -> (String, bool) {
         return (prediction.to_owned(), true);
     }
     let solution = if marked.is_none() { without_aside(prediction) } else { Cow::Borrowed(prediction) };
-    let solution = with_known_signs(&solution);
     let answer = extract_answer(&solution).unwrap_or_else(|| prediction.trim().to_owned());
     let open: Vec<&String> = targets.iter().zip(said).filter(|(_, said)| said.is_none()).map(|(target, _)| target).collect();
     let right = open.iter().any(|target| solution_matches(&solution, target)) || are_targets(&answer, &open);
