@@ -80,7 +80,7 @@ impl Dictionary {
         let mut made: Vec<(u64, u32)> = Vec::new();
         for (place, word) in words.iter().enumerate() {
             for deletions in deletions_of(&word.text, limits.prefix).take(limits.edits + 1) {
-                made.extend(deletions.iter().map(|deletion| (deletion.hash(), place as u32)));
+                made.extend(deletions.into_iter().map(|deletion| (deletion, place as u32)));
             }
         }
         made.sort_unstable();
@@ -114,7 +114,7 @@ impl Dictionary {
             if best.is_some_and(|(distance, ..)| distance < deleted) {
                 break; // words that are so near have a deletion among those before
             }
-            let met = deletions.iter().filter_map(|deletion| self.deletions.get(&deletion.hash()));
+            let met = deletions.iter().filter_map(|deletion| self.deletions.get(deletion));
             for place in met.flat_map(|range| &self.made_of[range.start as usize..range.end as usize]) {
                 let known = &self.words[*place as usize];
                 let reach = best.map_or(edits, |(distance, ..)| distance);
@@ -144,18 +144,27 @@ impl Deletion {
         xxh3_64(self.text.as_bytes())
     }
 
+    /// Of letters that repeat, each being deleted leaves the same, and the first one is.
     fn shorter(&self) -> impl Iterator<Item = Self> {
-        self.text[self.at..].char_indices().map(|(behind, letter)| {
+        let mut before = None;
+        self.text[self.at..].char_indices().filter(move |(_, letter)| before.replace(*letter) != Some(*letter)).map(|(behind, letter)| {
             let at = self.at + behind;
             Self { text: [&self.text[..at], &self.text[at + letter.len_utf8()..]].concat(), at }
         })
     }
 }
 
-/// The beginning of a word, all that is left of it after one deletion, after two, and so on.
-fn deletions_of(word: &str, prefix: usize) -> impl Iterator<Item = Vec<Deletion>> {
-    let beginning = vec![Deletion { text: word.chars().take(prefix).collect(), at: 0 }];
-    std::iter::successors(Some(beginning), |last| Some(last.iter().flat_map(Deletion::shorter).collect()))
+/// The hashes of the beginning of a word, of all that is left of it after one deletion, after two, and so on.
+fn deletions_of(word: &str, prefix: usize) -> impl Iterator<Item = Vec<u64>> {
+    let beginning: String = word.chars().take(prefix).collect();
+    let mut last: Option<Vec<Deletion>> = None;
+    std::iter::from_fn(move || {
+        let next = match &last {
+            Some(last) => last.iter().flat_map(Deletion::shorter).collect(),
+            None => vec![Deletion { text: beginning.clone(), at: 0 }],
+        };
+        Some(last.insert(next).iter().map(Deletion::hash).collect())
+    })
 }
 
 #[cfg(test)]

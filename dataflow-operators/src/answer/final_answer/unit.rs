@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::super::expression::Expression;
 use super::super::normal_form::normal_form;
-use super::super::quantity::{is_unit, mixed_number};
+use super::super::quantity::{is_unit, mixed_number, without_thousands};
 use crate::pattern::pattern;
 
 /// Words behind numbers that say what is counted.
@@ -59,6 +59,7 @@ pub(super) fn without_unit_behind(text: &str) -> Option<String> {
     let are_units = words.all(|word| UNITS.contains(&word) || is_unit(word));
     let is_one_value = || {
         let last_side = normal_form(value.rsplit('=').next().unwrap_or(value));
+        let last_side = without_thousands(&last_side).unwrap_or(last_side);
         mixed_number(&last_side).is_some() || Expression::parse(&last_side).is_some()
     };
     (are_units && !is_unknown && is_one_value()).then(|| format!("{value}{space}"))
@@ -83,6 +84,8 @@ mod tests {
             ("AB = 5 cm", "AB = 5 "),
             ("1 1/2 hours", "1 1/2 "),
             ("12 元", "12 "),
+            ("1,234 dollars", "1,234 "),
+            (r"12\,000 km", r"12\,000 "),
         ] {
             assert_eq!(without_unit_behind(text).as_deref(), Some(value), "{text}");
         }

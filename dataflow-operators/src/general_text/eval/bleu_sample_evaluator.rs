@@ -12,14 +12,15 @@ use crate::compatibility::Compatibility;
 use crate::language::TextLanguage;
 use crate::ngram::{Grams, numbered};
 
-/// Writes the BLEU score of a text against a reference: the geometric mean of the shares of its 1- to `n`-grams that the reference has too.
+/// Writes the BLEU score of a text against a reference: the geometric mean of the shares of its 1- to `n`-grams that the reference has too, or of those up to its
+/// own length where the text has fewer words.
 ///
 /// Words are what white space separates, or those of a `language`. DataFlow gives BLEU-1 whatever `n` is; `compatibility: dataflow` does as it does. A row in which one of the two is
 /// null has no score. K. Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002.
 ///
 /// # 中文
 ///
-/// 写入文本相对参考文本的 BLEU 得分：1 至 `n` 元词组命中率的几何平均。词以空白分隔，或按 `language` 切分。DataFlow 无论 `n` 为多少都给出 BLEU-1；`compatibility: dataflow` 沿用其做法。
+/// 写入文本相对参考文本的 BLEU 得分：1 至 `n` 元词组命中率的几何平均；文本的词少于 `n` 时，只计到其词数。词以空白分隔，或按 `language` 切分。DataFlow 无论 `n` 为多少都给出 BLEU-1；`compatibility: dataflow` 沿用其做法。
 /// 两者之一为空的行没有得分。
 #[operator(general_text, eval, Columns)]
 pub struct BleuSampleEvaluator {
@@ -70,7 +71,8 @@ impl Default for BleuSampleEvaluator {
 }
 
 impl BleuSampleEvaluator {
-    /// The sum in the way of the COCO captions' scorer: a share without hits is a little above 0.
+    /// The sum in the way of the COCO captions' scorer: a share without hits is a little above 0. Of a text with fewer words than `n` the n-grams that it may have
+    /// count, which sacreBLEU calls the effective order.
     fn score(&self, text: &str, reference: &str) -> f64 {
         const TINY: f64 = 1e-15;
         const SMALL: f64 = 1e-9;
@@ -80,7 +82,7 @@ impl BleuSampleEvaluator {
         self.language.each_word(reference, |word| both.push(word));
         let both = numbered(both.into_iter());
         let (words, reference) = both.split_at(text_words);
-        let longest = if self.compatibility == Compatibility::Dataflow { 1 } else { self.n as usize };
+        let longest = if self.compatibility == Compatibility::Dataflow { 1 } else { (self.n as usize).min(text_words).max(1) };
         let (mut known_grams, mut guessed_grams, mut grams) = (reference.to_vec(), words.to_vec(), Grams::default());
         let mut product = 1.0;
         for n in 1..=longest {
@@ -149,6 +151,14 @@ mod tests {
         assert!((score(2, 1).unwrap() - (1.0f64 - 3.0).exp()).abs() < 1e-6);
         assert!((score(1, 2).unwrap() - 1.0).abs() < 1e-6 && score(4, 2).unwrap() < 0.01);
         assert_eq!(score(4, 3), None);
+    }
+
+    #[test]
+    fn a_short_text_like_its_reference_has_the_full_score() {
+        let frame = df!("text" => ["Paris", "New York", "Rome", ""], "reference" => ["Paris", "New York", "Paris", "Paris"]).unwrap();
+        let shown = check_frame(&BleuSampleEvaluator::default(), frame);
+        let scores: Vec<f64> = shown.lines().map(|line| line.rsplit('=').next().unwrap().parse().unwrap()).collect();
+        assert!(scores[..2].iter().all(|score| (score - 1.0).abs() < 1e-6) && scores[2..].iter().all(|score| *score < 1e-6), "{scores:?}");
     }
 
     #[test]

@@ -7,13 +7,13 @@ use dataflow_core::{Cell, operator};
 use crate::bounds;
 use crate::language::TextLanguage;
 
-/// Keeps rows in which more than `threshold` of the words have a letter of `a` to `z`.
+/// Keeps rows in which more than `threshold` of the words have a letter of `a` to `z`. Chinese words have none, whatever the `language`.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null and a text without words are dropped.
 ///
 /// # 中文
 ///
-/// 保留含有英文字母的词占比高于 `threshold` 的行。保留的行标签为 1，丢弃的为 0；空值与没有词的文本会被丢弃。
+/// 保留含有英文字母的词占比高于 `threshold` 的行；中文词不论 `language` 如何都不含英文字母。保留的行标签为 1，丢弃的为 0；空值与没有词的文本会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct AlphaWordsFilter {
     /// The text to look at. 中文：要检查的文本。

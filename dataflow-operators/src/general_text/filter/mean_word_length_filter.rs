@@ -10,13 +10,14 @@ use crate::python::WordCounts;
 
 /// Keeps rows whose words have on average at least `min_length` and fewer than `max_length` characters.
 ///
-/// The mean is rounded to two decimals first, as in DataFlow; a text without words is dropped.
+/// The mean is rounded to two decimals first, as in DataFlow; a text without words is dropped. The bounds are those of words between spaces: Chinese words, which a
+/// `language` tells apart, have one to two characters, so that a `min_length` of about 1 fits them.
 ///
 /// The label is 1 for a row that stays and 0 for one that goes. A null is dropped.
 ///
 /// # 中文
 ///
-/// 保留平均词长不低于 `min_length` 且小于 `max_length` 的行。与 DataFlow 一致，先四舍五入到两位小数；没有词的文本会被丢弃。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
+/// 保留平均词长不低于 `min_length` 且小于 `max_length` 的行。与 DataFlow 一致，先四舍五入到两位小数；没有词的文本会被丢弃。默认界限适用于以空格分隔的词；按 `language` 切出的中文词多为一到两个字，宜把 `min_length` 设为 1 左右。保留的行标签为 1，丢弃的为 0；空值会被丢弃。
 #[operator(general_text, filter, Measure)]
 pub struct MeanWordLengthFilter {
     /// The text to look at. 中文：要检查的文本。

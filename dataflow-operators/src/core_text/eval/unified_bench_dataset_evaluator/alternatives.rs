@@ -37,16 +37,16 @@ fn is_asked_or_named(other: &str) -> bool {
 /// What something changed to is said: `grew from 3 km to 5 km`.
 pub(super) fn is_end_of_range(text: &str, start: usize, end: usize) -> bool {
     const WORDS: &str = r"(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)|[一二两三四五六七八九十百千万亿])";
-    const TO: &str = r"(?:\s+(?:to|until|till|through)\s+|\s*[-–—~〜至到]\s*)";
+    const TO: &str = r"(?:\s+(?:to|until|till|through)\s+|\s*[–—~〜至到]\s*|-)"; // a hyphen between spaces is a dash
     const RISES: &str = "升降增减涨跌变";
     static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
         let change = r"(?<change>\b(?:grew|grown|grows|rose|risen|rises|increas\w*|expand\w*|fell|fallen|dropp\w+|drops|decreas\w*|declin\w*|chang\w+|moved|went|goes|raised|reduced)\b[^.;]{0,30}?\s)";
-        let span = format!(r"(?:\b(?:from|between)\s|从|自)[^,;.!?。]{{0,30}}?\d[^,;.!?。{RISES}]{{0,12}}?(?:{TO}|\s+and\s+)");
+        let span = format!(r"(?:\b(?:from|between)\s|从|自)[^,;.!?。]{{0,30}}?\d(?:\s?[\p{{L}}°%&&[^{RISES}]]+)?(?:{TO}|\s+and\s+)");
         let bare = format!(r"{WORDS}(?:{TO}|\s+or\s+|或者?)");
         let counted = format!(r"\d[\p{{Han}}&&[^{RISES}]]{{1,2}}(?:{TO}|或者?)");
         pattern(&format!(r"(?:{change}?{span}|{bare}|{counted})$"))
     });
-    static BEHIND: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^{TO}(?:{MONTHS}\w*\.?\s)?[$€£¥]?\d")));
+    static BEHIND: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^{TO}(?:{MONTHS}\w*\.?\s)?[$€£¥]?\d[\d.,]*(?:\s?(?<unit>\p{{L}}+))?")));
     static AND_BEHIND: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^\s+and\s+(?:{MONTHS}\w*\.?\s)?[$€£¥]?\d")));
     let target = &text[start..end];
     if !is_amount(target) && !is_date(target) {
@@ -54,8 +54,14 @@ pub(super) fn is_end_of_range(text: &str, start: usize, end: usize) -> bool {
     }
     let (before, behind) = (near_end(&text[..start]), &text[end..]);
     BEFORE.captures(before).is_some_and(|found| found.name("change").is_none())
-        || BEHIND.is_match(behind)
+        || BEHIND.captures(behind).is_some_and(|found| found.name("unit").is_none_or(|unit| is_of_the_same(target, unit.as_str())))
         || before.ends_with("between ") && AND_BEHIND.is_match(behind)
+}
+
+/// Whether a word behind the other end of a range counts what an amount counts, or belongs to a date or a time of day as that does: not `5 apples to 3 children`.
+fn is_of_the_same(target: &str, unit: &str) -> bool {
+    const OF_TIMES: [&str; 11] = ["am", "pm", "st", "nd", "rd", "th", "of", "in", "年", "月", "日"];
+    target.ends_with(unit) || OF_TIMES.iter().any(|word| if word.is_ascii() { unit == *word } else { unit.starts_with(word) })
 }
 
 /// The months of English, cut to their first letters, as a pattern.
@@ -103,6 +109,11 @@ mod tests {
             ("apollo 11 to the moon", "apollo 11"),
             ("f-16 - 4 wings", "f-16"),
             ("it was on july 8, between two battles", "july 8"),
+            ("it is 5 apples to 3 children", "5 apples"),
+            ("on july 4 - 250 years ago", "july 4"),
+            ("it took 5 minutes through 3 gates", "5 minutes"),
+            ("chapter 3 - 5 apples", "5 apples"),
+            ("from page 3 he walked to 5 km", "5 km"),
             ("3 to 5 km", "3 to 5 km"),
         ] {
             assert!(!told(text, target), "{target} of {text}");

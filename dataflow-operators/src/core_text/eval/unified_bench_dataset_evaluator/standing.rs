@@ -27,8 +27,10 @@ pub(super) enum Standing {
 
 /// How the text before some words and behind them stands to these. A letter may be the label of what stands behind it: `B. Paris is wrong`.
 pub(super) fn standing(before: &str, behind: &str, by: By, asked: Asked) -> Standing {
+    // What is far from a choice says nothing of it, and a text may name one very often.
+    let (before, behind) = (&before[before.ceil_char_boundary(before.len().saturating_sub(FAR))..], &behind[..behind.floor_char_boundary(FAR)]);
     // A line that ends with a colon goes on with what it announces.
-    let line = before.rmatch_indices('\n').find(|(at, _)| !before[..*at].trim_end().ends_with([':', '\n'])).map_or(0, |(at, _)| at + 1);
+    let line = before.rmatch_indices('\n').find(|(at, _)| !before[..*at].trim_end().ends_with(':')).map_or(0, |(at, _)| at + 1);
     let lead = clause(&before[line..]);
     let is_mark = |character: char| matches!(character, ')' | ']' | '}' | '】' | '"' | '\'' | ' ');
     let follows_label = |character: char| is_mark(character) || matches!(character, '.' | ':' | '、' | '-' | '–' | '—');
@@ -93,6 +95,9 @@ pub(super) fn wrongs(tail: &str) -> usize {
 pub(super) fn of_it(behind: &str) -> &str {
     &behind[..TAIL.find(behind).map_or(behind.len(), |end| end.start())]
 }
+
+/// How many bytes before a choice and behind it are looked at.
+const FAR: usize = 600;
 
 /// How many characters before a choice words stand that are of it alone.
 const NEAR: usize = 60;
