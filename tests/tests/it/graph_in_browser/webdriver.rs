@@ -160,16 +160,22 @@ fn capabilities(chromium: &Path, profile: &Path, window: Window) -> Value {
 }
 
 impl Driver {
+    /// Starts it on a port that it chooses. On a busy machine it may end before it has one, and is started anew.
     fn start(program: &Path) -> Self {
+        const TRIES: usize = 3;
+        (0..TRIES).find_map(|_| Self::started(program)).expect("chromedriver says its port")
+    }
+
+    fn started(program: &Path) -> Option<Self> {
         let mut process = Command::new(program).arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut driver = Self { process, port: 0 };
         let said = "started successfully on port ";
-        let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains(said)).expect("chromedriver says its port");
+        let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains(said))?;
         driver.port = line.split(said).nth(1).unwrap().trim_end_matches('.').parse().unwrap();
         // Read on, so that it never waits for room to write.
         thread::spawn(move || lines.for_each(drop));
-        driver
+        Some(driver)
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
