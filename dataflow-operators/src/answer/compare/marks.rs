@@ -45,8 +45,17 @@ fn mark(text: &str) -> Option<Mark> {
     } else if ends_with(&["radian", "radians", " rad"]) {
         Some(Mark::Radians)
     } else {
-        CURRENCIES.iter().find(|(words, _)| ends_with(words)).map(|(_, currency)| Mark::Money(*currency))
+        let named = |(words, _): &&(&[&str], Currency)| words.iter().any(|word| ends_with_word(end, word));
+        CURRENCIES.iter().find(named).map(|(_, currency)| Mark::Money(*currency))
     }
+}
+
+/// Whether a text ends with a word in any letter case, and not with a longer one: `5 pounds`, `5 USD`; not `a compound`.
+fn ends_with_word(text: &str, word: &str) -> bool {
+    text.len().checked_sub(word.len()).filter(|at| text.is_char_boundary(*at)).is_some_and(|at| {
+        let (before, end) = text.split_at(at);
+        end.eq_ignore_ascii_case(word) && !(word.is_ascii() && before.ends_with(char::is_alphabetic))
+    })
 }
 
 fn currency_of_sign(text: &str) -> Option<Currency> {
@@ -66,8 +75,17 @@ mod tests {
     #[test]
     fn currencies_are_told_apart_where_both_have_one() {
         check(
-            &[("€5", "5"), ("$5$", "€5"), ("€5", r"\text{€}5"), ("5 €", "5 euros"), ("£5", "5 pounds"), ("¥5", "5元"), ("¥5", "5 yen")],
-            &[("$5", "€5"), (r"\$5", "£5"), ("€5", "5 dollars"), ("$5", "5 euros"), ("¥5", "5美元"), ("5元", "5 dollars")],
+            &[("€5", "5"), ("$5$", "€5"), ("€5", r"\text{€}5"), ("5 €", "5 euros"), ("£5", "5 pounds"), ("¥5", "5元"), ("¥5", "5 yen"), ("5 GBP", "£5")],
+            &[
+                ("$5", "€5"),
+                (r"\$5", "£5"),
+                ("€5", "5 dollars"),
+                ("$5", "5 euros"),
+                ("¥5", "5美元"),
+                ("5元", "5 dollars"),
+                ("5 EUR", "5 USD"),
+                ("5 Pounds", "$5"),
+            ],
         );
     }
 }
