@@ -116,7 +116,7 @@ impl Parts<'_> {
     }
 
     /// The pieces of a part between which no token and no character is broken, and how many tokens each has.
-    pub(crate) fn pieces(&self, part: Range<usize>) -> Result<Vec<(Range<usize>, usize)>> {
+    pub(crate) fn pieces(&self, part: Range<usize>) -> Vec<(Range<usize>, usize)> {
         let beginnings = match (&self.beginnings, self.tokenizer) {
             (Some(beginnings), _) => beginnings.iter().copied().filter(|begin| part.contains(begin)).collect(),
             (None, Tokenizer::O200kBase) => self.beginnings_by(o200k_base(), &part),
@@ -134,7 +134,7 @@ impl Parts<'_> {
                 None => {}
             }
         }
-        Ok(pieces)
+        pieces
     }
 
     /// Where the tokens of a part begin by a built-in vocabulary.

@@ -212,7 +212,7 @@ fn cut(text: &str, start: usize, boundary: Boundary, most: usize, parts_of: &Par
             _ if tokens <= most => pieces.push(Piece { start: start + begin, end: start + end, tokens }),
             Some(finer) => cut(part, start + begin, finer, most, parts_of, pieces)?,
             None => {
-                let of_tokens = parts_of.pieces(start + begin..start + end)?.into_iter();
+                let of_tokens = parts_of.pieces(start + begin..start + end).into_iter();
                 pieces.extend(of_tokens.map(|(piece, tokens)| Piece { start: piece.start, end: piece.end, tokens }));
             }
         }
