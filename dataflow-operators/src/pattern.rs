@@ -1,4 +1,7 @@
 //! Patterns that the code itself writes.
+//!
+//! One that goes over a whole text bounds words by ASCII, `(?-u:\b)`: with Unicode's `\b` the search of `regex` falls back to a slow one in every text with a letter
+//! beyond ASCII.
 
 use regex::Regex;
 
