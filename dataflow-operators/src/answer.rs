@@ -242,6 +242,16 @@ mod tests {
     }
 
     #[test]
+    fn the_full_stop_of_an_abbreviation_ends_no_answer() {
+        check(&[
+            ("The answer is Dr. Smith", "Dr. Smith", "Dr"),
+            ("The answer is St. Louis. It lies on a river.", "St. Louis", "St"),
+            ("The answer is 5 ft. 3 in.", "5 ft. 3 in.", "5"),
+            ("The answer is 5 ft. It is 3 wide.", "5 ft", "3"),
+        ]);
+    }
+
+    #[test]
     fn a_letter_with_its_value_is_right_for_either() {
         for solution in [
             r"\boxed{C. 12}",

@@ -15,7 +15,7 @@ use crate::spelling::{DICTIONARIES, Dictionary, Limits};
 ///
 /// Of several words at the same distance the most frequent is taken. The dictionary is a file with a word and its frequency in each line, such as SymSpell's
 /// `frequency_dictionary_en_82_765.txt`; it is not built in, and nothing is downloaded. Only words of three or more small letters are corrected, the first of which
-/// may be a capital where a sentence begins: names, numbers, addresses, marks and white space stay, and short words are allowed fewer edits.
+/// may be a capital where a sentence begins: names, numbers, addresses, marks and white space stay, and a word of `n` letters is allowed at most (n - 1) / 2 edits.
 /// DataFlow looks up whole pieces between white space, so that `Soil` becomes `oil` and `dirt.` becomes `dirty`; `compatibility: dataflow` does as it does.
 ///
 /// # 中文
@@ -23,7 +23,7 @@ use crate::spelling::{DICTIONARIES, Dictionary, Limits};
 /// 把词典中没有的词替换为词典中最接近的词。
 ///
 /// 距离相同时取词频最高者。词典为文件，每行一个词及其词频，例如 SymSpell 的 `frequency_dictionary_en_82_765.txt`；词典不内置，也不会下载。
-/// 只纠正三个字母以上的小写词（句首可大写）：专名、数字、网址、标点与空白保持原样，短词允许的编辑次数更少。
+/// 只纠正三个字母以上的小写词（句首可大写）：专名、数字、网址、标点与空白保持原样，`n` 个字母的词最多允许 (n - 1) / 2 次编辑。
 /// DataFlow 直接查询空白之间的整段，因此 `Soil` 变为 `oil`，`dirt.` 变为 `dirty`；`compatibility: dataflow` 沿用其做法。
 #[operator(general_text, refine, Refine)]
 pub struct SpellingCorrectionRefiner {
