@@ -64,7 +64,8 @@ fn announced(text: &str, phrase: usize, end: usize) -> Option<String> {
 /// The sentence that a line begins with, without its full stop; that behind the letter of a choice, `C. 12`, ends none where what the choice says follows.
 fn first_sentence(line: &str) -> &str {
     static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[*$(\s]*(?:\\(?:text\w*|math\w+)\{)?\(?[A-J][)}*]*\.[}*$\s]"));
-    let end = |text: &str| text.match_indices(['.', '。', '．']).find(|(at, mark)| ends_sentence(text, *at, mark)).map(|(at, _)| at);
+    let is_end = |text: &str, at: usize, mark: &str| mark != "." || ends_sentence(&text[..at], &text[at + 1..]);
+    let end = |text: &str| text.match_indices(['.', '。', '．']).find(|(at, mark)| is_end(text, *at, mark)).map(|(at, _)| at);
     let value = LETTER.find(line).map_or(0, |letter| letter.end());
     let of_value = &line[value..end(&line[value..]).map_or(line.len(), |end| value + end)];
     let says_value = || {
@@ -80,19 +81,19 @@ fn first_sentence(line: &str) -> &str {
     if value > 0 && says_value() { &line[..value + of_value.len()] } else { end(line).map_or(line, |end| &line[..end]) }
 }
 
-/// Whether a full stop ends a sentence: one of Latin print before a space, unless it belongs to what it stands behind, as in `Dr. Smith` and `5 ft. 3 in.`
-fn ends_sentence(text: &str, at: usize, mark: &str) -> bool {
-    const BEFORE_NAMES: [&str; 9] = ["Dr", "Mr", "Mrs", "Ms", "St", "Mt", "Prof", "Fig", "Rs"];
-    const BEFORE_NUMBERS: [&str; 10] = ["ft", "in", "lb", "lbs", "oz", "hr", "hrs", "min", "mins", "sec"];
-    let Some(behind) = text[at + mark.len()..].strip_prefix(' ') else { return mark != "." };
-    let word = text[..at].rsplit(|character: char| !character.is_alphabetic()).next().unwrap_or("");
-    let goes_on = BEFORE_NAMES.contains(&word) && behind.starts_with(|first: char| first.is_uppercase() || first.is_ascii_digit())
-        || BEFORE_NUMBERS.contains(&word) && behind.starts_with(|first: char| first.is_ascii_digit());
-    mark != "." || !goes_on
-}
-
 /// The most words of a choice that stand behind its letter and a full stop.
 const MOST_WORDS: usize = 3;
+
+/// Whether a full stop of Latin print between two texts ends a sentence: it stands before a space, and belongs to no word that goes on, as in `Dr. Smith` and `5 ft. 3 in.`
+fn ends_sentence(before: &str, behind: &str) -> bool {
+    const BEFORE_NAMES: [&str; 9] = ["Dr", "Mr", "Mrs", "Ms", "St", "Mt", "Prof", "Fig", "Rs"];
+    const BEFORE_NUMBERS: [&str; 10] = ["ft", "in", "lb", "lbs", "oz", "hr", "hrs", "min", "mins", "sec"];
+    let word = before.rsplit(|character: char| !character.is_alphabetic()).next().unwrap_or("");
+    behind.strip_prefix(' ').is_some_and(|behind| {
+        let (number, name) = (behind.starts_with(|first: char| first.is_ascii_digit()), behind.starts_with(char::is_uppercase));
+        !(BEFORE_NAMES.contains(&word) && (number || name) || BEFORE_NUMBERS.contains(&word) && number)
+    })
+}
 
 /// Of `not 13 but 12` and `not 13, it is 12` the latter.
 fn corrected(text: &str) -> Option<String> {
