@@ -16,7 +16,7 @@ mod judge;
 mod last_value;
 mod list;
 mod multiplier;
-mod near;
+pub(crate) mod near;
 mod normal_form;
 mod number_words;
 mod pieces;

@@ -6,10 +6,14 @@ const NEAR: usize = 60;
 /// Marks that show how a value is set and say nothing about it.
 const MARKS: [char; 6] = [' ', '$', '*', '\\', '(', '`'];
 
+/// The last bytes of a text, at most so many, in whole characters.
+pub(crate) fn end_of(text: &str, most: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(most))..]
+}
+
 /// The end of the text before a place, without the marks that begin a formula or bold letters.
 pub(super) fn before(text: &str, at: usize) -> &str {
-    let text = text[..at].trim_end_matches(MARKS);
-    &text[text.ceil_char_boundary(text.len().saturating_sub(NEAR))..]
+    end_of(text[..at].trim_end_matches(MARKS), NEAR)
 }
 
 /// The beginning of the text behind a place, without the marks that end a formula or bold letters.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::amount::{is_amount, is_date};
+use crate::answer::near::end_of;
 use crate::pattern::pattern;
 
 /// Whether a text leaves open which of several it means: `Paris or London`, `巴黎或伦敦`. Two targets may stand side by side, and behind a comma another name may follow:
@@ -70,7 +71,7 @@ pub(super) const MONTHS: &str = r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|n
 /// The end of a text, as far as it is looked at.
 pub(super) fn near_end(text: &str) -> &str {
     const NEAR: usize = 80;
-    &text[text.ceil_char_boundary(text.len().saturating_sub(NEAR))..]
+    end_of(text, NEAR)
 }
 
 #[cfg(test)]

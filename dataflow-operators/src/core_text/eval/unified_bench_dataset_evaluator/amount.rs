@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use super::alternatives::MONTHS;
+use crate::answer::near::end_of;
 use crate::pattern::pattern;
 
 /// Whether a text that is compared begins with a number of something: `5 million`, `约6300公里`, `3x`. The number of a date is none.
@@ -69,7 +70,7 @@ fn is_placed(before: &str) -> bool {
     static PLACED: LazyLock<Regex> = LazyLock::new(|| {
         pattern(r"(?:\b(?:in|on|at|since|from|until|before|after|during|around|circa)\s+(?:\p{L}+\s+)?|\b(?:room|page|chapter|number|no\.)\s+|第)$")
     });
-    PLACED.is_match(&before[before.ceil_char_boundary(before.len().saturating_sub(NEAR))..])
+    PLACED.is_match(end_of(before, NEAR))
 }
 
 #[cfg(test)]

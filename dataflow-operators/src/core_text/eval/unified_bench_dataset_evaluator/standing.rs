@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::exception::{exception, is_only_wrong};
 use super::mentions::{Asked, By};
+use crate::answer::near::end_of;
 use crate::pattern::pattern;
 
 /// How a text stands to the choices that it names.
@@ -28,7 +29,7 @@ pub(super) enum Standing {
 /// How the text before some words and behind them stands to these. A letter may be the label of what stands behind it: `B. Paris is wrong`.
 pub(super) fn standing(before: &str, behind: &str, by: By, asked: Asked) -> Standing {
     // What is far from a choice says nothing of it, and a text may name one very often.
-    let (before, behind) = (&before[before.ceil_char_boundary(before.len().saturating_sub(FAR))..], &behind[..behind.floor_char_boundary(FAR)]);
+    let (before, behind) = (end_of(before, FAR), &behind[..behind.floor_char_boundary(FAR)]);
     // A line that ends with a colon goes on with what it announces.
     let line = before.rmatch_indices('\n').find(|(at, _)| !before[..*at].trim_end().ends_with(':')).map_or(0, |(at, _)| at + 1);
     let lead = clause(&before[line..]);
